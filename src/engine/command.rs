@@ -1,0 +1,157 @@
+//! The vocabulary of the engine: what goes in and what comes out. Plain data.
+//!
+//! Invariant: an [`Effect`] says everything that its performer needs, so performing it never asks the engine back
+//! (the one exception is the content of a full state, which is read at once from the shard that produced the effect).
+//! Never here: decisions.
+
+use std::sync::Arc;
+
+use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
+use super::time::WallMillis;
+
+/// Who sent a command: the connection, which owns what it holds, and the name that strangers see.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The owner of a hold.
+    pub conn: ConnId,
+    /// The name on it.
+    pub client: &'a ClientId,
+}
+
+/// Everything that can happen to a shard. Texts of rooms and seats are valid ids (see [`super::ids::is_valid_id`]).
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The caller wants to see the room. Joining twice is answered again and changes nothing.
+    Join { caller: Caller<'a>, room: &'a str },
+    /// The caller no longer wants to see the room. Its holds stay.
+    Leave { caller: Caller<'a>, room: &'a str },
+    /// The caller wants the seat. `user_info` is a JSON object as the client wrote it.
+    Select { caller: Caller<'a>, room: &'a str, seat: &'a str, user_info: &'a str },
+    /// The caller gives the seat back.
+    Release { caller: Caller<'a>, room: &'a str, seat: &'a str },
+    /// A member that skipped events needs the full state of the room.
+    Resync { conn: ConnId, room: &'a str },
+    /// The connection has ended: its memberships end and its holds are released.
+    Gone { conn: ConnId },
+    /// Time has passed: what is due expires.
+    Tick,
+}
+
+/// What a client asked for, for refusals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestType {
+    /// `join_room`
+    Join,
+    /// `leave_room`
+    Leave,
+    /// `select_seat`
+    Select,
+    /// `release_seat`
+    Release,
+    /// `ping`
+    Ping,
+}
+
+/// Why a command was refused. Nothing changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reject {
+    /// Another owner holds the seat.
+    SeatTaken,
+    /// Release of a free seat.
+    NotHeld,
+    /// Release of somebody else's seat.
+    NotOwner,
+    /// The caller holds as many seats in this room as one client may.
+    LimitExceeded,
+    /// A named limit of the server is reached.
+    Overloaded,
+    /// Durable mode, and the store does not answer.
+    PersistenceUnavailable,
+}
+
+/// Why a seat became free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReleaseReason {
+    /// Its owner gave it back.
+    Released,
+    /// Its time was over.
+    Expired,
+    /// The owner's connection ended.
+    Disconnected,
+}
+
+/// A seat changed hands: the one thing that moves a room's `seq`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The room.
+    pub room: RoomId,
+    /// The seat.
+    pub seat: SeatId,
+    /// Who holds it now, or held it until now.
+    pub client: ClientId,
+    /// The room's sequence number after the change.
+    pub seq: u64,
+    /// The life of the room in which `seq` counts.
+    pub epoch: Epoch,
+    /// The connection that is told in its own frame (and does not get the public one): the caller, or the holder whose
+    /// hold expired. It need not be a member. `None` when nobody in particular is left to be told.
+    pub actor: Option<ConnId>,
+    /// The shards on which members of the room live.
+    pub audience: ShardSet,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// What a [`Change`] did to the seat.
+#[derive(Clone, Debug)]
+pub enum ChangeKind {
+    /// It is held now.
+    Selected {
+        /// When the hold began.
+        at: WallMillis,
+        /// When it ends by itself.
+        expires_at: WallMillis,
+        /// A JSON object as the client wrote it.
+        user_info: Arc<str>,
+    },
+    /// It is free now.
+    Released {
+        /// Why.
+        reason: ReleaseReason,
+    },
+}
+
+/// What a shard wants done. In order: an effect is performed after those before it.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// `room_joined`, followed by the full state of the room when a seat is held. From now on `to` is a member.
+    Joined { to: ConnId, client: ClientId, room: RoomId, seq: u64, epoch: Epoch },
+    /// `room_left`. From now on `to` is no member.
+    Left { to: ConnId, client: ClientId, room: RoomId },
+    /// The full state of the room for a member that asked by [`Input::Resync`], also when no seat is held.
+    Snapshot { to: ConnId, room: RoomId, seq: u64, epoch: Epoch },
+    /// A seat changed hands.
+    Change(Change),
+    /// A select of a seat that the caller holds already: the reply of then, with the `seq` and the deadline of then.
+    Again { to: ConnId, client: ClientId, room: RoomId, seat: SeatId, seq: u64, epoch: Epoch, expires_at: WallMillis },
+    /// The command was refused.
+    Refused { to: ConnId, reject: Reject, request: RequestType, room: RoomId, seat: Option<SeatId> },
+}
+
+/// The effects of one or several inputs, in order. Reused, so that a busy shard does not allocate for it.
+pub type Effects = Vec<Effect>;
+
+/// One held seat as a full state tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// Who holds it.
+    pub client: &'a ClientId,
+    /// The seat.
+    pub seat: &'a SeatId,
+    /// A JSON object as the client wrote it.
+    pub user_info: &'a str,
+    /// When the hold began.
+    pub at: WallMillis,
+    /// When it ends by itself.
+    pub expires_at: WallMillis,
+}

@@ -1,0 +1,223 @@
+//! Names of things: rooms, seats and clients by text, connections and shards by number.
+//!
+//! Invariants: a text id is 1 to [`ID_BYTES_MAX`] bytes of UTF-8 without control characters; a pair (room, seat) is
+//! never flattened into one string; a [`ConnId`] is never used again while anything may still name it.
+//! Never here: what a room or a seat is.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::limits::{ID_BYTES_MAX, SHARDS_MAX};
+
+/// A checked text id. The kind keeps a seat from being passed as a room; the text is shared, so a clone allocates nothing.
+pub struct TextId<Kind> {
+    text: Arc<str>,
+    kind: PhantomData<fn() -> Kind>,
+}
+
+/// Kind of [`RoomId`].
+pub enum RoomKind {}
+/// Kind of [`SeatId`].
+pub enum SeatKind {}
+/// Kind of [`ClientId`].
+pub enum ClientKind {}
+
+/// A room: one seat map on sale.
+pub type RoomId = TextId<RoomKind>;
+/// A seat of a room.
+pub type SeatId = TextId<SeatKind>;
+/// A client's display name: broadcast to strangers, neither unique nor secret.
+pub type ClientId = TextId<ClientKind>;
+
+/// Whether `text` may name a room, a seat or a client.
+#[must_use]
+pub fn is_valid_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+impl<Kind> TextId<Kind> {
+    /// The id with this text, or `None` when [`is_valid_id`] says no.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        is_valid_id(text).then(|| Self { text: text.into(), kind: PhantomData })
+    }
+
+    /// The text of the id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<Kind> Clone for TextId<Kind> {
+    fn clone(&self) -> Self {
+        Self { text: Arc::clone(&self.text), kind: PhantomData }
+    }
+}
+
+impl<Kind> PartialEq for TextId<Kind> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl<Kind> Eq for TextId<Kind> {}
+
+impl<Kind> PartialOrd for TextId<Kind> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<Kind> Ord for TextId<Kind> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl<Kind> Hash for TextId<Kind> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+/// Lets a map keyed by ids be asked with the text that a message brought.
+impl<Kind> Borrow<str> for TextId<Kind> {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<Kind> fmt::Debug for TextId<Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl<Kind> fmt::Display for TextId<Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// One core's share of the server, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShardId(u8);
+
+impl ShardId {
+    /// The shard with this number, which is below [`SHARDS_MAX`].
+    #[must_use]
+    pub fn new(number: usize) -> Self {
+        assert!(number < SHARDS_MAX, "shard {number} of at most {SHARDS_MAX}");
+        Self(u8::try_from(number).expect("SHARDS_MAX fits a byte"))
+    }
+
+    /// Its number, to index with.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Which shard owns a room: FNV-1a of its id, so that every shard and every later start agree without asking.
+#[must_use]
+pub fn shard_of(room: &str, shards: usize) -> ShardId {
+    assert!(shards > 0 && shards <= SHARDS_MAX);
+    let hash = room.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    // The high half of a product spreads better than the low bits of FNV (Lemire's range reduction).
+    let folded = (hash ^ (hash >> 32)) & 0xffff_ffff;
+    let shard = (folded * shards as u64) >> 32;
+    ShardId::new(usize::try_from(shard).expect("below the number of shards"))
+}
+
+/// A set of shards, one bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ShardSet(u64);
+
+impl ShardSet {
+    /// The set without members.
+    pub const EMPTY: Self = Self(0);
+
+    /// Adds a shard.
+    pub fn insert(&mut self, shard: ShardId) {
+        self.0 |= 1 << shard.0;
+    }
+
+    /// Takes a shard out.
+    pub fn remove(&mut self, shard: ShardId) {
+        self.0 &= !(1 << shard.0);
+    }
+
+    /// Whether the shard is in the set.
+    #[must_use]
+    pub fn contains(self, shard: ShardId) -> bool {
+        self.0 & (1 << shard.0) != 0
+    }
+
+    /// Whether no shard is in the set.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The shards of the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = ShardId> {
+        (0..SHARDS_MAX).map(ShardId::new).filter(move |&shard| self.contains(shard))
+    }
+}
+
+/// One connection: the shard it lives on, its slot there, and the slot's generation.
+///
+/// 8 bits of shard, 24 bits of slot, 32 bits of generation. A slot is used again only with another generation, so what
+/// still names the old connection finds nobody.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(u64);
+
+/// Slots of one shard's connections: 24 bits.
+pub const CONN_SLOTS_MAX: usize = 1 << 24;
+
+impl ConnId {
+    /// The connection in `slot` of `shard` with this generation. `slot` is below [`CONN_SLOTS_MAX`].
+    #[must_use]
+    pub fn new(shard: ShardId, slot: u32, generation: u32) -> Self {
+        assert!((slot as usize) < CONN_SLOTS_MAX, "slot {slot} is out of range");
+        Self(u64::from(shard.0) << 56 | u64::from(slot) << 32 | u64::from(generation))
+    }
+
+    /// The shard on which the connection lives.
+    #[must_use]
+    pub fn shard(self) -> ShardId {
+        ShardId(self.0.to_be_bytes()[0])
+    }
+
+    /// Its slot there.
+    #[must_use]
+    pub fn slot(self) -> u32 {
+        u32::try_from(self.0 >> 32 & 0xff_ffff).expect("24 bits")
+    }
+
+    /// The slot's generation.
+    #[must_use]
+    pub fn generation(self) -> u32 {
+        u32::try_from(self.0 & 0xffff_ffff).expect("32 bits")
+    }
+}
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "conn {}.{}.{}", self.shard().index(), self.slot(), self.generation())
+    }
+}
+
+/// Within which life of a room a sequence number counts. It changes when the numbers cannot be continued.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Epoch(pub u64);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

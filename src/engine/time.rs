@@ -1,0 +1,101 @@
+//! Points in time as plain numbers, and their text.
+//!
+//! Invariants: a deadline is decided on the monotonic clock, a client is told the wall clock. Never here: reading a clock.
+
+/// Milliseconds on the monotonic clock, from an arbitrary start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Millis(pub u64);
+
+/// Milliseconds since 1970-01-01T00:00:00Z on the wall clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct WallMillis(pub u64);
+
+/// The same moment on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Now {
+    /// For deciding.
+    pub mono: Millis,
+    /// For telling.
+    pub wall: WallMillis,
+}
+
+impl Millis {
+    /// The moment `ms` later; at the end of time it stays there.
+    #[must_use]
+    pub fn after(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since `earlier`, 0 when it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl WallMillis {
+    /// The moment `ms` later; at the end of time it stays there.
+    #[must_use]
+    pub fn after(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// RFC 3339 in UTC with milliseconds: `2026-01-15T10:30:00.000Z`. Years beyond 9999 are shown as the last moment of 9999.
+    #[must_use]
+    pub fn rfc3339(self) -> [u8; 24] {
+        let ms = self.0.min(LAST_MS);
+        let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
+        let (year, month, day) = civil_from_days(days);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        digits(&mut text[0..4], year);
+        digits(&mut text[5..7], month);
+        digits(&mut text[8..10], day);
+        digits(&mut text[11..13], in_day / 3_600_000);
+        digits(&mut text[14..16], in_day / 60_000 % 60);
+        digits(&mut text[17..19], in_day / 1_000 % 60);
+        digits(&mut text[20..23], in_day % 1_000);
+        text
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+/// 9999-12-31T23:59:59.999Z
+const LAST_MS: u64 = 253_402_300_799_999;
+
+/// Writes `value` in decimal, right-aligned over all of `text`.
+fn digits(text: &mut [u8], mut value: u64) {
+    for byte in text.iter_mut().rev() {
+        *byte = b"0123456789"[(value % 10) as usize];
+        value /= 10;
+    }
+}
+
+/// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01 (Hinnant, "chrono-Compatible
+/// Low-Level Date Algorithms": eras of 400 years that begin on 1 March).
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WallMillis;
+
+    #[test]
+    fn known_moments_have_their_text() {
+        let check = |ms, text: &str| assert_eq!(std::str::from_utf8(&WallMillis(ms).rfc3339()), Ok(text));
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_782_400_000, "2000-02-29T00:00:00.000Z");
+        check(1_768_473_000_000, "2026-01-15T10:30:00.000Z");
+        check(4_107_542_399_999, "2100-02-28T23:59:59.999Z");
+        check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+        check(u64::MAX, "9999-12-31T23:59:59.999Z");
+    }
+}

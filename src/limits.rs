@@ -1,0 +1,101 @@
+//! Every bound of the server in one place, and how the bounds relate.
+//!
+//! Owns: the constants and the defaults of the settings. Invariant: the relations at the end hold at compile time.
+//! Never here: behaviour. What happens at a bound is said beside it and done where the thing is bounded.
+
+/// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.
+pub const ID_BYTES_MAX: usize = 128;
+/// Most shards, one bit each in a [`crate::engine::ids::ShardSet`]. At the bound: the configuration is refused.
+pub const SHARDS_MAX: usize = 64;
+/// Rooms one shard may own at a time. At the bound: `overloaded`.
+pub const ROOMS_PER_SHARD_MAX: usize = 1_000_000;
+/// Members of one room, all shards together. At the bound: `overloaded`.
+pub const ROOM_MEMBERS_MAX: usize = 1_000_000;
+/// Held seats of one room. At the bound: `overloaded`.
+pub const ROOM_HOLDS_MAX: usize = 200_000;
+/// Held seats of one shard. At the bound: `overloaded`.
+pub const SHARD_HOLDS_MAX: usize = 2_000_000;
+/// Rooms one connection may be a member of. At the bound: `overloaded`.
+pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
+/// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
+pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
+
+/// Default of `HOLD_TTL_MS`: how long a hold lives.
+pub const HOLD_TTL_MS: u64 = 300_000;
+/// Longest `HOLD_TTL_MS` that is accepted: a day.
+pub const HOLD_TTL_MS_MAX: u64 = 86_400_000;
+/// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.
+pub const RESTORE_GRACE_MS: u64 = 30_000;
+
+/// Default of `MAX_MESSAGE_BYTES`: longest message of a client. At the bound: close 1009.
+pub const MESSAGE_BYTES: usize = 64 * 1024;
+/// Largest `MAX_MESSAGE_BYTES` that is accepted. One message and its frame header always fit the scratch buffer.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Default of `MAX_USER_INFO_BYTES`: longest `user_info` as written by the client. At the bound: `bad_request`.
+pub const USER_INFO_BYTES: usize = 4 * 1024;
+/// Nesting of JSON that is read. At the bound: `bad_json`.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Fragments of one message. At the bound: close 1009.
+pub const FRAGMENTS_MAX: usize = 4_096;
+/// Payload of a control frame, RFC 6455 section 5.5.
+pub const CONTROL_PAYLOAD_MAX: usize = 125;
+
+/// Request line and headers together. At the bound: 431.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request. At the bound: 431.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Requests answered on one kept-alive HTTP connection before it is closed.
+pub const HTTP_REQUESTS_MAX: u32 = 1_000;
+
+/// Default of `OUTBOUND_QUEUE_BYTES`: what may wait for one slow connection. At the bound its room events give way to a full state.
+pub const OUTBOUND_QUEUE_BYTES: usize = 256 * 1024;
+/// Smallest `OUTBOUND_QUEUE_BYTES` that is accepted.
+pub const OUTBOUND_QUEUE_BYTES_MIN: usize = 4 * 1024;
+/// Commands of one connection that other shards have not answered yet. At the bound its socket is not read.
+pub const REMOTE_COMMANDS_MAX: u32 = 1_024;
+/// The log of one room on one shard. At the bound the members behind are resynchronised and the log is cut.
+pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages waiting in one shard's mailbox. At the bound senders keep theirs and read no more sockets until it drains.
+pub const MESH_DEPTH_MAX: usize = 65_536;
+/// Messages one shard keeps back for another whose mailbox is full, above which it reads no sockets.
+pub const MESH_BACKLOG_MAX: usize = 65_536;
+
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Sockets read in one turn.
+pub const READS_PER_TURN_MAX: usize = 256;
+/// Readiness events taken from the kernel at once.
+pub const EPOLL_EVENTS_MAX: usize = 1_024;
+/// The scratch buffer of a shard: what one `recv` can bring.
+pub const SCRATCH_BYTES: usize = 128 * 1024;
+/// Spare buffers a shard keeps for its next busy turn.
+pub const SPARE_BUFFERS_MAX: usize = 1_024;
+/// A spare buffer that grew beyond this is given back to the allocator.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// Time for a whole request head from the first byte, however slowly it comes.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// Silence after which the server pings.
+pub const PING_AFTER_MS: u64 = 25_000;
+/// Silence after the ping after which the connection is closed with 4012.
+pub const PONG_WITHIN_MS: u64 = 10_000;
+/// How long a closing connection waits for the peer's close frame.
+pub const CLOSE_WITHIN_MS: u64 = 2_000;
+/// How long a drain lasts before what is left is cut. With the exit itself it stays below 5 s.
+pub const DRAIN_MS: u64 = 3_500;
+/// The tick of a shard: expiry, heartbeats and retries happen with this resolution.
+pub const TICK_MS: u64 = 10;
+/// A shard whose turn counter stands this long while work waits is woken by the watchdog.
+pub const WATCHDOG_MS: u64 = 1_000;
+/// Ids listed in `/stats`; beyond them `"truncated": true`.
+pub const STATS_IDS_MAX: usize = 1_000;
+
+const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
+const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
+const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
+const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);
+const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message and its frame header fit one recv");
+const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
+const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
+const _: () = assert!(DRAIN_MS < 5_000);

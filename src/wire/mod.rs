@@ -1,0 +1,1 @@
+//! The wire: bytes to vocabulary and back. Pure: no socket, no clock.
