@@ -7,3 +7,9 @@ pub mod engine;
 pub mod wire;
 
 pub mod config;
+
+pub mod runtime;
+
+pub mod log;
+
+pub mod stats;
