@@ -59,7 +59,7 @@ fn raised(resource: Resource) -> u64 {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(resource, raised) {
         Ok(()) => limit.maximum.unwrap_or(u64::MAX),
-        // macOS-like kernels and odd sandboxes refuse; then the soft limit holds.
+        // Some sandboxes refuse the call; then the soft limit holds.
         Err(_) => limit.current.unwrap_or(u64::MAX),
     }
 }
