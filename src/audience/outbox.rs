@@ -155,6 +155,22 @@ impl Outbox {
         self.lagging = false;
     }
 
+    /// Forgets everything: the connection has ended.
+    pub fn reset(&mut self) {
+        self.clear();
+        self.lagging = false;
+    }
+
+    /// Drops everything but a frame that has begun to leave: the connection is being closed.
+    pub fn abandon(&mut self) {
+        let begun = begun_frame(&self.bytes, self.sent);
+        let sent = if begun.is_empty() { 0 } else { self.sent - begun.start };
+        let kept = self.bytes[begun].to_vec();
+        self.reset();
+        self.note(Kind::Reply, kept.len());
+        (self.bytes, self.sent) = (kept, sent);
+    }
+
     /// Bytes of memory that the outbox keeps for the next time.
     #[must_use]
     pub fn capacity(&self) -> usize {
