@@ -6,6 +6,6 @@
 //! Who owns what: a [`shard::Shard`] owns its rooms, the rooms own their seats and holds, and nobody else may change
 //! them. There is one door, `Shard::handle`, and no second path to the state.
 
+pub mod command;
 pub mod ids;
 pub mod time;
-pub mod command;
