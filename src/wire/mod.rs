@@ -3,6 +3,10 @@
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.
 
-pub mod frame;
+mod json_text;
 mod mask;
 mod utf8;
+
+pub mod frame;
+pub mod http;
+pub mod respond;
