@@ -7,3 +7,5 @@ pub mod engine;
 pub mod wire;
 
 pub mod audience;
+
+pub mod config;
