@@ -5,3 +5,7 @@ pub mod limits;
 pub mod engine;
 
 pub mod wire;
+
+pub mod audience;
+
+pub mod config;

@@ -1,1 +1,3 @@
+//! The server as a process.
+
 fn main() {}
