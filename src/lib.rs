@@ -9,3 +9,9 @@ pub mod wire;
 pub mod audience;
 
 pub mod config;
+
+pub mod runtime;
+
+pub mod log;
+
+pub mod stats;

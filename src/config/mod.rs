@@ -256,12 +256,13 @@ impl Config {
             let default = match (setting.name, setting.default) {
                 ("STORE", _) => word(self.store),
                 ("DURABILITY", _) => word(self.durability),
+                (_, Default::Text("")) => "(none)".into(),
                 (_, Default::Text(default)) => default.into(),
                 (_, Default::Number(default)) => default.to_string(),
                 (_, Default::Depends(on)) => format!("({on})"),
             };
             let (value, source) = (values.value_shown(setting, &default), values.source(setting.name));
-            writeln!(text, "{:<24}{value:<28}{source}", setting.name).expect("a String takes everything");
+            writeln!(text, "{:<24}{value:<32}  {source}", setting.name).expect("a String takes everything");
         }
         text
     }
