@@ -5,3 +5,6 @@ mod model;
 mod room_model;
 mod small_scopes;
 mod tidy;
+mod wire_golden;
+mod wire_requests;
+mod wire_user_info;
