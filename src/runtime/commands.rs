@@ -386,6 +386,9 @@ impl Core {
         self.stats.handovers_in += 1;
         let Some(slot) = self.admit(fd, peer) else { return };
         self.open(slot, client);
+        if self.board.is_draining() {
+            return self.say_goodbye(slot);
+        }
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.settled = true;
             conn.readable = true;

@@ -320,12 +320,19 @@ impl Core {
         }
     }
 
+    pub(crate) fn say_goodbye(&mut self, slot: u32) {
+        self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");
+    }
+
     /// The server goes away: every connection is told, after what is queued for it.
     fn close_all(&mut self) {
         let slots: Vec<u32> = self.conns.slots().collect();
         for slot in slots {
             match self.conns.get(slot).map(|conn| conn.phase) {
-                Some(Phase::Open) => self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down"),
+                Some(Phase::Open) => self.say_goodbye(slot),
+                Some(Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
+                    self.begin_closing(slot);
+                }
                 Some(Phase::Http | Phase::Closing) | None => {}
             }
         }
