@@ -3,5 +3,6 @@
 
 mod model;
 mod room_model;
+mod simulation;
 mod small_scopes;
 mod tidy;
