@@ -8,4 +8,12 @@ pub mod wire;
 
 pub mod audience;
 
+pub mod stats;
+
 pub mod config;
+
+pub mod log;
+
+pub mod runtime;
+
+pub mod server;

@@ -6,3 +6,6 @@ mod room_model;
 mod simulation;
 mod small_scopes;
 mod tidy;
+mod wire_golden;
+mod wire_requests;
+mod wire_user_info;
