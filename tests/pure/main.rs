@@ -3,6 +3,7 @@
 
 mod model;
 mod room_model;
+mod simulation;
 mod small_scopes;
 mod tidy;
 mod wire_golden;
