@@ -5,6 +5,8 @@ mod model;
 mod room_model;
 mod small_scopes;
 mod tidy;
+mod wire_frames;
 mod wire_golden;
+mod wire_http;
 mod wire_requests;
 mod wire_user_info;
