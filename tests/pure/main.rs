@@ -1,6 +1,7 @@
 //! Proofs without a process, a socket or a clock: the layers of the source, the engine against a naive model, and a
 //! whole cluster run from one seed. Seconds, and the same on every machine.
 
+mod corpus;
 mod model;
 mod room_model;
 mod small_scopes;
