@@ -8,10 +8,12 @@ pub mod wire;
 
 pub mod audience;
 
-pub mod config;
+pub mod stats;
 
-pub mod runtime;
+pub mod config;
 
 pub mod log;
 
-pub mod stats;
+pub mod runtime;
+
+pub mod server;
