@@ -15,3 +15,5 @@ pub mod runtime;
 pub mod log;
 
 pub mod stats;
+
+pub mod metrics;
