@@ -8,12 +8,14 @@ pub mod wire;
 
 pub mod audience;
 
-pub mod config;
-
-pub mod runtime;
-
-pub mod log;
-
 pub mod stats;
 
 pub mod metrics;
+
+pub mod config;
+
+pub mod log;
+
+pub mod runtime;
+
+pub mod server;

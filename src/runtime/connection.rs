@@ -52,6 +52,14 @@ impl Memberships {
         self.first.into_iter().chain(self.more.iter().flat_map(|more| more.iter().copied()))
     }
 
+    /// The membership number `index`, in no particular order.
+    pub(crate) fn nth(&self, index: usize) -> Option<Membership> {
+        match index {
+            0 => self.first,
+            _ => self.more.as_ref().and_then(|more| more.get(index - 1)).copied(),
+        }
+    }
+
     pub(crate) fn find(&self, view: u32) -> Option<Membership> {
         self.iter().find(|membership| membership.view == view)
     }
@@ -98,6 +106,10 @@ pub(crate) struct Conn {
     pub(crate) read_queued: bool,
     /// It is in the list of connections whose outbox is flushed at the end of the phase.
     pub(crate) flush_queued: bool,
+    /// The socket did not take everything: nothing is sent before it says that it is writable.
+    pub(crate) blocked: bool,
+    /// Reading was put off with messages unread in `unread`: they are looked at before the socket is.
+    pub(crate) stalled: bool,
     /// A ping is out and nothing has come since.
     pub(crate) pinged: bool,
     /// An HTTP answer is being collected from other shards; requests behind it wait.
@@ -136,6 +148,8 @@ impl Conn {
             hung_up: false,
             read_queued: false,
             flush_queued: false,
+            blocked: false,
+            stalled: false,
             pinged: false,
             awaits_answer: false,
             surplus: false,
@@ -255,12 +269,12 @@ impl Conns {
         self.generations[slot as usize]
     }
 
-    /// The slot of the connection with this name, unless it has ended.
+    /// The slot of the connection with this name, unless it has ended or is ending.
     pub(crate) fn find(&self, conn: ConnId) -> Option<u32> {
         debug_assert_eq!(conn.shard(), self.shard, "a connection is looked for where it lives");
         let slot = conn.slot();
-        let live = self.generations.get(slot as usize) == Some(&conn.generation()) && self.get(slot).is_some();
-        live.then_some(slot)
+        let live = self.generations.get(slot as usize) == Some(&conn.generation());
+        (live && self.get(slot).is_some_and(|conn| conn.phase != Phase::Closing)).then_some(slot)
     }
 
     pub(crate) fn id(&self, slot: u32) -> ConnId {

@@ -185,12 +185,12 @@ impl Views {
 
     /// How long the view that has waited longest has been queued, in nanoseconds.
     pub(crate) fn lateness_ns(&self, now_ns: u64) -> u64 {
-        let first = |queue: &VecDeque<u32>| queue.front().map(|&index| now_ns.saturating_sub(self.get(index).queued_ns));
+        let first =
+            |queue: &VecDeque<u32>| queue.front().map(|&index| now_ns.saturating_sub(self.get(index).queued_ns));
         first(&self.small).max(first(&self.big)).unwrap_or(0)
     }
 
-    /// The next view to serve: small rooms first, but a big one after each `SMALL_TURNS` of them would be starved otherwise;
-    /// `big_turn` says that it is a big one's turn.
+    /// The next view to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its turn.
     pub(crate) fn next(&mut self, big_turn: bool, now_ns: u64) -> Option<u32> {
         let index = if big_turn {
             self.big.pop_front().or_else(|| self.small.pop_front())
