@@ -17,7 +17,7 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::config::{BroadcastUserInfo, Config};
+use crate::config::Config;
 use crate::engine::ids::ShardId;
 use crate::engine::shard::{Rules, Shard};
 use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
@@ -29,22 +29,11 @@ use crate::runtime::listener::{self, Listener};
 use crate::runtime::mesh::Mesh;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
-use crate::wire::message;
 
 /// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
 const EXIT_ADDRESS: u8 = 69;
 /// Exit code after a second signal: as if the first had not been caught.
 const EXIT_SECOND_SIGNAL: i32 = 130;
-
-impl From<BroadcastUserInfo> for message::BroadcastUserInfo {
-    fn from(share: BroadcastUserInfo) -> Self {
-        match share {
-            BroadcastUserInfo::Full => Self::Full,
-            BroadcastUserInfo::Name => Self::Name,
-            BroadcastUserInfo::None => Self::None,
-        }
-    }
-}
 
 /// Runs the server until it is told to end.
 #[must_use]
@@ -181,18 +170,16 @@ fn is_readable(epoll: &OwnedFd) -> bool {
 }
 
 fn address_line(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("{address} is in use; stop what listens there, or choose another port with WEBSOCKET_PORT")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("{address} needs a privilege; choose a port from 1024 up with WEBSOCKET_PORT")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("{address} is not an address of this machine; choose another with WEBSOCKET_HOST")
-        }
-        _ => format!("cannot listen on {address}: {error}"),
-    }
+    let cure = if error.kind() == io::ErrorKind::AddrInUse {
+        "is in use; stop what listens there, or choose another port with WEBSOCKET_PORT"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "needs a privilege; choose a port from 1024 up with WEBSOCKET_PORT"
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        "is not an address of this machine; choose another with WEBSOCKET_HOST"
+    } else {
+        return format!("cannot listen on {address}: {error}");
+    };
+    format!("{address} {cure}")
 }
 
 fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {

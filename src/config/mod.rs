@@ -17,19 +17,10 @@ use settings::{Default, SETTINGS};
 use tracing::level_filters::LevelFilter;
 use values::{Source, Values};
 
+pub use crate::wire::message::BroadcastUserInfo;
+
 /// Exit code for a command that was used wrongly (`EX_USAGE` of sysexits).
 pub const EXIT_USAGE: u8 = 64;
-
-/// What other members see of `user_info`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BroadcastUserInfo {
-    /// All of it.
-    Full,
-    /// Its `name`.
-    Name,
-    /// Nothing.
-    None,
-}
 
 /// Where holds survive a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

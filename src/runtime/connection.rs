@@ -44,6 +44,7 @@ pub(crate) struct Membership {
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
     first: Option<Membership>,
+    #[allow(clippy::box_collection, reason = "one word in an entry that nearly always holds nothing here")]
     more: Option<Box<Vec<Membership>>>,
 }
 
@@ -133,6 +134,7 @@ pub(crate) struct Conn {
     pub(crate) touched: ShardSet,
     pub(crate) memberships: Memberships,
     pub(crate) assembly: Assembly,
+    #[allow(clippy::box_collection, reason = "one word in an entry that nearly always holds nothing here")]
     pub(crate) unread: Option<Box<Vec<u8>>>,
     pub(crate) out: Option<Box<Outbox>>,
     /// Where it comes from; kept only when connections are counted by address.
@@ -201,6 +203,7 @@ pub(crate) struct Conns {
     generations: Vec<u32>,
     free: Vec<u32>,
     used: usize,
+    #[allow(clippy::vec_box, reason = "the boxes themselves are what is kept for the next turn")]
     spare: Vec<Box<Outbox>>,
 }
 

@@ -86,7 +86,7 @@ impl Core {
             id,
             shards: mesh.shards(),
             connections_max,
-            share: config.broadcast_user_info.into(),
+            share: config.broadcast_user_info,
             config,
             seats,
             conns: Conns::new(id),

@@ -59,7 +59,6 @@ pub(crate) struct Views {
     /// Views that are owed something and wait for their time: `(not before, view)`.
     paced: BinaryHeap<Reverse<(u64, u32)>>,
     pace: Pace,
-    members: usize,
 }
 
 impl Views {
@@ -72,13 +71,7 @@ impl Views {
             big: VecDeque::new(),
             paced: BinaryHeap::new(),
             pace,
-            members: 0,
         }
-    }
-
-    /// Members of all views.
-    pub(crate) fn members(&self) -> usize {
-        self.members
     }
 
     pub(crate) fn find(&self, room: &str) -> Option<u32> {
@@ -99,7 +92,6 @@ impl Views {
             Some(index) => index,
             None => self.create(room, owner),
         };
-        self.members += 1;
         (index, self.get_mut(index).view.add(slot))
     }
 
@@ -126,7 +118,6 @@ impl Views {
 
     /// Removes a member and says which members moved; the view ends with its last member.
     pub(crate) fn remove(&mut self, index: u32, at: u32) -> [Option<crate::audience::view::Moved>; 2] {
-        self.members -= 1;
         let entry = self.get_mut(index);
         let moved = entry.view.remove(at);
         if entry.view.is_empty() {

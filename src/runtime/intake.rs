@@ -193,21 +193,17 @@ impl Core {
             }
         };
         let HttpRequest { target, head_only, keep_alive, .. } = request;
-        match target {
-            Target::Socket { client, room_hint, accept_key } => {
-                if !self.may_stay(slot) {
-                    return Err((bytes.len(), Flow::More));
-                }
-                self.write(slot, Kind::Reply, |out| respond::accept_upgrade(out, &accept_key));
-                self.open(slot, client);
-                let to = room_hint.and_then(|room| self.better_place(slot, room.as_str()));
-                to.map_or(Ok(len), |to| Err((len, Flow::HandOver(to, None))))
-            }
-            target => {
-                self.respond(slot, &target, head_only, keep_alive);
-                Ok(len)
-            }
+        let Target::Socket { client, room_hint, accept_key } = target else {
+            self.respond(slot, &target, head_only, keep_alive);
+            return Ok(len);
+        };
+        if !self.may_stay(slot) {
+            return Err((bytes.len(), Flow::More));
         }
+        self.write(slot, Kind::Reply, |out| respond::accept_upgrade(out, &accept_key));
+        self.open(slot, client);
+        let to = room_hint.and_then(|room| self.better_place(slot, room.as_str()));
+        to.map_or(Ok(len), |to| Err((len, Flow::HandOver(to, None))))
     }
 
     /// Reads one frame. `Ok(0)`: it is not whole.
