@@ -20,8 +20,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All numbers of one moment.
 #[derive(Clone, Default, Debug)]
 pub struct Snapshot {
-    /// By shard number.
-    pub shards: Vec<ShardStats>,
+    /// With the shard's number. A shard that did not answer in time is missing, rather than counting from 0 again.
+    pub shards: Vec<(usize, ShardStats)>,
     /// Of the store thread; all zero with `STORE=memory`.
     pub store: StoreStats,
     /// Of the process.
@@ -136,7 +136,7 @@ impl Collector for Snapshot {
 impl Snapshot {
     fn of_shards(&self, family: &mut Family) -> fmt::Result {
         let by_shard = |read: fn(&ShardStats) -> u64| {
-            self.shards.iter().enumerate().map(move |(at, shard)| ([("shard", at.to_string())], float(read(shard))))
+            self.shards.iter().map(move |(at, shard)| ([("shard", at.to_string())], float(read(shard))))
         };
         for (name, help, read) in GAUGES {
             family.numbers(MetricType::Gauge, name, help, by_shard(read))?;
@@ -144,7 +144,7 @@ impl Snapshot {
         for (name, help, read) in COUNTERS {
             family.numbers(MetricType::Counter, name, help, by_shard(read))?;
         }
-        let handovers = self.shards.iter().enumerate().flat_map(|(at, shard)| {
+        let handovers = self.shards.iter().flat_map(|(at, shard)| {
             [("in", shard.handovers_in), ("out", shard.handovers_out)].map(|(direction, count)| {
                 ([("shard", at.to_string()), ("direction", direction.to_owned())], float(count))
             })
@@ -155,7 +155,7 @@ impl Snapshot {
     /// What is not skewed between shards, or has too many series to tell them apart.
     fn of_all(&self, family: &mut Family) -> fmt::Result {
         let mut all = ShardStats::default();
-        self.shards.iter().for_each(|shard| all.merge(shard));
+        self.shards.iter().for_each(|(_, shard)| all.merge(shard));
         let commands = COMMANDS.iter().flat_map(|(command, kind)| {
             let counts = all.commands[*command as usize];
             OUTCOMES.iter().zip(counts).map(move |((_, result), count)| {
@@ -246,7 +246,7 @@ mod tests {
         shard.count(Command::Select, Outcome::SeatTaken);
         shard.decision.record(300, 4);
         shard.fan_out.record(u64::MAX / 4, 1);
-        Snapshot { shards: vec![shard, ShardStats::default()], ..Snapshot::default() }
+        Snapshot { shards: vec![(0, shard), (1, ShardStats::default())], ..Snapshot::default() }
     }
 
     #[test]
