@@ -22,7 +22,9 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Snapshot {
     /// With the shard's number. A shard that did not answer in time is missing, rather than counting from 0 again.
     pub shards: Vec<(usize, ShardStats)>,
-    /// Of the store thread; all zero with `STORE=memory`.
+    /// Whether there is a store: 0 with `STORE=memory`.
+    pub store_used: bool,
+    /// Of the store thread.
     pub store: StoreStats,
     /// Of the process.
     pub process: ProcessStats,
@@ -193,6 +195,7 @@ impl Snapshot {
         let store = &self.store;
         #[rustfmt::skip]
         let numbers = [
+            (MetricType::Gauge, "butaca_store_used", "1 when holds are kept in a store", u64::from(self.store_used)),
             (MetricType::Gauge, "butaca_store_connected", "1 while the store answers", u64::from(store.connected)),
             (MetricType::Gauge, "butaca_store_backlog_entries", "Changes that are not committed", store.backlog_entries),
             (MetricType::Counter, "butaca_store_commits_total", "Groups committed", store.commits),

@@ -243,6 +243,7 @@ impl Core {
         let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
         Snapshot {
             shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
+            store_used: false,
             store: StoreStats::default(),
             process: process::read(started),
             connections_max: self.connections_max as u64,
