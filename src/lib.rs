@@ -10,6 +10,8 @@ pub mod audience;
 
 pub mod stats;
 
+pub mod metrics;
+
 pub mod config;
 
 pub mod log;
