@@ -709,14 +709,14 @@
   ];
   var ARENA_PITCH = 16;
   var ARENA_ROW_DEPTH = 21;
-  var ARENA_AXES = { x: 546, y: 354 };
+  var ARENA_AXES = { x: 585, y: 357 };
   var ARENA_BLOCKS = 16;
   var ARENA_BLOCK_ROWS = 8;
   var ARENA_AISLE = 14;
-  var ARENA_OPEN = 0.46;
-  var FLOOR_BLOCKS_ACROSS = 5;
+  var ARENA_OPEN = 0.42;
+  var FLOOR_BLOCKS_ACROSS = 4;
   var FLOOR_BLOCKS_DEEP = 2;
-  var FLOOR_BLOCK = { rows: 8, seats: 10 };
+  var FLOOR_BLOCK = { rows: 9, seats: 10 };
   var PLANS = { theatre, arena };
   function theatre() {
     const rows = [];
@@ -756,11 +756,11 @@
   function floor(labels) {
     const rows = [];
     const across = FLOOR_BLOCK.seats * ARENA_PITCH + 26;
-    const deep = FLOOR_BLOCK.rows * ARENA_ROW_DEPTH + 40;
+    const deep = FLOOR_BLOCK.rows * ARENA_ROW_DEPTH + 34;
     for (let index = 0; index < FLOOR_BLOCKS_ACROSS * FLOOR_BLOCKS_DEEP; index += 1) {
       const block = `F${index + 1}`;
       const left = (index % FLOOR_BLOCKS_ACROSS - FLOOR_BLOCKS_ACROSS / 2) * across + 13 + ARENA_PITCH / 2;
-      const top = -142 + Math.floor(index / FLOOR_BLOCKS_ACROSS) * deep;
+      const top = -150 + Math.floor(index / FLOOR_BLOCKS_ACROSS) * deep;
       labels.push({ x: left + (across - 26 - ARENA_PITCH) / 2, y: top - 17, text: block, kind: "block" });
       for (let line = 0; line < FLOOR_BLOCK.rows; line += 1) {
         rows.push(
@@ -796,7 +796,7 @@
     return rows;
   }
   function arenaSeat(block, line, seat, place) {
-    const row = "ABCDEFGH"[line];
+    const row = "ABCDEFGHI"[line];
     return { id: `${block}-${row}${seat + 1}`, block, row, number: seat + 1, ...place };
   }
   function oval(out) {

@@ -24,17 +24,17 @@ const THEATRE_ROWS = [
 
 const ARENA_PITCH = 16;
 const ARENA_ROW_DEPTH = 21;
-/** The first row of the bowl. With these axes the bowl has room for exactly 1,200 seats; a test counts them. */
-const ARENA_AXES = { x: 546, y: 354 };
+/** The first row of the bowl. With these axes the bowl has room for exactly 1,280 seats; a test counts them. */
+const ARENA_AXES = { x: 585, y: 357 };
 const ARENA_BLOCKS = 16;
 const ARENA_BLOCK_ROWS = 8;
 /** What a row of a block leaves free for the aisle. */
 const ARENA_AISLE = 14;
 /** The part of the oval left open for the stage, as angles of the oval's parameter (0 is the top). */
-const ARENA_OPEN = 0.46;
-const FLOOR_BLOCKS_ACROSS = 5;
+const ARENA_OPEN = 0.42;
+const FLOOR_BLOCKS_ACROSS = 4;
 const FLOOR_BLOCKS_DEEP = 2;
-const FLOOR_BLOCK = { rows: 8, seats: 10 };
+const FLOOR_BLOCK = { rows: 9, seats: 10 };
 
 /** @type {Record<string, () => Plan>} */
 export const PLANS = { theatre, arena };
@@ -72,7 +72,7 @@ function onArc(radius, along) {
   return { x: radius * Math.sin(turn), y: radius * Math.cos(turn), angle: (-turn * 180) / Math.PI };
 }
 
-/** An arena: ten blocks on the floor, a bowl of sixteen around them. @returns {Plan} */
+/** An arena: eight blocks on the floor, a bowl of sixteen around them. @returns {Plan} */
 export function arena() {
   /** @type {PlanLabel[]} */ const labels = [];
   const rows = [...floor(labels), ...bowl(labels)];
@@ -84,11 +84,11 @@ export function arena() {
 function floor(labels) {
   /** @type {PlanSeat[][]} */ const rows = [];
   const across = FLOOR_BLOCK.seats * ARENA_PITCH + 26;
-  const deep = FLOOR_BLOCK.rows * ARENA_ROW_DEPTH + 40;
+  const deep = FLOOR_BLOCK.rows * ARENA_ROW_DEPTH + 34;
   for (let index = 0; index < FLOOR_BLOCKS_ACROSS * FLOOR_BLOCKS_DEEP; index += 1) {
     const block = `F${index + 1}`;
     const left = ((index % FLOOR_BLOCKS_ACROSS) - FLOOR_BLOCKS_ACROSS / 2) * across + 13 + ARENA_PITCH / 2;
-    const top = -142 + Math.floor(index / FLOOR_BLOCKS_ACROSS) * deep;
+    const top = -150 + Math.floor(index / FLOOR_BLOCKS_ACROSS) * deep;
     labels.push({ x: left + (across - 26 - ARENA_PITCH) / 2, y: top - 17, text: block, kind: "block" });
     for (let line = 0; line < FLOOR_BLOCK.rows; line += 1) {
       rows.push(
@@ -130,7 +130,7 @@ function bowl(labels) {
 
 /** @param {string} block @param {number} line @param {number} seat @param {{ x: number, y: number, angle: number }} place */
 function arenaSeat(block, line, seat, place) {
-  const row = "ABCDEFGH"[line];
+  const row = "ABCDEFGHI"[line];
   return { id: `${block}-${row}${seat + 1}`, block, row, number: seat + 1, ...place };
 }
 
