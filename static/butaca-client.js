@@ -86,6 +86,7 @@ export class ButacaClient extends EventTarget {
     // A socket that has been replaced keeps its handlers; they must find that they are no longer meant.
     socket.onopen = () => socket === this.#socket && this.#opened();
     socket.onmessage = (event) => socket === this.#socket && this.#received(String(event.data));
+    socket.onerror = () => {}; // It says nothing; a close event follows.
     socket.onclose = (event) => socket === this.#socket && this.#dropped(event.code, event.reason);
   }
 

@@ -185,6 +185,8 @@
       this.#setStatus({ status: "connecting", attempt: this.#attempt });
       socket.onopen = () => socket === this.#socket && this.#opened();
       socket.onmessage = (event) => socket === this.#socket && this.#received(String(event.data));
+      socket.onerror = () => {
+      };
       socket.onclose = (event) => socket === this.#socket && this.#dropped(event.code, event.reason);
     }
     /** Ends the connection for good; the server releases its holds. */
@@ -342,8 +344,8 @@
     #dropped(code, reason) {
       this.#forgetSocket(this.options.reclaim);
       const { retryMinMs, retryMaxMs } = this.options;
-      const span = Math.min(retryMaxMs, retryMinMs * 2 ** this.#attempt);
-      const retryInMs = Math.round(span / 2 + Math.random() * span / 2);
+      const span2 = Math.min(retryMaxMs, retryMinMs * 2 ** this.#attempt);
+      const retryInMs = Math.round(span2 / 2 + Math.random() * span2 / 2);
       this.#attempt = Math.min(this.#attempt + 1, 30);
       this.#retryTimer = setTimeout(() => this.connect(), retryInMs);
       this.#setStatus({ status: "waiting", attempt: this.#attempt, retryInMs, code, reason });
@@ -804,23 +806,23 @@
     const steps = 1e3;
     const point = (t2) => ({ x: -a * Math.sin(t2), y: -b * Math.cos(t2) });
     const from = ARENA_OPEN;
-    const span = 2 * Math.PI - 2 * ARENA_OPEN;
+    const span2 = 2 * Math.PI - 2 * ARENA_OPEN;
     const lengths = [0];
     for (let step = 1; step <= steps; step += 1) {
-      const [p, q] = [point(from + span * (step - 1) / steps), point(from + span * step / steps)];
+      const [p, q] = [point(from + span2 * (step - 1) / steps), point(from + span2 * step / steps)];
       lengths.push(lengths[step - 1] + Math.hypot(q.x - p.x, q.y - p.y));
     }
     const parameter = (length) => {
       const step = lengths.findIndex((sum) => sum >= length);
-      if (step < 1) return step < 0 ? from + span : from;
+      if (step < 1) return step < 0 ? from + span2 : from;
       const part = (length - lengths[step - 1]) / (lengths[step] - lengths[step - 1]);
-      return from + span * (step - 1 + part) / steps;
+      return from + span2 * (step - 1 + part) / steps;
     };
     return {
       /** @param {number} fraction */
       parameterAt: (fraction) => parameter(fraction * lengths[steps]),
       /** @param {number} t */
-      lengthAt: (t2) => lengths[Math.round((t2 - from) / span * steps)],
+      lengthAt: (t2) => lengths[Math.round((t2 - from) / span2 * steps)],
       /** @param {number} length */
       place: (length) => {
         const t2 = parameter(length);
@@ -1229,37 +1231,30 @@
     }
     /** @param {RoomTab} tab @param {number} index */
     #tab(tab, index) {
-      const box = document.createElement("span");
-      box.className = index === this.#active ? "tab active" : "tab";
-      box.setAttribute("role", "presentation");
       const button = document.createElement("button");
       button.type = "button";
+      button.className = index === this.#active ? "tab active" : "tab";
       button.setAttribute("role", "tab");
       button.setAttribute("aria-selected", String(index === this.#active));
       button.setAttribute("aria-controls", "room-panel");
       button.tabIndex = index === this.#active ? 0 : -1;
-      button.textContent = tab.roomId;
+      button.append(span("name", tab.roomId));
       button.addEventListener("click", () => this.show(index));
       const mine = this.hooks.badge(tab.roomId);
-      if (mine > 0) {
-        const badge = document.createElement("span");
-        badge.className = "badge";
-        badge.textContent = String(mine);
-        button.append(" ", badge);
-      }
-      box.append(button);
-      if (this.#tabs.length > 1) box.append(this.#closer(tab, index));
-      return box;
+      if (mine > 0) button.append(span("badge", String(mine)));
+      if (this.#tabs.length > 1) button.append(this.#closer(tab, index));
+      if (this.#tabs.length > 1) button.setAttribute("aria-keyshortcuts", "Delete");
+      return button;
     }
-    /** @param {RoomTab} tab @param {number} index */
+    /** For the mouse; a keyboard has Delete, since nothing inside a tab can have the focus. @param {RoomTab} tab @param {number} index */
     #closer(tab, index) {
-      const close = document.createElement("button");
-      close.type = "button";
-      close.className = "close";
-      close.textContent = "×";
-      close.tabIndex = -1;
-      close.setAttribute("aria-label", t("closeRoom", { room: tab.roomId }));
-      close.addEventListener("click", () => this.close(index));
+      const close = span("close", "×");
+      close.setAttribute("aria-hidden", "true");
+      close.title = t("closeRoom", { room: tab.roomId });
+      close.addEventListener("click", (event) => {
+        event.stopPropagation();
+        this.close(index);
+      });
       return close;
     }
     /** @param {KeyboardEvent} event */
@@ -1271,6 +1266,12 @@
       event.preventDefault();
     }
   };
+  function span(className, text) {
+    const made = document.createElement("span");
+    made.className = className;
+    made.textContent = text;
+    return made;
+  }
 
   // static/page/app.js
   var REFUSED_SHOWN_MS = 2500;

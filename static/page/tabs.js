@@ -4,7 +4,6 @@
  * Invariant: there is always at least one room, and exactly one of them is active.
  * Never here: what is in a room.
  *
- * @import { SeatLook } from "./glyphs.js"
  * @typedef {{ roomId: string, plan: string, refused: Map<string, { code: string, message: string }> }} RoomTab
  */
 
@@ -72,38 +71,31 @@ export class RoomTabs {
 
   /** @param {RoomTab} tab @param {number} index */
   #tab(tab, index) {
-    const box = document.createElement("span");
-    box.className = index === this.#active ? "tab active" : "tab";
-    box.setAttribute("role", "presentation");
     const button = document.createElement("button");
     button.type = "button";
+    button.className = index === this.#active ? "tab active" : "tab";
     button.setAttribute("role", "tab");
     button.setAttribute("aria-selected", String(index === this.#active));
     button.setAttribute("aria-controls", "room-panel");
     button.tabIndex = index === this.#active ? 0 : -1;
-    button.textContent = tab.roomId;
+    button.append(span("name", tab.roomId));
     button.addEventListener("click", () => this.show(index));
     const mine = this.hooks.badge(tab.roomId);
-    if (mine > 0) {
-      const badge = document.createElement("span");
-      badge.className = "badge";
-      badge.textContent = String(mine);
-      button.append(" ", badge);
-    }
-    box.append(button);
-    if (this.#tabs.length > 1) box.append(this.#closer(tab, index));
-    return box;
+    if (mine > 0) button.append(span("badge", String(mine)));
+    if (this.#tabs.length > 1) button.append(this.#closer(tab, index));
+    if (this.#tabs.length > 1) button.setAttribute("aria-keyshortcuts", "Delete");
+    return button;
   }
 
-  /** @param {RoomTab} tab @param {number} index */
+  /** For the mouse; a keyboard has Delete, since nothing inside a tab can have the focus. @param {RoomTab} tab @param {number} index */
   #closer(tab, index) {
-    const close = document.createElement("button");
-    close.type = "button";
-    close.className = "close";
-    close.textContent = "×";
-    close.tabIndex = -1;
-    close.setAttribute("aria-label", t("closeRoom", { room: tab.roomId }));
-    close.addEventListener("click", () => this.close(index));
+    const close = span("close", "×");
+    close.setAttribute("aria-hidden", "true");
+    close.title = t("closeRoom", { room: tab.roomId });
+    close.addEventListener("click", (event) => {
+      event.stopPropagation();
+      this.close(index);
+    });
     return close;
   }
 
@@ -115,4 +107,12 @@ export class RoomTabs {
     else return;
     event.preventDefault();
   }
+}
+
+/** @param {string} className @param {string} text */
+function span(className, text) {
+  const made = document.createElement("span");
+  made.className = className;
+  made.textContent = text;
+  return made;
 }
