@@ -5,3 +5,15 @@ pub mod limits;
 pub mod engine;
 
 pub mod wire;
+
+pub mod audience;
+
+pub mod stats;
+
+pub mod config;
+
+pub mod log;
+
+pub mod runtime;
+
+pub mod server;
