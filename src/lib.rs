@@ -5,3 +5,5 @@ pub mod limits;
 pub mod engine;
 
 pub mod wire;
+
+pub mod persist;
