@@ -6,4 +6,8 @@ pub mod engine;
 
 pub mod wire;
 
+pub mod audience;
+
+pub mod config;
+
 pub mod persist;

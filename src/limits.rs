@@ -15,8 +15,10 @@ pub const ROOM_MEMBERS_MAX: usize = 1_000_000;
 pub const ROOM_HOLDS_MAX: usize = 200_000;
 /// Held seats of one shard. At the bound: `overloaded`.
 pub const SHARD_HOLDS_MAX: usize = 2_000_000;
-/// Rooms one connection may be a member of. At the bound: `overloaded`.
+/// Rooms one connection may be a member of or hold seats in. At the bound: `overloaded`.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
+/// Stale deadlines a shard keeps beyond one for each live hold. At the bound they are swept out.
+pub const DEADLINES_STALE_MIN: usize = 64;
 /// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
 pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
 

@@ -4,8 +4,19 @@
 //! arguments, so that a whole cluster can be run in one thread from one seed and replayed.
 //!
 //! Who owns what: a [`shard::Shard`] owns its rooms, the rooms own their seats and holds, and nobody else may change
-//! them. There is one door, `Shard::handle`, and no second path to the state.
+//! them. There is one door, [`shard::Shard::handle`], and no second path to the state. Beside the rooms a shard keeps
+//! which connection is in which room (`presence`) and when the holds end (`deadlines`); it keeps the three in step.
 
+pub mod command;
 pub mod ids;
 pub mod time;
-pub mod command;
+
+mod keyed;
+mod slab;
+
+mod deadlines;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+mod presence;
+pub mod room;
+pub mod shard;

@@ -1,1 +1,12 @@
-//! The wire: bytes to vocabulary and back. Pure: no socket, no clock.
+//! The wire: pure functions between bytes and the vocabulary of the engine.
+//!
+//! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
+//! and never makes anything grow beyond the limits. Never here: what a message does.
+
+mod json_text;
+mod mask;
+mod utf8;
+
+pub mod frame;
+pub mod http;
+pub mod respond;

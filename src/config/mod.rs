@@ -1,0 +1,371 @@
+//! Environment and flags, read once into one checked [`Config`].
+//!
+//! Invariants: nothing else in the server reads the environment; a `Config` that exists is valid, also in its
+//! combinations; what is wrong is said in one line before any port is bound.
+//! Never here: what the machine allows (that is `runtime/preflight.rs`).
+
+mod network;
+mod settings;
+mod values;
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+pub use network::Network;
+use settings::{Default, SETTINGS};
+use tracing::level_filters::LevelFilter;
+use values::{Source, Values};
+
+/// Exit code for a command that was used wrongly (`EX_USAGE` of sysexits).
+pub const EXIT_USAGE: u8 = 64;
+
+/// What other members see of `user_info`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BroadcastUserInfo {
+    /// All of it.
+    Full,
+    /// Its `name`.
+    Name,
+    /// Nothing.
+    None,
+}
+
+/// Where holds survive a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Store {
+    /// Nowhere.
+    Memory,
+    /// In files under `data_dir`.
+    Embedded,
+    /// In Redis.
+    Redis,
+}
+
+/// What an acknowledgement is worth after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Nothing.
+    Memory,
+    /// All but the last 100 ms.
+    Window,
+    /// Everything.
+    Durable,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How to reach Redis, and under which names to write.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// Replaces host, port and database.
+    pub url: Option<String>,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Used with a URL too, when the URL has none.
+    pub password: Option<String>,
+    /// Database number.
+    pub db: u32,
+    /// Begins every key.
+    pub namespace: String,
+    /// Whether the old service's keys are written as well.
+    pub compat_keys: bool,
+    /// `host:port` of the sentinels; empty: none.
+    pub sentinels: Vec<String>,
+    /// Name of the master at the sentinels.
+    pub sentinel_master: String,
+    /// `host:port` of the first nodes of a cluster; empty: none.
+    pub cluster_nodes: Vec<String>,
+}
+
+/// Everything that can be set, checked.
+#[derive(Clone)]
+pub struct Config {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// Proxies whose word about a client's address is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether trusted proxies begin with a PROXY protocol header. Then there is at least one trusted proxy.
+    pub proxy_protocol: bool,
+    /// Whether the kernel holds a connection back until its first byte.
+    pub defer_accept: bool,
+    /// How long a hold lives.
+    pub hold_ttl_ms: u64,
+    /// Seats one connection may hold in one room; 0 is no limit.
+    pub seats_per_client_max: u32,
+    /// How long a restored hold waits for its client.
+    pub restore_grace_ms: u64,
+    /// What other members see of `user_info`.
+    pub broadcast_user_info: BroadcastUserInfo,
+    /// Connections of the whole server; `None`: what the file limit allows.
+    pub connections_max: Option<usize>,
+    /// Connections from one address; 0 is no limit.
+    pub connections_per_ip_max: usize,
+    /// Longest message of a client.
+    pub message_bytes_max: usize,
+    /// Longest `user_info`; below `message_bytes_max`.
+    pub user_info_bytes_max: usize,
+    /// What may wait for one slow connection.
+    pub outbound_queue_bytes: usize,
+    /// Where holds survive a restart.
+    pub store: Store,
+    /// What an acknowledgement is worth. `Memory` exactly when `store` is.
+    pub durability: Durability,
+    /// Directory of the embedded store.
+    pub data_dir: PathBuf,
+    /// Start empty when the store does not answer at the start.
+    pub start_without_store: bool,
+    /// How to reach Redis; meaningful when `store` is Redis.
+    pub redis: RedisSettings,
+    /// Threads that own rooms; `None`: one per usable CPU.
+    pub shards: Option<usize>,
+    /// A room's next pass starts this many times its last pass's cost after that one's start.
+    pub pace_factor: u32,
+    /// Longest pause between two passes over a room.
+    pub pace_max_ms: u64,
+    /// Members from which a room's sockets stay spread over the shards.
+    pub hot_room_members: usize,
+    /// Whether `/stats` lists clients and rooms.
+    pub stats_list_ids: bool,
+    /// The value of `Access-Control-Allow-Origin`.
+    pub cors_allow_origin: String,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// Why there is no [`Config`]: a wrong value, or the command was only asked to print something.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// What to print.
+    pub text: String,
+    /// 0 when the text was asked for and belongs on standard output, else [`EXIT_USAGE`].
+    pub exit_code: u8,
+}
+
+impl ConfigError {
+    fn wrong(text: String) -> Self {
+        Self { text, exit_code: EXIT_USAGE }
+    }
+
+    /// Prints the text where it belongs and returns the exit code.
+    #[must_use]
+    pub fn report(&self) -> u8 {
+        if self.exit_code == 0 {
+            println!("{}", self.text.trim_end());
+        } else {
+            eprintln!("butaca: {}", self.text);
+        }
+        self.exit_code
+    }
+}
+
+impl Config {
+    /// The settings of this process.
+    ///
+    /// # Errors
+    /// A value is wrong, or `--help`, `--version` or `--print-config` was given.
+    pub fn from_process() -> Result<Self, ConfigError> {
+        let matches = values::command().try_get_matches().map_err(|error| usage(&error))?;
+        let values = Values::from_matches(&matches);
+        let config = Self::from_values(&values).map_err(ConfigError::wrong)?;
+        if matches.get_flag("print-config") {
+            return Err(ConfigError { text: config.shown(&values), exit_code: 0 });
+        }
+        Ok(config)
+    }
+
+    fn from_values(values: &Values) -> Result<Self, String> {
+        let (store, durability) = store_and_durability(values)?;
+        let config = Self {
+            host: values.read("WEBSOCKET_HOST", address)?.expect("it has a default"),
+            port: u16::try_from(number(values, "WEBSOCKET_PORT")?).expect("the table bounds it"),
+            trusted_proxies: values.read("TRUSTED_PROXIES", |text| list(text, Network::parse))?.unwrap_or_default(),
+            proxy_protocol: values.switch("PROXY_PROTOCOL")?,
+            defer_accept: values.switch("DEFER_ACCEPT")?,
+            hold_ttl_ms: number(values, "HOLD_TTL_MS")?,
+            seats_per_client_max: number_u32(values, "MAX_SEATS_PER_CLIENT")?,
+            restore_grace_ms: number(values, "RESTORE_GRACE_MS")?,
+            broadcast_user_info: match values.choice("BROADCAST_USER_INFO")? {
+                Some("name") => BroadcastUserInfo::Name,
+                Some("none") => BroadcastUserInfo::None,
+                _ => BroadcastUserInfo::Full,
+            },
+            connections_max: values.number("MAX_CONNECTIONS")?.map(size),
+            connections_per_ip_max: number_usize(values, "MAX_CONNECTIONS_PER_IP")?,
+            message_bytes_max: number_usize(values, "MAX_MESSAGE_BYTES")?,
+            user_info_bytes_max: number_usize(values, "MAX_USER_INFO_BYTES")?,
+            outbound_queue_bytes: number_usize(values, "OUTBOUND_QUEUE_BYTES")?,
+            store,
+            durability,
+            data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),
+            start_without_store: values.switch("START_WITHOUT_STORE")?,
+            redis: redis(values)?,
+            shards: values.number("SHARDS")?.map(size),
+            pace_factor: number_u32(values, "PACE_FACTOR")?,
+            pace_max_ms: number(values, "PACE_MAX_MS")?,
+            hot_room_members: number_usize(values, "HOT_ROOM_MEMBERS")?,
+            stats_list_ids: values.switch("STATS_LIST_IDS")?,
+            cors_allow_origin: values.read("CORS_ALLOW_ORIGIN", origin)?.expect("it has a default"),
+            log_level: values.choice("LOG_LEVEL")?.and_then(|word| word.parse().ok()).expect("every choice is a level"),
+            log_format: match values.choice("LOG_FORMAT")? {
+                Some("json") => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+        };
+        config.check_combinations(values)?;
+        Ok(config)
+    }
+
+    fn check_combinations(&self, values: &Values) -> Result<(), String> {
+        if self.user_info_bytes_max >= self.message_bytes_max {
+            let why = format!("must be below MAX_MESSAGE_BYTES, which is {}", self.message_bytes_max);
+            let default = self.user_info_bytes_max.to_string();
+            return Err(format!("{}: {why}", values.shown("MAX_USER_INFO_BYTES", &default)));
+        }
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            return Err(
+                values.refusal_because("PROXY_PROTOCOL", "needs TRUSTED_PROXIES, or anybody could forge an address")
+            );
+        }
+        if !self.redis.sentinels.is_empty() && !self.redis.cluster_nodes.is_empty() {
+            return Err(values.refusal_because("REDIS_SENTINELS", "cannot be combined with REDIS_CLUSTER_NODES"));
+        }
+        if !self.redis.cluster_nodes.is_empty() && self.redis.db != 0 {
+            return Err(values.refusal_because("REDIS_DB", "a Redis Cluster has only database 0"));
+        }
+        Ok(())
+    }
+
+    /// Every setting on a line: name, value, where it comes from.
+    fn shown(&self, values: &Values) -> String {
+        let mut text = String::new();
+        for setting in SETTINGS {
+            let default = match (setting.name, setting.default) {
+                ("STORE", _) => word(self.store),
+                ("DURABILITY", _) => word(self.durability),
+                (_, Default::Text(default)) => default.into(),
+                (_, Default::Number(default)) => default.to_string(),
+                (_, Default::Depends(on)) => format!("({on})"),
+            };
+            let (value, source) = (values.value_shown(setting, &default), values.source(setting.name));
+            writeln!(text, "{:<24}{value:<28}{source}", setting.name).expect("a String takes everything");
+        }
+        text
+    }
+}
+
+/// The name of a variant as it is written in the environment.
+fn word(variant: impl std::fmt::Debug) -> String {
+    format!("{variant:?}").to_ascii_lowercase()
+}
+
+/// A refusal of clap in one line; `--help` and `--version` as they are.
+fn usage(error: &clap::Error) -> ConfigError {
+    let text = error.render().to_string();
+    if error.exit_code() == 0 {
+        return ConfigError { text, exit_code: 0 };
+    }
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    ConfigError::wrong(format!("{line}; butaca --help lists what is allowed"))
+}
+
+fn store_and_durability(values: &Values) -> Result<(Store, Durability), String> {
+    let redis_names = ["REDIS_URL", "REDIS_HOST", "REDIS_SENTINELS", "REDIS_CLUSTER_NODES"];
+    let store = match values.choice("STORE")? {
+        Some("memory") => Store::Memory,
+        Some("redis") => Store::Redis,
+        None if redis_names.iter().any(|name| values.source(name) != Source::Default) => Store::Redis,
+        _ => Store::Embedded,
+    };
+    let durability = match values.choice("DURABILITY")? {
+        Some("memory") => Durability::Memory,
+        Some("durable") => Durability::Durable,
+        None if store == Store::Memory => Durability::Memory,
+        _ => Durability::Window,
+    };
+    if (store == Store::Memory) != (durability == Durability::Memory) {
+        let allowed = if store == Store::Memory { "memory" } else { "window or durable" };
+        let why = format!("with STORE={} allowed is {allowed}", word(store));
+        return Err(values.refusal_because("DURABILITY", &why));
+    }
+    Ok((store, durability))
+}
+
+fn redis(values: &Values) -> Result<RedisSettings, String> {
+    Ok(RedisSettings {
+        url: values.read("REDIS_URL", redis_url)?,
+        host: values.read("REDIS_HOST", host_name)?.unwrap_or_else(|| "localhost".into()),
+        port: u16::try_from(number(values, "REDIS_PORT")?).expect("the table bounds it"),
+        password: values.read("REDIS_PASSWORD", |text| Some(text.to_owned()))?,
+        db: number_u32(values, "REDIS_DB")?,
+        namespace: values.read("REDIS_NAMESPACE", namespace)?.expect("it has a default"),
+        compat_keys: values.switch("REDIS_COMPAT_KEYS")?,
+        sentinels: values.read("REDIS_SENTINELS", |text| list(text, host_and_port))?.unwrap_or_default(),
+        sentinel_master: values.read("REDIS_SENTINEL_MASTER", host_name)?.expect("it has a default"),
+        cluster_nodes: values.read("REDIS_CLUSTER_NODES", |text| list(text, host_and_port))?.unwrap_or_default(),
+    })
+}
+
+fn number(values: &Values, name: &'static str) -> Result<u64, String> {
+    Ok(values.number(name)?.expect("it has a default"))
+}
+
+fn number_u32(values: &Values, name: &'static str) -> Result<u32, String> {
+    Ok(u32::try_from(number(values, name)?).expect("the table bounds it"))
+}
+
+fn number_usize(values: &Values, name: &'static str) -> Result<usize, String> {
+    Ok(size(number(values, name)?))
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).expect("the table bounds it")
+}
+
+fn list<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',').map(|item| read(item.trim())).collect()
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    if text == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
+}
+
+fn origin(text: &str) -> Option<String> {
+    (text == "*" || (text.contains("://") && text.bytes().all(|b| b.is_ascii_graphic()))).then(|| text.into())
+}
+
+fn redis_url(text: &str) -> Option<String> {
+    let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
+    schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)).then(|| text.into())
+}
+
+fn host_name(text: &str) -> Option<String> {
+    (!text.contains(['/', ',', ' ', '@'])).then(|| text.into())
+}
+
+fn host_and_port(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    (!host.is_empty() && host_name(host).is_some() && port.parse::<u16>().is_ok_and(|port| port > 0))
+        .then(|| text.into())
+}
+
+fn namespace(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    (text.len() <= 64 && text.bytes().all(plain)).then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The table of all settings: name, group, kind, default and help, one row each.
+//!
+//! Invariant: `--help`, `--print-config`, the checks and the messages of refusals are all made from these rows, so they
+//! cannot disagree. Never here: reading a value.
+
+use crate::limits;
+
+/// One setting: an environment variable and the flag of the same name.
+pub(super) struct Setting {
+    /// The environment variable. The flag is the same in lower case with dashes.
+    pub(super) name: &'static str,
+    /// Under which heading `--help` shows it.
+    pub(super) group: &'static str,
+    /// What may be written.
+    pub(super) kind: Kind,
+    /// What holds when nothing is written.
+    pub(super) default: Default,
+    /// One sentence for `--help`.
+    pub(super) help: &'static str,
+}
+
+/// What the value of a setting may be.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A whole number within these bounds.
+    Number { min: u64, max: u64 },
+    /// One of these words, in any case.
+    Choice(&'static [&'static str]),
+    /// 0 or 1.
+    Switch,
+    /// Printable text; the string says what it has to look like. Its reader checks the rest.
+    Text(&'static str),
+    /// Like `Text`, and never shown.
+    Secret(&'static str),
+}
+
+/// What holds when a setting is not given.
+#[derive(Clone, Copy)]
+pub(super) enum Default {
+    /// This text.
+    Text(&'static str),
+    /// This number.
+    Number(u64),
+    /// Something that depends on other settings or on the machine, in words.
+    Depends(&'static str),
+}
+
+impl Setting {
+    /// The flag without its dashes.
+    pub(super) fn flag(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+}
+
+impl Kind {
+    /// What is allowed, in words that follow "allowed is ".
+    pub(super) fn allowed(self) -> String {
+        match self {
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Switch => "0 or 1".into(),
+            Self::Text(looks) | Self::Secret(looks) => looks.into(),
+        }
+    }
+
+    /// What stands for the value in `--help`.
+    pub(super) fn placeholder(self) -> &'static str {
+        match self {
+            Self::Number { .. } => "N",
+            Self::Choice(_) => "WORD",
+            Self::Switch => "0|1",
+            Self::Text(_) | Self::Secret(_) => "TEXT",
+        }
+    }
+}
+
+const LISTEN: &str = "Listening";
+const ROOMS: &str = "Rooms and seats";
+const BOUNDS: &str = "Bounds of one connection and of all";
+const STORE: &str = "Store";
+const REDIS: &str = "Redis";
+const CORES: &str = "Cores and pace";
+const TELL: &str = "HTTP and logs";
+
+const fn row(name: &'static str, group: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { name, group, kind, default, help }
+}
+
+const fn up_to(min: u64, max: u64) -> Kind {
+    Kind::Number { min, max }
+}
+
+/// Every setting, in the order in which it is shown.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    row("WEBSOCKET_HOST", LISTEN, Kind::Text("an IPv4 or IPv6 address, or localhost"), Default::Text("0.0.0.0"), "Address to listen on"),
+    row("WEBSOCKET_PORT", LISTEN, up_to(0, 65_535), Default::Number(8001), "Port to listen on; 0 takes any free one"),
+    row("TRUSTED_PROXIES", LISTEN, Kind::Text("addresses or networks such as 10.0.0.0/8, separated by commas"), Default::Text(""), "Proxies whose word about a client's address is taken"),
+    row("PROXY_PROTOCOL", LISTEN, Kind::Switch, Default::Number(0), "Expect a PROXY protocol header from the trusted proxies"),
+    row("DEFER_ACCEPT", LISTEN, Kind::Switch, Default::Number(0), "Let the kernel hold a connection back until its first byte"),
+
+    row("HOLD_TTL_MS", ROOMS, up_to(1, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_TTL_MS), "How long a hold lives"),
+    row("MAX_SEATS_PER_CLIENT", ROOMS, up_to(0, limits::ROOM_HOLDS_MAX as u64), Default::Number(limits::SEATS_PER_CLIENT_DEFAULT as u64), "Seats one connection may hold in one room; 0 is no limit"),
+    row("RESTORE_GRACE_MS", ROOMS, up_to(0, 3_600_000), Default::Number(limits::RESTORE_GRACE_MS), "How long a restored hold waits for its client after a restart"),
+    row("BROADCAST_USER_INFO", ROOMS, Kind::Choice(&["full", "name", "none"]), Default::Text("full"), "What other members see of user_info"),
+
+    row("MAX_CONNECTIONS", BOUNDS, up_to(1, 16_000_000), Default::Depends("what the file limit allows"), "Connections of the whole server"),
+    row("MAX_CONNECTIONS_PER_IP", BOUNDS, up_to(0, 16_000_000), Default::Number(0), "Connections from one address; 0 is no limit"),
+    row("MAX_MESSAGE_BYTES", BOUNDS, up_to(1_024, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
+    row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
+    row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, 1 << 30), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),
+
+    row("STORE", STORE, Kind::Choice(&["memory", "embedded", "redis"]), Default::Depends("redis when a REDIS_ address is set, else embedded"), "Where holds survive a restart"),
+    row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),
+    row("DATA_DIR", STORE, Kind::Text("a path"), Default::Text("./data"), "Directory of the embedded store"),
+    row("START_WITHOUT_STORE", STORE, Kind::Switch, Default::Number(0), "Start empty when the store does not answer at the start"),
+
+    row("REDIS_URL", REDIS, Kind::Secret("a URL that begins with redis://, rediss:// or unix://"), Default::Text(""), "Address of Redis; replaces host, port and database"),
+    row("REDIS_HOST", REDIS, Kind::Text("a host name or address"), Default::Depends("localhost with STORE=redis"), "Host of Redis"),
+    row("REDIS_PORT", REDIS, up_to(1, 65_535), Default::Number(6379), "Port of Redis"),
+    row("REDIS_PASSWORD", REDIS, Kind::Secret("printable text"), Default::Text(""), "Password of Redis"),
+    row("REDIS_DB", REDIS, up_to(0, 65_535), Default::Number(0), "Database number of Redis"),
+    row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Begins every key; one server at a time may use it"),
+    row("REDIS_COMPAT_KEYS", REDIS, Kind::Switch, Default::Number(0), "Also write the old service's selection:{room}:{seat} keys"),
+    row("REDIS_SENTINELS", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "Sentinels to ask for the master"),
+    row("REDIS_SENTINEL_MASTER", REDIS, Kind::Text("a name"), Default::Text("mymaster"), "Name of the master at the sentinels"),
+    row("REDIS_CLUSTER_NODES", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "First nodes of a Redis Cluster"),
+
+    row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
+    row("PACE_FACTOR", CORES, up_to(0, 100), Default::Number(4), "A room's next pass starts this many times its last pass's cost after that one's start"),
+    row("PACE_MAX_MS", CORES, up_to(0, 1_000), Default::Number(40), "Longest pause between two passes over a room"),
+    row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(64), "Members from which a room's sockets stay spread over the shards"),
+
+    row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(1), "List clients and rooms in /stats"),
+    row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),
+    row("LOG_LEVEL", TELL, Kind::Choice(&["off", "error", "warn", "info", "debug"]), Default::Text("info"), "What is logged"),
+    row("LOG_FORMAT", TELL, Kind::Choice(&["text", "json"]), Default::Text("text"), "How it is logged"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Default, Kind, SETTINGS};
+
+    #[test]
+    fn every_row_is_consistent() {
+        let mut names: Vec<_> = SETTINGS.iter().map(|s| s.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len(), "a name stands twice");
+        for setting in SETTINGS {
+            let fits = match (setting.kind, setting.default) {
+                (Kind::Number { min, max }, Default::Number(n)) => (min..=max).contains(&n),
+                (Kind::Switch, Default::Number(n)) => n <= 1,
+                (Kind::Choice(words), Default::Text(text)) => words.contains(&text),
+                (Kind::Text(_) | Kind::Secret(_), Default::Text(_)) | (_, Default::Depends(_)) => true,
+                (_, Default::Text(_) | Default::Number(_)) => false,
+            };
+            assert!(fits, "the default of {} is not allowed", setting.name);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What is accepted, what is refused and how, and that flags win.
+
+use std::ffi::OsStr;
+
+use super::values::{Source, Values, command};
+use super::{Config, Durability, Store};
+
+fn config(given: &[(&'static str, &str)]) -> Result<Config, String> {
+    let mut values = Values::default();
+    for (name, text) in given {
+        values.write(name, OsStr::new(text), Source::Environment);
+    }
+    Config::from_values(&values)
+}
+
+#[test]
+fn nothing_given_is_a_valid_configuration() {
+    let config = config(&[]).unwrap();
+    assert_eq!((config.port, config.hold_ttl_ms, config.seats_per_client_max), (8001, 300_000, 10));
+    assert_eq!((config.store, config.durability), (Store::Embedded, Durability::Window));
+    assert!(config.stats_list_ids && !config.proxy_protocol && config.shards.is_none());
+}
+
+#[test]
+fn the_store_follows_from_what_is_set() {
+    let check = |given: &[(&'static str, &str)], store, durability| {
+        let config = config(given).unwrap();
+        assert_eq!((config.store, config.durability), (store, durability), "{given:?}");
+    };
+    check(&[("REDIS_HOST", "redis")], Store::Redis, Durability::Window);
+    check(&[("REDIS_URL", "rediss://u:p@h:1/2")], Store::Redis, Durability::Window);
+    check(&[("REDIS_HOST", "")], Store::Embedded, Durability::Window);
+    check(&[("REDIS_HOST", "redis"), ("STORE", "memory")], Store::Memory, Durability::Memory);
+    check(&[("STORE", "Embedded"), ("DURABILITY", "DURABLE")], Store::Embedded, Durability::Durable);
+}
+
+#[test]
+fn a_refusal_is_one_line_with_name_value_and_what_is_allowed() {
+    let check = |given: &[(&'static str, &str)], line: &str| {
+        assert_eq!(config(given).err().as_deref(), Some(line), "{given:?}");
+    };
+    check(&[("HOLD_TTL_MS", "soon")], "HOLD_TTL_MS=soon: allowed is a whole number from 1 to 86400000");
+    check(&[("HOLD_TTL_MS", "0")], "HOLD_TTL_MS=0: allowed is a whole number from 1 to 86400000");
+    check(&[("SHARDS", "65")], "SHARDS=65: allowed is a whole number from 1 to 64");
+    check(&[("WEBSOCKET_PORT", "-1")], "WEBSOCKET_PORT=-1: allowed is a whole number from 0 to 65535");
+    check(&[("STATS_LIST_IDS", "yes")], "STATS_LIST_IDS=yes: allowed is 0 or 1");
+    check(&[("STORE", "mysql")], "STORE=mysql: allowed is one of memory, embedded, redis");
+    check(&[("WEBSOCKET_HOST", "a\nb")], "WEBSOCKET_HOST=a\\nb: allowed is an IPv4 or IPv6 address, or localhost");
+    check(
+        &[("REDIS_URL", "http://user:secret@host")],
+        "REDIS_URL=***: allowed is a URL that begins with redis://, rediss:// or unix://",
+    );
+    check(&[("STORE", "memory"), ("DURABILITY", "durable")], "DURABILITY=durable: with STORE=memory allowed is memory");
+    check(&[("DURABILITY", "memory")], "DURABILITY=memory: with STORE=embedded allowed is window or durable");
+    check(&[("MAX_MESSAGE_BYTES", "2048")], "MAX_USER_INFO_BYTES=4096: must be below MAX_MESSAGE_BYTES, which is 2048");
+    check(&[("PROXY_PROTOCOL", "1")], "PROXY_PROTOCOL=1: needs TRUSTED_PROXIES, or anybody could forge an address");
+}
+
+#[test]
+fn other_wrong_values_are_refused() {
+    for given in [
+        ("TRUSTED_PROXIES", "10.0.0.0/8,"),
+        ("CORS_ALLOW_ORIGIN", "https://a b"),
+        ("REDIS_NAMESPACE", "a{b}"),
+        ("REDIS_SENTINELS", "host"),
+        ("REDIS_CLUSTER_NODES", "host:0"),
+        ("REDIS_HOST", "redis://host"),
+        ("LOG_LEVEL", "loud"),
+    ] {
+        assert!(config(&[given]).is_err(), "{given:?}");
+    }
+}
+
+#[test]
+fn a_flag_is_named_as_a_flag_and_an_empty_one_is_none() {
+    let matches = command().try_get_matches_from(["butaca", "--pace-factor", "x", "--hold-ttl-ms="]).unwrap();
+    let values = Values::from_matches(&matches);
+    assert_eq!(values.number("PACE_FACTOR").unwrap_err(), "--pace-factor=x: allowed is a whole number from 0 to 100");
+    assert_eq!(values.number("HOLD_TTL_MS").unwrap(), Some(300_000));
+}
+
+#[test]
+fn what_is_printed_hides_secrets_and_tells_the_source() {
+    let mut values = Values::default();
+    values.write("REDIS_PASSWORD", OsStr::new("secret"), Source::Environment);
+    values.write("STORE", OsStr::new("redis"), Source::Flag);
+    let config = Config::from_values(&values).unwrap();
+    let text = config.shown(&values);
+    let words = |name: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(name)).expect("every setting has a line");
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(words("REDIS_PASSWORD"), ["REDIS_PASSWORD", "***", "environment"]);
+    assert_eq!(words("STORE "), ["STORE", "redis", "flag"]);
+    assert_eq!(words("DURABILITY"), ["DURABILITY", "window", "default"]);
+    assert!(!text.contains("secret"));
+}

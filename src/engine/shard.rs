@@ -1,0 +1,355 @@
+//! One core's share of the server: its rooms, and every decision about them. Start reading here.
+//!
+//! Invariants: a room exists while it has members or holds; a hold is in its room, in the presence of its owner and in
+//! the queue of deadlines, or in none of them; nothing that is due survives an input, so a command always meets the
+//! state of its own moment; a refusal changes nothing.
+//! Never here: a clock, I/O, JSON, or a second way to change a room beside [`Shard::handle`].
+
+use std::sync::Arc;
+
+use super::command::{Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
+use super::deadlines::{Deadline, Deadlines, HoldNumber};
+use super::ids::{ConnId, Epoch, RoomId, SeatId, ShardId, shard_of};
+use super::keyed::{Keyed, KeyedMap, mix};
+#[cfg(feature = "planted-bugs")]
+use super::planted::Bug;
+use super::presence::Presences;
+use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
+use super::slab::{Slab, Slot};
+use super::time::{Millis, Now};
+use crate::limits::{ROOM_HOLDS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
+
+mod check;
+
+/// What the operator decides about seats.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long a hold lives.
+    pub hold_ttl_ms: u64,
+    /// Seats one connection may hold in one room; 0 switches the limit off.
+    pub seats_per_client_max: u32,
+}
+
+/// How much a shard owns.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Rooms with members or holds.
+    pub rooms: usize,
+    /// Memberships, a connection counted once for each of its rooms.
+    pub members: usize,
+    /// Held seats.
+    pub holds: usize,
+}
+
+/// The rooms of one core. The only decision maker.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    shards: usize,
+    rules: Rules,
+    keyed: Keyed,
+    epoch_base: u64,
+    rooms_made: u64,
+    holds_made: u64,
+    clock: Millis,
+    by_id: KeyedMap<RoomId, Slot>,
+    rooms: Slab<Room>,
+    members: usize,
+    presences: Presences,
+    deadlines: Deadlines,
+    /// `{}`, what most clients send, kept once.
+    no_user_info: Arc<str>,
+    #[cfg(debug_assertions)]
+    inputs: u64,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<Bug>,
+}
+
+impl Shard {
+    /// An empty shard, one of `shards`. The seed is random at each start: it keys the maps and makes the epochs.
+    #[must_use]
+    pub fn new(id: ShardId, shards: usize, seed: u64, rules: Rules) -> Self {
+        assert!(id.index() < shards);
+        let keyed = Keyed::new(mix(seed));
+        Self {
+            id,
+            shards,
+            rules,
+            keyed,
+            epoch_base: mix(seed ^ mix(id.index() as u64 + 1)),
+            rooms_made: 0,
+            holds_made: 0,
+            clock: Millis::default(),
+            by_id: KeyedMap::with_hasher(keyed),
+            rooms: Slab::new(),
+            members: 0,
+            presences: Presences::new(keyed),
+            deadlines: Deadlines::default(),
+            no_user_info: "{}".into(),
+            #[cfg(debug_assertions)]
+            inputs: 0,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        }
+    }
+
+    /// The one door: decides what `input` does at `now` and appends what is to be done for it, after the expiries that
+    /// are due by then. A monotonic time before the last one counts as the last one.
+    pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Effects) {
+        self.clock = self.clock.max(now.mono);
+        self.expire_due(effects);
+        match input {
+            Input::Join { caller, room } => self.join(caller, room, effects),
+            Input::Leave { caller, room } => self.leave(caller, room, effects),
+            Input::Select { caller, room, seat, user_info } => {
+                self.select(now, caller, (room, seat), user_info, effects);
+            }
+            Input::Release { caller, room, seat } => self.release(caller, room, seat, effects),
+            Input::Resync { conn, room } => self.resync(conn, room, effects),
+            Input::Gone { conn } => self.gone(conn, effects),
+            Input::Tick => {}
+        }
+        #[cfg(debug_assertions)]
+        self.check_after(input);
+    }
+
+    /// What is held in a room, or `None` when the room does not exist: then nothing is.
+    #[must_use]
+    pub fn selections(&self, room: &str) -> Option<RoomState<'_>> {
+        self.find(room).map(|slot| RoomState::new(&self.rooms[slot]))
+    }
+
+    /// When the next hold ends by itself.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.deadlines.next()
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { rooms: self.rooms.len(), members: self.members, holds: self.deadlines.live() }
+    }
+
+    /// The rooms that exist. Their order follows from the history alone.
+    pub fn rooms(&self) -> impl Iterator<Item = &RoomId> {
+        self.rooms.iter().map(|room| &room.id)
+    }
+
+    /// How many members a room has, or `None` when the room does not exist.
+    #[must_use]
+    pub fn members(&self, room: &str) -> Option<Members<'_>> {
+        self.find(room).map(|slot| Members::new(&self.rooms[slot]))
+    }
+
+    /// Plants a defect.
+    #[cfg(feature = "planted-bugs")]
+    pub fn plant(&mut self, bug: Bug) {
+        self.planted = Some(bug);
+    }
+
+    fn expire_due(&mut self, effects: &mut Effects) {
+        let reason = ReleaseReason::Expired;
+        while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, entry)) {
+            let SeatState::Held(hold) = &self.rooms[due.room].seat_at(due.seat).state;
+            let Owner::Conn(conn) = hold.owner;
+            let (hold, change) = self.rooms[due.room].free(due.seat, reason, Some(conn));
+            effects.push(Effect::Change(change));
+            self.presences.release(conn, hold.number, due.room);
+            self.drop_if_empty(due.room);
+        }
+    }
+
+    fn join(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
+        let Caller { conn, client } = caller;
+        let known = self.find(room);
+        let again = known.is_some_and(|slot| self.presences.is_member(conn, slot));
+        if !again && !self.may_join(conn, known) {
+            return self.refuse(conn, Reject::Overloaded, RequestType::Join, (room, None), effects);
+        }
+        let slot = known.unwrap_or_else(|| self.open(room));
+        let room = &mut self.rooms[slot];
+        if !again {
+            room.join(conn.shard());
+            self.presences.join(conn, slot);
+            self.members += 1;
+        }
+        let (room, seq, epoch) = (room.id.clone(), room.seq, room.epoch);
+        effects.push(Effect::Joined { to: conn, client: client.clone(), room, seq, epoch });
+    }
+
+    fn may_join(&self, conn: ConnId, room: Option<Slot>) -> bool {
+        let has_place = room
+            .map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| self.rooms[slot].member_count() < ROOM_MEMBERS_MAX);
+        has_place && self.presences.may_enter(conn, room)
+    }
+
+    fn leave(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
+        let Caller { conn, client } = caller;
+        effects.push(Effect::Left { to: conn, client: client.clone(), room: self.room_id(room) });
+        if let Some(slot) = self.find(room).filter(|&slot| self.presences.is_member(conn, slot)) {
+            self.presences.leave(conn, slot);
+            self.end_membership(conn, slot);
+            self.drop_if_empty(slot);
+        }
+    }
+
+    fn end_membership(&mut self, conn: ConnId, room: Slot) {
+        self.rooms[room].leave(conn.shard());
+        self.members -= 1;
+    }
+
+    fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str, effects: &mut Effects) {
+        let (room, seat) = at;
+        let conn = caller.conn;
+        let known = self.find(room);
+        if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
+            return effects.push(self.select_held(caller, &self.rooms[slot], held));
+        }
+        if let Some(reject) = self.select_limit(conn, known) {
+            return self.refuse(conn, reject, RequestType::Select, (room, Some(seat)), effects);
+        }
+        let room = known.unwrap_or_else(|| self.open(room));
+        let hold = self.new_hold(now, caller, user_info);
+        let number = hold.number;
+        let seat = SeatId::new(seat).expect("the ids of an input are valid");
+        let (seat, change) = self.rooms[room].grant(seat, hold);
+        self.presences.hold(conn, number, room, seat);
+        let at = self.clock.after(self.rules.hold_ttl_ms);
+        self.deadlines.push(Deadline { at, room, seat, hold: number });
+        effects.push(Effect::Change(change));
+    }
+
+    /// The answer to a select of a seat that is not free.
+    fn select_held(&self, caller: Caller<'_>, room: &Room, seat: &Seat) -> Effect {
+        let SeatState::Held(hold) = &seat.state;
+        let (to, room_id, seat) = (caller.conn, room.id.clone(), seat.id.clone());
+        if hold.owner != Owner::Conn(to) {
+            let (reject, request) = (Reject::SeatTaken, RequestType::Select);
+            return Effect::Refused { to, reject, request, room: room_id, seat: Some(seat) };
+        }
+        let (client, seq, epoch, expires_at) = (caller.client.clone(), hold.seq, room.epoch, hold.expires_at);
+        Effect::Again { to, client, room: room_id, seat, seq, epoch, expires_at }
+    }
+
+    /// Why the caller may not have a free seat of this room; `None` stands for a room that does not exist yet.
+    fn select_limit(&self, conn: ConnId, room: Option<Slot>) -> Option<Reject> {
+        let own = room.map_or(0, |slot| self.presences.holds_in(conn, slot));
+        if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max {
+            return Some(Reject::LimitExceeded);
+        }
+        let has_place =
+            room.map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| self.rooms[slot].holds() < ROOM_HOLDS_MAX);
+        let is_free = has_place && self.deadlines.live() < SHARD_HOLDS_MAX && self.presences.may_enter(conn, room);
+        (!is_free).then_some(Reject::Overloaded)
+    }
+
+    fn new_hold(&mut self, now: Now, caller: Caller<'_>, user_info: &str) -> Hold {
+        self.holds_made += 1;
+        let is_default = user_info == &*self.no_user_info;
+        Hold {
+            number: HoldNumber(self.holds_made),
+            owner: Owner::Conn(caller.conn),
+            client: caller.client.clone(),
+            user_info: if is_default { Arc::clone(&self.no_user_info) } else { user_info.into() },
+            at: now.wall,
+            expires_at: now.wall.after(self.rules.hold_ttl_ms),
+            seq: 0,
+        }
+    }
+
+    fn release(&mut self, caller: Caller<'_>, room: &str, seat: &str, effects: &mut Effects) {
+        let conn = caller.conn;
+        let held = self.find(room).and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?)));
+        let reject = match held {
+            None => Reject::NotHeld,
+            Some((room, (slot, Seat { state: SeatState::Held(hold), .. }))) if hold.owner == Owner::Conn(conn) => {
+                return self.release_own(conn, room, slot, effects);
+            }
+            Some(_) => Reject::NotOwner,
+        };
+        self.refuse(conn, reject, RequestType::Release, (room, Some(seat)), effects);
+    }
+
+    fn release_own(&mut self, conn: ConnId, room: Slot, seat: Slot, effects: &mut Effects) {
+        let (hold, change) = self.rooms[room].free(seat, ReleaseReason::Released, Some(conn));
+        effects.push(Effect::Change(change));
+        self.presences.release(conn, hold.number, room);
+        self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
+        self.drop_if_empty(room);
+    }
+
+    /// A connection that has left meanwhile is not told.
+    fn resync(&self, conn: ConnId, room: &str, effects: &mut Effects) {
+        if let Some(slot) = self.find(room).filter(|&slot| self.presences.is_member(conn, slot)) {
+            let room = &self.rooms[slot];
+            effects.push(Effect::Snapshot { to: conn, room: room.id.clone(), seq: room.seq, epoch: room.epoch });
+        }
+    }
+
+    /// Memberships end first: a connection is not in the audience of its own end.
+    fn gone(&mut self, conn: ConnId, effects: &mut Effects) {
+        let Some(departed) = self.presences.take(conn) else { return };
+        for &room in &departed.memberships {
+            self.end_membership(conn, room);
+        }
+        for &(room, seat) in &departed.holds {
+            let (_, change) = self.rooms[room].free(seat, ReleaseReason::Disconnected, None);
+            effects.push(Effect::Change(change));
+            self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
+            self.drop_if_empty(room);
+        }
+        for room in departed.memberships {
+            self.drop_if_empty(room);
+        }
+    }
+
+    fn find(&self, room: &str) -> Option<Slot> {
+        self.by_id.get(room).copied()
+    }
+
+    /// The id of the room, shared when the room exists.
+    fn room_id(&self, room: &str) -> RoomId {
+        if let Some((id, _)) = self.by_id.get_key_value(room) {
+            return id.clone();
+        }
+        assert_eq!(shard_of(room, self.shards), self.id, "a command for a room of another shard");
+        RoomId::new(room).expect("the ids of an input are valid")
+    }
+
+    fn open(&mut self, room: &str) -> Slot {
+        self.rooms_made += 1;
+        let id = self.room_id(room);
+        let epoch = Epoch(mix(self.epoch_base.wrapping_add(self.rooms_made)));
+        let slot = self.rooms.insert(Room::new(id.clone(), epoch, self.keyed));
+        self.by_id.insert(id, slot);
+        slot
+    }
+
+    fn drop_if_empty(&mut self, slot: Slot) {
+        if self.rooms.get(slot).is_some_and(Room::is_empty) {
+            let room = self.rooms.remove(slot);
+            self.by_id.remove(&room.id);
+        }
+    }
+
+    fn refuse(
+        &self,
+        to: ConnId,
+        reject: Reject,
+        request: RequestType,
+        at: (&str, Option<&str>),
+        effects: &mut Effects,
+    ) {
+        let (room, seat) = at;
+        let held = |seat| Some(self.rooms[self.find(room)?].seat(seat)?.1.id.clone());
+        let seat =
+            seat.map(|seat| held(seat).unwrap_or_else(|| SeatId::new(seat).expect("the ids of an input are valid")));
+        effects.push(Effect::Refused { to, reject, request, room: self.room_id(room), seat });
+    }
+}
+
+/// Whether the hold of this deadline has not ended yet.
+fn is_live(rooms: &Slab<Room>, entry: &Deadline) -> bool {
+    rooms.get(entry.room).is_some_and(|room| room.is_held_by(entry.seat, entry.hold))
+}

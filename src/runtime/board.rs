@@ -1,0 +1,123 @@
+//! What all threads may know at any time: counts, whether the server drains, which rooms are hot. Atomics, no locks on a
+//! hot path.
+//!
+//! Invariant: nothing here decides about seats; a stale value costs a detour and never an answer. Never here: queues.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::engine::ids::ShardId;
+
+/// Slots of the table of hot rooms; rooms whose names share one are hot together.
+const HOT_SLOTS: usize = 4_096;
+
+/// One shard's public figures.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    /// Turns taken: stands still when the shard does.
+    pub(crate) turns: AtomicU64,
+    /// The shard serves.
+    pub(crate) serving: AtomicBool,
+    /// Rooms that it owns.
+    pub(crate) rooms: AtomicUsize,
+    /// Seats held in them.
+    pub(crate) holds: AtomicUsize,
+    /// Times the watchdog rang for it.
+    pub(crate) pokes: AtomicU64,
+}
+
+/// The board.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pulses: Box<[Pulse]>,
+    /// Open connections of all shards.
+    connections: AtomicUsize,
+    draining: AtomicBool,
+    hot: Box<[AtomicBool]>,
+    by_ip: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Board {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self {
+            pulses: (0..shards).map(|_| Pulse::default()).collect(),
+            connections: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            hot: (0..HOT_SLOTS).map(|_| AtomicBool::new(false)).collect(),
+            by_ip: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn pulse(&self, shard: ShardId) -> &Pulse {
+        &self.pulses[shard.index()]
+    }
+
+    pub(crate) fn pulses(&self) -> &[Pulse] {
+        &self.pulses
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts a new connection and returns how many there are now.
+    pub(crate) fn connected(&self) -> usize {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection from an address, unless that has `max` of them already.
+    pub(crate) fn admit_ip(&self, ip: IpAddr, max: usize) -> bool {
+        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_ip.entry(ip).or_default();
+        let admitted = *count < max;
+        *count += usize::from(admitted);
+        admitted
+    }
+
+    pub(crate) fn release_ip(&self, ip: IpAddr) {
+        let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                by_ip.remove(&ip);
+            }
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether all shards serve.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.pulses.iter().all(|pulse| pulse.serving.load(Ordering::Acquire))
+    }
+
+    fn hot_slot(&self, room: &str) -> &AtomicBool {
+        let hash = room.bytes().fold(5_381_usize, |hash, byte| hash.wrapping_mul(33) ^ usize::from(byte));
+        &self.hot[hash % HOT_SLOTS]
+    }
+
+    /// Whether the room has so many members that new ones are served where they are.
+    pub(crate) fn is_hot(&self, room: &str) -> bool {
+        self.hot_slot(room).load(Ordering::Relaxed)
+    }
+
+    /// The owner says whether the room is hot.
+    pub(crate) fn set_hot(&self, room: &str, hot: bool) {
+        let slot = self.hot_slot(room);
+        if slot.load(Ordering::Relaxed) != hot {
+            slot.store(hot, Ordering::Relaxed);
+        }
+    }
+}

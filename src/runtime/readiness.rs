@@ -1,0 +1,204 @@
+//! What a shard waits for: sockets, alarms of other threads, time. One edge-triggered epoll set a shard.
+//!
+//! A poll in glommio's ring for each connection made every command dearer than the command itself (5.5 `io_uring_enter`
+//! and a membarrier); one epoll set takes all ready sockets at once. While there is traffic the driver waits here;
+//! when it is quiet it parks in glommio until the set is readable, so that glommio's other tasks and timers run.
+//!
+//! Invariants: every descriptor is in the set once, from the moment it is owned until it is closed or handed over.
+//! Never here: what a connection is.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::AsyncReadExt;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+
+use crate::limits::EPOLL_EVENTS_MAX;
+
+/// Wakes a shard from any thread. Clones ring the same shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Alarm(Arc<OwnedFd>);
+
+impl Alarm {
+    /// A silent alarm. Errors: no descriptor is left.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    /// Rings. An alarm that rings already goes on ringing.
+    pub(crate) fn ring(&self) {
+        // The one possible error is a counter that is full, and then the alarm rings.
+        drop(rustix::io::write(&*self.0, &1_u64.to_ne_bytes()));
+    }
+
+    /// Makes it silent again.
+    fn silence(&self) {
+        let mut counter = [0; 8];
+        drop(rustix::io::read(&*self.0, &mut counter));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn wait_for_test(&self) {
+        let mut fds = [rustix::event::PollFd::new(&*self.0, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, None).expect("poll");
+        self.silence();
+    }
+}
+
+/// Whose descriptor is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ready {
+    /// Somebody wants to connect.
+    Listener,
+    /// The alarm rang; it is silent again.
+    Alarm,
+    /// The timer that [`Readiness::wake_after`] set.
+    Timer,
+    /// A connection: its slot and generation, and what it is ready for.
+    Connection { slot: u32, generation: u32, readable: bool, writable: bool },
+}
+
+const LISTENER: u64 = u64::MAX;
+const ALARM: u64 = u64::MAX - 1;
+const TIMER: u64 = u64::MAX - 2;
+
+/// The set of descriptors of one shard.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    epoll: OwnedFd,
+    timer: OwnedFd,
+    alarm: Alarm,
+    events: Vec<epoll::Event>,
+}
+
+impl Readiness {
+    /// A set with an alarm in it. Errors: no descriptor is left.
+    pub(crate) fn new(alarm: Alarm) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let edge = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &*alarm.0, EventData::new_u64(ALARM), edge)?;
+        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), edge)?;
+        Ok(Self { epoll, timer, alarm, events: Vec::with_capacity(EPOLL_EVENTS_MAX) })
+    }
+
+    /// The set itself, which is readable when something in it is ready.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// Adds the listening socket.
+    pub(crate) fn add_listener(&self, listener: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET)?)
+    }
+
+    /// Adds a connection. Edge-triggered for both directions, so that it is never touched again: an edge for writing
+    /// comes only after a send found the socket full.
+    pub(crate) fn add(&self, fd: &OwnedFd, slot: u32, generation: u32) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let token = u64::from(generation) << 32 | u64::from(slot);
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), flags)?)
+    }
+
+    /// Takes a descriptor out that is about to be handed over. (Closing the last copy of one takes it out by itself.)
+    pub(crate) fn remove(&self, fd: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, fd)?)
+    }
+
+    /// Waits until something is ready or the time is over and appends what is ready to `ready`.
+    pub(crate) fn wait(&mut self, timeout: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        self.events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in &self.events {
+            let flags = event.flags;
+            ready.push(match event.data.u64() {
+                LISTENER => Ready::Listener,
+                ALARM => Ready::Alarm,
+                TIMER => Ready::Timer,
+                token => Ready::Connection {
+                    slot: u32::try_from(token & 0xffff_ffff).expect("32 bits"),
+                    generation: u32::try_from(token >> 32).expect("32 bits"),
+                    readable: flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
+                    writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
+                },
+            });
+        }
+        if ready.contains(&Ready::Alarm) {
+            self.alarm.silence();
+        }
+        Ok(())
+    }
+
+    /// Makes the set ready after `delay`, once. Only needed before parking; while the driver waits here it has a timeout.
+    pub(crate) fn wake_after(&self, delay: Duration) -> io::Result<()> {
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // A value of zero would disarm the timer.
+        let delay = delay.max(Duration::from_micros(1));
+        let it_value = Timespec::try_from(delay).map_err(|_| io::ErrorKind::InvalidInput)?;
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value })?;
+        Ok(())
+    }
+}
+
+/// Waits in glommio until `fd`, an epoll set, is readable.
+///
+/// glommio has no public wait for a foreign descriptor. What it has: a `TcpStream` made from a raw descriptor arms a
+/// poll at once, and its first read ends exactly when the descriptor is ready, here with `ENOTSOCK`. Dropping the stream
+/// closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes. Three cheap
+/// calls once a quiet period.
+pub(crate) async fn readable_through_glommio(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let copy = fd.try_clone_to_owned()?;
+    #[allow(unsafe_code, reason = "the raw descriptor changes hands here: the stream owns the copy and closes it")]
+    // SAFETY: the descriptor is open and owned by nobody else.
+    let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(copy.into_raw_fd()) };
+    let mut byte = [0];
+    match stream.read(&mut byte).await {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOTSOCK.raw_os_error()) => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(io::Error::other("an epoll set was read like a socket")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Alarm, Readiness, Ready, readable_through_glommio};
+
+    /// Fails when glommio no longer ends the first read of a foreign descriptor by its readiness.
+    #[test]
+    fn glommio_waits_for_an_epoll_set() {
+        let alarm = Alarm::new().expect("an eventfd");
+        let ringer = alarm.clone();
+        let executor = glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound)
+            .io_memory(64 * 1024)
+            .ring_depth(128)
+            .spawn(move || async move {
+                let mut readiness = Readiness::new(alarm).expect("an epoll set");
+                let mut ready = Vec::new();
+                for _ in 0..100 {
+                    let by_timer = ready.len() % 2 == 0;
+                    let other = ringer.clone();
+                    let ring = std::thread::spawn(move || if !by_timer { other.ring() });
+                    if by_timer {
+                        readiness.wake_after(Duration::from_micros(300)).expect("a timer");
+                    }
+                    readable_through_glommio(readiness.as_fd()).await.expect("the wait ends by readiness");
+                    let before = ready.len();
+                    readiness.wait(Duration::ZERO, &mut ready).expect("a wait");
+                    assert_eq!(&ready[before..], [if by_timer { Ready::Timer } else { Ready::Alarm }], "it ended too early");
+                    ring.join().expect("the ringer ends");
+                }
+            })
+            .expect("an executor");
+        executor.join().expect("the wait works");
+    }
+}

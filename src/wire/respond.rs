@@ -1,0 +1,123 @@
+//! Response heads of HTTP, and the few bodies that are the same for every path.
+//!
+//! Invariants: every response carries the CORS headers of the published service and says how long it is and whether the
+//! connection goes on; nothing is cached unless the caller says so. Never here: what the bodies of the paths say.
+
+use super::http::HttpError;
+use super::json_text::{number, string};
+
+/// The media type of nearly every body.
+pub const JSON: &str = "application/json";
+
+/// As the published service had them: everybody may read everything.
+const CORS: &str = "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n\
+    Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n";
+
+/// Appends a whole response. `extra` are further header lines; a `Cache-Control` among them replaces `no-store`.
+pub fn respond(
+    out: &mut Vec<u8>,
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    keep_alive: bool,
+    head_only: bool,
+    extra: &[(&str, &str)],
+) {
+    begin(out, status, keep_alive);
+    header(out, "Content-Type", content_type);
+    out.extend_from_slice(b"Content-Length: ");
+    number(out, body.len() as u64);
+    out.extend_from_slice(b"\r\nX-Content-Type-Options: nosniff\r\n");
+    if !extra.iter().any(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
+        header(out, "Cache-Control", "no-store");
+    }
+    for (name, value) in extra {
+        header(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+    if !head_only {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends `{"error": message}` with this status.
+pub fn respond_message(
+    out: &mut Vec<u8>,
+    status: u16,
+    message: &str,
+    keep_alive: bool,
+    head_only: bool,
+    extra: &[(&str, &str)],
+) {
+    let mut body = b"{\"error\":".to_vec();
+    string(&mut body, message);
+    body.push(b'}');
+    respond(out, status, JSON, &body, keep_alive, head_only, extra);
+}
+
+/// Appends the answer to a head that was refused. The connection ends with it.
+pub fn respond_error(out: &mut Vec<u8>, error: HttpError) {
+    let extra: &[(&str, &str)] = match error {
+        HttpError::MethodNotAllowed => &[("Allow", "GET, HEAD, OPTIONS")],
+        HttpError::UpgradeRequired => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+        HttpError::Bad
+        | HttpError::BadClientId
+        | HttpError::BadRoomId
+        | HttpError::BadKey
+        | HttpError::BodyRefused
+        | HttpError::TooLarge
+        | HttpError::UnsupportedVersion => &[],
+    };
+    respond_message(out, error.status(), error.message(), false, false, extra);
+}
+
+/// Appends the answer to OPTIONS.
+pub fn respond_options(out: &mut Vec<u8>, keep_alive: bool) {
+    // 204 has neither a body nor a length (RFC 9110 section 8.6).
+    begin(out, 204, keep_alive);
+    header(out, "Allow", "GET, HEAD, OPTIONS");
+    header(out, "Access-Control-Max-Age", "600");
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the answer that makes the connection a WebSocket. No extension and no subprotocol is chosen.
+pub fn accept_upgrade(out: &mut Vec<u8>, accept_key: &[u8; 28]) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+    out.extend_from_slice(b"Sec-WebSocket-Accept: ");
+    out.extend_from_slice(accept_key);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn begin(out: &mut Vec<u8>, status: u16, keep_alive: bool) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    number(out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(reason(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(CORS.as_bytes());
+    header(out, "Connection", if keep_alive { "keep-alive" } else { "close" });
+}
+
+fn header(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// The phrase beside a status. It means nothing, and may be empty.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
