@@ -126,6 +126,8 @@ pub const STORE_RETRY_MS_MAX: u64 = 250;
 pub const STORE_FINISH_MS: u64 = 1_000;
 /// Default of `REDIS_LEASE_MS`: how long a server that cannot reach Redis may go on as the one writer.
 pub const REDIS_LEASE_MS: u64 = 60_000;
+/// Shortest `REDIS_LEASE_MS` that is accepted.
+pub const REDIS_LEASE_MS_MIN: u64 = 5_000;
 /// How often the lease is renewed.
 pub const REDIS_RENEW_MS: u64 = 1_000;
 /// A key in Redis outlives the last hold that can be in it by this.
@@ -139,4 +141,4 @@ const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
 const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
 const _: () = assert!(DRAIN_MS + STORE_FINISH_MS < 5_000, "a drain ends within 5 s");
 const _: () = assert!(STORE_FULL_STATE_SEATS_PER_PASS < STORE_BATCH_ENTRIES_MAX);
-const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS);
+const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS_MIN);

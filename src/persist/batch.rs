@@ -176,7 +176,8 @@ impl Group {
     /// Turns the beginnings of full states into changes: what is stored of these shards and no longer exists is emptied.
     pub fn resolve(&mut self, stored: &[RoomId], shards: usize) {
         for (shard, existing) in std::mem::take(&mut self.resets) {
-            let strangers = stored.iter().filter(|room| shard_of(room.as_str(), shards) == shard && !existing.contains(*room));
+            let strangers =
+                stored.iter().filter(|room| shard_of(room.as_str(), shards) == shard && !existing.contains(*room));
             for room in strangers {
                 self.batch.rooms.entry(room.clone()).or_default().replace = true;
             }

@@ -9,9 +9,9 @@
 //! Never here: decisions about seats, sockets.
 
 pub mod batch;
-// pub mod embedded;
+pub mod embedded;
 pub mod identity;
-// pub mod outbox;
+pub mod outbox;
 pub mod queue;
 pub mod record;
 pub mod redis;

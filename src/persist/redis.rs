@@ -8,16 +8,19 @@
 //! Never here: threads, batches of shards.
 
 mod address;
+mod answer;
 mod link;
 mod scripts;
 
 use ::redis::{Cmd, Value, cmd};
 
+use crate::config::RedisSettings;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
 
 use self::address::Address;
+use self::answer::{array, number, pairs, text};
 use self::link::Link;
 use self::scripts::{Keys, Step, Writer, cut};
 use super::batch::{Deltas, Held};
@@ -37,36 +40,21 @@ pub type CompatJson = fn(&RoomId, &SeatId, &Held) -> Vec<u8>;
 /// How Redis is reached and used.
 #[derive(Clone)]
 pub struct RedisConfig {
-    /// `REDIS_URL`. Without it the host and port count.
-    pub url: Option<String>,
-    /// `REDIS_HOST`
-    pub host: String,
-    /// `REDIS_PORT`
-    pub port: u16,
-    /// `REDIS_PASSWORD`
-    pub password: Option<String>,
-    /// `REDIS_DB`
-    pub db: i64,
-    /// `REDIS_NAMESPACE`, without braces.
-    pub namespace: String,
-    /// With `REDIS_COMPAT_KEYS`: also write the old service's keys.
+    /// Where it is, and under which names to write.
+    pub settings: RedisSettings,
+    /// Makes the JSON of the old service's keys, when they are to be written too.
     pub compat_json: Option<CompatJson>,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
-    /// `REDIS_LEASE_MS`
-    pub lease_ms: u64,
 }
 
 impl RedisConfig {
-    /// Whether the configuration can be used at all; one line if not.
+    /// Whether the address can be used at all.
     ///
     /// # Errors
-    /// What is wrong with it, without the password.
+    /// One line that says what is wrong with it, without the password.
     pub fn check(&self) -> Result<(), String> {
-        if self.namespace.is_empty() || self.namespace.contains(['{', '}']) {
-            return Err("REDIS_NAMESPACE is not empty and has no braces".into());
-        }
-        Address::new(self).map(drop)
+        Address::new(&self.settings).map(drop)
     }
 }
 
@@ -93,11 +81,11 @@ impl RedisStore {
     /// # Errors
     /// When Redis is away, or another server is the writer.
     pub fn open(config: &RedisConfig, identity: &Identity, about: &str, now: WallMillis) -> Result<Self, StoreError> {
-        let address = Address::new(config).map_err(StoreError::Away)?;
+        let address = Address::new(&config.settings).map_err(StoreError::Away)?;
         let mut store = Self {
             config: config.clone(),
             address,
-            keys: Keys::new(&config.namespace),
+            keys: Keys::new(&config.settings.namespace),
             owner: identity.name().to_owned(),
             about: about.to_owned(),
             token: String::new(),
@@ -118,8 +106,8 @@ impl RedisStore {
         match (next().as_deref(), next()) {
             (Some("1"), Some(token)) => self.token = token,
             (Some("0"), Some(holder)) => {
-                let left_s = words.next().and_then(number).map_or(0, |ms| ms / 1_000 + 1);
-                let namespace = &self.config.namespace;
+                let left_s = words.next().as_ref().and_then(number).map_or(0, |ms| ms / 1_000 + 1);
+                let namespace = &self.config.settings.namespace;
                 return Err(StoreError::Taken(format!(
                     "another server ({holder}) is the writer of the Redis namespace \"{namespace}\"; \
                      its lease ends in {left_s} s unless it is renewed"
@@ -137,7 +125,7 @@ impl RedisStore {
             token: &self.token,
             owner: &self.owner,
             about: &self.about,
-            lease_ms: self.config.lease_ms,
+            lease_ms: self.config.settings.lease_ms,
             keep_ms: self.config.hold_ttl_ms + REDIS_KEEP_MS,
         }
     }
@@ -168,7 +156,7 @@ impl RedisStore {
                 Some("OK") => {}
                 Some("LOST") => continuity = Continuity::Lost,
                 Some("DEPOSED") => {
-                    let namespace = &self.config.namespace;
+                    let namespace = &self.config.settings.namespace;
                     return Err(StoreError::Deposed(format!("the Redis namespace \"{namespace}\" has another writer")));
                 }
                 _ => {
@@ -244,7 +232,8 @@ impl Store for RedisStore {
         let mut continuity = Continuity::Kept;
         let calls = cut(deltas);
         for calls in calls.chunks(CALLS_AT_ONCE) {
-            let share = |(part, share): &(usize, Vec<_>)| self.keys.commit(&self.writer(), self.step(*part, now), share);
+            let share =
+                |(part, share): &(usize, Vec<_>)| self.keys.commit(&self.writer(), self.step(*part, now), share);
             let commands = calls.iter().map(share).collect();
             let answers = self.call(commands)?;
             if self.judge(answers.into_iter())? == Continuity::Lost {
@@ -263,14 +252,16 @@ impl Store for RedisStore {
         let call = self.keys.renew(&self.writer());
         let answer = self.call(vec![call])?.pop().and_then(text).ok_or_else(strange)?;
         if answer != "OK" {
-            let namespace = &self.config.namespace;
-            return Err(StoreError::Deposed(format!("the Redis namespace \"{namespace}\" has another writer ({answer})")));
+            let namespace = &self.config.settings.namespace;
+            return Err(StoreError::Deposed(format!(
+                "the Redis namespace \"{namespace}\" has another writer ({answer})"
+            )));
         }
         if now >= self.next_look { self.look(now) } else { Ok(Continuity::Kept) }
     }
 
     fn lease_ms(&self) -> u64 {
-        self.config.lease_ms
+        self.config.settings.lease_ms
     }
 
     fn close(&mut self) {
@@ -300,43 +291,4 @@ fn strange() -> StoreError {
 /// The first line of an error, short enough for `/health`.
 fn one_line(error: &str) -> String {
     error.lines().next().unwrap_or("").chars().take(200).collect()
-}
-
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        Value::Okay => Some("OK".into()),
-        _ => None,
-    }
-}
-
-fn number(value: Value) -> Option<u64> {
-    match value {
-        Value::Int(number) => u64::try_from(number).ok(),
-        _ => None,
-    }
-}
-
-fn array(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(values) | Value::Set(values) => Some(values),
-        _ => None,
-    }
-}
-
-/// The fields of a hash: pairs, or a flat list in the older protocol.
-fn pairs(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let bytes = |value| match value {
-        Value::BulkString(bytes) => Some(bytes),
-        _ => None,
-    };
-    match value {
-        Value::Map(pairs) => pairs.into_iter().map(|(key, value)| Some((bytes(key)?, bytes(value)?))).collect(),
-        Value::Array(flat) if flat.len().is_multiple_of(2) => {
-            let mut flat = flat.into_iter();
-            std::iter::from_fn(|| Some((flat.next()?, flat.next()?))).map(|(key, value)| Some((bytes(key)?, bytes(value)?))).collect()
-        }
-        _ => None,
-    }
 }

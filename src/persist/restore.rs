@@ -52,7 +52,13 @@ impl Restored {
 /// Sorts out what was loaded: what is over is dropped, the rest keeps its deadline, but lives no longer than
 /// `hold_ttl_ms` from now. `is_user_info` says whether a text may be sent to clients as `user_info`.
 #[must_use]
-pub fn sift(loaded: Loaded, now: WallMillis, hold_ttl_ms: u64, shards: usize, is_user_info: fn(&str) -> bool) -> Restored {
+pub fn sift(
+    loaded: Loaded,
+    now: WallMillis,
+    hold_ttl_ms: u64,
+    shards: usize,
+    is_user_info: fn(&str) -> bool,
+) -> Restored {
     let mut restored = Restored { skipped: loaded.skipped, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
     for mut hold in loaded.holds {

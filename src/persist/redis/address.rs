@@ -1,87 +1,75 @@
 //! Where Redis is: one server, a server that Sentinels know, or a cluster.
 //!
-//! `redis://`, `rediss://` and `unix://` are what the client library understands. Two more forms name several nodes:
-//! `redis+sentinel://[user:password@]host:port[,host:port…]/master[/db][?sentinel_password=…]` and
-//! `redis+cluster://[user:password@]host:port[,host:port…]`, both also with `rediss`.
-//! Invariant: no text made here contains a password. Never here: connections.
+//! Invariants: user, password, database and TLS are those of `REDIS_URL`, also for a master or a node that was found
+//! elsewhere; what the URL leaves open comes from the other settings. No text made here contains a password.
+//! Never here: connections.
 
-use ::redis::{ConnectionInfo, IntoConnectionInfo};
+use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use super::RedisConfig;
+use crate::config::RedisSettings;
 
 /// What to connect to.
 #[derive(Clone, Debug)]
 pub(super) enum Address {
     /// One server.
     Single(Box<ConnectionInfo>),
-    /// The master of this name, wherever the Sentinels say it is. `node` is how to speak to it, with their place in it.
+    /// The master of this name, wherever the Sentinels say it is. `node` is how to speak to it, with another place in it.
     Sentinel { sentinels: Vec<ConnectionInfo>, master: String, node: Box<ConnectionInfo> },
     /// A cluster that these nodes belong to.
     Cluster(Vec<ConnectionInfo>),
 }
 
 impl Address {
-    /// The address that the configuration names.
-    pub(super) fn new(config: &RedisConfig) -> Result<Self, String> {
-        let Some(url) = &config.url else {
-            let host = if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() };
-            return Ok(Self::Single(Box::new(with_defaults(parse(&format!("redis://{host}:{}", config.port))?, config))));
-        };
-        let (scheme, rest) = url.split_once("://").ok_or("REDIS_URL has no scheme")?;
-        match scheme {
-            "redis+sentinel" | "rediss+sentinel" => Self::sentinel(scheme, rest, config),
-            "redis+cluster" | "rediss+cluster" => {
-                let (nodes, _) = split_path(rest);
-                let (user, hosts) = split_user(nodes);
-                let nodes = hosts.split(',').map(|host| parse(&format!("{}://{user}{host}", base(scheme))));
-                let nodes: Result<Vec<_>, _> = nodes.map(|node| Ok(with_defaults(node?, config))).collect();
-                nodes.map(Self::Cluster)
-            }
-            _ => Ok(Self::Single(Box::new(with_defaults(parse(url)?, config)))),
+    /// The address that the settings name.
+    pub(super) fn new(settings: &RedisSettings) -> Result<Self, String> {
+        let node = node(settings)?;
+        if !settings.sentinels.is_empty() {
+            let scheme = if matches!(node.addr(), ConnectionAddr::TcpTls { .. }) { "rediss" } else { "redis" };
+            let sentinels = settings.sentinels.iter().map(|place| parse(&format!("{scheme}://{place}")));
+            let (sentinels, master) = (sentinels.collect::<Result<_, _>>()?, settings.sentinel_master.clone());
+            return Ok(Self::Sentinel { sentinels, master, node: Box::new(node) });
         }
-    }
-
-    fn sentinel(scheme: &str, rest: &str, config: &RedisConfig) -> Result<Self, String> {
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (nodes, path) = split_path(rest);
-        let (user, hosts) = split_user(nodes);
-        let (master, db) = path.split_once('/').unwrap_or((path, ""));
-        if master.is_empty() {
-            return Err("REDIS_URL with Sentinels needs the master's name: redis+sentinel://host:port/master".into());
+        if settings.cluster_nodes.is_empty() {
+            return Ok(Self::Single(Box::new(node)));
         }
-        let password = query.strip_prefix("sentinel_password=").map_or(String::new(), |pw| format!(":{pw}@"));
-        let sentinels = hosts.split(',').map(|host| parse(&format!("{}://{password}{host}", base(scheme))));
-        let sentinels = sentinels.collect::<Result<Vec<_>, _>>()?;
-        let node = with_defaults(parse(&format!("{}://{user}localhost/{db}", base(scheme)))?, config);
-        Ok(Self::Sentinel { sentinels, master: master.to_owned(), node: Box::new(node) })
+        let places = settings.cluster_nodes.iter().map(|place| {
+            let (host, port) = place.rsplit_once(':').ok_or("a node of a cluster is host:port")?;
+            let port = port.parse().map_err(|_| "a port is a number")?;
+            Ok(moved(&node, host.trim_matches(['[', ']']).to_owned(), port))
+        });
+        places.collect::<Result<_, String>>().map(Self::Cluster)
     }
 }
 
-fn base(scheme: &str) -> &str {
-    scheme.split('+').next().expect("split gives at least one part")
+/// The same way of speaking to another place, over TLS if it was.
+pub(super) fn moved(node: &ConnectionInfo, host: String, port: u16) -> ConnectionInfo {
+    let addr = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = node.addr() {
+        ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    };
+    node.clone().set_addr(addr)
 }
 
-fn split_path(rest: &str) -> (&str, &str) {
-    rest.split_once('/').unwrap_or((rest, ""))
-}
-
-/// The part with the user, with its `@`, and the rest.
-fn split_user(nodes: &str) -> (&str, &str) {
-    nodes.split_at(nodes.rfind('@').map_or(0, |at| at + 1))
-}
-
-fn parse(url: &str) -> Result<ConnectionInfo, String> {
-    url.into_connection_info().map_err(|error| format!("REDIS_URL cannot be used: {error}"))
-}
-
-/// What the address leaves open comes from `REDIS_PASSWORD` and `REDIS_DB`.
-fn with_defaults(info: ConnectionInfo, config: &RedisConfig) -> ConnectionInfo {
+fn node(settings: &RedisSettings) -> Result<ConnectionInfo, String> {
+    let info = match &settings.url {
+        Some(url) => parse(url)?,
+        None => {
+            let is_v6 = settings.host.contains(':') && !settings.host.starts_with('[');
+            let host = if is_v6 { format!("[{}]", settings.host) } else { settings.host.clone() };
+            parse(&format!("redis://{host}:{}", settings.port))?
+        }
+    };
     let mut redis = info.redis_settings().clone();
-    if let (None, Some(password)) = (redis.password(), &config.password) {
+    if let (None, Some(password)) = (redis.password(), &settings.password) {
         redis = redis.set_password(password);
     }
     if redis.db() == 0 {
-        redis = redis.set_db(config.db);
+        redis = redis.set_db(settings.db.into());
     }
-    info.set_redis_settings(redis)
+    Ok(info.set_redis_settings(redis))
+}
+
+fn parse(url: &str) -> Result<ConnectionInfo, String> {
+    url.into_connection_info().map_err(|error| format!("the address of Redis cannot be used: {error}"))
 }

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use ::redis::cluster::{ClusterClientBuilder, ClusterConnection, cluster_pipe};
-use ::redis::{Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd};
+use ::redis::{Client, Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use crate::limits::{STORE_ANSWER_MS, STORE_CONNECT_MS};
 
-use super::address::Address;
+use super::address::{Address, moved};
 
 const CONNECT: Duration = Duration::from_millis(STORE_CONNECT_MS);
 const ANSWER: Duration = Duration::from_millis(STORE_ANSWER_MS);
@@ -80,19 +80,9 @@ fn master_node(sentinels: &[ConnectionInfo], master: &str, node: &ConnectionInfo
             place.ok_or_else(|| (ErrorKind::MasterNameNotFoundBySentinel, "the Sentinels know no such master").into())
         });
         match found {
-            Ok((host, port)) => return Ok(node.clone().set_addr(moved(node.addr(), host, port))),
+            Ok((host, port)) => return Ok(moved(node, host, port)),
             Err(error) => last = error,
         }
     }
     Err(last)
-}
-
-/// The address with another place, over TLS if it was.
-fn moved(addr: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
-    match addr {
-        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        _ => ConnectionAddr::Tcp(host, port),
-    }
 }
