@@ -21,7 +21,7 @@ use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
 
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
-use self::link::Link;
+use self::link::{Link, words};
 use self::scripts::{Keys, Step, Writer, cut};
 use super::batch::{Deltas, Held};
 use super::identity::Identity;
@@ -137,10 +137,10 @@ impl RedisStore {
             Some(link) => link,
             None => {
                 self.next_look = WallMillis::default();
-                Link::open(&self.address).map_err(|error| StoreError::Away(one_line(&error.to_string())))?
+                Link::open(&self.address).map_err(|error| StoreError::Away(words(error)))?
             }
         };
-        let answers = link.call(commands).map_err(|error| StoreError::Away(one_line(&error.to_string())))?;
+        let answers = link.call(commands).map_err(|error| StoreError::Away(words(error)))?;
         if answers.len() != expected {
             return Err(strange());
         }
@@ -286,9 +286,4 @@ fn take_in(room: &RoomId, seat: &[u8], bytes: &[u8], loaded: &mut Loaded) {
 
 fn strange() -> StoreError {
     StoreError::Away("Redis gave an answer that does not belong to the question".into())
-}
-
-/// The first line of an error, short enough for `/health`.
-fn one_line(error: &str) -> String {
-    error.lines().next().unwrap_or("").chars().take(200).collect()
 }

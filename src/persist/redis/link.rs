@@ -86,3 +86,13 @@ fn master_node(sentinels: &[ConnectionInfo], master: &str, node: &ConnectionInfo
     }
     Err(last)
 }
+
+/// An error in one line, short enough for `/health`: what Redis said, or what happened on the way to it.
+pub(super) fn words(error: RedisError) -> String {
+    let plain = error.to_string();
+    let said = error.into_server_errors().and_then(|errors| {
+        let (_, first) = errors.first()?;
+        Some(format!("Redis says {} {}", first.code(), first.details().unwrap_or_default()))
+    });
+    said.unwrap_or(plain).lines().next().unwrap_or_default().trim().chars().take(200).collect()
+}
