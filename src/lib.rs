@@ -8,6 +8,14 @@ pub mod wire;
 
 pub mod audience;
 
+pub mod stats;
+
 pub mod config;
 
 pub mod persist;
+
+pub mod log;
+
+pub mod runtime;
+
+pub mod server;

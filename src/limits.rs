@@ -63,6 +63,11 @@ pub const MESH_DEPTH_MAX: usize = 65_536;
 /// Messages one shard keeps back for another whose mailbox is full, above which it reads no sockets.
 pub const MESH_BACKLOG_MAX: usize = 65_536;
 
+/// Open files kept back for everything but connections: logs, the store, status.
+pub const FILES_RESERVE: u64 = 64;
+/// Open files kept back for each shard: rings, epoll, eventfd, timers, listener, a refusal in the making.
+pub const FILES_RESERVE_PER_SHARD: u64 = 16;
+
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Sockets read in one turn.

@@ -17,19 +17,10 @@ use settings::{Default, SETTINGS};
 use tracing::level_filters::LevelFilter;
 use values::{Source, Values};
 
+pub use crate::wire::message::BroadcastUserInfo;
+
 /// Exit code for a command that was used wrongly (`EX_USAGE` of sysexits).
 pub const EXIT_USAGE: u8 = 64;
-
-/// What other members see of `user_info`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BroadcastUserInfo {
-    /// All of it.
-    Full,
-    /// Its `name`.
-    Name,
-    /// Nothing.
-    None,
-}
 
 /// Where holds survive a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -258,12 +249,13 @@ impl Config {
             let default = match (setting.name, setting.default) {
                 ("STORE", _) => word(self.store),
                 ("DURABILITY", _) => word(self.durability),
+                (_, Default::Text("")) => "(none)".into(),
                 (_, Default::Text(default)) => default.into(),
                 (_, Default::Number(default)) => default.to_string(),
                 (_, Default::Depends(on)) => format!("({on})"),
             };
             let (value, source) = (values.value_shown(setting, &default), values.source(setting.name));
-            writeln!(text, "{:<24}{value:<28}{source}", setting.name).expect("a String takes everything");
+            writeln!(text, "{:<24}{value:<32}  {source}", setting.name).expect("a String takes everything");
         }
         text
     }

@@ -53,7 +53,8 @@ pub(super) fn command() -> Command {
 }
 
 const EXAMPLES: &str = "\
-Each setting is an environment variable and a flag; the flag wins. An empty variable counts as unset.
+Each setting is also an environment variable: --hold-ttl-ms is HOLD_TTL_MS. The flag wins; an empty variable counts
+as unset.
 
 Examples:
   butaca                                         one shard per CPU, holds kept in ./data
@@ -74,7 +75,7 @@ fn arg(setting: &'static Setting) -> Arg {
     Arg::new(setting.name)
         .long(setting.flag())
         .env(setting.name)
-        .hide_env_values(true)
+        .hide_env(true)
         .value_name(setting.kind.placeholder())
         .value_parser(ValueParser::os_string())
         .allow_hyphen_values(true)

@@ -60,7 +60,7 @@ pub struct Shard {
     /// `{}`, what most clients send, kept once.
     no_user_info: Arc<str>,
     #[cfg(debug_assertions)]
-    inputs: u64,
+    inputs_until_check: usize,
     #[cfg(feature = "planted-bugs")]
     planted: Option<Bug>,
 }
@@ -87,7 +87,7 @@ impl Shard {
             deadlines: Deadlines::default(),
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
-            inputs: 0,
+            inputs_until_check: 0,
             #[cfg(feature = "planted-bugs")]
             planted: None,
         }

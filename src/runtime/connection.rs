@@ -44,12 +44,21 @@ pub(crate) struct Membership {
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
     first: Option<Membership>,
+    #[allow(clippy::box_collection, reason = "one word in an entry that nearly always holds nothing here")]
     more: Option<Box<Vec<Membership>>>,
 }
 
 impl Memberships {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Membership> {
         self.first.into_iter().chain(self.more.iter().flat_map(|more| more.iter().copied()))
+    }
+
+    /// The membership number `index`, in no particular order.
+    pub(crate) fn nth(&self, index: usize) -> Option<Membership> {
+        match index {
+            0 => self.first,
+            _ => self.more.as_ref().and_then(|more| more.get(index - 1)).copied(),
+        }
     }
 
     pub(crate) fn find(&self, view: u32) -> Option<Membership> {
@@ -98,6 +107,10 @@ pub(crate) struct Conn {
     pub(crate) read_queued: bool,
     /// It is in the list of connections whose outbox is flushed at the end of the phase.
     pub(crate) flush_queued: bool,
+    /// The socket did not take everything: nothing is sent before it says that it is writable.
+    pub(crate) blocked: bool,
+    /// Reading was put off with messages unread in `unread`: they are looked at before the socket is.
+    pub(crate) stalled: bool,
     /// A ping is out and nothing has come since.
     pub(crate) pinged: bool,
     /// An HTTP answer is being collected from other shards; requests behind it wait.
@@ -121,6 +134,7 @@ pub(crate) struct Conn {
     pub(crate) touched: ShardSet,
     pub(crate) memberships: Memberships,
     pub(crate) assembly: Assembly,
+    #[allow(clippy::box_collection, reason = "one word in an entry that nearly always holds nothing here")]
     pub(crate) unread: Option<Box<Vec<u8>>>,
     pub(crate) out: Option<Box<Outbox>>,
     /// Where it comes from; kept only when connections are counted by address.
@@ -136,6 +150,8 @@ impl Conn {
             hung_up: false,
             read_queued: false,
             flush_queued: false,
+            blocked: false,
+            stalled: false,
             pinged: false,
             awaits_answer: false,
             surplus: false,
@@ -187,6 +203,7 @@ pub(crate) struct Conns {
     generations: Vec<u32>,
     free: Vec<u32>,
     used: usize,
+    #[allow(clippy::vec_box, reason = "the boxes themselves are what is kept for the next turn")]
     spare: Vec<Box<Outbox>>,
 }
 
@@ -255,12 +272,12 @@ impl Conns {
         self.generations[slot as usize]
     }
 
-    /// The slot of the connection with this name, unless it has ended.
+    /// The slot of the connection with this name, unless it has ended or is ending.
     pub(crate) fn find(&self, conn: ConnId) -> Option<u32> {
         debug_assert_eq!(conn.shard(), self.shard, "a connection is looked for where it lives");
         let slot = conn.slot();
-        let live = self.generations.get(slot as usize) == Some(&conn.generation()) && self.get(slot).is_some();
-        live.then_some(slot)
+        let live = self.generations.get(slot as usize) == Some(&conn.generation());
+        (live && self.get(slot).is_some_and(|conn| conn.phase != Phase::Closing)).then_some(slot)
     }
 
     pub(crate) fn id(&self, slot: u32) -> ConnId {

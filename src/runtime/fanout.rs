@@ -59,7 +59,6 @@ pub(crate) struct Views {
     /// Views that are owed something and wait for their time: `(not before, view)`.
     paced: BinaryHeap<Reverse<(u64, u32)>>,
     pace: Pace,
-    members: usize,
 }
 
 impl Views {
@@ -72,13 +71,7 @@ impl Views {
             big: VecDeque::new(),
             paced: BinaryHeap::new(),
             pace,
-            members: 0,
         }
-    }
-
-    /// Members of all views.
-    pub(crate) fn members(&self) -> usize {
-        self.members
     }
 
     pub(crate) fn find(&self, room: &str) -> Option<u32> {
@@ -99,7 +92,6 @@ impl Views {
             Some(index) => index,
             None => self.create(room, owner),
         };
-        self.members += 1;
         (index, self.get_mut(index).view.add(slot))
     }
 
@@ -126,7 +118,6 @@ impl Views {
 
     /// Removes a member and says which members moved; the view ends with its last member.
     pub(crate) fn remove(&mut self, index: u32, at: u32) -> [Option<crate::audience::view::Moved>; 2] {
-        self.members -= 1;
         let entry = self.get_mut(index);
         let moved = entry.view.remove(at);
         if entry.view.is_empty() {
@@ -185,12 +176,12 @@ impl Views {
 
     /// How long the view that has waited longest has been queued, in nanoseconds.
     pub(crate) fn lateness_ns(&self, now_ns: u64) -> u64 {
-        let first = |queue: &VecDeque<u32>| queue.front().map(|&index| now_ns.saturating_sub(self.get(index).queued_ns));
+        let first =
+            |queue: &VecDeque<u32>| queue.front().map(|&index| now_ns.saturating_sub(self.get(index).queued_ns));
         first(&self.small).max(first(&self.big)).unwrap_or(0)
     }
 
-    /// The next view to serve: small rooms first, but a big one after each `SMALL_TURNS` of them would be starved otherwise;
-    /// `big_turn` says that it is a big one's turn.
+    /// The next view to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its turn.
     pub(crate) fn next(&mut self, big_turn: bool, now_ns: u64) -> Option<u32> {
         let index = if big_turn {
             self.big.pop_front().or_else(|| self.small.pop_front())

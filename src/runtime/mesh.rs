@@ -36,13 +36,13 @@ pub(crate) struct Command {
 pub(crate) struct HandOver {
     pub(crate) fd: OwnedFd,
     pub(crate) client: ClientId,
-    pub(crate) peer: Option<IpAddr>,
-    /// What has been received and not consumed, beginning with the message that caused the hand-over.
+    pub(crate) peer: Option<Box<IpAddr>>,
+    /// The room that it asked to join, which caused the hand-over.
+    pub(crate) join: Option<RoomId>,
+    /// What has been received behind that request and not consumed.
     pub(crate) unread: Vec<u8>,
     /// Bytes on their way to the client (the end of the answer to its upgrade).
     pub(crate) unsent: Vec<u8>,
-    /// The connection stays where it arrives, even when it is not at the owner of its room.
-    pub(crate) settle: bool,
 }
 
 /// What happened in one room during one turn of its owner, for the members on one shard.
@@ -52,7 +52,7 @@ pub(crate) struct News {
     /// Public frames, one after the other.
     pub(crate) frames: Vec<u8>,
     /// How many frames these are.
-    pub(crate) count: u32,
+    pub(crate) count: u64,
     /// Frames that one connection gets in the place of a public one.
     pub(crate) own: Vec<OwnNews>,
 }
@@ -303,7 +303,10 @@ mod tests {
         assert!(lanes.is_waiting() && mesh.depth(to) == MESH_DEPTH_MAX);
         let mut got = Vec::new();
         let mut mail = Vec::new();
-        while { mesh.take(to, &mut mail); !mail.is_empty() } {
+        while {
+            mesh.take(to, &mut mail);
+            !mail.is_empty()
+        } {
             got.extend(numbers(&mail));
             mail.clear();
             lanes.flush();

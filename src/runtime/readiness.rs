@@ -32,13 +32,13 @@ impl Alarm {
     /// Rings. An alarm that rings already goes on ringing.
     pub(crate) fn ring(&self) {
         // The one possible error is a counter that is full, and then the alarm rings.
-        drop(rustix::io::write(&*self.0, &1_u64.to_ne_bytes()));
+        rustix::io::write(&*self.0, &1_u64.to_ne_bytes()).ok();
     }
 
     /// Makes it silent again.
     fn silence(&self) {
         let mut counter = [0; 8];
-        drop(rustix::io::read(&*self.0, &mut counter));
+        rustix::io::read(&*self.0, &mut counter).ok();
     }
 
     #[cfg(test)]
@@ -59,7 +59,7 @@ pub(crate) enum Ready {
     /// The timer that [`Readiness::wake_after`] set.
     Timer,
     /// A connection: its slot and generation, and what it is ready for.
-    Connection { slot: u32, generation: u32, readable: bool, writable: bool },
+    Connection { slot: u32, generation: u32, readable: bool, writable: bool, hung_up: bool },
 }
 
 const LISTENER: u64 = u64::MAX;
@@ -72,7 +72,15 @@ pub(crate) struct Readiness {
     epoll: OwnedFd,
     timer: OwnedFd,
     alarm: Alarm,
-    events: Vec<epoll::Event>,
+}
+
+/// What the kernel reports into; it belongs to the thread that waits.
+pub(crate) struct Events(Vec<epoll::Event>);
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(EPOLL_EVENTS_MAX))
+    }
 }
 
 impl Readiness {
@@ -83,7 +91,7 @@ impl Readiness {
         let edge = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &*alarm.0, EventData::new_u64(ALARM), edge)?;
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER), edge)?;
-        Ok(Self { epoll, timer, alarm, events: Vec::with_capacity(EPOLL_EVENTS_MAX) })
+        Ok(Self { epoll, timer, alarm })
     }
 
     /// The set itself, which is readable when something in it is ready.
@@ -110,14 +118,14 @@ impl Readiness {
     }
 
     /// Waits until something is ready or the time is over and appends what is ready to `ready`.
-    pub(crate) fn wait(&mut self, timeout: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(&self, timeout: Duration, events: &mut Events, ready: &mut Vec<Ready>) -> io::Result<()> {
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
+        events.0.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events.0), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        for event in &self.events {
+        for event in &events.0 {
             let flags = event.flags;
             ready.push(match event.data.u64() {
                 LISTENER => Ready::Listener,
@@ -128,6 +136,7 @@ impl Readiness {
                     generation: u32::try_from(token >> 32).expect("32 bits"),
                     readable: flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
                     writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
+                    hung_up: flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
                 },
             });
         }
@@ -171,7 +180,7 @@ pub(crate) async fn readable_through_glommio(fd: BorrowedFd<'_>) -> io::Result<(
 mod tests {
     use std::time::Duration;
 
-    use super::{Alarm, Readiness, Ready, readable_through_glommio};
+    use super::{Alarm, Events, Readiness, Ready, readable_through_glommio};
 
     /// Fails when glommio no longer ends the first read of a foreign descriptor by its readiness.
     #[test]
@@ -182,19 +191,27 @@ mod tests {
             .io_memory(64 * 1024)
             .ring_depth(128)
             .spawn(move || async move {
-                let mut readiness = Readiness::new(alarm).expect("an epoll set");
-                let mut ready = Vec::new();
+                let readiness = Readiness::new(alarm).expect("an epoll set");
+                let (mut events, mut ready) = (Events::new(), Vec::new());
                 for _ in 0..100 {
                     let by_timer = ready.len() % 2 == 0;
                     let other = ringer.clone();
-                    let ring = std::thread::spawn(move || if !by_timer { other.ring() });
+                    let ring = std::thread::spawn(move || {
+                        if !by_timer {
+                            other.ring()
+                        }
+                    });
                     if by_timer {
                         readiness.wake_after(Duration::from_micros(300)).expect("a timer");
                     }
                     readable_through_glommio(readiness.as_fd()).await.expect("the wait ends by readiness");
                     let before = ready.len();
-                    readiness.wait(Duration::ZERO, &mut ready).expect("a wait");
-                    assert_eq!(&ready[before..], [if by_timer { Ready::Timer } else { Ready::Alarm }], "it ended too early");
+                    readiness.wait(Duration::ZERO, &mut events, &mut ready).expect("a wait");
+                    assert_eq!(
+                        &ready[before..],
+                        [if by_timer { Ready::Timer } else { Ready::Alarm }],
+                        "it ended too early"
+                    );
                     ring.join().expect("the ringer ends");
                 }
             })

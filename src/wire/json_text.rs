@@ -32,6 +32,17 @@ pub(super) fn time(out: &mut Vec<u8>, at: WallMillis) {
     out.push(b'"');
 }
 
+/// Appends 16 hexadecimal digits.
+pub(super) fn hex(out: &mut Vec<u8>, value: u64) {
+    for byte in value.to_be_bytes() {
+        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 0x0f)]);
+    }
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(nibble)]
+}
+
 /// RFC 8259 section 7: these and nothing else must be escaped.
 fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
@@ -44,9 +55,8 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
         _ => {
-            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
             out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
+            out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 0x0f)]);
         }
     }
 }

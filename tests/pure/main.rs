@@ -1,1 +1,10 @@
-fn main() {}
+//! Proofs without a process, a socket or a clock: the layers of the source, the engine against a naive model, and a
+//! whole cluster run from one seed. Seconds, and the same on every machine.
+
+mod model;
+mod room_model;
+mod small_scopes;
+mod tidy;
+mod wire_golden;
+mod wire_requests;
+mod wire_user_info;

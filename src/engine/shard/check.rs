@@ -5,9 +5,9 @@ use super::{Shard, is_live};
 use crate::engine::command::Input;
 use crate::engine::ids::shard_of;
 
-/// In debug builds the whole shard is checked after each of its first inputs, and then after one of so many.
+/// In debug builds the whole shard is checked once in so many inputs, and the seldomer the more it owns.
 #[cfg(debug_assertions)]
-const INPUTS_PER_FULL_CHECK: u64 = 1_024;
+const INPUTS_PER_FULL_CHECK: usize = 256;
 
 impl Shard {
     /// Panics when an invariant does not hold. It looks at everything: for tests, and now and then in debug builds.
@@ -46,8 +46,10 @@ impl Shard {
         if self.planted.is_some() {
             return; // A planted defect is for the simulation to find.
         }
-        self.inputs += 1;
-        if self.inputs.is_power_of_two() || self.inputs.is_multiple_of(INPUTS_PER_FULL_CHECK) {
+        let counts = self.counts();
+        self.inputs_until_check = self.inputs_until_check.saturating_sub(1);
+        if self.inputs_until_check == 0 {
+            self.inputs_until_check = INPUTS_PER_FULL_CHECK + counts.rooms + counts.members + counts.holds;
             self.check_invariants();
         }
         let room = match input {

@@ -1,0 +1,421 @@
+//! From requests to the engine and from its effects to frames: here, or on the shard where the member or the owner is.
+//!
+//! Invariants: a room's commands are decided by its owner alone, in the order in which they arrive; an actor's own frame
+//! stands where its event stands in the room's order; replies of one connection come in the order of its requests.
+//!
+//! Never here: sockets; how bytes leave.
+
+use crate::audience::outbox::Kind;
+use crate::engine::command::{Caller, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType};
+use crate::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
+use crate::limits::{REMOTE_COMMANDS_MAX, ROOMS_PER_CONNECTION_MAX};
+use crate::runtime::core::Core;
+use crate::runtime::mesh::{Command, HandOver, Mail, OwnNews, Standing};
+use crate::stats::{Command as Counted, Outcome};
+use crate::wire::message::{self, BadMessage, Code, Request};
+
+/// By how many members of one room two shards may differ before a new one is sent to the smaller crowd.
+const CROWD_IMBALANCE_MAX: usize = 16;
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handled {
+    /// It was answered, or will be.
+    Here,
+    /// The connection moves to another shard and asks there.
+    HandOver(ShardId),
+}
+
+impl Core {
+    /// Decides one input and does what comes of it.
+    pub(crate) fn decide(&mut self, input: Input<'_>) {
+        self.seats.handle(self.now, input, &mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.perform(effect);
+        }
+        self.effects = effects;
+    }
+
+    /// Answers a request, or passes it on.
+    pub(crate) fn request(&mut self, slot: u32, request: Request<'_>) -> Handled {
+        let conn = self.conns.id(slot);
+        let Some(client) = self.conns.get(slot).and_then(|conn| conn.client.clone()) else { return Handled::Here };
+        let caller = Caller { conn, client: &client };
+        match request {
+            Request::Ping => {
+                self.stats.count(Counted::Ping, Outcome::Ok);
+                let now = self.now.wall;
+                self.reply(slot, |out| message::pong(out, now));
+            }
+            Request::Join { room } => return self.join(slot, caller, room),
+            Request::Leave { room } => {
+                if self.passes(slot, room) {
+                    self.decide(Input::Leave { caller, room });
+                } else {
+                    self.pass_on(slot, caller, RequestType::Leave, room, None, "");
+                }
+            }
+            Request::Select { room, seat, user_info } => {
+                if self.passes(slot, room) {
+                    self.decide(Input::Select { caller, room, seat, user_info });
+                } else {
+                    self.pass_on(slot, caller, RequestType::Select, room, Some(seat), user_info);
+                }
+            }
+            Request::Release { room, seat } => {
+                if self.passes(slot, room) {
+                    self.decide(Input::Release { caller, room, seat });
+                } else {
+                    self.pass_on(slot, caller, RequestType::Release, room, Some(seat), "");
+                }
+            }
+        }
+        Handled::Here
+    }
+
+    /// Whether the room is owned here; notes that its owner knows the connection from now on.
+    fn passes(&mut self, slot: u32, room: &str) -> bool {
+        let owner = self.owner(room);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.touched.insert(owner);
+        }
+        owner == self.id
+    }
+
+    fn pass_on(
+        &mut self,
+        slot: u32,
+        caller: Caller<'_>,
+        request: RequestType,
+        room: &str,
+        seat: Option<&str>,
+        user_info: &str,
+    ) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.remote += 1;
+        }
+        let command = Command {
+            conn: caller.conn,
+            client: caller.client.clone(),
+            request,
+            room: RoomId::new(room).expect("the wire checked it"),
+            seat: seat.map(|seat| SeatId::new(seat).expect("the wire checked it")),
+            user_info: user_info.into(),
+        };
+        self.lanes.post(self.owner(room), Mail::Command(Box::new(command)));
+    }
+
+    fn join(&mut self, slot: u32, caller: Caller<'_>, room: &str) -> Handled {
+        if let Some(to) = self.better_place(slot, room) {
+            return Handled::HandOver(to);
+        }
+        let Some(conn) = self.conns.get_mut(slot) else { return Handled::Here };
+        if usize::from(conn.rooms) >= ROOMS_PER_CONNECTION_MAX {
+            let bad = BadMessage {
+                code: Code::Overloaded,
+                message: "a connection can be in 64 rooms at most".into(),
+                room: Some(room),
+                seat: None,
+                request_type: Some("join_room"),
+            };
+            self.stats.count(Counted::Join, Outcome::Overloaded);
+            self.refuse(slot, &bad);
+            return Handled::Here;
+        }
+        conn.rooms += 1;
+        if self.passes(slot, room) {
+            self.decide(Input::Join { caller, room });
+        } else {
+            self.pass_on(slot, caller, RequestType::Join, room, None, "");
+        }
+        Handled::Here
+    }
+
+    /// Where a connection that has not touched any room should be served for this one: at the room's owner, so that a
+    /// small room's traffic never crosses a core; the members of a hot room are spread over all shards instead.
+    pub(crate) fn better_place(&self, slot: u32, room: &str) -> Option<ShardId> {
+        let conn = self.conns.get(slot)?;
+        let owner = self.owner(room);
+        if self.shards == 1 || conn.settled || !conn.touched.is_empty() {
+            return None;
+        }
+        if owner != self.id {
+            return (!self.board.is_hot(room)).then_some(owner);
+        }
+        if !self.board.is_hot(room) {
+            return None;
+        }
+        let members = self.seats.members(room)?;
+        let others = (0..self.shards).map(ShardId::new).filter(|&shard| shard != self.id);
+        let smallest = others.min_by_key(|&shard| members.on(shard))?;
+        (members.on(self.id) > members.on(smallest) + CROWD_IMBALANCE_MAX).then_some(smallest)
+    }
+
+    /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that.
+    pub(crate) fn hand_over(&mut self, slot: u32, to: ShardId, join: Option<RoomId>, unread: Vec<u8>) {
+        self.send_queued(slot);
+        if self.conns.get(slot).is_none() {
+            return;
+        }
+        self.gathers.forget(slot);
+        let unsent = self.conns.get(slot).and_then(|conn| conn.out.as_ref()).map(|out| out.unsent().to_vec());
+        let conn = self.conns.remove(slot);
+        if let Err(error) = self.readiness.remove(&conn.fd) {
+            tracing::error!(%error, "a connection could not leave its shard");
+            self.board.disconnected();
+            return;
+        }
+        let client = conn.client.expect("only a WebSocket is handed over");
+        self.stats.handovers_out += 1;
+        let unsent = unsent.unwrap_or_default();
+        let letter = HandOver { fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
+        self.lanes.post(to, Mail::HandOver(Box::new(letter)));
+    }
+
+    /// Answers what cannot be a request.
+    pub(crate) fn refuse(&mut self, slot: u32, bad: &BadMessage<'_>) {
+        let now = self.now.wall;
+        self.reply(slot, |out| message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type));
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Joined { to, client, room, seq, epoch } => {
+                self.stats.count(Counted::Join, Outcome::Ok);
+                let members = self.seats.members(room.as_str()).map_or(0, |members| members.total);
+                self.board.set_hot(room.as_str(), members >= self.config.hot_room_members);
+                let now = self.now.wall;
+                let mut frames = std::mem::take(&mut self.frame);
+                message::room_joined(&mut frames, room.as_str(), client.as_str(), seq, epoch, now);
+                self.write_state(&mut frames, &room, true);
+                self.answer(to, &room, Standing::Joined, frames);
+            }
+            Effect::Left { to, client, room } => {
+                self.stats.count(Counted::Leave, Outcome::Ok);
+                let mut frames = std::mem::take(&mut self.frame);
+                message::room_left(&mut frames, room.as_str(), client.as_str());
+                self.answer(to, &room, Standing::Left, frames);
+            }
+            Effect::Snapshot { to, room, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                self.write_state(&mut frames, &room, false);
+                self.answer(to, &room, Standing::CaughtUp, frames);
+            }
+            Effect::Change(change) => self.announce(&change),
+            Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
+                self.stats.count(Counted::Select, Outcome::Ok);
+                let mut frames = std::mem::take(&mut self.frame);
+                let (room_id, seat) = (room.as_str(), seat.as_str());
+                message::selected_again(&mut frames, room_id, seat, client.as_str(), seq, expires_at);
+                self.answer(to, &room, Standing::Same, frames);
+            }
+            Effect::Refused { to, reject, request, room, seat } => {
+                self.stats.count(request.into(), reject.into());
+                let now = self.now.wall;
+                let mut frames = std::mem::take(&mut self.frame);
+                let (text, request) = (message::reject_message(reject), message::request_type_name(request));
+                let seat = seat.as_ref().map(SeatId::as_str);
+                message::error(&mut frames, reject.into(), text, now, Some(room.as_str()), seat, Some(request));
+                self.answer(to, &room, Standing::Same, frames);
+            }
+        }
+    }
+
+    /// Appends the full state of a room; an empty one only when it has to say so.
+    fn write_state(&self, out: &mut Vec<u8>, room: &RoomId, unless_empty: bool) {
+        let Some(state) = self.seats.selections(room.as_str()) else { return };
+        if !(unless_empty && state.is_empty()) {
+            message::current_selections(out, room.as_str(), state.seq, state.epoch, state.iter(), self.share);
+        }
+    }
+
+    /// Gives an answer to a connection, wherever it lives.
+    fn answer(&mut self, to: ConnId, room: &RoomId, standing: Standing, frames: Vec<u8>) {
+        if to.shard() == self.id {
+            if let Some(slot) = self.conns.find(to) {
+                self.answered(slot, room, standing, &frames);
+            }
+        } else {
+            let answer = Mail::Answer { to, room: room.clone(), standing, frames: frames.as_slice().into() };
+            self.lanes.post(to.shard(), answer);
+        }
+        self.frame = frames;
+        self.frame.clear();
+    }
+
+    /// An answer has reached the shard of its connection.
+    pub(crate) fn answered(&mut self, slot: u32, room: &RoomId, standing: Standing, frames: &[u8]) {
+        self.take_owed(slot);
+        let view = self.views.find(room.as_str());
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let membership = view.and_then(|view| conn.memberships.find(view));
+        match (standing, membership) {
+            (Standing::Joined, None) => {
+                let owner = self.owner(room.as_str());
+                let (view, at) = self.views.add(room, owner, slot);
+                let membership = crate::runtime::connection::Membership { view, at };
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.memberships.insert(membership);
+                }
+            }
+            // It was a member already: the place that its request reserved is free again.
+            (Standing::Joined, Some(_)) => conn.rooms = conn.rooms.saturating_sub(1),
+            (Standing::Left, Some(membership)) => {
+                conn.rooms = conn.rooms.saturating_sub(1);
+                conn.memberships.remove(membership.view);
+                self.leave_view(membership.view, membership.at);
+            }
+            (Standing::CaughtUp, Some(membership)) => self.views.get_mut(membership.view).view.resume(membership.at),
+            (Standing::CaughtUp, None) => return,
+            (Standing::Left, None) | (Standing::Same, _) => {}
+        }
+        let kind = if standing == Standing::CaughtUp { Kind::Resync } else { Kind::Reply };
+        self.write(slot, kind, |out| out.extend_from_slice(frames));
+    }
+
+    /// A command that this connection had passed on is answered.
+    pub(crate) fn remote_done(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.remote = conn.remote.saturating_sub(1);
+        if conn.stalled && conn.remote < REMOTE_COMMANDS_MAX / 2 {
+            self.resume_reading(slot);
+        }
+    }
+
+    /// A seat changed hands: every shard with members is told once, and the actor gets its own frame.
+    fn announce(&mut self, change: &Change) {
+        self.count_change(change);
+        let mut public = std::mem::take(&mut self.frame);
+        message::change_for_members(&mut public, change, self.share);
+        let mut own = Vec::new();
+        let answers = change.actor.is_some() && !is_expiry(change);
+        if change.actor.is_some() {
+            message::change_for_actor(&mut own, change);
+        }
+        let mut told = change.audience;
+        if let Some(actor) = change.actor {
+            told.insert(actor.shard());
+        }
+        for shard in told.iter() {
+            let has_members = change.audience.contains(shard);
+            let frames: &[u8] = if has_members { &public } else { &[] };
+            let actor = change.actor.filter(|actor| actor.shard() == shard);
+            if shard == self.id {
+                let slot = actor.and_then(|actor| self.conns.find(actor));
+                self.tell(&change.room, frames, u64::from(has_members), slot, &own);
+                continue;
+            }
+            let news = self.lanes.news(shard, &change.room);
+            let from = news.frames.len();
+            news.frames.extend_from_slice(frames);
+            news.count += u64::from(has_members);
+            if let Some(to) = actor {
+                let place = from..news.frames.len();
+                news.own.push(OwnNews { to, place, frame: own.as_slice().into(), answers });
+            }
+        }
+        public.clear();
+        self.frame = public;
+    }
+
+    fn count_change(&mut self, change: &Change) {
+        match &change.kind {
+            ChangeKind::Selected { .. } => self.stats.count(Counted::Select, Outcome::Ok),
+            ChangeKind::Released { reason: ReleaseReason::Released } => self.stats.count(Counted::Release, Outcome::Ok),
+            ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => {}
+        }
+    }
+
+    /// Tells the members on this shard of `count` events of a room; `actor` gets `own` in the place of them.
+    pub(crate) fn tell(&mut self, room: &RoomId, frames: &[u8], count: u64, actor: Option<u32>, own: &[u8]) {
+        if let Some(slot) = actor {
+            self.take_owed(slot);
+        }
+        let view = self.views.find(room.as_str());
+        if let Some(index) = view
+            && !frames.is_empty()
+        {
+            let entry = self.views.get_mut(index);
+            self.stats.deliveries += count * entry.view.len() as u64;
+            if entry.view.append(|log| log.extend_from_slice(frames)).is_none() {
+                self.log_was_cut(index);
+            }
+            self.views.schedule(index, self.now_ns);
+        }
+        if let Some(slot) = actor {
+            if let Some(membership) =
+                view.and_then(|index| self.conns.get(slot).and_then(|conn| conn.memberships.find(index)))
+            {
+                self.views.get_mut(membership.view).view.settle(membership.at);
+            }
+            self.write(slot, Kind::Reply, |out| out.extend_from_slice(own));
+        }
+    }
+
+    /// A room's log was cut at its bound: all its members on this shard skip and need the full state.
+    fn log_was_cut(&mut self, index: u32) {
+        let slots: Vec<u32> = self.views.get(index).view.slots().collect();
+        for slot in slots {
+            self.stats.slow_consumers += 1;
+            if let Some(out) = self.conns.outbox(slot) {
+                out.lag();
+            }
+            self.queue_flush(slot);
+        }
+    }
+
+    /// Decides a command that another shard passed on.
+    pub(crate) fn remote_command(&mut self, command: &Command) {
+        let Command { conn, client, request, room, seat, user_info } = command;
+        let caller = Caller { conn: *conn, client };
+        let room = room.as_str();
+        let seat = seat.as_ref().map_or("", SeatId::as_str);
+        self.decide(match request {
+            RequestType::Join => Input::Join { caller, room },
+            RequestType::Leave => Input::Leave { caller, room },
+            RequestType::Select => Input::Select { caller, room, seat, user_info },
+            RequestType::Release => Input::Release { caller, room, seat },
+            RequestType::Ping => unreachable!("a ping is answered where it arrives"),
+        });
+    }
+
+    /// A connection came over from another shard.
+    pub(crate) fn arrive(&mut self, letter: HandOver) {
+        let HandOver { fd, client, peer, join, unread, unsent } = letter;
+        self.stats.handovers_in += 1;
+        let Some(slot) = self.admit(fd, peer) else { return };
+        self.open(slot, client);
+        if self.board.is_draining() {
+            return self.say_goodbye(slot);
+        }
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.settled = true;
+            conn.readable = true;
+            conn.stalled = !unread.is_empty();
+            conn.unread = (!unread.is_empty()).then(|| Box::new(unread));
+        }
+        if !unsent.is_empty() {
+            self.write(slot, Kind::Reply, |out| out.extend_from_slice(&unsent));
+        }
+        if let Some(room) = join {
+            self.request(slot, Request::Join { room: room.as_str() });
+        }
+        self.resume_reading(slot);
+    }
+
+    /// The connection is a WebSocket of this client now.
+    pub(crate) fn open(&mut self, slot: u32, client: ClientId) {
+        let now = self.tenths();
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.phase = crate::runtime::connection::Phase::Open;
+            conn.client = Some(client);
+            conn.heard = now;
+        }
+        self.check_after(slot, crate::limits::PING_AFTER_MS);
+    }
+}
+
+fn is_expiry(change: &Change) -> bool {
+    matches!(change.kind, ChangeKind::Released { reason: ReleaseReason::Expired })
+}

@@ -1,0 +1,374 @@
+//! All state of one shard, and the few things that everything does with it: queue bytes for a connection, flush them,
+//! end a connection.
+//!
+//! Invariants: one thread owns a core and nothing in it is borrowed across an await; bytes for a connection leave in the
+//! order in which they were queued; a connection that ends is known to no view and to no engine from that moment on.
+//!
+//! Never here: what a message means, when a turn ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustix::net::{Shutdown, shutdown};
+
+use crate::audience::outbox::{Fit, Kind};
+use crate::config::Config;
+use crate::engine::command::{Effects, Input};
+use crate::engine::ids::{RoomId, ShardId, shard_of};
+use crate::engine::shard::Shard;
+use crate::engine::time::Now;
+use crate::limits::CLOSE_WITHIN_MS;
+use crate::runtime::board::Board;
+use crate::runtime::clock::Clock;
+use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
+use crate::runtime::fanout::{Pace, Views};
+use crate::runtime::mesh::{Lanes, Mail, Mesh};
+use crate::runtime::readiness::Readiness;
+use crate::runtime::status::Gathers;
+use crate::runtime::wheel::Wheel;
+use crate::stats::ShardStats;
+use crate::wire::frame;
+use crate::wire::message::BroadcastUserInfo;
+
+/// What a shard is made of.
+pub(crate) struct Parts {
+    pub(crate) id: ShardId,
+    pub(crate) config: Arc<Config>,
+    /// Connections that all shards together may have.
+    pub(crate) connections_max: usize,
+    pub(crate) seats: Shard,
+    pub(crate) mesh: Mesh,
+    pub(crate) board: Arc<Board>,
+    pub(crate) readiness: Readiness,
+    pub(crate) clock: Clock,
+}
+
+/// One shard.
+pub(crate) struct Core {
+    pub(crate) id: ShardId,
+    pub(crate) shards: usize,
+    pub(crate) config: Arc<Config>,
+    pub(crate) connections_max: usize,
+    pub(crate) share: BroadcastUserInfo,
+    pub(crate) seats: Shard,
+    pub(crate) conns: Conns,
+    pub(crate) views: Views,
+    pub(crate) mesh: Mesh,
+    pub(crate) lanes: Lanes,
+    pub(crate) board: Arc<Board>,
+    pub(crate) readiness: Readiness,
+    pub(crate) wheel: Wheel,
+    pub(crate) gathers: Gathers,
+    pub(crate) stats: ShardStats,
+    pub(crate) clock: Clock,
+    /// This turn's time.
+    pub(crate) now: Now,
+    /// This turn's time in nanoseconds, for pacing.
+    pub(crate) now_ns: u64,
+    pub(crate) effects: Effects,
+    /// One public frame while it is being delivered.
+    pub(crate) frame: Vec<u8>,
+    /// Connections with bytes to flush at the end of the phase.
+    pub(crate) flushes: Vec<u32>,
+    /// Sockets to be read: slot and generation.
+    pub(crate) reads: VecDeque<(u32, u32)>,
+    /// Broken connections, ended at the end of the phase.
+    pub(crate) broken: Vec<(u32, u32)>,
+    /// Connections too slow to be served, closed at the end of the phase.
+    pub(crate) too_slow: Vec<(u32, u32)>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { id, config, connections_max, seats, mesh, board, readiness, clock } = parts;
+        let pace = Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 };
+        Self {
+            id,
+            shards: mesh.shards(),
+            connections_max,
+            share: config.broadcast_user_info,
+            config,
+            seats,
+            conns: Conns::new(id),
+            views: Views::new(pace),
+            lanes: Lanes::new(id, mesh.clone()),
+            mesh,
+            board,
+            readiness,
+            wheel: Wheel::default(),
+            gathers: Gathers::default(),
+            stats: ShardStats::default(),
+            now: clock.now(),
+            now_ns: clock.nanos(),
+            clock,
+            effects: Effects::new(),
+            frame: Vec::new(),
+            flushes: Vec::new(),
+            reads: VecDeque::new(),
+            broken: Vec::new(),
+            too_slow: Vec::new(),
+        }
+    }
+
+    /// This turn's time as connections keep it.
+    pub(crate) fn tenths(&self) -> Tenths {
+        Tenths::try_from(self.now.mono.0 / 100).unwrap_or(Tenths::MAX)
+    }
+
+    /// Who owns a room.
+    pub(crate) fn owner(&self, room: &str) -> ShardId {
+        shard_of(room, self.shards)
+    }
+
+    /// Looks at the connection again after `ms`.
+    pub(crate) fn check_after(&mut self, slot: u32, ms: u64) {
+        let at = self.tenths() + Tenths::try_from(ms / 100).unwrap_or(0);
+        let generation = self.conns.generation(slot);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.check_at = at;
+            self.wheel.put(slot, generation, at);
+        }
+    }
+
+    /// Queues frames for one connection that are never dropped, behind what it is owed of its rooms.
+    pub(crate) fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        self.take_owed(slot);
+        self.write(slot, Kind::Reply, write);
+    }
+
+    /// Queues frames of a kind that is never dropped.
+    pub(crate) fn write(&mut self, slot: u32, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(out) = self.conns.outbox(slot) else { return };
+        out.write(kind, write);
+        self.queue_flush(slot);
+    }
+
+    pub(crate) fn queue_flush(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        if !conn.flush_queued {
+            conn.flush_queued = true;
+            self.flushes.push(slot);
+        }
+    }
+
+    /// Moves what the connection is owed of all its rooms into its outbox, so that one send takes it along.
+    pub(crate) fn take_owed(&mut self, slot: u32) {
+        let mut index = 0;
+        while let Some(Membership { view, at }) = self.conns.get(slot).and_then(|conn| conn.memberships.nth(index)) {
+            index += 1;
+            let room_view = &mut self.views.get_mut(view).view;
+            let owed = room_view.owed(at);
+            if owed.is_empty() {
+                continue;
+            }
+            let bytes_max = self.config.outbound_queue_bytes;
+            let fit = self.conns.outbox(slot).map_or(Fit::Queued, |out| out.push_events(owed, 0, bytes_max));
+            room_view.settle(at);
+            self.fitted(slot, fit);
+        }
+    }
+
+    /// Does what has to be done when room events found no room.
+    pub(crate) fn fitted(&mut self, slot: u32, fit: Fit) {
+        match fit {
+            Fit::Queued => {}
+            Fit::Overflow => {
+                self.stats.slow_consumers += 1;
+                self.skip_rooms(slot);
+            }
+            Fit::TooSlow => {
+                self.stats.slow_consumers += 1;
+                self.skip_rooms(slot);
+                // Closing releases holds, which is a decision: it must not overtake the effects being performed.
+                self.too_slow.push((slot, self.conns.generation(slot)));
+            }
+        }
+    }
+
+    /// Lets all rooms' frames pass the connection by until it gets full states.
+    pub(crate) fn skip_rooms(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get(slot) else { return };
+        for Membership { view, at } in conn.memberships.iter() {
+            self.views.get_mut(view).view.skip(at);
+        }
+    }
+
+    /// Sends what has been queued for the connections of this phase, each with one send, and ends what broke.
+    pub(crate) fn flush_all(&mut self) {
+        while !(self.flushes.is_empty() && self.broken.is_empty() && self.too_slow.is_empty()) {
+            for (slot, generation) in std::mem::take(&mut self.too_slow) {
+                if let Some(out) = self.conns.live(slot, generation).and_then(|conn| conn.out.as_mut()) {
+                    out.abandon();
+                    self.close(slot, frame::CLOSE_SLOW, "too slow");
+                }
+            }
+            let mut flushes = std::mem::take(&mut self.flushes);
+            for slot in flushes.drain(..) {
+                self.flush(slot);
+            }
+            if self.flushes.is_empty() {
+                self.flushes = flushes;
+            }
+            for (slot, generation) in std::mem::take(&mut self.broken) {
+                if self.conns.live(slot, generation).is_some() {
+                    self.end(slot);
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, slot: u32) {
+        match self.conns.get_mut(slot) {
+            Some(conn) if conn.flush_queued => conn.flush_queued = false,
+            Some(_) | None => return,
+        }
+        self.take_owed(slot);
+        self.send_queued(slot);
+    }
+
+    /// Sends what is queued as far as the socket takes it.
+    pub(crate) fn send_queued(&mut self, slot: u32) {
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        while !conn.blocked && conn.unsent_len() > 0 {
+            let bytes = conn.out.as_ref().map_or(&[][..], |out| out.unsent());
+            let wanted = bytes.len();
+            let Ok(sent) = conn.send(bytes) else {
+                self.broken.push((slot, generation));
+                return;
+            };
+            self.stats.sends += 1;
+            self.stats.bytes_sent += sent as u64;
+            conn.blocked = sent < wanted;
+            if let Some(out) = conn.out.as_mut() {
+                out.advance(sent);
+            }
+        }
+        let queued = conn.unsent_len() as u64;
+        self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if queued == 0 {
+            self.drained(slot);
+        }
+    }
+
+    /// The connection's outbox is empty: what waited for that goes on.
+    fn drained(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let lagging = conn.out.as_ref().is_some_and(|out| out.is_lagging());
+        let (phase, hung_up, stalled) = (conn.phase, conn.hung_up, conn.stalled);
+        match phase {
+            Phase::Closing if hung_up => self.end(slot),
+            Phase::Closing => {
+                // The peer sees the end at once; what it still sends is read and dropped, since unread bytes would turn
+                // our close into a reset that could overtake the close frame.
+                if let Some(conn) = self.conns.get(slot) {
+                    shutdown(&conn.fd, Shutdown::Write).ok();
+                }
+                self.conns.put_outbox_away(slot);
+            }
+            Phase::Http | Phase::Open => {
+                if lagging {
+                    self.resynchronise(slot);
+                }
+                self.conns.put_outbox_away(slot);
+                if stalled {
+                    self.resume_reading(slot);
+                }
+            }
+        }
+    }
+
+    /// Asks for the full state of each room that the connection looks at.
+    fn resynchronise(&mut self, slot: u32) {
+        if let Some(out) = self.conns.outbox(slot) {
+            out.caught_up();
+        }
+        let conn = self.conns.id(slot);
+        let Some(entry) = self.conns.get(slot) else { return };
+        let rooms: Vec<(RoomId, ShardId)> = entry
+            .memberships
+            .iter()
+            .map(|membership| self.views.get(membership.view))
+            .map(|view| (view.room.clone(), view.owner))
+            .collect();
+        for (room, owner) in rooms {
+            self.stats.resyncs += 1;
+            if owner == self.id {
+                self.decide(Input::Resync { conn, room: room.as_str() });
+            } else {
+                self.lanes.post(owner, Mail::Resync { conn, room });
+            }
+        }
+    }
+
+    /// Puts the connection into the list of sockets to be read.
+    pub(crate) fn resume_reading(&mut self, slot: u32) {
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        if !conn.read_queued {
+            conn.read_queued = true;
+            self.reads.push_back((slot, generation));
+        }
+    }
+
+    /// Ends the WebSocket with our close frame: the connection's holds are released now, and it goes when the peer has
+    /// hung up or [`CLOSE_WITHIN_MS`] are over.
+    pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
+        if self.conns.get(slot).is_none_or(|conn| conn.phase == Phase::Closing) {
+            return;
+        }
+        self.take_owed(slot);
+        self.write(slot, Kind::Reply, |out| frame::close(out, code, reason));
+        self.begin_closing(slot);
+    }
+
+    /// Everything that will be sent has been queued: from now on the connection is no participant.
+    pub(crate) fn begin_closing(&mut self, slot: u32) {
+        self.retire(slot);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.phase = Phase::Closing;
+            conn.unread = None;
+        }
+        self.check_after(slot, CLOSE_WITHIN_MS);
+        self.queue_flush(slot);
+    }
+
+    /// Takes the connection out of its rooms and tells the owners. Doing it twice does nothing.
+    pub(crate) fn retire(&mut self, slot: u32) {
+        let id = self.conns.id(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let touched = std::mem::take(&mut conn.touched);
+        let memberships: Vec<Membership> = conn.memberships.iter().collect();
+        conn.memberships = Default::default();
+        for Membership { view, at } in memberships {
+            self.leave_view(view, at);
+        }
+        for shard in touched.iter() {
+            if shard == self.id {
+                self.decide(Input::Gone { conn: id });
+            } else {
+                self.lanes.post(shard, Mail::Gone { conn: id });
+            }
+        }
+    }
+
+    /// Takes a member out of a view and tells those that moved where they are now.
+    pub(crate) fn leave_view(&mut self, view: u32, at: u32) {
+        for moved in self.views.remove(view, at).into_iter().flatten() {
+            if let Some(conn) = self.conns.get_mut(moved.slot) {
+                conn.memberships.moved(view, moved.index);
+            }
+        }
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn end(&mut self, slot: u32) {
+        self.retire(slot);
+        let conn = self.conns.remove(slot);
+        self.gathers.forget(slot);
+        self.board.disconnected();
+        if let Some(peer) = conn.peer {
+            self.board.release_ip(*peer);
+        }
+    }
+}

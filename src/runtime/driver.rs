@@ -1,0 +1,340 @@
+//! One shard's turn, top to bottom.
+//!
+//! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
+//!
+//! Invariants: input never outruns output (inputs a turn are bounded, and passes get the whole turn when a room is late);
+//! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
+//! not read to its end or on a room that can be served. Never here: what any of these do.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::engine::command::Input;
+use crate::limits::{DRAIN_MS, PING_AFTER_MS, PONG_WITHIN_MS, READS_PER_TURN_MAX, TICK_MS};
+use crate::runtime::connection::Phase;
+use crate::runtime::core::Core;
+use crate::runtime::intake::Intake;
+use crate::runtime::listener::Listener;
+use crate::runtime::mesh::Mail;
+use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
+use crate::wire::frame;
+
+/// A room that has waited longer than this gets the whole turn.
+const LATE_NS: u64 = 10_000_000;
+/// What passes may take of a turn in which no room is late.
+const PASSES_NS: u64 = 2_000_000;
+const TICK_NS: u64 = TICK_MS * 1_000_000;
+
+/// One shard, running.
+pub(crate) struct Driver {
+    core: Core,
+    intake: Intake,
+    listener: Listener,
+    events: Events,
+    ready: Vec<Ready>,
+    mail: Vec<Mail>,
+    due: Vec<(u32, u32)>,
+    next_tick_ns: u64,
+    /// When something last happened: while there is traffic the driver waits in the epoll set itself.
+    last_event_ns: u64,
+    /// When the drain must be over.
+    drain_until_ns: Option<u64>,
+    big_turn: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(core: Core, listener: Listener) -> io::Result<Self> {
+        core.readiness.add_listener(listener.fd())?;
+        core.board.pulse(core.id).serving.store(true, Ordering::Release);
+        let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
+        Ok(Self {
+            core,
+            intake,
+            listener,
+            events: Events::new(),
+            ready: Vec::new(),
+            mail: Vec::new(),
+            due: Vec::new(),
+            next_tick_ns: 0,
+            last_event_ns: 0,
+            drain_until_ns: None,
+            big_turn: false,
+        })
+    }
+
+    /// Serves until the drain is over. Errors: the kernel refuses to wait.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        loop {
+            self.sleep().await?;
+            self.core.now = self.core.clock.now();
+            self.core.now_ns = self.core.clock.nanos();
+            self.core.stats.turns += 1;
+            self.core.board.pulse(self.core.id).turns.store(self.core.stats.turns, Ordering::Relaxed);
+
+            self.note_ready();
+            if self.listener.more {
+                self.listener.accept(&mut self.core);
+            }
+            self.read_sockets();
+            self.take_mail();
+            self.core.flush_all();
+            self.serve_rooms();
+            self.core.flush_all();
+            if self.core.now_ns >= self.next_tick_ns {
+                self.tick();
+                self.core.flush_all();
+            }
+            self.core.lanes.flush();
+            if self.is_drained() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for as long as nothing has to be done.
+    async fn sleep(&mut self) -> io::Result<()> {
+        self.ready.clear();
+        let now_ns = self.core.clock.nanos();
+        let timeout = self.timeout_ns(now_ns);
+        if timeout == 0 {
+            return self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready);
+        }
+        if !self.core.mesh.falls_asleep(self.core.id) {
+            return self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready);
+        }
+        let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
+        if quiet && !self.core.lanes.is_waiting() {
+            self.core.readiness.wake_after(self.until_due(now_ns))?;
+            readable_through_glommio(self.core.readiness.as_fd()).await?;
+            self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready)?;
+        } else {
+            self.core.readiness.wait(Duration::from_nanos(timeout), &mut self.events, &mut self.ready)?;
+        }
+        self.core.mesh.woke(self.core.id);
+        Ok(())
+    }
+
+    /// How long the shard may wait in the epoll set.
+    fn timeout_ns(&self, now_ns: u64) -> u64 {
+        let core = &self.core;
+        let accepts = self.listener.more && self.listener.paused_until_ns.is_none();
+        if !core.reads.is_empty() || core.views.has_work() || accepts || core.mesh.depth(core.id) > 0 {
+            return 0;
+        }
+        if core.lanes.is_waiting() {
+            return TICK_NS / 10;
+        }
+        let tick = self.next_tick_ns.saturating_sub(now_ns);
+        let paced = core.views.next_paced_ns().map_or(TICK_NS, |at| at.saturating_sub(now_ns));
+        tick.min(paced)
+    }
+
+    /// How long the shard may park: until an expiry, a heartbeat or something that waits for a tick.
+    fn until_due(&self, now_ns: u64) -> Duration {
+        let core = &self.core;
+        let now_ms = now_ns / 1_000_000;
+        if !core.gathers.is_empty() || self.listener.paused_until_ns.is_some() || self.drain_until_ns.is_some() {
+            return Duration::from_millis(TICK_MS);
+        }
+        let expiry = core.seats.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
+        let heartbeat = core.wheel.next_in_ms(now_ms);
+        let ms = expiry.into_iter().chain(heartbeat).min().unwrap_or(60_000);
+        Duration::from_millis(ms)
+    }
+
+    /// Sorts what the kernel reported.
+    fn note_ready(&mut self) {
+        let core = &mut self.core;
+        if !self.ready.is_empty() {
+            self.last_event_ns = core.now_ns;
+        }
+        for ready in self.ready.drain(..) {
+            match ready {
+                Ready::Listener => self.listener.more = true,
+                Ready::Alarm | Ready::Timer => {}
+                Ready::Connection { slot, generation, readable, writable, hung_up } => {
+                    let Some(conn) = core.conns.live(slot, generation) else { continue };
+                    if readable {
+                        conn.readable = true;
+                        conn.hung_up |= hung_up;
+                        if !conn.stalled {
+                            core.resume_reading(slot);
+                        }
+                    }
+                    if let Some(conn) = core.conns.get_mut(slot)
+                        && writable
+                        && conn.blocked
+                    {
+                        conn.blocked = false;
+                        core.queue_flush(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads ready sockets, unless output is behind.
+    fn read_sockets(&mut self) {
+        let late = self.core.views.lateness_ns(self.core.now_ns) > LATE_NS;
+        if late || self.core.lanes.is_congested() {
+            return;
+        }
+        for _ in 0..READS_PER_TURN_MAX {
+            let Some((slot, generation)) = self.core.reads.pop_front() else { return };
+            self.core.read(&mut self.intake, slot, generation);
+        }
+    }
+
+    fn take_mail(&mut self) {
+        self.core.mesh.take(self.core.id, &mut self.mail);
+        let depth = self.mail.len() as u64;
+        if depth == 0 {
+            return;
+        }
+        self.last_event_ns = self.core.now_ns;
+        self.core.stats.mesh_received += depth;
+        self.core.stats.mesh_depth_high_water = self.core.stats.mesh_depth_high_water.max(depth);
+        for mail in self.mail.drain(..) {
+            self.core.open_letter(mail);
+        }
+    }
+
+    /// Serves rooms that are due: small ones first, big ones in slices, for as long as a turn may take.
+    fn serve_rooms(&mut self) {
+        let core = &mut self.core;
+        let began = core.clock.nanos();
+        core.views.release_paced(began);
+        let mut now = began;
+        while let Some(index) = core.views.next(self.big_turn, now) {
+            self.big_turn = !self.big_turn;
+            now = core.serve_slice(index, now);
+            let late = core.views.lateness_ns(now) > LATE_NS;
+            if now - began > PASSES_NS && !(late && now - began < LATE_NS) {
+                break;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let core = &mut self.core;
+        self.next_tick_ns = core.now_ns + TICK_NS;
+        if core.seats.next_deadline().is_some_and(|deadline| deadline <= core.now.mono) {
+            core.decide(Input::Tick);
+        }
+        core.wheel.due(core.tenths(), &mut self.due);
+        for (slot, generation) in self.due.drain(..) {
+            core.check(slot, generation);
+        }
+        core.finish_late_gathers();
+        let counts = core.seats.counts();
+        let pulse = core.board.pulse(core.id);
+        pulse.rooms.store(counts.rooms, Ordering::Relaxed);
+        pulse.holds.store(counts.holds, Ordering::Relaxed);
+        if core.board.is_draining() && self.drain_until_ns.is_none() {
+            self.drain_until_ns = Some(core.now_ns + DRAIN_MS * 1_000_000);
+            core.close_all();
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        let core = &self.core;
+        let Some(until) = self.drain_until_ns else { return false };
+        (core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
+    }
+}
+
+impl Core {
+    /// Serves a slice of a room's members and returns the time after it.
+    fn serve_slice(&mut self, index: u32, began_ns: u64) -> u64 {
+        let mut done = false;
+        for _ in 0..crate::runtime::fanout::SLICE_MEMBERS {
+            let entry = self.views.get_mut(index);
+            let Some(step) = entry.view.step() else {
+                done = true;
+                break;
+            };
+            self.serve(index, step);
+        }
+        self.stats.passes += u64::from(done);
+        let now = self.clock.nanos();
+        self.views.slice_done(index, now - began_ns, done, now);
+        now
+    }
+
+    /// Sends a member what it is owed, or queues it behind what waits for its socket.
+    fn serve(&mut self, index: u32, step: crate::audience::view::Serve) {
+        let crate::audience::view::Serve { slot, from, .. } = step;
+        let owed = self.views.get(index).view.tail(from);
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let mut sent = 0;
+        if conn.out.is_none() {
+            match conn.send(owed) {
+                Ok(taken) => sent = taken,
+                Err(_) => {
+                    self.broken.push((slot, generation));
+                    return;
+                }
+            }
+            self.stats.sends += 1;
+            self.stats.bytes_sent += sent as u64;
+            if sent == owed.len() {
+                return;
+            }
+            conn.blocked = true;
+        }
+        let bytes_max = self.config.outbound_queue_bytes;
+        let Some(out) = self.conns.outbox(slot) else { return };
+        let fit = out.push_events(owed, sent, bytes_max);
+        let queued = out.unsent().len() as u64;
+        self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        self.fitted(slot, fit);
+        self.queue_flush(slot);
+    }
+
+    /// Looks at a connection whose time has come: a deadline, a heartbeat.
+    fn check(&mut self, slot: u32, generation: u32) {
+        let now = self.tenths();
+        let Some(conn) = self.conns.live(slot, generation) else { return };
+        if conn.check_at > now {
+            return;
+        }
+        let silence_ms = u64::from(now - conn.heard) * 100;
+        match conn.phase {
+            Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
+            Phase::Http | Phase::Closing => self.end(slot),
+            Phase::Open if conn.pinged && silence_ms >= PING_AFTER_MS + PONG_WITHIN_MS => {
+                if let Some(out) = conn.out.as_mut() {
+                    out.abandon();
+                }
+                self.close(slot, frame::CLOSE_NO_PONG, "no pong in time");
+            }
+            Phase::Open if conn.pinged => self.check_after(slot, PING_AFTER_MS + PONG_WITHIN_MS - silence_ms),
+            Phase::Open if silence_ms >= PING_AFTER_MS => {
+                conn.pinged = true;
+                self.reply(slot, |out| frame::ping(out, b""));
+                self.check_after(slot, PONG_WITHIN_MS);
+            }
+            Phase::Open => self.check_after(slot, PING_AFTER_MS - silence_ms),
+        }
+    }
+
+    pub(crate) fn say_goodbye(&mut self, slot: u32) {
+        self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");
+    }
+
+    /// The server goes away: every connection is told, after what is queued for it.
+    fn close_all(&mut self) {
+        let slots: Vec<u32> = self.conns.slots().collect();
+        for slot in slots {
+            match self.conns.get(slot).map(|conn| conn.phase) {
+                Some(Phase::Open) => self.say_goodbye(slot),
+                Some(Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
+                    self.begin_closing(slot);
+                }
+                Some(Phase::Http | Phase::Closing) | None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a socket brings: request heads and frames, from one scratch buffer, to the end of what is there.
+//!
+//! Invariants: bytes are read only while the connection's answers have room; what is left of a partial frame or of
+//! requests that must wait is kept with the connection, bounded by one scratch buffer; nothing is consumed twice.
+//!
+//! Never here: what a request does (`commands`), what an HTTP answer says (`status`).
+
+use crate::audience::outbox::Kind;
+use crate::engine::ids::{RoomId, ShardId};
+use crate::limits::{HTTP_HEAD_BYTES_MAX, REMOTE_COMMANDS_MAX, SCRATCH_BYTES};
+use crate::runtime::commands::Handled;
+use crate::runtime::connection::Phase;
+use crate::runtime::core::Core;
+use crate::stats::{Command as Counted, Outcome};
+use crate::wire::frame::{self, Event, Step};
+use crate::wire::http::{self, HttpRequest, Target};
+use crate::wire::message::{Code, Reader, Request};
+use crate::wire::respond;
+
+/// Reads of one socket before others get their turn.
+const ROUNDS_MAX: usize = 4;
+
+/// The buffer that all sockets of a shard are read into, and the parser's.
+pub(crate) struct Intake {
+    scratch: Vec<u8>,
+    reader: Reader,
+}
+
+impl Intake {
+    pub(crate) fn new(message_bytes_max: usize, user_info_bytes_max: usize) -> Self {
+        // A whole message, its header and the beginning of the next one always fit.
+        let len = SCRATCH_BYTES.max(message_bytes_max + HTTP_HEAD_BYTES_MAX);
+        Self { scratch: vec![0; len], reader: Reader::new(user_info_bytes_max) }
+    }
+}
+
+/// How looking at received bytes ended.
+#[derive(Debug)]
+enum Flow {
+    /// Everything that was whole has been consumed.
+    More,
+    /// Answers must leave or arrive first.
+    Stall,
+    /// The connection is not read here any more.
+    Over,
+    /// The connection goes to another shard, to join this room there.
+    HandOver(ShardId, Option<RoomId>),
+}
+
+impl Core {
+    /// Reads one socket, until it is empty or others must have their turn.
+    pub(crate) fn read(&mut self, intake: &mut Intake, slot: u32, generation: u32) {
+        let Some(conn) = self.conns.live(slot, generation) else { return };
+        conn.read_queued = false;
+        let mut have = 0;
+        if let Some(unread) = conn.unread.take() {
+            have = unread.len();
+            intake.scratch[..have].copy_from_slice(&unread);
+        }
+        let mut look_first = std::mem::take(&mut conn.stalled);
+        for _ in 0..ROUNDS_MAX {
+            let mut last = false;
+            if !std::mem::take(&mut look_first) {
+                match self.receive(intake, slot, generation, have) {
+                    Some(0) => return,
+                    Some(received) => {
+                        last = have + received < intake.scratch.len();
+                        have += received;
+                    }
+                    None => {
+                        self.keep_unread(slot, &intake.scratch[..have], false);
+                        return;
+                    }
+                }
+            }
+            let (used, flow) = self.consume(intake, slot, have);
+            let rest = used..have;
+            match flow {
+                Flow::Over => return,
+                Flow::HandOver(to, join) => return self.hand_over(slot, to, join, intake.scratch[rest].to_vec()),
+                Flow::Stall => return self.keep_unread(slot, &intake.scratch[rest], true),
+                Flow::More => {
+                    have = rest.len();
+                    intake.scratch.copy_within(rest, 0);
+                }
+            }
+            let Some(conn) = self.conns.get_mut(slot) else { return };
+            if last && !conn.hung_up {
+                conn.readable = false;
+                break;
+            }
+        }
+        self.keep_unread(slot, &intake.scratch[..have], false);
+        if self.conns.get(slot).is_some_and(|conn| conn.readable) {
+            self.resume_reading(slot);
+        }
+    }
+
+    /// Receives behind the `have` bytes that are there. `None`: nothing has come. `Some(0)`: the connection is over.
+    fn receive(&mut self, intake: &mut Intake, slot: u32, generation: u32, have: usize) -> Option<usize> {
+        let now = self.tenths();
+        let conn = self.conns.get_mut(slot)?;
+        match conn.receive(&mut intake.scratch[have..]) {
+            Ok(None) => {
+                conn.readable = false;
+                None
+            }
+            Ok(Some(0)) => {
+                conn.readable = false;
+                conn.hung_up = true;
+                self.hung_up(slot);
+                Some(0)
+            }
+            Ok(Some(received)) => {
+                conn.heard = now;
+                conn.pinged = false;
+                self.stats.bytes_received += received as u64;
+                Some(received)
+            }
+            Err(_) => {
+                self.broken.push((slot, generation));
+                Some(0)
+            }
+        }
+    }
+
+    /// The peer will send nothing more: what it is owed already still leaves.
+    fn hung_up(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get(slot) else { return };
+        if conn.awaits_answer {
+            return;
+        }
+        if conn.unsent_len() == 0 {
+            self.end(slot);
+        } else {
+            self.begin_closing(slot);
+        }
+    }
+
+    fn keep_unread(&mut self, slot: u32, rest: &[u8], stalled: bool) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.stalled = stalled;
+        conn.unread = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
+    }
+
+    /// Consumes what is whole of the first `have` bytes of the scratch buffer.
+    fn consume(&mut self, intake: &mut Intake, slot: u32, have: usize) -> (usize, Flow) {
+        let Intake { scratch, reader } = intake;
+        let mut used = 0;
+        loop {
+            let Some(conn) = self.conns.get(slot) else { return (used, Flow::Over) };
+            let bytes = &mut scratch[used..have];
+            let (phase, awaits_answer) = (conn.phase, conn.awaits_answer);
+            let step = match phase {
+                Phase::Closing => return (have, Flow::More),
+                Phase::Http if awaits_answer => return (used, Flow::Stall),
+                Phase::Http => self.read_head(slot, bytes),
+                Phase::Open if self.must_wait(slot) => return (used, Flow::Stall),
+                Phase::Open => self.read_frame(reader, slot, bytes),
+            };
+            match step {
+                Ok(0) => return (used, Flow::More),
+                Ok(len) => used += len,
+                Err((len, flow)) => return (used + len, flow),
+            }
+        }
+    }
+
+    /// Whether the connection's next command must wait until answers have left or arrived.
+    fn must_wait(&mut self, slot: u32) -> bool {
+        let bytes_max = self.config.outbound_queue_bytes;
+        if self.conns.get(slot).is_some_and(|conn| conn.unsent_len() > bytes_max && !conn.blocked) {
+            self.send_queued(slot);
+        }
+        self.conns.get(slot).is_none_or(|conn| conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX)
+    }
+
+    /// Reads one request head. `Ok(0)`: it is not whole.
+    fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Result<usize, (usize, Flow)> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let (len, request) = match http::parse_head(bytes) {
+            Ok(None) => return Ok(0),
+            Ok(Some(head)) => head,
+            Err(error) => {
+                self.write(slot, Kind::Reply, |out| respond::respond_error(out, error));
+                self.begin_closing(slot);
+                return Err((bytes.len(), Flow::More));
+            }
+        };
+        let HttpRequest { target, head_only, keep_alive, .. } = request;
+        let Target::Socket { client, room_hint, accept_key } = target else {
+            self.respond(slot, &target, head_only, keep_alive);
+            return Ok(len);
+        };
+        if !self.may_stay(slot) {
+            return Err((bytes.len(), Flow::More));
+        }
+        self.write(slot, Kind::Reply, |out| respond::accept_upgrade(out, &accept_key));
+        self.open(slot, client);
+        let to = room_hint.and_then(|room| self.better_place(slot, room.as_str()));
+        to.map_or(Ok(len), |to| Err((len, Flow::HandOver(to, None))))
+    }
+
+    /// Reads one frame. `Ok(0)`: it is not whole.
+    fn read_frame(&mut self, reader: &mut Reader, slot: u32, bytes: &mut [u8]) -> Result<usize, (usize, Flow)> {
+        let Some(conn) = self.conns.get_mut(slot) else { return Err((0, Flow::Over)) };
+        let mut assembly = std::mem::take(&mut conn.assembly);
+        let len = bytes.len();
+        let result = match frame::read_frame(bytes, &mut assembly, self.config.message_bytes_max) {
+            Ok(Step::Incomplete) => Ok(0),
+            Ok(Step::Frame { used, event }) => {
+                self.received(reader, slot, event).map_or(Ok(used), |flow| Err((used, flow)))
+            }
+            Err(violation) => {
+                self.close(slot, violation.code, violation.reason);
+                Err((len, Flow::More))
+            }
+        };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.assembly = assembly;
+        }
+        result
+    }
+
+    /// Acts on one frame; says when reading does not simply go on.
+    fn received(&mut self, reader: &mut Reader, slot: u32, event: Event<'_>) -> Option<Flow> {
+        match event {
+            #[cfg(feature = "echo")]
+            Event::Text(text) if self.echoes(slot) => self.echo(slot, text, frame::text_header),
+            #[cfg(feature = "echo")]
+            Event::Binary(bytes) if self.echoes(slot) => self.echo(slot, bytes, frame::binary_header),
+            Event::Text(text) => return self.text(reader, slot, text),
+            Event::Binary(_) => self.close(slot, frame::CLOSE_UNSUPPORTED, "messages are text"),
+            Event::Ping(payload) => self.reply(slot, |out| frame::pong(out, payload)),
+            Event::Pong | Event::Part => {}
+            Event::Close(code) => self.close(slot, code.unwrap_or(frame::CLOSE_NORMAL), ""),
+        }
+        None
+    }
+
+    fn text(&mut self, reader: &mut Reader, slot: u32, text: &mut [u8]) -> Option<Flow> {
+        match reader.read(text) {
+            Ok(request) => match self.request(slot, request) {
+                Handled::Here => None,
+                Handled::HandOver(to) => {
+                    let room = match request {
+                        Request::Join { room } => RoomId::new(room),
+                        Request::Leave { .. } | Request::Select { .. } | Request::Release { .. } | Request::Ping => {
+                            None
+                        }
+                    };
+                    Some(Flow::HandOver(to, room))
+                }
+            },
+            Err(bad) => {
+                let outcome = match bad.code {
+                    Code::BadJson => Outcome::BadJson,
+                    Code::UnknownType => Outcome::UnknownType,
+                    Code::RateLimited => Outcome::RateLimited,
+                    Code::BadRequest
+                    | Code::SeatTaken
+                    | Code::NotHeld
+                    | Code::NotOwner
+                    | Code::LimitExceeded
+                    | Code::Overloaded
+                    | Code::PersistenceUnavailable => Outcome::BadRequest,
+                };
+                self.stats.count(Counted::Unknown, outcome);
+                self.refuse(slot, &bad);
+                None
+            }
+        }
+    }
+
+    /// A client whose name begins with `echo` gets its messages back: for the Autobahn suite, over the ordinary code.
+    #[cfg(feature = "echo")]
+    fn echoes(&self, slot: u32) -> bool {
+        let client = self.conns.get(slot).and_then(|conn| conn.client.as_ref());
+        client.is_some_and(|client| client.as_str().starts_with("echo"))
+    }
+
+    #[cfg(feature = "echo")]
+    fn echo(&mut self, slot: u32, payload: &[u8], header: fn(&mut Vec<u8>, usize)) {
+        self.reply(slot, |out| {
+            header(out, payload.len());
+            out.extend_from_slice(payload);
+        });
+    }
+}

@@ -1,0 +1,308 @@
+//! HTTP answers: `/health`, `/ready`, `/stats`, `/room/{room_id}/selections`, `/`.
+//!
+//! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know is
+//! asked of them by mail and put together where the request came in; a shard that does not answer in time is left out.
+//! Invariant: requests behind one that is being answered wait. Never here: sockets, seats.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::audience::outbox::Kind;
+use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+use crate::limits::{HANDSHAKE_MS, HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::runtime::connection::Phase;
+use crate::runtime::core::Core;
+use crate::runtime::mesh::{Mail, Question};
+use crate::stats::ShardStats;
+use crate::wire::http::Target;
+use crate::wire::message;
+use crate::wire::respond;
+
+/// How long an answer waits for the shards, in milliseconds.
+const GATHER_MS: u64 = 1_000;
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What a shard tells of itself.
+#[derive(Debug)]
+pub(crate) struct Row {
+    shard: ShardId,
+    stats: Box<ShardStats>,
+    clients: Vec<ClientId>,
+    rooms: Vec<RoomId>,
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// To [`Question::Stats`].
+    Row(Row),
+    /// To [`Question::Selections`]: the body of the response.
+    Selections(Vec<u8>),
+}
+
+/// An answer that is being put together.
+#[derive(Debug)]
+struct Gather {
+    rows: Vec<Row>,
+    waiting: usize,
+    until_ms: u64,
+    head_only: bool,
+    keep_alive: bool,
+}
+
+/// All answers that are being put together on this shard, by the connection's slot.
+#[derive(Debug, Default)]
+pub(crate) struct Gathers(HashMap<u32, Gather>);
+
+impl Gathers {
+    /// The connection has ended.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        if !self.0.is_empty() {
+            self.0.remove(&slot);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Core {
+    /// Answers a request that is no upgrade.
+    pub(crate) fn respond(&mut self, slot: u32, target: &Target<'_>, head_only: bool, keep_alive: bool) {
+        let keep_alive = keep_alive && self.count_request(slot);
+        match target {
+            Target::Health | Target::Ready => {
+                let (status, body) = self.health();
+                self.respond_with(slot, status, JSON, body.to_string().as_bytes(), head_only, keep_alive);
+            }
+            Target::Stats | Target::Metrics => self.gather(slot, &Question::Stats, head_only, keep_alive),
+            Target::Selections { room } if self.owner(room.as_str()) == self.id => {
+                let body = self.selections_body(room);
+                self.respond_with(slot, 200, JSON, &body, head_only, keep_alive);
+            }
+            Target::Selections { room } => {
+                self.gather(slot, &Question::Selections(room.clone()), head_only, keep_alive);
+            }
+            Target::Home => {
+                let page = "<!doctype html><title>Butaca</title><h1>Butaca</h1><p>The seat server is running.</p>";
+                self.respond_with(slot, 200, HTML, page.as_bytes(), head_only, keep_alive);
+            }
+            Target::Options => {
+                self.write(slot, Kind::Reply, |out| respond::respond_options(out, keep_alive));
+                self.responded(slot, keep_alive);
+            }
+            Target::Asset(_) | Target::NotFound | Target::Socket { .. } => {
+                self.write(slot, Kind::Reply, |out| {
+                    respond::respond_message(out, 404, "there is nothing at this path", keep_alive, head_only, &[]);
+                });
+                self.responded(slot, keep_alive);
+            }
+        }
+    }
+
+    fn count_request(&mut self, slot: u32) -> bool {
+        let Some(conn) = self.conns.get_mut(slot) else { return false };
+        conn.requests += 1;
+        u32::from(conn.requests) < HTTP_REQUESTS_MAX && !conn.surplus && !self.board.is_draining()
+    }
+
+    fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
+        self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, keep_alive, head_only, &[]));
+        self.responded(slot, keep_alive);
+    }
+
+    /// A response has been queued: the next request may come, or the connection ends.
+    fn responded(&mut self, slot: u32, keep_alive: bool) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let keep_alive = keep_alive && !conn.hung_up;
+        conn.awaits_answer = false;
+        if keep_alive {
+            self.check_after(slot, HANDSHAKE_MS);
+        } else {
+            self.begin_closing(slot);
+        }
+    }
+
+    fn health(&self) -> (u16, Value) {
+        let sum = |of: fn(&crate::runtime::board::Pulse) -> usize| self.board.pulses().iter().map(of).sum::<usize>();
+        let rooms = sum(|pulse| pulse.rooms.load(std::sync::atomic::Ordering::Relaxed));
+        let (status, text) = if self.board.is_draining() {
+            (503, "draining")
+        } else if self.board.is_serving() {
+            (200, "healthy")
+        } else {
+            (503, "starting")
+        };
+        let body = json!({
+            "status": text,
+            "service": "websocket",
+            "active_connections": self.board.connections(),
+            "active_rooms": rooms,
+            "redis_connected": false,
+            "store": "memory",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        (status, body)
+    }
+
+    fn selections_body(&self, room: &RoomId) -> Vec<u8> {
+        let mut body = Vec::new();
+        let state = self.seats.selections(room.as_str());
+        message::selections_body(&mut body, room.as_str(), state.iter().flat_map(|state| state.iter()), self.share);
+        body
+    }
+
+    /// Asks all shards, or the owner of a room.
+    fn gather(&mut self, slot: u32, question: &Question, head_only: bool, keep_alive: bool) {
+        let by = self.conns.id(slot);
+        let asked: Vec<ShardId> = match question {
+            Question::Stats => (0..self.shards).map(ShardId::new).collect(),
+            Question::Selections(room) => vec![self.owner(room.as_str())],
+        };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.awaits_answer = true;
+        }
+        let until_ms = self.now.mono.0 + GATHER_MS;
+        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, head_only, keep_alive };
+        self.gathers.0.insert(slot, gather);
+        for shard in asked {
+            if shard == self.id {
+                let row = self.row();
+                self.told(by, Told::Row(row));
+            } else {
+                self.lanes.post(shard, Mail::Ask { by, question: question.clone() });
+            }
+        }
+    }
+
+    /// Another shard asks.
+    pub(crate) fn asked(&mut self, by: ConnId, question: &Question) {
+        let told = match question {
+            Question::Stats => Told::Row(self.row()),
+            Question::Selections(room) => Told::Selections(self.selections_body(room)),
+        };
+        self.lanes.post(by.shard(), Mail::Told { to: by, told: Box::new(told) });
+    }
+
+    /// A shard has answered.
+    pub(crate) fn told(&mut self, to: ConnId, told: Told) {
+        let Some(slot) = self.conns.find(to) else { return };
+        let Some(gather) = self.gathers.0.get_mut(&slot) else { return };
+        gather.waiting -= 1;
+        match told {
+            Told::Row(row) => {
+                gather.rows.push(row);
+                if gather.waiting == 0 {
+                    self.finish_stats(slot);
+                }
+            }
+            Told::Selections(body) => {
+                let (head_only, keep_alive) = (gather.head_only, gather.keep_alive);
+                self.gathers.forget(slot);
+                self.respond_with(slot, 200, JSON, &body, head_only, keep_alive);
+                self.resume_reading(slot);
+            }
+        }
+    }
+
+    /// Answers with what there is when a shard has not answered in time.
+    pub(crate) fn finish_late_gathers(&mut self) {
+        let now = self.now.mono.0;
+        let late: Vec<u32> = self.gathers.0.iter().filter(|(_, g)| g.until_ms <= now).map(|(slot, _)| *slot).collect();
+        for slot in late {
+            self.finish_stats(slot);
+        }
+    }
+
+    fn finish_stats(&mut self, slot: u32) {
+        let Some(mut gather) = self.gathers.0.remove(&slot) else { return };
+        let Gather { head_only, keep_alive, waiting, .. } = gather;
+        if self.conns.get(slot).is_none_or(|conn| conn.phase != Phase::Http) {
+            return;
+        }
+        gather.rows.sort_by_key(|row| row.shard);
+        let body = stats_body(&gather.rows, waiting).to_string();
+        self.respond_with(slot, 200, JSON, body.as_bytes(), head_only, keep_alive);
+        self.resume_reading(slot);
+    }
+
+    /// This shard's own row.
+    fn row(&mut self) -> Row {
+        self.refresh_gauges();
+        let ids_max = if self.config.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
+        let clients = self.conns.slots().filter_map(|slot| self.conns.get(slot).and_then(|conn| conn.client.clone()));
+        Row {
+            shard: self.id,
+            clients: clients.take(ids_max).collect(),
+            rooms: self.seats.rooms().take(ids_max).cloned().collect(),
+            stats: Box::new(self.stats.clone()),
+        }
+    }
+
+    /// Brings the gauges up to date.
+    fn refresh_gauges(&mut self) {
+        let counts = self.seats.counts();
+        self.stats.connections = self.conns.len() as u64;
+        self.stats.rooms = counts.rooms as u64;
+        self.stats.members = counts.members as u64;
+        self.stats.holds = counts.holds as u64;
+        self.stats.mesh_sent = self.lanes.posted;
+        let pulse = self.board.pulse(self.id);
+        self.stats.watchdog_pokes = pulse.pokes.load(std::sync::atomic::Ordering::Relaxed);
+        let waiting = self.conns.slots().filter_map(|slot| self.conns.get(slot)).map(|conn| conn.unsent_len() as u64);
+        self.stats.outbound_queue_bytes = waiting.sum();
+    }
+}
+
+fn stats_body(rows: &[Row], missing: usize) -> Value {
+    let sum = |of: fn(&ShardStats) -> u64| rows.iter().map(|row| of(&row.stats)).sum::<u64>();
+    let mut clients: Vec<&str> = rows.iter().flat_map(|row| row.clients.iter().map(ClientId::as_str)).collect();
+    let mut rooms: Vec<&str> = rows.iter().flat_map(|row| row.rooms.iter().map(RoomId::as_str)).collect();
+    let truncated = clients.len() > STATS_IDS_MAX || rooms.len() > STATS_IDS_MAX;
+    clients.truncate(STATS_IDS_MAX);
+    rooms.truncate(STATS_IDS_MAX);
+    json!({
+        "active_connections": sum(|stats| stats.connections),
+        "active_rooms": sum(|stats| stats.rooms),
+        "temporary_selections": sum(|stats| stats.holds),
+        "clients": clients,
+        "rooms": rooms,
+        "truncated": truncated,
+        "shards_missing": missing,
+        "shards": rows.iter().map(shard_row).collect::<Vec<Value>>(),
+    })
+}
+
+fn shard_row(row: &Row) -> Value {
+    let stats = &row.stats;
+    json!({
+        "shard": row.shard.index(),
+        "connections": stats.connections,
+        "rooms": stats.rooms,
+        "members": stats.members,
+        "holds": stats.holds,
+        "commands": stats.commands_total(),
+        "deliveries": stats.deliveries,
+        "sends": stats.sends,
+        "passes": stats.passes,
+        "bytes_sent": stats.bytes_sent,
+        "bytes_received": stats.bytes_received,
+        "mesh_sent": stats.mesh_sent,
+        "mesh_received": stats.mesh_received,
+        "mesh_depth_high_water": stats.mesh_depth_high_water,
+        "outbound_queue_bytes": stats.outbound_queue_bytes,
+        "outbound_queue_high_water": stats.outbound_queue_high_water,
+        "slow_consumers": stats.slow_consumers,
+        "resyncs": stats.resyncs,
+        "handovers_out": stats.handovers_out,
+        "handovers_in": stats.handovers_in,
+        "accepts": stats.accepts,
+        "refused_connections": stats.refused.iter().sum::<u64>(),
+        "turns": stats.turns,
+        "watchdog_pokes": stats.watchdog_pokes,
+        "fan_out_p99_us": stats.fan_out.quantile_nanos(990) / 1_000,
+    })
+}

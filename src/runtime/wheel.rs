@@ -1,0 +1,85 @@
+//! When to look at which connection again: one coarse timer wheel a shard instead of a timer a connection.
+//!
+//! Invariants: an entry is found within [`BUCKET`] tenths of a second after its time; a connection that was put in again
+//! leaves a stale entry behind, which its `check_at` gives away. Never here: what is done then.
+
+use crate::runtime::connection::Tenths;
+
+/// Tenths of a second that one bucket covers.
+const BUCKET: Tenths = 5;
+/// Buckets: 64 s, more than any of the deadlines that go in.
+const BUCKETS: usize = 128;
+
+/// The wheel.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    buckets: Vec<Vec<(u32, u32)>>,
+    /// The first bucket, counted from the start of time, that has not been emptied.
+    next: Tenths,
+    entries: usize,
+}
+
+impl Default for Wheel {
+    fn default() -> Self {
+        Self { buckets: vec![Vec::new(); BUCKETS], next: 0, entries: 0 }
+    }
+}
+
+impl Wheel {
+    /// Puts in a connection by slot and generation, to be looked at from `at` on.
+    pub(crate) fn put(&mut self, slot: u32, generation: u32, at: Tenths) {
+        let bucket = (at / BUCKET + 1).max(self.next);
+        self.entries += 1;
+        self.buckets[bucket as usize % BUCKETS].push((slot, generation));
+    }
+
+    /// Takes out what is due at `now`.
+    pub(crate) fn due(&mut self, now: Tenths, due: &mut Vec<(u32, u32)>) {
+        let until = now / BUCKET;
+        if until >= self.next + Tenths::try_from(BUCKETS).unwrap_or(Tenths::MAX) {
+            self.next = until - Tenths::try_from(BUCKETS - 1).unwrap_or(0);
+        }
+        while self.next <= until {
+            let bucket = &mut self.buckets[self.next as usize % BUCKETS];
+            self.entries -= bucket.len();
+            due.append(bucket);
+            self.next += 1;
+        }
+    }
+
+    /// Milliseconds from `now` (in milliseconds) until the next bucket; `None` when the wheel is empty.
+    pub(crate) fn next_in_ms(&self, now_ms: u64) -> Option<u64> {
+        (self.entries > 0).then(|| (u64::from(self.next) * u64::from(BUCKET) * 100).saturating_sub(now_ms).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUCKET, Wheel};
+
+    #[test]
+    fn an_entry_comes_out_after_its_time_and_not_much_later() {
+        for at in [0, 1, 99, 100, 250, 349] {
+            let mut wheel = Wheel::default();
+            wheel.put(7, 1, at);
+            let mut due = Vec::new();
+            let mut now = 0;
+            while due.is_empty() {
+                now += 1;
+                wheel.due(now, &mut due);
+            }
+            assert_eq!(due, [(7, 1)]);
+            assert!(now >= at && now <= at + 2 * BUCKET, "put in for {at}, came out at {now}");
+            assert_eq!(wheel.next_in_ms(0), None);
+        }
+    }
+
+    #[test]
+    fn a_long_sleep_skips_no_entry() {
+        let mut wheel = Wheel::default();
+        wheel.put(1, 1, 40);
+        let mut due = Vec::new();
+        wheel.due(1_000_000, &mut due);
+        assert_eq!(due, [(1, 1)]);
+    }
+}

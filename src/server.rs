@@ -1,0 +1,200 @@
+//! The whole server: all threads and queues on one screen.
+//!
+//! Threads: one glommio executor a shard, the signal thread, the watchdog; `main` waits for the shards. Queues: one
+//! mailbox a shard ([`Mesh`]). Drain: a signal sets the board to draining and wakes every shard; each tells its
+//! connections, flushes, and ends when they have gone or the time is over; a second signal ends the process at once.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::Config;
+use crate::engine::ids::ShardId;
+use crate::engine::shard::{Rules, Shard};
+use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
+use crate::runtime::board::Board;
+use crate::runtime::clock::Clock;
+use crate::runtime::core::{Core, Parts};
+use crate::runtime::driver::Driver;
+use crate::runtime::listener::{self, Listener};
+use crate::runtime::mesh::Mesh;
+use crate::runtime::preflight::{EXIT_MACHINE, Machine};
+use crate::runtime::readiness::{Alarm, Readiness};
+
+/// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
+const EXIT_ADDRESS: u8 = 69;
+/// Exit code after a second signal: as if the first had not been caught.
+const EXIT_SECOND_SIGNAL: i32 = 130;
+
+/// Runs the server until it is told to end.
+#[must_use]
+pub fn run(config: Config) -> ExitCode {
+    match start(config) {
+        Ok(shards) => wait_for(shards),
+        Err((code, line)) => {
+            drop(writeln!(io::stderr(), "butaca: {line}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Failure = (u8, String);
+type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
+
+fn start(config: Config) -> Result<Running, Failure> {
+    let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
+    let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
+    let address = SocketAddr::new(config.host, config.port);
+    let (bound, listeners) = listener::bind_all(address, shards, config.defer_accept)
+        .map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
+    let connections_max = config.connections_max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
+
+    let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
+    let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
+    let mesh = Mesh::new(&alarms);
+    let board = Arc::new(Board::new(shards));
+    let clock = Clock::new();
+    let config = Arc::new(config);
+    let seed = RandomState::new().hash_one("epochs and hash keys of this start");
+
+    let mut running = Vec::new();
+    let mut watched = Vec::new();
+    for (index, (fd, alarm)) in listeners.into_iter().zip(alarms).enumerate() {
+        let id = ShardId::new(index);
+        let readiness = Readiness::new(alarm).map_err(no_files)?;
+        watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
+        let rules = Rules { hold_ttl_ms: config.hold_ttl_ms, seats_per_client_max: config.seats_per_client_max };
+        let parts = Parts {
+            id,
+            config: Arc::clone(&config),
+            connections_max,
+            seats: Shard::new(id, shards, seed, rules),
+            mesh: mesh.clone(),
+            board: Arc::clone(&board),
+            readiness,
+            clock,
+        };
+        running.push(executor(parts, fd, placement(&machine, index, shards))?);
+    }
+    handle_signals(Arc::clone(&board), mesh.clone()).map_err(no_files)?;
+    watch(Arc::clone(&board), mesh, watched).map_err(no_files)?;
+    banner(&config, bound, shards, connections_max);
+    Ok(running)
+}
+
+/// Several shards are pinned; a single one moves where the scheduler has room.
+fn placement(machine: &Machine, index: usize, shards: usize) -> Placement {
+    match machine.cpu_ids.get(index) {
+        Some(&cpu) if shards > 1 => Placement::Fixed(cpu),
+        Some(_) | None => Placement::Unbound,
+    }
+}
+
+fn executor(parts: Parts, fd: OwnedFd, placement: Placement) -> Result<ExecutorJoinHandle<io::Result<()>>, Failure> {
+    // The ring only carries the wait for the epoll set and glommio's own timers. The preempt timer stays at its 100 ms:
+    // with a short one glommio 0.9.0 can park with runnable tasks.
+    LocalExecutorBuilder::new(placement)
+        .name(&format!("shard-{}", parts.id.index()))
+        .io_memory(64 * 1024)
+        .ring_depth(128)
+        .spawn(move || async move { Driver::new(Core::new(parts), Listener::new(fd))?.run().await })
+        .map_err(|error| (EXIT_MACHINE, format!("cannot start an executor: {error}")))
+}
+
+fn wait_for(shards: Running) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (index, shard) in shards.into_iter().enumerate() {
+        let problem = match shard.join() {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(shard = index, problem, "a shard ended");
+        code = ExitCode::from(EXIT_MACHINE);
+    }
+    tracing::info!("stopped");
+    code
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends the process.
+fn handle_signals(board: Arc<Board>, mesh: Mesh) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in &mut signals {
+            if board.is_draining() {
+                std::process::exit(EXIT_SECOND_SIGNAL);
+            }
+            tracing::info!(signal, "draining");
+            board.drain();
+            (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
+        }
+    })?;
+    Ok(())
+}
+
+/// Wakes a shard whose turns stand still while work waits for it: glommio 0.9.0 can lose a wake-up.
+fn watch(board: Arc<Board>, mesh: Mesh, watched: Vec<OwnedFd>) -> io::Result<()> {
+    std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+        let mut seen = vec![u64::MAX; watched.len()];
+        loop {
+            std::thread::park_timeout(Duration::from_millis(WATCHDOG_MS));
+            for (index, epoll) in watched.iter().enumerate() {
+                let shard = ShardId::new(index);
+                let pulse = board.pulse(shard);
+                let turns = pulse.turns.load(Ordering::Relaxed);
+                let stands = std::mem::replace(&mut seen[index], turns) == turns;
+                if stands && (mesh.depth(shard) > 0 || is_readable(epoll)) {
+                    tracing::error!(shard = index, turns, "a shard stands still while work waits; waking it");
+                    pulse.pokes.fetch_add(1, Ordering::Relaxed);
+                    mesh.wake(shard);
+                }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn is_readable(epoll: &OwnedFd) -> bool {
+    let mut fds = [rustix::event::PollFd::new(epoll, rustix::event::PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+fn address_line(address: SocketAddr, error: &io::Error) -> String {
+    let cure = if error.kind() == io::ErrorKind::AddrInUse {
+        "is in use; stop what listens there, or choose another port with WEBSOCKET_PORT"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "needs a privilege; choose a port from 1024 up with WEBSOCKET_PORT"
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        "is not an address of this machine; choose another with WEBSOCKET_HOST"
+    } else {
+        return format!("cannot listen on {address}: {error}");
+    };
+    format!("{address} {cure}")
+}
+
+fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {
+    let store = format!("{:?}", config.store).to_lowercase();
+    let durability = format!("{:?}", config.durability).to_lowercase();
+    let mut out = io::stdout().lock();
+    let written = writeln!(
+        out,
+        "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
+         shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
+         store    {store}, durability {durability}",
+        version = env!("CARGO_PKG_VERSION"),
+        seats = config.seats_per_client_max,
+        ttl = config.hold_ttl_ms / 1_000,
+    );
+    drop(written.and_then(|()| out.flush()));
+    tracing::info!(%bound, shards, connections_max, store, durability, "serving");
+}

@@ -1,0 +1,237 @@
+//! The messages of the protocol: requests of clients, and why one is refused.
+//!
+//! Owns: the names of fields, types and codes, here and in `reply`. Invariants: ids in a [`Request`] are valid; what a
+//! refusal repeats is bounded; fields that are not known are ignored, whatever they hold.
+//! Never here: how JSON is read (see `json_read`), what a request does.
+
+use std::borrow::Cow;
+
+use super::json_read::{Member, ObjectReader, Unreadable};
+pub use super::reply::{
+    BroadcastUserInfo, change_for_actor, change_for_members, current_selections, error, pong, room_joined, room_left,
+    selected_again, selections_body,
+};
+use crate::engine::command::{Reject, RequestType};
+use crate::engine::ids::is_valid_id;
+
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Request<'a> {
+    /// `join_room`
+    Join { room: &'a str },
+    /// `leave_room`
+    Leave { room: &'a str },
+    /// `select_seat`. `user_info` is a JSON object as it was written, `{}` when there was none.
+    Select { room: &'a str, seat: &'a str, user_info: &'a str },
+    /// `release_seat`
+    Release { room: &'a str, seat: &'a str },
+    /// `ping`
+    Ping,
+}
+
+/// The code of a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// Another owner holds the seat.
+    SeatTaken,
+    /// Release of a free seat.
+    NotHeld,
+    /// Release of somebody else's seat.
+    NotOwner,
+    /// Too many seats of one client in this room.
+    LimitExceeded,
+    /// Not JSON, or not an object.
+    BadJson,
+    /// A field is missing, of the wrong type or out of range.
+    BadRequest,
+    /// No such `type`.
+    UnknownType,
+    /// Too many messages.
+    RateLimited,
+    /// A named limit of the server is reached.
+    Overloaded,
+    /// Durable mode, and the store does not answer.
+    PersistenceUnavailable,
+}
+
+impl Code {
+    /// The code on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SeatTaken => "seat_taken",
+            Self::NotHeld => "not_held",
+            Self::NotOwner => "not_owner",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::BadJson => "bad_json",
+            Self::BadRequest => "bad_request",
+            Self::UnknownType => "unknown_type",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::PersistenceUnavailable => "persistence_unavailable",
+        }
+    }
+}
+
+impl From<Reject> for Code {
+    fn from(reject: Reject) -> Self {
+        match reject {
+            Reject::SeatTaken => Self::SeatTaken,
+            Reject::NotHeld => Self::NotHeld,
+            Reject::NotOwner => Self::NotOwner,
+            Reject::LimitExceeded => Self::LimitExceeded,
+            Reject::Overloaded => Self::Overloaded,
+            Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
+        }
+    }
+}
+
+/// What a refusal of the engine tells people.
+#[must_use]
+pub fn reject_message(reject: Reject) -> &'static str {
+    match reject {
+        Reject::SeatTaken => "the seat is held by somebody else",
+        Reject::NotHeld => "the seat is not held",
+        Reject::NotOwner => "the seat is held by somebody else and only its holder can release it",
+        Reject::LimitExceeded => "you hold as many seats in this room as one client may",
+        Reject::Overloaded => "the server has reached a limit, try again",
+        Reject::PersistenceUnavailable => "the store does not answer, try again",
+    }
+}
+
+/// The `type` of a request.
+#[must_use]
+pub fn request_type_name(request: RequestType) -> &'static str {
+    match request {
+        RequestType::Join => "join_room",
+        RequestType::Leave => "leave_room",
+        RequestType::Select => "select_seat",
+        RequestType::Release => "release_seat",
+        RequestType::Ping => "ping",
+    }
+}
+
+/// A message that is no request, and what is known of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadMessage<'a> {
+    /// `bad_json`, `bad_request` or `unknown_type`.
+    pub code: Code,
+    /// What is wrong, naming the field.
+    pub message: Cow<'static, str>,
+    /// The room, when it is an id.
+    pub room: Option<&'a str>,
+    /// The seat, when it is an id.
+    pub seat: Option<&'a str>,
+    /// The `type`, when it is a text of at most [`REQUEST_TYPE_BYTES_MAX`] bytes.
+    pub request_type: Option<&'a str>,
+}
+
+/// Longest `type` that a refusal repeats.
+pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
+
+/// Reads requests. One a shard, since it keeps buffers.
+pub struct Reader {
+    objects: ObjectReader,
+    user_info_bytes_max: usize,
+}
+
+impl Reader {
+    /// A reader that takes a `user_info` of at most so many bytes.
+    #[must_use]
+    pub fn new(user_info_bytes_max: usize) -> Self {
+        Self { objects: ObjectReader::new(), user_info_bytes_max }
+    }
+
+    /// Reads the text of one message. `text` is rewritten.
+    ///
+    /// # Errors
+    /// It is no request. That changes nothing and ends nothing.
+    pub fn read<'a>(&'a mut self, text: &'a mut [u8]) -> Result<Request<'a>, BadMessage<'a>> {
+        let names = ["type", "room_id", "seat_id", "user_info"];
+        let [kind, room, seat, user_info] = self.objects.read(text, names).map_err(unreadable)?;
+        let fields = Fields { kind, room, seat, user_info };
+        let Member::Text(kind) = kind else {
+            return Err(fields.bad_type("type", kind));
+        };
+        match kind {
+            "join_room" => Ok(Request::Join { room: fields.room()? }),
+            "leave_room" => Ok(Request::Leave { room: fields.room()? }),
+            "select_seat" => Ok(Request::Select {
+                room: fields.room()?,
+                seat: fields.seat()?,
+                user_info: fields.user_info(self.user_info_bytes_max)?,
+            }),
+            "release_seat" => Ok(Request::Release { room: fields.room()?, seat: fields.seat()? }),
+            "ping" => Ok(Request::Ping),
+            _ => Err(fields.bad(Code::UnknownType, UNKNOWN_TYPE)),
+        }
+    }
+}
+
+const UNKNOWN_TYPE: &str = "type must be join_room, leave_room, select_seat, release_seat or ping";
+
+fn unreadable(why: Unreadable) -> BadMessage<'static> {
+    let message = match why {
+        Unreadable::NotJson => "the message is not JSON",
+        Unreadable::TooDeep => "the message is nested too deeply",
+        Unreadable::NotAnObject => "the message is not a JSON object",
+    };
+    BadMessage { code: Code::BadJson, message: message.into(), room: None, seat: None, request_type: None }
+}
+
+/// The fields of a message as they came.
+struct Fields<'a> {
+    kind: Member<'a>,
+    room: Member<'a>,
+    seat: Member<'a>,
+    user_info: Member<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn room(&self) -> Result<&'a str, BadMessage<'a>> {
+        self.id("room_id", self.room)
+    }
+
+    fn seat(&self) -> Result<&'a str, BadMessage<'a>> {
+        self.id("seat_id", self.seat)
+    }
+
+    fn user_info(&self, bytes_max: usize) -> Result<&'a str, BadMessage<'a>> {
+        match self.user_info {
+            Member::Missing => Ok("{}"),
+            Member::Object(written) if written.len() <= bytes_max => Ok(written),
+            Member::Object(_) => {
+                Err(self.bad(Code::BadRequest, format!("user_info must be at most {bytes_max} bytes of JSON")))
+            }
+            Member::Text(_) | Member::Other => Err(self.bad(Code::BadRequest, "user_info must be an object")),
+        }
+    }
+
+    fn id(&self, name: &'static str, member: Member<'a>) -> Result<&'a str, BadMessage<'a>> {
+        match member {
+            Member::Text(text) if is_valid_id(text) => Ok(text),
+            Member::Text(_) => {
+                let range = format!("{name} must be 1 to 128 bytes of UTF-8 without control characters");
+                Err(self.bad(Code::BadRequest, range))
+            }
+            Member::Missing | Member::Object(_) | Member::Other => Err(self.bad_type(name, member)),
+        }
+    }
+
+    /// The field is missing, or is not a string.
+    fn bad_type(&self, name: &'static str, member: Member<'_>) -> BadMessage<'a> {
+        let what = if member == Member::Missing { "is missing" } else { "must be a string" };
+        self.bad(Code::BadRequest, format!("{name} {what}"))
+    }
+
+    fn bad(&self, code: Code, message: impl Into<Cow<'static, str>>) -> BadMessage<'a> {
+        let text = |member: Member<'a>| if let Member::Text(text) = member { Some(text) } else { None };
+        BadMessage {
+            code,
+            message: message.into(),
+            room: text(self.room).filter(|id| is_valid_id(id)),
+            seat: text(self.seat).filter(|id| is_valid_id(id)),
+            request_type: text(self.kind).filter(|kind| kind.len() <= REQUEST_TYPE_BYTES_MAX),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a shard should do, written as naively as possible: flat ordered maps, searched from end to end.
+//!
+//! It is the specification that the tests compare the engine with, so it shares nothing with it but the vocabulary.
+//! The epochs it expects are the numbers of the rooms' lives; which epoch belongs to which life is checked by `pair`.
+
+pub(crate) mod pair;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType};
+use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::shard::Rules;
+use butaca::engine::time::{Millis, Now, WallMillis};
+use butaca::limits::ROOMS_PER_CONNECTION_MAX;
+
+type SeatKey = (String, String);
+
+/// A hold as the model remembers it.
+pub(crate) struct Hold {
+    pub(crate) conn: ConnId,
+    pub(crate) client: ClientId,
+    pub(crate) user_info: Arc<str>,
+    pub(crate) at: WallMillis,
+    pub(crate) expires_at: WallMillis,
+    pub(crate) deadline: Millis,
+    order: u64,
+    seq: u64,
+}
+
+/// One life of a room: which, and how many changes it has seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Life {
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: u64,
+}
+
+/// What a shard should know.
+pub(crate) struct Model {
+    rules: Rules,
+    clock: Millis,
+    holds_made: u64,
+    lives_begun: u64,
+    pub(crate) members: BTreeSet<(String, ConnId)>,
+    pub(crate) holds: BTreeMap<SeatKey, Hold>,
+    pub(crate) rooms: BTreeMap<String, Life>,
+}
+
+impl Model {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            clock: Millis(0),
+            holds_made: 0,
+            lives_begun: 0,
+            members: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+        }
+    }
+
+    /// What the input should do.
+    pub(crate) fn handle(&mut self, now: Now, input: Input<'_>) -> Vec<Effect> {
+        self.clock = self.clock.max(now.mono);
+        let mut effects = self.expire_due();
+        match input {
+            Input::Join { caller, room } => effects.push(self.join(caller, room)),
+            Input::Leave { caller, room } => {
+                let (to, client) = (caller.conn, caller.client.clone());
+                effects.push(Effect::Left { to, client, room: room_id(room) });
+                self.members.remove(&(room.into(), caller.conn));
+            }
+            Input::Select { caller, room, seat, user_info } => {
+                effects.push(self.select(now, caller, (room, seat), user_info));
+            }
+            Input::Release { caller, room, seat } => effects.push(self.release(caller, (room, seat))),
+            Input::Resync { conn, room } => {
+                if self.members.contains(&(room.into(), conn)) {
+                    let Life { seq, epoch } = self.rooms[room];
+                    effects.push(Effect::Snapshot { to: conn, room: room_id(room), seq, epoch });
+                }
+            }
+            Input::Gone { conn } => {
+                self.members.retain(|&(_, member)| member != conn);
+                let own = self.in_order(|hold| hold.conn == conn);
+                effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)));
+            }
+            Input::Tick => {}
+        }
+        self.close_empty_rooms();
+        effects
+    }
+
+    /// The first deadline.
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        self.holds.values().map(|hold| hold.deadline).min()
+    }
+
+    fn expire_due(&mut self) -> Vec<Effect> {
+        let clock = self.clock;
+        let mut effects = Vec::new();
+        for at in self.in_order(|hold| hold.deadline <= clock) {
+            let holder = self.holds[&at].conn;
+            effects.push(self.end(&at, ReleaseReason::Expired, Some(holder)));
+        }
+        self.close_empty_rooms();
+        effects
+    }
+
+    fn join(&mut self, caller: Caller<'_>, room: &str) -> Effect {
+        let Caller { conn: to, client } = caller;
+        if !self.may_enter(to, room) {
+            let (reject, request) = (Reject::Overloaded, RequestType::Join);
+            return Effect::Refused { to, reject, request, room: room_id(room), seat: None };
+        }
+        self.members.insert((room.into(), to));
+        let Life { seq, epoch } = *self.life(room);
+        Effect::Joined { to, client: client.clone(), room: room_id(room), seq, epoch }
+    }
+
+    fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str) -> Effect {
+        let Caller { conn: to, client } = caller;
+        let key = (at.0.to_owned(), at.1.to_owned());
+        let refused = |reject| refused(to, reject, RequestType::Select, at);
+        if let Some(hold) = self.holds.get(&key) {
+            if hold.conn != to {
+                return refused(Reject::SeatTaken);
+            }
+            let (room, seat, expires_at) = (room_id(at.0), seat_id(at.1), hold.expires_at);
+            let (seq, epoch) = (hold.seq, self.rooms[at.0].epoch);
+            return Effect::Again { to, client: client.clone(), room, seat, seq, epoch, expires_at };
+        }
+        let own = self.holds.iter().filter(|((room, _), hold)| room == at.0 && hold.conn == to).count();
+        if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max as usize {
+            return refused(Reject::LimitExceeded);
+        }
+        if !self.may_enter(to, at.0) {
+            return refused(Reject::Overloaded);
+        }
+        let life = self.life(at.0);
+        life.seq += 1;
+        let seq = life.seq;
+        self.holds_made += 1;
+        let hold = Hold {
+            conn: to,
+            client: client.clone(),
+            user_info: user_info.into(),
+            at: now.wall,
+            expires_at: now.wall.after(self.rules.hold_ttl_ms),
+            deadline: self.clock.after(self.rules.hold_ttl_ms),
+            order: self.holds_made,
+            seq,
+        };
+        let user_info = hold.user_info.clone();
+        let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
+        self.holds.insert(key, hold);
+        Effect::Change(self.change(at, client, Some(to), kind))
+    }
+
+    fn release(&mut self, caller: Caller<'_>, at: (&str, &str)) -> Effect {
+        let key = (at.0.to_owned(), at.1.to_owned());
+        let reject = match self.holds.get(&key) {
+            None => Reject::NotHeld,
+            Some(hold) if hold.conn != caller.conn => Reject::NotOwner,
+            Some(_) => return self.end(&key, ReleaseReason::Released, Some(caller.conn)),
+        };
+        refused(caller.conn, reject, RequestType::Release, at)
+    }
+
+    fn end(&mut self, at: &SeatKey, reason: ReleaseReason, actor: Option<ConnId>) -> Effect {
+        let hold = self.holds.remove(at).expect("the seat is held");
+        self.life(&at.0).seq += 1;
+        Effect::Change(self.change((&at.0, &at.1), &hold.client, actor, ChangeKind::Released { reason }))
+    }
+
+    fn change(&self, at: (&str, &str), client: &ClientId, actor: Option<ConnId>, kind: ChangeKind) -> Change {
+        let Life { seq, epoch } = self.rooms[at.0];
+        let mut audience = ShardSet::EMPTY;
+        let members = self.members.iter().filter(|(room, _)| room == at.0);
+        members.for_each(|(_, conn)| audience.insert(conn.shard()));
+        Change { room: room_id(at.0), seat: seat_id(at.1), client: client.clone(), seq, epoch, actor, audience, kind }
+    }
+
+    /// The seats of the holds that satisfy the condition, in the order of selecting.
+    fn in_order(&self, condition: impl Fn(&Hold) -> bool) -> Vec<SeatKey> {
+        let mut found: Vec<_> = self.holds.iter().filter(|(_, hold)| condition(hold)).collect();
+        found.sort_by_key(|(_, hold)| hold.order);
+        found.into_iter().map(|(at, _)| at.clone()).collect()
+    }
+
+    fn may_enter(&self, conn: ConnId, room: &str) -> bool {
+        let member = self.members.iter().filter(|(_, member)| *member == conn).map(|(room, _)| room);
+        let holder = self.holds.iter().filter(|(_, hold)| hold.conn == conn).map(|((room, _), _)| room);
+        let rooms: BTreeSet<_> = member.chain(holder).map(String::as_str).collect();
+        rooms.contains(room) || rooms.len() < ROOMS_PER_CONNECTION_MAX
+    }
+
+    fn life(&mut self, room: &str) -> &mut Life {
+        if !self.rooms.contains_key(room) {
+            self.lives_begun += 1;
+            self.rooms.insert(room.into(), Life { epoch: Epoch(self.lives_begun), seq: 0 });
+        }
+        self.rooms.get_mut(room).expect("it was there or has been inserted")
+    }
+
+    fn close_empty_rooms(&mut self) {
+        let Self { rooms, members, holds, .. } = self;
+        rooms.retain(|room, _| members.iter().any(|(of, _)| of == room) || holds.keys().any(|(of, _)| of == room));
+    }
+}
+
+fn refused(to: ConnId, reject: Reject, request: RequestType, at: (&str, &str)) -> Effect {
+    Effect::Refused { to, reject, request, room: room_id(at.0), seat: Some(seat_id(at.1)) }
+}
+
+fn room_id(room: &str) -> RoomId {
+    RoomId::new(room).expect("a valid id")
+}
+
+fn seat_id(seat: &str) -> SeatId {
+    SeatId::new(seat).expect("a valid id")
+}

@@ -1,0 +1,167 @@
+//! A shard and its model, driven by the same operations and compared after each.
+
+use std::collections::BTreeMap;
+
+use butaca::engine::command::{Caller, Effect, Effects, Input};
+use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, ShardId};
+use butaca::engine::shard::{Counts, Rules, Shard};
+use butaca::engine::time::{Millis, Now, WallMillis};
+
+use super::Model;
+
+pub(crate) const ROOMS: [&str; 3] = ["r", "r:s", "Zürich"];
+pub(crate) const SEATS: [&str; 4] = ["s", "s:1", "1", "x"];
+
+/// One step of a test, by numbers of clients, rooms and seats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    Join(usize, usize),
+    Leave(usize, usize),
+    Select(usize, usize, usize),
+    Release(usize, usize, usize),
+    Resync(usize, usize),
+    /// The connection ends; the client comes back with another one.
+    Gone(usize),
+    /// A connection that never was ends.
+    Stranger,
+    /// So many milliseconds pass.
+    Pass(u64),
+    /// The wall clock jumps.
+    WallStep(i64),
+}
+
+/// Whether an operation was refused and nothing else happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    Refused,
+    Other,
+}
+
+pub(crate) struct Pair {
+    shard: Shard,
+    model: Model,
+    now: Now,
+    clients: Vec<(ClientId, ConnId)>,
+    /// Which life of which room an epoch was seen to mean.
+    lives: BTreeMap<u64, (Epoch, RoomId)>,
+}
+
+impl Pair {
+    pub(crate) fn new(rules: Rules, clients: usize) -> Self {
+        // The shard owns all rooms; its members live on three shards, which need not exist for that.
+        let shard = Shard::new(ShardId::new(0), 1, 7, rules);
+        let conn = |client| ConnId::new(ShardId::new(client % 3), 5, u32::try_from(client).expect("few clients"));
+        let client = |client| (ClientId::new(&format!("c{client}")).expect("a valid id"), conn(client));
+        let now = Now { mono: Millis(1_000), wall: WallMillis(1_768_473_000_000) };
+        let clients = (0..clients).map(client).collect();
+        Self { shard, model: Model::new(rules), now, clients, lives: BTreeMap::new() }
+    }
+
+    /// Applies the operation to both and panics when they differ.
+    pub(crate) fn check(&mut self, op: Op) -> Outcome {
+        let (effects, expected) = self.replay(op);
+        assert_eq!(effects.len(), expected.len(), "after {op:?}: {effects:?} instead of {expected:?}");
+        for (effect, expected) in effects.into_iter().zip(&expected) {
+            self.check_effect(effect, expected);
+        }
+        self.check_state();
+        match expected[..] {
+            [Effect::Refused { .. }] => Outcome::Refused,
+            _ => Outcome::Other,
+        }
+    }
+
+    /// Applies the operation to both and compares nothing: it has been checked before.
+    pub(crate) fn replay(&mut self, op: Op) -> (Effects, Effects) {
+        match op {
+            Op::Pass(ms) => self.now = Now { mono: self.now.mono.after(ms), wall: self.now.wall.after(ms) },
+            Op::WallStep(ms) => self.now.wall = WallMillis(self.now.wall.0.saturating_add_signed(ms)),
+            _ => {}
+        }
+        let mut effects = Effects::new();
+        let input = Self::input(&self.clients, op);
+        self.shard.handle(self.now, input, &mut effects);
+        let expected = self.model.handle(self.now, input);
+        if let Op::Gone(client) = op {
+            let conn = &mut self.clients[client].1;
+            *conn = ConnId::new(conn.shard(), conn.slot(), conn.generation() + 100);
+        }
+        (effects, expected)
+    }
+
+    fn input<'a>(clients: &'a [(ClientId, ConnId)], op: Op) -> Input<'a> {
+        let caller = |client: usize| Caller { conn: clients[client].1, client: &clients[client].0 };
+        match op {
+            Op::Join(client, room) => Input::Join { caller: caller(client), room: ROOMS[room] },
+            Op::Leave(client, room) => Input::Leave { caller: caller(client), room: ROOMS[room] },
+            Op::Select(client, room, seat) => {
+                let user_info = ["{}", r#"{"name":"Zoë"}"#][client % 2];
+                Input::Select { caller: caller(client), room: ROOMS[room], seat: SEATS[seat], user_info }
+            }
+            Op::Release(client, room, seat) => {
+                Input::Release { caller: caller(client), room: ROOMS[room], seat: SEATS[seat] }
+            }
+            Op::Resync(client, room) => Input::Resync { conn: caller(client).conn, room: ROOMS[room] },
+            Op::Gone(client) => Input::Gone { conn: caller(client).conn },
+            Op::Stranger => Input::Gone { conn: ConnId::new(ShardId::new(0), 77, 77) },
+            Op::Pass(_) | Op::WallStep(_) => Input::Tick,
+        }
+    }
+
+    fn check_effect(&mut self, mut effect: Effect, expected: &Effect) {
+        if let (Some(epoch), Some((room, life))) = (epoch_of(&mut effect), epoch_of(&mut expected.clone())) {
+            let seen = (*epoch.1, epoch.0);
+            let known = self.lives.entry(life.0).or_insert_with(|| seen.clone());
+            assert_eq!(*known, (seen.0, room), "an epoch in the middle of a life");
+            *epoch.1 = *life;
+        }
+        assert_eq!(format!("{effect:?}"), format!("{expected:?}"));
+    }
+
+    /// Compares everything that can be asked.
+    fn check_state(&self) {
+        let (shard, model) = (&self.shard, &self.model);
+        shard.check_invariants();
+        assert_eq!(shard.next_deadline(), model.next_deadline());
+        let counts = Counts { rooms: model.rooms.len(), members: model.members.len(), holds: model.holds.len() };
+        assert_eq!(shard.counts(), counts);
+        assert_eq!(shard.rooms().count(), counts.rooms);
+        let mut epochs: Vec<_> = self.lives.values().map(|(epoch, _)| epoch.0).collect();
+        epochs.sort_unstable();
+        assert!(epochs.is_sorted_by(|a, b| a < b), "two lives share an epoch");
+        ROOMS.iter().for_each(|room| self.check_room(room));
+    }
+
+    fn check_room(&self, room: &str) {
+        let (shard, model) = (&self.shard, &self.model);
+        assert_eq!(shard.selections(room).map(|state| state.seq), model.rooms.get(room).map(|life| life.seq));
+        let state = shard.selections(room);
+        let mut actual: Vec<_> = state
+            .iter()
+            .flat_map(|state| state.iter())
+            .map(|s| (s.seat.as_str(), s.client.as_str(), s.user_info, s.at, s.expires_at))
+            .collect();
+        assert_eq!(actual.len(), state.map_or(0, |state| state.len()));
+        actual.sort_unstable();
+        let held = model.holds.iter().filter(|((of, _), _)| of == room);
+        let expected: Vec<_> = held
+            .map(|((_, seat), hold)| (seat.as_str(), hold.client.as_str(), &*hold.user_info, hold.at, hold.expires_at))
+            .collect();
+        assert_eq!(actual, expected);
+        for on in (0..3).map(ShardId::new) {
+            let expected = model.members.iter().filter(|(of, conn)| of == room && conn.shard() == on).count();
+            assert_eq!(shard.members(room).map_or(0, |members| members.on(on)), expected);
+        }
+    }
+}
+
+/// The room and the epoch that an effect names.
+fn epoch_of(effect: &mut Effect) -> Option<(RoomId, &mut Epoch)> {
+    match effect {
+        Effect::Joined { room, epoch, .. }
+        | Effect::Snapshot { room, epoch, .. }
+        | Effect::Again { room, epoch, .. } => Some((room.clone(), epoch)),
+        Effect::Change(change) => Some((change.room.clone(), &mut change.epoch)),
+        Effect::Left { .. } | Effect::Refused { .. } => None,
+    }
+}
