@@ -14,6 +14,8 @@ pub mod metrics;
 
 pub mod config;
 
+pub mod persist;
+
 pub mod log;
 
 pub mod runtime;
