@@ -2,7 +2,7 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take twice their time);
+//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take as long as they did);
 //! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
@@ -22,9 +22,9 @@ use crate::wire::frame;
 
 /// What passes may take of any turn.
 const PASSES_NS: u64 = 2_000_000;
-/// Passes may take this many times what the turn's input took. Then a server with more to do than it can do serves each
+/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves each
 /// room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
-const PASSES_PER_INPUT: u64 = 2;
+const PASSES_PER_INPUT: u64 = 1;
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
 /// One shard, running.
@@ -268,7 +268,7 @@ impl Core {
         let owed = self.views.get(index).view.tail(from);
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let mut sent = 0;
+        let (mut sent, mut full) = (0, false);
         if conn.out.is_none() {
             match conn.send(owed) {
                 Ok(taken) => sent = taken,
@@ -282,13 +282,16 @@ impl Core {
             if sent == owed.len() {
                 return;
             }
-            conn.blocked = true;
+            full = true;
         }
         let bytes_max = self.config.outbound_queue_bytes;
         let Some(out) = self.conns.outbox(slot) else { return };
         let fit = out.push_events(owed, sent, bytes_max);
         let queued = out.unsent().len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         self.fitted(slot, fit);
         self.queue_flush(slot);
     }

@@ -198,7 +198,8 @@ impl Views {
             return;
         }
         let pause = (entry.pass_cost_ns * pace.factor).min(pace.max_ns);
-        entry.not_before_ns = entry.pass_began_ns + pause;
+        // A pass that found everybody served (replies took the frames along) cost nothing and says nothing about the next.
+        entry.not_before_ns = entry.not_before_ns.max(entry.pass_began_ns + pause);
         entry.running = false;
         entry.scheduled = false;
         self.schedule(index, now_ns);
