@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     pass_began_ns: u64,
     /// What the running pass has cost so far.
     pass_cost_ns: u64,
+    /// What a pass costs, by the dearest of the last ones.
+    usual_cost_ns: u64,
     /// When the next pass may begin.
     not_before_ns: u64,
     running: bool,
@@ -101,6 +103,7 @@ impl Views {
             scheduled: false,
             pass_began_ns: 0,
             pass_cost_ns: 0,
+            usual_cost_ns: 0,
             not_before_ns: 0,
             running: false,
         };
@@ -197,9 +200,11 @@ impl Views {
             self.big.push_back(index);
             return;
         }
-        let pause = (entry.pass_cost_ns * pace.factor).min(pace.max_ns);
-        // A pass that found everybody served (replies took the frames along) cost nothing and says nothing about the next.
-        entry.not_before_ns = entry.not_before_ns.max(entry.pass_began_ns + pause);
+        // A pass in which replies had taken the frames along already was cheap and says little about the next one: the
+        // cost that counts falls slowly.
+        entry.usual_cost_ns = entry.pass_cost_ns.max(entry.usual_cost_ns - entry.usual_cost_ns / 8);
+        let pause = (entry.usual_cost_ns * pace.factor).min(pace.max_ns);
+        entry.not_before_ns = entry.pass_began_ns + pause;
         entry.running = false;
         entry.scheduled = false;
         self.schedule(index, now_ns);
