@@ -18,9 +18,10 @@ const LAYERS: &[&[&str]] = &[
     &["persist::batch"],
     &["stats"],
     &["config", "log"],
-    &["runtime::clock", "runtime::readiness", "runtime::mesh", "runtime::board", "runtime::preflight"],
+    &["runtime::clock", "runtime::readiness", "runtime::board", "runtime::preflight"],
     &["runtime::fanout", "runtime::connection", "runtime::wheel"],
-    &["runtime::core", "runtime::status"],
+    // A letter carries what one shard is told of another, so the mesh stands with the status that it is for.
+    &["runtime::core", "runtime::mesh", "runtime::status"],
     &["persist"],
     &["runtime"],
     &["server"],
