@@ -12,5 +12,6 @@ mod utf8;
 pub mod frame;
 pub mod http;
 pub mod message;
+pub mod proxy;
 mod reply;
 pub mod respond;
