@@ -9,6 +9,7 @@
 pub mod frame;
 pub mod http;
 pub mod message;
+pub mod proxy;
 pub mod respond;
 
 mod json_read;
