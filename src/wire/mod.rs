@@ -9,6 +9,7 @@ mod mask;
 mod raw_member;
 mod utf8;
 
+pub mod assets;
 pub mod frame;
 pub mod http;
 pub mod message;
