@@ -1,4 +1,4 @@
-//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/`.
+//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/` and the files of the page.
 //!
 //! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know is
 //! asked of them by mail and put together where the request came in; a shard that does not answer in time is left out.
@@ -18,6 +18,7 @@ use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
 use crate::runtime::process;
 use crate::stats::{ShardStats, StoreStats};
+use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
 use crate::wire::respond;
@@ -25,7 +26,6 @@ use crate::wire::respond;
 /// How long an answer waits for the shards, in milliseconds.
 const GATHER_MS: u64 = 1_000;
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 
 /// What a shard tells of itself.
 #[derive(Debug)]
@@ -93,12 +93,15 @@ impl Core {
                 self.gather(slot, &Question::Selections(room.clone()), false, head_only, keep_alive);
             }
             Target::Home => {
-                let page = "<!doctype html><title>Butaca</title><h1>Butaca</h1><p>The seat server is running.</p>";
-                self.respond_with(slot, 200, HTML, page.as_bytes(), head_only, keep_alive);
+                self.respond_asset(slot, &assets::PAGE, head_only, keep_alive);
             }
             Target::Options => {
                 self.write(slot, Kind::Reply, |out| respond::respond_options(out, keep_alive));
                 self.responded(slot, keep_alive);
+            }
+            Target::Asset(name) if assets::find(name).is_some() => {
+                let asset = assets::find(name).expect("it was found just now");
+                self.respond_asset(slot, asset, head_only, keep_alive);
             }
             Target::Asset(_) | Target::NotFound | Target::Socket { .. } => {
                 self.write(slot, Kind::Reply, |out| {
@@ -117,6 +120,15 @@ impl Core {
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
         self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, keep_alive, head_only, &[]));
+        self.responded(slot, keep_alive);
+    }
+
+    /// A file of the web client. The policy binds the page; on other files browsers ignore it.
+    fn respond_asset(&mut self, slot: u32, asset: &assets::Asset, head_only: bool, keep_alive: bool) {
+        let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
+        self.write(slot, Kind::Reply, |out| {
+            respond::respond(out, 200, asset.content_type, asset.body, keep_alive, head_only, &extra);
+        });
         self.responded(slot, keep_alive);
     }
 
