@@ -111,6 +111,12 @@ pub struct Config {
     pub user_info_bytes_max: usize,
     /// What may wait for one slow connection.
     pub outbound_queue_bytes: usize,
+    /// Time for a whole request head from the first moment, however slowly it comes.
+    pub handshake_ms: u64,
+    /// Silence of a client after which it is pinged.
+    pub ping_after_ms: u64,
+    /// Silence after the ping after which it is closed.
+    pub pong_within_ms: u64,
     /// Where holds survive a restart.
     pub store: Store,
     /// What an acknowledgement is worth. `Memory` exactly when `store` is.
@@ -201,6 +207,9 @@ impl Config {
             message_bytes_max: number_usize(values, "MAX_MESSAGE_BYTES")?,
             user_info_bytes_max: number_usize(values, "MAX_USER_INFO_BYTES")?,
             outbound_queue_bytes: number_usize(values, "OUTBOUND_QUEUE_BYTES")?,
+            handshake_ms: number(values, "HANDSHAKE_MS")?,
+            ping_after_ms: number(values, "PING_AFTER_MS")?,
+            pong_within_ms: number(values, "PONG_WITHIN_MS")?,
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::command::Input;
-use crate::limits::{DRAIN_MS, PING_AFTER_MS, PONG_WITHIN_MS, READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{DRAIN_MS, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -299,6 +299,7 @@ impl Core {
     /// Looks at a connection whose time has come: a deadline, a heartbeat.
     fn check(&mut self, slot: u32, generation: u32) {
         let now = self.tenths();
+        let (ping_after, pong_within) = (self.config.ping_after_ms, self.config.pong_within_ms);
         let Some(conn) = self.conns.live(slot, generation) else { return };
         if conn.check_at > now {
             return;
@@ -307,19 +308,19 @@ impl Core {
         match conn.phase {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
             Phase::Http | Phase::Closing => self.end(slot),
-            Phase::Open if conn.pinged && silence_ms >= PING_AFTER_MS + PONG_WITHIN_MS => {
+            Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
                 if let Some(out) = conn.out.as_mut() {
                     out.abandon();
                 }
                 self.close(slot, frame::CLOSE_NO_PONG, "no pong in time");
             }
-            Phase::Open if conn.pinged => self.check_after(slot, PING_AFTER_MS + PONG_WITHIN_MS - silence_ms),
-            Phase::Open if silence_ms >= PING_AFTER_MS => {
+            Phase::Open if conn.pinged => self.check_after(slot, ping_after + pong_within - silence_ms),
+            Phase::Open if silence_ms >= ping_after => {
                 conn.pinged = true;
                 self.reply(slot, |out| frame::ping(out, b""));
-                self.check_after(slot, PONG_WITHIN_MS);
+                self.check_after(slot, pong_within);
             }
-            Phase::Open => self.check_after(slot, PING_AFTER_MS - silence_ms),
+            Phase::Open => self.check_after(slot, ping_after - silence_ms),
         }
     }
 

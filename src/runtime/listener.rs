@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::audience::outbox::Kind;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, HANDSHAKE_MS};
+use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::runtime::connection::Conn;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
@@ -161,7 +161,7 @@ impl Core {
             self.end(slot);
             return None;
         }
-        self.check_after(slot, HANDSHAKE_MS);
+        self.check_after(slot, self.config.handshake_ms);
         Some(slot)
     }
 

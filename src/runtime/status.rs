@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::audience::outbox::Kind;
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
-use crate::limits::{HANDSHAKE_MS, HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
 use crate::metrics::{self, Snapshot};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
@@ -138,7 +138,7 @@ impl Core {
         let keep_alive = keep_alive && !conn.hung_up;
         conn.awaits_answer = false;
         if keep_alive {
-            self.check_after(slot, HANDSHAKE_MS);
+            self.check_after(slot, self.config.handshake_ms);
         } else {
             self.begin_closing(slot);
         }
