@@ -20,4 +20,6 @@ pub mod log;
 
 pub mod runtime;
 
+mod storage;
+
 pub mod server;

@@ -14,6 +14,7 @@ pub mod time;
 mod keyed;
 mod slab;
 
+mod absent;
 mod deadlines;
 mod presence;
 pub mod room;

@@ -10,8 +10,10 @@
 
 pub mod batch;
 pub mod embedded;
+pub mod gate;
 pub mod identity;
 pub mod outbox;
+pub mod pump;
 pub mod queue;
 pub mod record;
 pub mod redis;

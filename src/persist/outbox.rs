@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::command::Change;
-use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
 use crate::limits::STORE_FULL_STATE_SEATS_PER_PASS;
@@ -28,6 +28,8 @@ pub struct Outbox {
     number: u64,
     since: Option<Millis>,
     full: FullState,
+    /// While a full state is on its way: the last batch before it, and the last batch of it once that is known.
+    unsure: Option<(u64, Option<u64>)>,
 }
 
 /// Where the shard is with its full state.
@@ -45,11 +47,20 @@ impl Outbox {
     /// The outbox of this shard.
     #[must_use]
     pub fn new(shard: ShardId, queue: Arc<Queue>, status: Arc<StoreStatus>) -> Self {
-        Self { shard, queue, status, batch: Batch::default(), number: 1, since: None, full: FullState::NotOwed }
+        Self {
+            shard,
+            queue,
+            status,
+            batch: Batch::default(),
+            number: 1,
+            since: None,
+            full: FullState::NotOwed,
+            unsure: None,
+        }
     }
 
-    /// Takes a change in. Returns the number of the batch that brings it to the store.
-    pub fn record(&mut self, now: Millis, change: &Change) -> u64 {
+    /// Takes a change in: it goes to the store with the batch that is being filled.
+    pub fn record(&mut self, now: Millis, change: &Change) {
         self.since.get_or_insert(now);
         if !matches!(self.full, FullState::Owed) {
             self.batch.record(change);
@@ -57,12 +68,40 @@ impl Outbox {
                 self.owe_full_state();
             }
         }
+    }
+
+    /// The number of the batch that is being filled.
+    #[must_use]
+    pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The seat is free after all: its select was undone.
+    pub fn record_free(&mut self, now: Millis, room: &RoomId, seat: SeatId) {
+        self.since.get_or_insert(now);
+        if !matches!(self.full, FullState::Owed) {
+            self.batch.put(room, seat, None);
+        }
+    }
+
+    /// Up to which batch the store has everything, when it says that it has committed `number`. While a full state is on
+    /// its way that is not known of what came after its beginning was owed.
+    pub fn committed(&mut self, number: u64) -> u64 {
+        match self.unsure {
+            Some((_, Some(last))) if number >= last => {
+                self.unsure = None;
+                number
+            }
+            Some((floor, _)) => number.min(floor),
+            None => number,
+        }
     }
 
     /// The store is to get everything anew.
     pub fn owe_full_state(&mut self) {
         self.batch = Batch::default();
+        let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
+        self.unsure = Some((floor, None));
         self.full = FullState::Owed;
         self.status.count_full_state();
     }
@@ -119,6 +158,7 @@ impl Outbox {
         while self.batch.entries() < enough {
             let Some(room) = rooms.pop() else {
                 self.full = FullState::NotOwed;
+                self.unsure = self.unsure.map(|(floor, _)| (floor, Some(self.number)));
                 return;
             };
             if let Some(state) = shard.selections(room.as_str()) {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use hdrhistogram::Histogram;
 
 use crate::engine::time::Millis;
+use crate::stats::{self, StoreStats};
 
 /// The state of the store and of this server's right to grant seats.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ struct Figures {
     backlog_bytes: usize,
     oldest: Option<Millis>,
     commit_us: Histogram<u64>,
+    commit: stats::Histogram,
     group_entries: Histogram<u64>,
     lag_ms: Histogram<u64>,
 }
@@ -106,6 +108,7 @@ impl Default for StoreStatus {
             backlog_bytes: 0,
             oldest: None,
             commit_us: histogram(60_000_000),
+            commit: stats::Histogram::default(),
             group_entries: histogram(10_000_000),
             lag_ms: histogram(3_600_000),
         };
@@ -159,6 +162,21 @@ impl StoreStatus {
         }
     }
 
+    /// The same for `/metrics`.
+    #[must_use]
+    pub fn stats(&self, now: Millis) -> StoreStats {
+        let figures = self.lock();
+        StoreStats {
+            connected: self.is_connected(),
+            lag_ms: figures.oldest.map_or(0, |since| now.since(since)),
+            backlog_entries: figures.backlog_entries as u64,
+            commits: figures.commits,
+            changes: figures.changes,
+            errors: figures.failures,
+            commit: figures.commit.clone(),
+        }
+    }
+
     /// Until when no other server can become the writer.
     pub(super) fn set_grant_until(&self, until: Millis) {
         self.grant_until.store(until.0, Ordering::Release);
@@ -205,6 +223,7 @@ impl StoreStatus {
         figures.commits += 1;
         figures.changes += commit.entries as u64;
         figures.commit_us.saturating_record(commit.took_us.max(1));
+        figures.commit.record(commit.took_us.saturating_mul(1_000), 1);
         figures.group_entries.saturating_record((commit.entries as u64).max(1));
         let lag_ms = commit.started.since(commit.since) + commit.took_us / 1_000;
         figures.lag_ms.saturating_record(lag_ms.max(1));

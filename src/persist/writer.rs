@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::engine::ids::ShardId;
-use crate::engine::time::{Millis, Now, WallMillis};
+use crate::engine::time::{Millis, WallMillis};
 use crate::limits::{REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX};
 
-use super::batch::{Batch, Group};
-use super::queue::{Queue, Taken};
+use crate::runtime::clock::Clock;
+
+use super::pump::{Committed, Pump};
+use super::queue::Queue;
 use super::restore::{Loaded, Restored, sift};
 use super::status::{Commit, StoreStatus};
 use super::store::{Continuity, Store, StoreError};
@@ -23,6 +25,8 @@ use super::store::{Continuity, Store, StoreError};
 pub enum StoreEvent {
     /// The store was read: the server may start with this.
     Opened(Restored),
+    /// The store could not be read yet, and the server is not to start without it. Told once for each attempt.
+    Waiting,
     /// Another server is the writer: this one must not start. One line for the operator.
     Refused(String),
     /// The shard's batches up to this number are committed.
@@ -36,15 +40,6 @@ pub enum StoreEvent {
     FullStateOwed,
     /// Another server has become the writer: no seat may be granted any more. One line for the operator.
     Deposed(String),
-}
-
-/// The clocks, as functions, because time is read in one place of the server only.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    /// Both clocks now.
-    pub now: fn() -> Now,
-    /// Microseconds from an arbitrary start, for measuring.
-    pub micros: fn() -> u64,
 }
 
 /// How the store thread works.
@@ -79,19 +74,8 @@ pub fn start(
     status: Arc<StoreStatus>,
     report: Report,
 ) -> io::Result<JoinHandle<()>> {
-    let shards = queue.shards();
-    let thread = StoreThread {
-        setup,
-        queue,
-        status,
-        report,
-        shards,
-        group: Group::default(),
-        numbers: vec![0; shards],
-        since: None,
-        next_renewal: Millis::default(),
-        end: None,
-    };
+    let pump = Pump::new(queue.shards());
+    let thread = StoreThread { setup, queue, status, report, pump, next_renewal: Millis::default(), end: None };
     std::thread::Builder::new().name("store".into()).spawn(move || thread.run(opener))
 }
 
@@ -100,13 +84,7 @@ struct StoreThread {
     queue: Arc<Queue>,
     status: Arc<StoreStatus>,
     report: Report,
-    shards: usize,
-    /// What was taken and is not committed.
-    group: Group,
-    /// The last batch taken of each shard; 0 when none is in the group.
-    numbers: Vec<u64>,
-    /// When the group's oldest change was made.
-    since: Option<Millis>,
+    pump: Pump,
     next_renewal: Millis,
     /// When the process no longer waits for this thread.
     end: Option<Millis>,
@@ -142,6 +120,8 @@ impl StoreThread {
                 is_started = true;
                 self.status.set_grant_until(Millis(u64::MAX));
                 (self.report)(StoreEvent::Opened(self.sift(Loaded::default())));
+            } else if !is_started {
+                (self.report)(StoreEvent::Waiting);
             }
             if self.queue.pause(retry_ms) {
                 return None;
@@ -151,62 +131,53 @@ impl StoreThread {
     }
 
     fn open_once(&mut self, opener: &mut Opener, is_started: bool) -> Result<Box<dyn Store>, StoreError> {
-        let now = (self.setup.clock.now)();
+        let now = self.setup.clock.now();
         let mut store = opener(now.wall)?;
-        self.note_renewal(now.mono, store.lease_ms());
         if is_started {
+            self.note_renewal(now.mono, store.lease_ms());
             self.status.set_connected();
             (self.report)(StoreEvent::FullStateOwed);
             return Ok(store);
         }
         let restored = self.sift(store.load()?);
+        self.note_renewal(now.mono, store.lease_ms());
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);
-        self.forget_expired(&restored);
+        self.pump.forget(&restored.expired);
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
     }
 
     fn sift(&self, loaded: Loaded) -> Restored {
-        let wall = (self.setup.clock.now)().wall;
-        sift(loaded, wall, self.setup.hold_ttl_ms, self.shards, self.setup.is_user_info)
-    }
-
-    /// What was over at the start leaves the store with the first group.
-    fn forget_expired(&mut self, restored: &Restored) {
-        let mut batch = Batch::default();
-        restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
-        self.group.add(ShardId::new(0), self.shards, batch);
+        let wall = self.setup.clock.now().wall;
+        sift(loaded, wall, self.setup.hold_ttl_ms, self.queue.shards(), self.setup.is_user_info)
     }
 
     /// Renews, waits, takes and commits.
     fn turn(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
         self.renew_if_due(store)?;
-        let now = (self.setup.clock.now)().mono;
-        let idle_ms = if self.group.is_empty() { self.next_renewal.since(now) } else { 0 };
+        let now = self.setup.clock.now().mono;
+        let idle_ms = if self.pump.is_idle() { self.next_renewal.since(now) } else { 0 };
         let gather_ms = if self.setup.is_durable { 0 } else { STORE_GATHER_MS };
         let taken = self.queue.take(idle_ms, gather_ms);
         let is_last = taken.is_last && taken.offers.is_empty();
-        self.add(taken);
+        self.pump.add(taken.offers);
+        self.note_backlog();
         self.commit(store)?;
         if is_last { Err(Stop) } else { Ok(()) }
     }
 
-    fn add(&mut self, taken: Taken) {
-        for (shard, offer) in taken.offers {
-            self.numbers[shard.index()] = offer.number;
-            self.since = Some(self.since.map_or(offer.since, |since| since.min(offer.since)));
-            self.group.add(shard, self.shards, offer.batch);
-        }
-        self.note_backlog();
-    }
-
-    /// Commits the group, however often it must be tried.
+    /// Commits what there is, however often it must be tried.
     fn commit(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
         let mut retry_ms = STORE_RETRY_MS;
-        while !self.group.is_empty() {
-            match self.commit_once(store) {
-                Ok(continuity) => self.note_commit(continuity),
+        while !self.pump.is_idle() {
+            let clock = self.setup.clock;
+            let (started, at_us) = (clock.now(), clock.micros());
+            match self.pump.commit(store, started.wall) {
+                Ok(committed) => {
+                    let took_us = clock.micros().saturating_sub(at_us);
+                    self.note_commit(started.mono, took_us, committed);
+                }
                 Err(StoreError::Away(text)) => {
                     self.note_away(text);
                     let is_closed = self.queue.pause(retry_ms);
@@ -224,31 +195,13 @@ impl StoreThread {
         Ok(())
     }
 
-    fn commit_once(&mut self, store: &mut dyn Store) -> Result<Continuity, StoreError> {
-        if self.group.has_resets() {
-            let stored = store.rooms()?;
-            self.group.resolve(&stored, self.shards);
-        }
-        let Clock { now, micros } = self.setup.clock;
-        let (started, at_us) = (now(), micros());
-        let continuity = store.commit(self.group.deltas(), started.wall)?;
-        self.status.add_commit(Commit {
-            entries: self.group.entries(),
-            started: started.mono,
-            took_us: micros().saturating_sub(at_us),
-            since: self.since.unwrap_or(started.mono),
-        });
-        Ok(continuity)
-    }
-
-    fn note_commit(&mut self, continuity: Continuity) {
-        self.group = Group::default();
-        self.since = None;
+    fn note_commit(&self, started: Millis, took_us: u64, committed: Committed) {
+        let Committed { entries, since, batches, continuity } = committed;
+        self.status.add_commit(Commit { entries, started, took_us, since: since.unwrap_or(started) });
         self.note_backlog();
         self.note_back();
-        for (shard, number) in self.numbers.iter_mut().enumerate().filter(|(_, number)| **number > 0) {
-            let number = std::mem::take(number);
-            (self.report)(StoreEvent::Committed { shard: ShardId::new(shard), number });
+        for (shard, number) in batches {
+            (self.report)(StoreEvent::Committed { shard, number });
         }
         self.note_continuity(continuity);
     }
@@ -261,7 +214,7 @@ impl StoreThread {
     }
 
     fn renew_if_due(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
-        let now = (self.setup.clock.now)();
+        let now = self.setup.clock.now();
         if now.mono < self.next_renewal {
             return Ok(());
         }
@@ -273,7 +226,7 @@ impl StoreThread {
             }
             Err(StoreError::Away(text)) => {
                 self.note_away(text);
-                self.next_renewal = (self.setup.clock.now)().mono.after(STORE_RETRY_MS_MAX);
+                self.next_renewal = self.setup.clock.now().mono.after(STORE_RETRY_MS_MAX);
             }
             Err(StoreError::Deposed(text) | StoreError::Taken(text)) => {
                 self.depose(text);
@@ -303,7 +256,8 @@ impl StoreThread {
     }
 
     fn note_backlog(&self) {
-        self.status.set_backlog(self.group.entries(), self.group.bytes(), self.since);
+        let (entries, bytes, since) = self.pump.backlog();
+        self.status.set_backlog(entries, bytes, since);
     }
 
     fn depose(&self, text: String) {
@@ -314,7 +268,7 @@ impl StoreThread {
 
     /// Whether the process has waited long enough. The first call starts the clock.
     fn is_over(&mut self) -> bool {
-        let now = (self.setup.clock.now)().mono;
+        let now = self.setup.clock.now().mono;
         now >= *self.end.get_or_insert(now.after(STORE_FINISH_MS))
     }
 }

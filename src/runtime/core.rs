@@ -24,6 +24,7 @@ use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
 use crate::runtime::fanout::{Pace, Views};
 use crate::runtime::mesh::{Lanes, Mail, Mesh};
 use crate::runtime::readiness::Readiness;
+use crate::runtime::saving::{Saving, StoreLink};
 use crate::runtime::status::Gathers;
 use crate::runtime::wheel::Wheel;
 use crate::stats::ShardStats;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     pub(crate) readiness: Readiness,
     pub(crate) clock: Clock,
+    /// The way to the store, when there is one.
+    pub(crate) store: Option<Arc<StoreLink>>,
 }
 
 /// One shard.
@@ -61,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) gathers: Gathers,
     pub(crate) stats: ShardStats,
     pub(crate) clock: Clock,
+    /// What persistence needs, when there is a store.
+    pub(crate) saving: Option<Saving>,
     /// This turn's time.
     pub(crate) now: Now,
     /// This turn's time in nanoseconds, for pacing.
@@ -80,13 +85,14 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, config, connections_max, seats, mesh, board, readiness, clock } = parts;
+        let Parts { id, config, connections_max, seats, mesh, board, readiness, clock, store } = parts;
         let pace = Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 };
         Self {
             id,
             shards: mesh.shards(),
             connections_max,
             share: config.broadcast_user_info,
+            saving: store.map(|link| Saving::new(id, link, config.durability)),
             config,
             seats,
             conns: Conns::new(id),
@@ -362,6 +368,10 @@ impl Core {
         conn.memberships = Default::default();
         for Membership { view, at } in memberships {
             self.leave_view(view, at);
+        }
+        // The end of the server is no end of a hold when there is a store: the next start gives it back.
+        if self.saving.is_some() && self.board.is_draining() {
+            return;
         }
         for shard in touched.iter() {
             if shard == self.id {

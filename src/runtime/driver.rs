@@ -18,6 +18,7 @@ use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
 use crate::runtime::mesh::Mail;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
+use crate::runtime::saving::Saving;
 use crate::wire::frame;
 
 /// What passes may take of any turn.
@@ -41,13 +42,16 @@ pub(crate) struct Driver {
     last_event_ns: u64,
     /// When the drain must be over.
     drain_until_ns: Option<u64>,
+    /// The connections have been told to go.
+    is_closing: bool,
     big_turn: bool,
 }
 
 impl Driver {
     pub(crate) fn new(core: Core, listener: Listener) -> io::Result<Self> {
         core.readiness.add_listener(listener.fd())?;
-        core.board.pulse(core.id).serving.store(true, Ordering::Release);
+        // With a store the shard serves when it has got its holds back.
+        core.board.pulse(core.id).serving.store(core.saving.is_none(), Ordering::Release);
         let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
         Ok(Self {
             core,
@@ -60,6 +64,7 @@ impl Driver {
             next_tick_ns: 0,
             last_event_ns: 0,
             drain_until_ns: None,
+            is_closing: false,
             big_turn: false,
         })
     }
@@ -79,6 +84,7 @@ impl Driver {
             }
             self.read_sockets();
             self.take_mail();
+            self.core.take_store_news();
             self.core.flush_all();
             self.serve_rooms();
             self.core.flush_all();
@@ -86,8 +92,10 @@ impl Driver {
                 self.tick();
                 self.core.flush_all();
             }
+            self.core.hand_over_changes();
             self.core.lanes.flush();
             if self.is_drained() {
+                self.core.hand_over_last();
                 return Ok(());
             }
         }
@@ -105,7 +113,8 @@ impl Driver {
             return self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready);
         }
         let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
-        if quiet && !self.core.lanes.is_waiting() {
+        let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
+        if quiet && !saves && !self.core.lanes.is_waiting() {
             self.core.readiness.wake_after(self.until_due(now_ns))?;
             readable_through_glommio(self.core.readiness.as_fd()).await?;
             self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready)?;
@@ -233,6 +242,10 @@ impl Driver {
         pulse.holds.store(counts.holds, Ordering::Relaxed);
         if core.board.is_draining() && self.drain_until_ns.is_none() {
             self.drain_until_ns = Some(core.now_ns + DRAIN_MS * 1_000_000);
+        }
+        let has_told_all = core.saving.as_ref().is_none_or(Saving::has_told_all);
+        if self.drain_until_ns.is_some() && has_told_all && !self.is_closing {
+            self.is_closing = true;
             core.close_all();
         }
     }
@@ -240,7 +253,7 @@ impl Driver {
     fn is_drained(&self) -> bool {
         let core = &self.core;
         let Some(until) = self.drain_until_ns else { return false };
-        (core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
+        (self.is_closing && core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
     }
 }
 

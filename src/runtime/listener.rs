@@ -169,12 +169,18 @@ impl Core {
     pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
         let surplus = self.conns.get(slot).is_some_and(|conn| conn.surplus);
         let draining = self.board.is_draining();
-        if !surplus && !draining {
+        let starting = self.saving.is_some() && !self.board.is_serving();
+        if !surplus && !draining && !starting {
             return true;
         }
-        self.stats.refuse(if draining { Refusal::Draining } else { Refusal::Limit });
-        let message =
-            if draining { "the server is shutting down" } else { "the server has all the connections it may have" };
+        self.stats.refuse(if draining || starting { Refusal::Draining } else { Refusal::Limit });
+        let message = if draining {
+            "the server is shutting down"
+        } else if starting {
+            "the server is starting: it has not read its store yet"
+        } else {
+            "the server has all the connections it may have"
+        };
         self.write(slot, Kind::Reply, |out| {
             respond::respond_message(out, 503, message, false, false, &[("Retry-After", "2")]);
         });

@@ -21,6 +21,7 @@ pub(crate) mod commands;
 pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod post;
+pub(crate) mod saving;
 pub(crate) mod status;
 
 pub(crate) mod driver;

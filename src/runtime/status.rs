@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::audience::outbox::Kind;
+use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
 use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
 use crate::metrics::{self, Snapshot};
+use crate::persist::status::{Quantiles, StoreFigures};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
@@ -147,23 +149,41 @@ impl Core {
     fn health(&self) -> (u16, Value) {
         let sum = |of: fn(&crate::runtime::board::Pulse) -> usize| self.board.pulses().iter().map(of).sum::<usize>();
         let rooms = sum(|pulse| pulse.rooms.load(std::sync::atomic::Ordering::Relaxed));
+        let store = self.saving.as_ref().map(|saving| saving.status().figures(self.now.mono));
         let (status, text) = if self.board.is_draining() {
             (503, "draining")
-        } else if self.board.is_serving() {
-            (200, "healthy")
-        } else {
+        } else if !self.board.is_serving() {
             (503, "starting")
+        } else {
+            self.store_health(store.as_ref())
         };
-        let body = json!({
+        let mut body = json!({
             "status": text,
             "service": "websocket",
             "active_connections": self.board.connections(),
             "active_rooms": rooms,
-            "redis_connected": false,
-            "store": "memory",
+            "redis_connected": self.config.store == Store::Redis && store.as_ref().is_some_and(|store| store.is_connected),
+            "store": store_name(self.config.store),
+            "durability": durability_name(self.config.durability),
             "version": env!("CARGO_PKG_VERSION"),
         });
+        if let Some(error) = store.and_then(|store| store.error) {
+            body["store_error"] = error.into();
+        }
         (status, body)
+    }
+
+    /// Whether the server can do what its mode promises. A store that is away in `window` mode does not stop the sale.
+    fn store_health(&self, store: Option<&StoreFigures>) -> (u16, &'static str) {
+        let Some((store, saving)) = store.zip(self.saving.as_ref()) else { return (200, "healthy") };
+        let may_grant = saving.status().may_grant(self.now.mono);
+        if !may_grant || (self.config.durability == Durability::Durable && !store.is_connected) {
+            (503, "unavailable")
+        } else if store.is_connected {
+            (200, "healthy")
+        } else {
+            (200, "degraded")
+        }
     }
 
     fn selections_body(&self, room: &RoomId) -> Vec<u8> {
@@ -245,7 +265,11 @@ impl Core {
         let (kind, body) = if for_metrics {
             (metrics::CONTENT_TYPE, metrics::text(self.snapshot(gather.rows)))
         } else {
-            (JSON, stats_body(&gather.rows, waiting).to_string())
+            let mut body = stats_body(&gather.rows, waiting);
+            if let Some(saving) = &self.saving {
+                body["store"] = store_row(&saving.status().figures(self.now.mono));
+            }
+            (JSON, body.to_string())
         };
         self.respond_with(slot, 200, kind, body.as_bytes(), head_only, keep_alive);
         self.resume_reading(slot);
@@ -255,8 +279,8 @@ impl Core {
         let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
         Snapshot {
             shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
-            store_used: false,
-            store: StoreStats::default(),
+            store_used: self.saving.is_some(),
+            store: self.saving.as_ref().map_or_else(StoreStats::default, |saving| saving.status().stats(self.now.mono)),
             process: process::read(started),
             connections_max: self.connections_max as u64,
             serving: self.board.is_serving() && !self.board.is_draining(),
@@ -307,6 +331,43 @@ fn stats_body(rows: &[Row], missing: usize) -> Value {
         "truncated": truncated,
         "shards_missing": missing,
         "shards": rows.iter().map(shard_row).collect::<Vec<Value>>(),
+    })
+}
+
+fn store_name(store: Store) -> &'static str {
+    match store {
+        Store::Memory => "memory",
+        Store::Embedded => "embedded",
+        Store::Redis => "redis",
+    }
+}
+
+fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "memory",
+        Durability::Window => "window",
+        Durability::Durable => "durable",
+    }
+}
+
+fn store_row(store: &StoreFigures) -> Value {
+    let quantiles = |of: Quantiles| json!({"p50": of.p50, "p99": of.p99, "max": of.max});
+    json!({
+        "connected": store.is_connected,
+        "error": store.error,
+        "deposed": store.is_deposed,
+        "commits": store.commits,
+        "changes": store.changes,
+        "failures": store.failures,
+        "restored": store.restored,
+        "skipped": store.skipped,
+        "full_states": store.full_states,
+        "backlog_entries": store.backlog_entries,
+        "backlog_bytes": store.backlog_bytes,
+        "backlog_ms": store.backlog_ms,
+        "commit_us": quantiles(store.commit_us),
+        "group_entries": quantiles(store.group_entries),
+        "lag_ms": quantiles(store.lag_ms),
     })
 }
 

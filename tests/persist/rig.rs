@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use butaca::config::RedisSettings;
 use butaca::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
-use butaca::engine::time::{Millis, Now, WallMillis};
+use butaca::engine::time::Now;
 use butaca::persist::batch::{Batch, Deltas, Held, RoomDelta};
 use butaca::persist::identity::Identity;
 use butaca::persist::queue::{Offer, Queue};
@@ -15,7 +15,8 @@ use butaca::persist::redis::{RedisConfig, RedisStore};
 use butaca::persist::restore::Restored;
 use butaca::persist::status::{StoreFigures, StoreStatus};
 use butaca::persist::store::Store;
-use butaca::persist::writer::{self, Clock, Opener, Setup, StoreEvent};
+use butaca::persist::writer::{self, Opener, Setup, StoreEvent};
+use butaca::runtime::clock::Clock;
 
 /// How long holds live in these tests.
 pub(crate) const HOLD_TTL_MS: u64 = 300_000;
@@ -26,13 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The moment this is called.
 pub(crate) fn now() -> Now {
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
-    Now { mono: Millis(micros() / 1_000), wall: WallMillis(u64::try_from(wall).expect("before the year 500 million")) }
+    clock().now()
 }
 
-fn micros() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_micros()).expect("a short run")
+fn clock() -> Clock {
+    static CLOCK: std::sync::OnceLock<Clock> = std::sync::OnceLock::new();
+    *CLOCK.get_or_init(Clock::new)
 }
 
 pub(crate) fn room(name: &str) -> RoomId {
@@ -105,7 +105,7 @@ impl Rig {
             starts_without_store,
             hold_ttl_ms: HOLD_TTL_MS,
             is_user_info: |text| text.starts_with('{'),
-            clock: Clock { now, micros },
+            clock: clock(),
         };
         // A test that has ended no longer listens.
         let report = Box::new(move |event| drop(sender.send(event)));
@@ -150,7 +150,11 @@ impl Rig {
         let started = Instant::now();
         self.wait("a commit", |event| match event {
             StoreEvent::Committed { shard, number } => (shard == of && number >= wanted).then_some(()),
-            StoreEvent::Opened(_) | StoreEvent::Refused(_) | StoreEvent::FullStateOwed | StoreEvent::Deposed(_) => None,
+            StoreEvent::Opened(_)
+            | StoreEvent::Waiting
+            | StoreEvent::Refused(_)
+            | StoreEvent::FullStateOwed
+            | StoreEvent::Deposed(_) => None,
         });
         started.elapsed()
     }
