@@ -412,7 +412,7 @@ impl Core {
             conn.client = Some(client);
             conn.heard = now;
         }
-        self.check_after(slot, crate::limits::PING_AFTER_MS);
+        self.check_after(slot, self.config.ping_after_ms);
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::audience::outbox::Kind;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, HANDSHAKE_MS};
+use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::runtime::connection::Conn;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
@@ -137,6 +137,9 @@ impl Core {
             && let Some(conn) = self.conns.get_mut(slot)
         {
             conn.surplus = surplus;
+            // The request is usually there already: reading it now saves an event.
+            conn.readable = true;
+            self.resume_reading(slot);
         }
     }
 
@@ -158,7 +161,7 @@ impl Core {
             self.end(slot);
             return None;
         }
-        self.check_after(slot, HANDSHAKE_MS);
+        self.check_after(slot, self.config.handshake_ms);
         Some(slot)
     }
 
