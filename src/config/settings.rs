@@ -109,6 +109,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("MAX_MESSAGE_BYTES", BOUNDS, up_to(1_024, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
     row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
     row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, 1 << 30), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),
+    row("HANDSHAKE_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::HANDSHAKE_MS), "Time for a whole request head, however slowly it comes"),
+    row("PING_AFTER_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PING_AFTER_MS), "Silence of a client after which it is pinged"),
+    row("PONG_WITHIN_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PONG_WITHIN_MS), "Silence after the ping after which it is closed with 4012"),
 
     row("STORE", STORE, Kind::Choice(&["memory", "embedded", "redis"]), Default::Depends("redis when a REDIS_ address is set, else embedded"), "Where holds survive a restart"),
     row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),
@@ -121,6 +124,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("REDIS_PASSWORD", REDIS, Kind::Secret("printable text"), Default::Text(""), "Password of Redis"),
     row("REDIS_DB", REDIS, up_to(0, 65_535), Default::Number(0), "Database number of Redis"),
     row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Begins every key; one server at a time may use it"),
+    row("REDIS_LEASE_MS", REDIS, up_to(limits::REDIS_LEASE_MS_MIN, 86_400_000), Default::Number(limits::REDIS_LEASE_MS), "How long the sale goes on without Redis before another server may take over"),
     row("REDIS_COMPAT_KEYS", REDIS, Kind::Switch, Default::Number(0), "Also write the old service's selection:{room}:{seat} keys"),
     row("REDIS_SENTINELS", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "Sentinels to ask for the master"),
     row("REDIS_SENTINEL_MASTER", REDIS, Kind::Text("a name"), Default::Text("mymaster"), "Name of the master at the sentinels"),

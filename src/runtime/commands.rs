@@ -29,10 +29,13 @@ pub(crate) enum Handled {
 impl Core {
     /// Decides one input and does what comes of it.
     pub(crate) fn decide(&mut self, input: Input<'_>) {
+        if let Some(refused) = self.forbidden(&input) {
+            return self.save_and_perform(refused);
+        }
         self.seats.handle(self.now, input, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
-            self.perform(effect);
+            self.save_and_perform(effect);
         }
         self.effects = effects;
     }
@@ -179,17 +182,15 @@ impl Core {
         self.reply(slot, |out| message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type));
     }
 
-    fn perform(&mut self, effect: Effect) {
+    /// Tells whom it concerns. What was captured of the room's state is told in the place of its present state.
+    pub(crate) fn perform(&mut self, effect: Effect, captured: Option<Vec<u8>>) {
+        let captured = captured.filter(|bytes| !bytes.is_empty()).unwrap_or_else(|| self.capture(&effect));
         match effect {
-            Effect::Joined { to, client, room, seq, epoch } => {
+            Effect::Joined { to, room, .. } => {
                 self.stats.count(Counted::Join, Outcome::Ok);
                 let members = self.seats.members(room.as_str()).map_or(0, |members| members.total);
                 self.board.set_hot(room.as_str(), members >= self.config.hot_room_members);
-                let now = self.now.wall;
-                let mut frames = std::mem::take(&mut self.frame);
-                message::room_joined(&mut frames, room.as_str(), client.as_str(), seq, epoch, now);
-                self.write_state(&mut frames, &room, true);
-                self.answer(to, &room, Standing::Joined, frames);
+                self.answer(to, &room, Standing::Joined, captured);
             }
             Effect::Left { to, client, room } => {
                 self.stats.count(Counted::Leave, Outcome::Ok);
@@ -198,9 +199,7 @@ impl Core {
                 self.answer(to, &room, Standing::Left, frames);
             }
             Effect::Snapshot { to, room, .. } => {
-                let mut frames = std::mem::take(&mut self.frame);
-                self.write_state(&mut frames, &room, false);
-                self.answer(to, &room, Standing::CaughtUp, frames);
+                self.answer(to, &room, Standing::CaughtUp, captured);
             }
             Effect::Change(change) => self.announce(&change),
             Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
@@ -219,6 +218,25 @@ impl Core {
                 message::error(&mut frames, reject.into(), text, now, Some(room.as_str()), seat, Some(request));
                 self.answer(to, &room, Standing::Same, frames);
             }
+        }
+    }
+
+    /// The frames that tell the present state of a room, for an effect that does so.
+    pub(crate) fn capture(&mut self, effect: &Effect) -> Vec<u8> {
+        match effect {
+            Effect::Joined { client, room, seq, epoch, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                let now = self.now.wall;
+                message::room_joined(&mut frames, room.as_str(), client.as_str(), *seq, *epoch, now);
+                self.write_state(&mut frames, room, true);
+                frames
+            }
+            Effect::Snapshot { room, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                self.write_state(&mut frames, room, false);
+                frames
+            }
+            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => Vec::new(),
         }
     }
 
@@ -386,6 +404,9 @@ impl Core {
         self.stats.handovers_in += 1;
         let Some(slot) = self.admit(fd, peer) else { return };
         self.open(slot, client);
+        if self.board.is_draining() {
+            return self.say_goodbye(slot);
+        }
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.settled = true;
             conn.readable = true;
@@ -409,7 +430,7 @@ impl Core {
             conn.client = Some(client);
             conn.heard = now;
         }
-        self.check_after(slot, crate::limits::PING_AFTER_MS);
+        self.check_after(slot, self.config.ping_after_ms);
     }
 }
 
