@@ -10,10 +10,16 @@ pub mod audience;
 
 pub mod stats;
 
+pub mod metrics;
+
 pub mod config;
+
+pub mod persist;
 
 pub mod log;
 
 pub mod runtime;
+
+mod storage;
 
 pub mod server;

@@ -1,7 +1,7 @@
 //! The whole server: all threads and queues on one screen.
 //!
-//! Threads: one glommio executor a shard, the signal thread, the watchdog; `main` waits for the shards. Queues: one
-//! mailbox a shard ([`Mesh`]). Drain: a signal sets the board to draining and wakes every shard; each tells its
+//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the signal thread, the watchdog; `main` waits for
+//! the shards, then for the store thread. Queues: one mailbox a shard ([`Mesh`]), one place a shard for its changes. Drain: a signal sets the board to draining and wakes every shard; each tells its
 //! connections, flushes, and ends when they have gone or the time is over; a second signal ends the process at once.
 
 use std::hash::{BuildHasher, RandomState};
@@ -29,6 +29,7 @@ use crate::runtime::listener::{self, Listener};
 use crate::runtime::mesh::Mesh;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
+use crate::storage::Storage;
 
 /// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
 const EXIT_ADDRESS: u8 = 69;
@@ -39,7 +40,14 @@ const EXIT_SECOND_SIGNAL: i32 = 130;
 #[must_use]
 pub fn run(config: Config) -> ExitCode {
     match start(config) {
-        Ok(shards) => wait_for(shards),
+        Ok((shards, storage)) => {
+            let code = wait_for(shards);
+            if let Some(storage) = storage {
+                storage.finish();
+            }
+            tracing::info!("stopped");
+            code
+        }
         Err((code, line)) => {
             drop(writeln!(io::stderr(), "butaca: {line}"));
             ExitCode::from(code)
@@ -50,7 +58,7 @@ pub fn run(config: Config) -> ExitCode {
 type Failure = (u8, String);
 type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 
-fn start(config: Config) -> Result<Running, Failure> {
+fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
     let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let address = SocketAddr::new(config.host, config.port);
@@ -63,6 +71,7 @@ fn start(config: Config) -> Result<Running, Failure> {
     let mesh = Mesh::new(&alarms);
     let board = Arc::new(Board::new(shards));
     let clock = Clock::new();
+    let storage = Storage::start(&config, &mesh, clock)?;
     let config = Arc::new(config);
     let seed = RandomState::new().hash_one("epochs and hash keys of this start");
 
@@ -82,13 +91,14 @@ fn start(config: Config) -> Result<Running, Failure> {
             board: Arc::clone(&board),
             readiness,
             clock,
+            store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         };
         running.push(executor(parts, fd, placement(&machine, index, shards))?);
     }
     handle_signals(Arc::clone(&board), mesh.clone()).map_err(no_files)?;
     watch(Arc::clone(&board), mesh, watched).map_err(no_files)?;
     banner(&config, bound, shards, connections_max);
-    Ok(running)
+    Ok((running, storage))
 }
 
 /// Several shards are pinned; a single one moves where the scheduler has room.
@@ -121,7 +131,6 @@ fn wait_for(shards: Running) -> ExitCode {
         tracing::error!(shard = index, problem, "a shard ended");
         code = ExitCode::from(EXIT_MACHINE);
     }
-    tracing::info!("stopped");
     code
 }
 

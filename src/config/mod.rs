@@ -68,6 +68,8 @@ pub struct RedisSettings {
     pub db: u32,
     /// Begins every key.
     pub namespace: String,
+    /// How long this server stays the one writer without reaching Redis.
+    pub lease_ms: u64,
     /// Whether the old service's keys are written as well.
     pub compat_keys: bool,
     /// `host:port` of the sentinels; empty: none.
@@ -109,6 +111,12 @@ pub struct Config {
     pub user_info_bytes_max: usize,
     /// What may wait for one slow connection.
     pub outbound_queue_bytes: usize,
+    /// Time for a whole request head from the first moment, however slowly it comes.
+    pub handshake_ms: u64,
+    /// Silence of a client after which it is pinged.
+    pub ping_after_ms: u64,
+    /// Silence after the ping after which it is closed.
+    pub pong_within_ms: u64,
     /// Where holds survive a restart.
     pub store: Store,
     /// What an acknowledgement is worth. `Memory` exactly when `store` is.
@@ -199,6 +207,9 @@ impl Config {
             message_bytes_max: number_usize(values, "MAX_MESSAGE_BYTES")?,
             user_info_bytes_max: number_usize(values, "MAX_USER_INFO_BYTES")?,
             outbound_queue_bytes: number_usize(values, "OUTBOUND_QUEUE_BYTES")?,
+            handshake_ms: number(values, "HANDSHAKE_MS")?,
+            ping_after_ms: number(values, "PING_AFTER_MS")?,
+            pong_within_ms: number(values, "PONG_WITHIN_MS")?,
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),
@@ -304,6 +315,7 @@ fn redis(values: &Values) -> Result<RedisSettings, String> {
         password: values.read("REDIS_PASSWORD", |text| Some(text.to_owned()))?,
         db: number_u32(values, "REDIS_DB")?,
         namespace: values.read("REDIS_NAMESPACE", namespace)?.expect("it has a default"),
+        lease_ms: number(values, "REDIS_LEASE_MS")?,
         compat_keys: values.switch("REDIS_COMPAT_KEYS")?,
         sentinels: values.read("REDIS_SENTINELS", |text| list(text, host_and_port))?.unwrap_or_default(),
         sentinel_master: values.read("REDIS_SENTINEL_MASTER", host_name)?.expect("it has a default"),

@@ -109,6 +109,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("MAX_MESSAGE_BYTES", BOUNDS, up_to(1_024, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
     row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
     row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, 1 << 30), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),
+    row("HANDSHAKE_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::HANDSHAKE_MS), "Time for a whole request head, however slowly it comes"),
+    row("PING_AFTER_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PING_AFTER_MS), "Silence of a client after which it is pinged"),
+    row("PONG_WITHIN_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PONG_WITHIN_MS), "Silence after the ping after which it is closed with 4012"),
 
     row("STORE", STORE, Kind::Choice(&["memory", "embedded", "redis"]), Default::Depends("redis when a REDIS_ address is set, else embedded"), "Where holds survive a restart"),
     row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),
@@ -121,6 +124,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("REDIS_PASSWORD", REDIS, Kind::Secret("printable text"), Default::Text(""), "Password of Redis"),
     row("REDIS_DB", REDIS, up_to(0, 65_535), Default::Number(0), "Database number of Redis"),
     row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Begins every key; one server at a time may use it"),
+    row("REDIS_LEASE_MS", REDIS, up_to(limits::REDIS_LEASE_MS_MIN, 86_400_000), Default::Number(limits::REDIS_LEASE_MS), "How long the sale goes on without Redis before another server may take over"),
     row("REDIS_COMPAT_KEYS", REDIS, Kind::Switch, Default::Number(0), "Also write the old service's selection:{room}:{seat} keys"),
     row("REDIS_SENTINELS", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "Sentinels to ask for the master"),
     row("REDIS_SENTINEL_MASTER", REDIS, Kind::Text("a name"), Default::Text("mymaster"), "Name of the master at the sentinels"),
@@ -129,7 +133,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
     row("PACE_FACTOR", CORES, up_to(0, 100), Default::Number(4), "A room's next pass starts this many times its last pass's cost after that one's start"),
     row("PACE_MAX_MS", CORES, up_to(0, 1_000), Default::Number(40), "Longest pause between two passes over a room"),
-    row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(64), "Members from which a room's sockets stay spread over the shards"),
+    row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(32), "Members from which a room's sockets stay spread over the shards"),
 
     row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(1), "List clients and rooms in /stats"),
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
-use super::time::WallMillis;
+use super::time::{Millis, WallMillis};
 
 /// Who sent a command: the connection, which owns what it holds, and the name that strangers see.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,31 @@ pub enum Input<'a> {
     Gone { conn: ConnId },
     /// Time has passed: what is due expires.
     Tick,
+    /// A hold that survived a restart, given back before any client is served. Its owner is absent: the first connection
+    /// of the same client that joins the room adopts it. Of several, none ends before those given back earlier.
+    Restore { room: &'a str, seat: &'a str, hold: RestoredHold<'a> },
+    /// Selects that nobody was told of are undone: each seat with the `seq` of its select, as far as it is still held by
+    /// it. The room's next change gets the number after `seq`.
+    Retract { room: &'a str, epoch: Epoch, selects: &'a [(SeatId, u64)], seq: u64 },
+}
+
+/// A hold from before a restart.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoredHold<'a> {
+    /// Whose it was.
+    pub client: &'a ClientId,
+    /// A JSON object as the client wrote it.
+    pub user_info: &'a Arc<str>,
+    /// When the hold began.
+    pub at: WallMillis,
+    /// When it ends by itself, as it is told.
+    pub expires_at: WallMillis,
+    /// The same on the monotonic clock, as it is decided.
+    pub ends: Millis,
+    /// When it is released if its client has not come back.
+    pub waits_until: Millis,
+    /// The room's sequence number after the select.
+    pub seq: u64,
 }
 
 /// What a client asked for, for refusals.

@@ -14,9 +14,8 @@ pub mod time;
 mod keyed;
 mod slab;
 
+mod absent;
 mod deadlines;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 mod presence;
 pub mod room;
 pub mod shard;

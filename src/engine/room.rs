@@ -14,10 +14,22 @@ use super::keyed::{Keyed, KeyedMap};
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
 
-/// To whom a hold belongs. It will grow: a restored hold waits for its client.
+/// To whom a hold belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Owner {
     Conn(ConnId),
+    /// To the client whose name is on it, who has not come back since a restart.
+    Absent,
+}
+
+impl Owner {
+    /// The connection, if there is one.
+    pub(super) fn conn(self) -> Option<ConnId> {
+        match self {
+            Self::Conn(conn) => Some(conn),
+            Self::Absent => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -130,16 +142,39 @@ impl Room {
     pub(super) fn grant(&mut self, seat: SeatId, mut hold: Hold) -> (Slot, Change) {
         self.seq += 1;
         hold.seq = self.seq;
-        let Owner::Conn(actor) = hold.owner;
+        let actor = hold.owner.conn();
         let user_info = Arc::clone(&hold.user_info);
         let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
-        let change = self.change(seat.clone(), hold.client.clone(), Some(actor), kind);
+        let change = self.change(seat.clone(), hold.client.clone(), actor, kind);
+        (self.put(seat, hold), change)
+    }
+
+    fn put(&mut self, seat: SeatId, hold: Hold) -> Slot {
         let slot = self.seats.insert(Seat { id: seat.clone(), state: SeatState::Held(hold) });
         match self.by_id.entry(seat) {
             Entry::Vacant(free) => free.insert(slot),
             Entry::Occupied(_) => panic!("a seat that is not free is granted"),
         };
-        (slot, change)
+        slot
+    }
+
+    /// Gives a seat back to a hold from before a restart, which nobody is told. Returns the seat's slot.
+    pub(super) fn restore(&mut self, seat: SeatId, hold: Hold) -> Slot {
+        self.seq = self.seq.max(hold.seq);
+        self.put(seat, hold)
+    }
+
+    /// Frees the seat in this slot as if it had never been held: nobody was told that it was.
+    pub(super) fn retract(&mut self, slot: Slot) -> Hold {
+        let Seat { id, state: SeatState::Held(hold) } = self.seats.remove(slot);
+        assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
+        hold
+    }
+
+    /// The hold of the seat in this slot belongs to this connection from now on.
+    pub(super) fn adopt(&mut self, slot: Slot, conn: ConnId) {
+        let SeatState::Held(hold) = &mut self.seats[slot].state;
+        assert_eq!(std::mem::replace(&mut hold.owner, Owner::Conn(conn)), Owner::Absent, "a hold is adopted once");
     }
 
     /// Ends the hold of the seat in this slot. Returns it and the change, of which `actor` is told in its own frame.

@@ -7,12 +7,11 @@
 
 use std::sync::Arc;
 
+use super::absent::Absentees;
 use super::command::{Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
 use super::deadlines::{Deadline, Deadlines, HoldNumber};
 use super::ids::{ConnId, Epoch, RoomId, SeatId, ShardId, shard_of};
 use super::keyed::{Keyed, KeyedMap, mix};
-#[cfg(feature = "planted-bugs")]
-use super::planted::Bug;
 use super::presence::Presences;
 use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
 use super::slab::{Slab, Slot};
@@ -20,6 +19,9 @@ use super::time::{Millis, Now};
 use crate::limits::{ROOM_HOLDS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
 mod check;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+mod restored;
 
 /// What the operator decides about seats.
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +59,13 @@ pub struct Shard {
     members: usize,
     presences: Presences,
     deadlines: Deadlines,
+    absent: Absentees,
     /// `{}`, what most clients send, kept once.
     no_user_info: Arc<str>,
     #[cfg(debug_assertions)]
     inputs_until_check: usize,
     #[cfg(feature = "planted-bugs")]
-    planted: Option<Bug>,
+    planted: Option<planted::Bug>,
 }
 
 impl Shard {
@@ -85,6 +88,7 @@ impl Shard {
             members: 0,
             presences: Presences::new(keyed),
             deadlines: Deadlines::default(),
+            absent: Absentees::new(keyed),
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
             inputs_until_check: 0,
@@ -98,6 +102,7 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Effects) {
         self.clock = self.clock.max(now.mono);
         self.expire_due(effects);
+        self.give_up_absent(effects);
         match input {
             Input::Join { caller, room } => self.join(caller, room, effects),
             Input::Leave { caller, room } => self.leave(caller, room, effects),
@@ -108,7 +113,11 @@ impl Shard {
             Input::Resync { conn, room } => self.resync(conn, room, effects),
             Input::Gone { conn } => self.gone(conn, effects),
             Input::Tick => {}
+            Input::Restore { room, seat, hold } => self.restore(room, seat, hold),
+            Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }
+        #[cfg(feature = "planted-bugs")]
+        self.reorder(effects);
         #[cfg(debug_assertions)]
         self.check_after(input);
     }
@@ -119,10 +128,10 @@ impl Shard {
         self.find(room).map(|slot| RoomState::new(&self.rooms[slot]))
     }
 
-    /// When the next hold ends by itself.
+    /// When the next hold ends by itself, or those of absent clients do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.absent.until()).min()
     }
 
     /// How much there is.
@@ -142,20 +151,17 @@ impl Shard {
         self.find(room).map(|slot| Members::new(&self.rooms[slot]))
     }
 
-    /// Plants a defect.
-    #[cfg(feature = "planted-bugs")]
-    pub fn plant(&mut self, bug: Bug) {
-        self.planted = Some(bug);
-    }
-
     fn expire_due(&mut self, effects: &mut Effects) {
         let reason = ReleaseReason::Expired;
         while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, entry)) {
             let SeatState::Held(hold) = &self.rooms[due.room].seat_at(due.seat).state;
-            let Owner::Conn(conn) = hold.owner;
-            let (hold, change) = self.rooms[due.room].free(due.seat, reason, Some(conn));
+            let owner = hold.owner;
+            let (hold, change) = self.rooms[due.room].free(due.seat, reason, owner.conn());
             effects.push(Effect::Change(change));
-            self.presences.release(conn, hold.number, due.room);
+            match owner {
+                Owner::Conn(conn) => self.presences.release(conn, hold.number, due.room),
+                Owner::Absent => self.absent.forget(&hold.client, hold.number),
+            }
             self.drop_if_empty(due.room);
         }
     }
@@ -168,12 +174,13 @@ impl Shard {
             return self.refuse(conn, Reject::Overloaded, RequestType::Join, (room, None), effects);
         }
         let slot = known.unwrap_or_else(|| self.open(room));
-        let room = &mut self.rooms[slot];
         if !again {
-            room.join(conn.shard());
+            self.rooms[slot].join(conn.shard());
             self.presences.join(conn, slot);
             self.members += 1;
+            self.adopt(conn, client, slot);
         }
+        let room = &self.rooms[slot];
         let (room, seq, epoch) = (room.id.clone(), room.seq, room.epoch);
         effects.push(Effect::Joined { to: conn, client: client.clone(), room, seq, epoch });
     }
@@ -202,6 +209,8 @@ impl Shard {
     fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str, effects: &mut Effects) {
         let (room, seat) = at;
         let conn = caller.conn;
+        #[cfg(feature = "planted-bugs")]
+        self.grant_twice(conn, room, seat);
         let known = self.find(room);
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
             return effects.push(self.select_held(caller, &self.rooms[slot], held));
@@ -277,6 +286,8 @@ impl Shard {
         self.presences.release(conn, hold.number, room);
         self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         self.drop_if_empty(room);
+        #[cfg(feature = "planted-bugs")]
+        self.use_number_again(hold.number);
     }
 
     /// A connection that has left meanwhile is not told.
@@ -290,6 +301,8 @@ impl Shard {
     /// Memberships end first: a connection is not in the audience of its own end.
     fn gone(&mut self, conn: ConnId, effects: &mut Effects) {
         let Some(departed) = self.presences.take(conn) else { return };
+        #[cfg(feature = "planted-bugs")]
+        let departed = self.forget_some(departed);
         for &room in &departed.memberships {
             self.end_membership(conn, room);
         }

@@ -14,9 +14,6 @@ use crate::runtime::mesh::{Command, HandOver, Mail, OwnNews, Standing};
 use crate::stats::{Command as Counted, Outcome};
 use crate::wire::message::{self, BadMessage, Code, Request};
 
-/// By how many members of one room two shards may differ before a new one is sent to the smaller crowd.
-const CROWD_IMBALANCE_MAX: usize = 16;
-
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Handled {
@@ -29,10 +26,13 @@ pub(crate) enum Handled {
 impl Core {
     /// Decides one input and does what comes of it.
     pub(crate) fn decide(&mut self, input: Input<'_>) {
+        if let Some(refused) = self.forbidden(&input) {
+            return self.save_and_perform(refused);
+        }
         self.seats.handle(self.now, input, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
-            self.perform(effect);
+            self.save_and_perform(effect);
         }
         self.effects = effects;
     }
@@ -133,23 +133,13 @@ impl Core {
     }
 
     /// Where a connection that has not touched any room should be served for this one: at the room's owner, so that a
-    /// small room's traffic never crosses a core; the members of a hot room are spread over all shards instead.
+    /// small room's traffic never crosses a core. The members of a hot room stay on the shards that accepted them, over
+    /// which the kernel spreads them evenly.
     pub(crate) fn better_place(&self, slot: u32, room: &str) -> Option<ShardId> {
         let conn = self.conns.get(slot)?;
         let owner = self.owner(room);
-        if self.shards == 1 || conn.settled || !conn.touched.is_empty() {
-            return None;
-        }
-        if owner != self.id {
-            return (!self.board.is_hot(room)).then_some(owner);
-        }
-        if !self.board.is_hot(room) {
-            return None;
-        }
-        let members = self.seats.members(room)?;
-        let others = (0..self.shards).map(ShardId::new).filter(|&shard| shard != self.id);
-        let smallest = others.min_by_key(|&shard| members.on(shard))?;
-        (members.on(self.id) > members.on(smallest) + CROWD_IMBALANCE_MAX).then_some(smallest)
+        let may_move = self.shards > 1 && !conn.settled && conn.touched.is_empty() && owner != self.id;
+        (may_move && !self.board.is_hot(room)).then_some(owner)
     }
 
     /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that.
@@ -169,7 +159,7 @@ impl Core {
         let client = conn.client.expect("only a WebSocket is handed over");
         self.stats.handovers_out += 1;
         let unsent = unsent.unwrap_or_default();
-        let letter = HandOver { fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
+        let letter = HandOver { from: self.id, fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
         self.lanes.post(to, Mail::HandOver(Box::new(letter)));
     }
 
@@ -179,17 +169,15 @@ impl Core {
         self.reply(slot, |out| message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type));
     }
 
-    fn perform(&mut self, effect: Effect) {
+    /// Tells whom it concerns. What was captured of the room's state is told in the place of its present state.
+    pub(crate) fn perform(&mut self, effect: Effect, captured: Option<Vec<u8>>) {
+        let captured = captured.filter(|bytes| !bytes.is_empty()).unwrap_or_else(|| self.capture(&effect));
         match effect {
-            Effect::Joined { to, client, room, seq, epoch } => {
+            Effect::Joined { to, room, .. } => {
                 self.stats.count(Counted::Join, Outcome::Ok);
                 let members = self.seats.members(room.as_str()).map_or(0, |members| members.total);
                 self.board.set_hot(room.as_str(), members >= self.config.hot_room_members);
-                let now = self.now.wall;
-                let mut frames = std::mem::take(&mut self.frame);
-                message::room_joined(&mut frames, room.as_str(), client.as_str(), seq, epoch, now);
-                self.write_state(&mut frames, &room, true);
-                self.answer(to, &room, Standing::Joined, frames);
+                self.answer(to, &room, Standing::Joined, captured);
             }
             Effect::Left { to, client, room } => {
                 self.stats.count(Counted::Leave, Outcome::Ok);
@@ -198,9 +186,7 @@ impl Core {
                 self.answer(to, &room, Standing::Left, frames);
             }
             Effect::Snapshot { to, room, .. } => {
-                let mut frames = std::mem::take(&mut self.frame);
-                self.write_state(&mut frames, &room, false);
-                self.answer(to, &room, Standing::CaughtUp, frames);
+                self.answer(to, &room, Standing::CaughtUp, captured);
             }
             Effect::Change(change) => self.announce(&change),
             Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
@@ -219,6 +205,25 @@ impl Core {
                 message::error(&mut frames, reject.into(), text, now, Some(room.as_str()), seat, Some(request));
                 self.answer(to, &room, Standing::Same, frames);
             }
+        }
+    }
+
+    /// The frames that tell the present state of a room, for an effect that does so.
+    pub(crate) fn capture(&mut self, effect: &Effect) -> Vec<u8> {
+        match effect {
+            Effect::Joined { client, room, seq, epoch, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                let now = self.now.wall;
+                message::room_joined(&mut frames, room.as_str(), client.as_str(), *seq, *epoch, now);
+                self.write_state(&mut frames, room, true);
+                frames
+            }
+            Effect::Snapshot { room, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                self.write_state(&mut frames, room, false);
+                frames
+            }
+            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => Vec::new(),
         }
     }
 
@@ -382,23 +387,38 @@ impl Core {
 
     /// A connection came over from another shard.
     pub(crate) fn arrive(&mut self, letter: HandOver) {
-        let HandOver { fd, client, peer, join, unread, unsent } = letter;
+        let HandOver { from, fd, client, peer, join, unread, unsent } = letter;
         self.stats.handovers_in += 1;
         let Some(slot) = self.admit(fd, peer) else { return };
         self.open(slot, client);
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.settled = true;
-            conn.readable = true;
-            conn.stalled = !unread.is_empty();
-            conn.unread = (!unread.is_empty()).then(|| Box::new(unread));
+        if self.board.is_draining() {
+            return self.say_goodbye(slot);
         }
         if !unsent.is_empty() {
             self.write(slot, Kind::Reply, |out| out.extend_from_slice(&unsent));
         }
         if let Some(room) = join {
+            // The room has become hot while the connection was on its way: it goes back, once, and stays there.
+            if self.owner(room.as_str()) == self.id && self.board.is_hot(room.as_str()) {
+                return self.hand_over(slot, from, Some(room), unread);
+            }
+            self.settle(slot);
             self.request(slot, Request::Join { room: room.as_str() });
         }
+        self.settle(slot);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.readable = true;
+            conn.stalled = !unread.is_empty();
+            conn.unread = (!unread.is_empty()).then(|| Box::new(unread));
+        }
         self.resume_reading(slot);
+    }
+
+    /// The connection will not be handed over again.
+    fn settle(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.settled = true;
+        }
     }
 
     /// The connection is a WebSocket of this client now.
@@ -409,7 +429,7 @@ impl Core {
             conn.client = Some(client);
             conn.heard = now;
         }
-        self.check_after(slot, crate::limits::PING_AFTER_MS);
+        self.check_after(slot, self.config.ping_after_ms);
     }
 }
 

@@ -24,6 +24,7 @@ use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
 use crate::runtime::fanout::{Pace, Views};
 use crate::runtime::mesh::{Lanes, Mail, Mesh};
 use crate::runtime::readiness::Readiness;
+use crate::runtime::saving::{Saving, StoreLink};
 use crate::runtime::status::Gathers;
 use crate::runtime::wheel::Wheel;
 use crate::stats::ShardStats;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     pub(crate) readiness: Readiness,
     pub(crate) clock: Clock,
+    /// The way to the store, when there is one.
+    pub(crate) store: Option<Arc<StoreLink>>,
 }
 
 /// One shard.
@@ -61,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) gathers: Gathers,
     pub(crate) stats: ShardStats,
     pub(crate) clock: Clock,
+    /// What persistence needs, when there is a store.
+    pub(crate) saving: Option<Saving>,
     /// This turn's time.
     pub(crate) now: Now,
     /// This turn's time in nanoseconds, for pacing.
@@ -80,13 +85,14 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, config, connections_max, seats, mesh, board, readiness, clock } = parts;
+        let Parts { id, config, connections_max, seats, mesh, board, readiness, clock, store } = parts;
         let pace = Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 };
         Self {
             id,
             shards: mesh.shards(),
             connections_max,
             share: config.broadcast_user_info,
+            saving: store.map(|link| Saving::new(id, link, config.durability)),
             config,
             seats,
             conns: Conns::new(id),
@@ -230,6 +236,7 @@ impl Core {
     pub(crate) fn send_queued(&mut self, slot: u32) {
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        let mut full = false;
         while !conn.blocked && conn.unsent_len() > 0 {
             let bytes = conn.out.as_ref().map_or(&[][..], |out| out.unsent());
             let wanted = bytes.len();
@@ -239,15 +246,34 @@ impl Core {
             };
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
-            conn.blocked = sent < wanted;
+            full = sent < wanted;
+            conn.blocked = full;
             if let Some(out) = conn.out.as_mut() {
                 out.advance(sent);
             }
         }
         let queued = conn.unsent_len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         if queued == 0 {
             self.drained(slot);
+        }
+    }
+
+    /// The socket is full: its connection waits until it is writable.
+    pub(crate) fn blocked(&mut self, slot: u32) {
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.blocked = true;
+        if conn.watches_writes {
+            return;
+        }
+        conn.watches_writes = true;
+        // Edge-triggered, but asking for it reports at once when the socket has become writable in between.
+        if self.readiness.watch_writes(&conn.fd, slot, generation).is_err() {
+            self.broken.push((slot, generation));
         }
     }
 
@@ -342,6 +368,10 @@ impl Core {
         conn.memberships = Default::default();
         for Membership { view, at } in memberships {
             self.leave_view(view, at);
+        }
+        // The end of the server is no end of a hold when there is a store: the next start gives it back.
+        if self.saving.is_some() && self.board.is_draining() {
+            return;
         }
         for shard in touched.iter() {
             if shard == self.id {

@@ -2,7 +2,7 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (inputs a turn are bounded, and passes get the whole turn when a room is late);
+//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take as long as they did);
 //! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
@@ -11,19 +11,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::command::Input;
-use crate::limits::{DRAIN_MS, PING_AFTER_MS, PONG_WITHIN_MS, READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{DRAIN_MS, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
 use crate::runtime::mesh::Mail;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
+use crate::runtime::saving::Saving;
 use crate::wire::frame;
 
-/// A room that has waited longer than this gets the whole turn.
-const LATE_NS: u64 = 10_000_000;
-/// What passes may take of a turn in which no room is late.
+/// What passes may take of any turn.
 const PASSES_NS: u64 = 2_000_000;
+/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves each
+/// room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
+const PASSES_PER_INPUT: u64 = 1;
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
 /// One shard, running.
@@ -40,13 +42,16 @@ pub(crate) struct Driver {
     last_event_ns: u64,
     /// When the drain must be over.
     drain_until_ns: Option<u64>,
+    /// The connections have been told to go.
+    is_closing: bool,
     big_turn: bool,
 }
 
 impl Driver {
     pub(crate) fn new(core: Core, listener: Listener) -> io::Result<Self> {
         core.readiness.add_listener(listener.fd())?;
-        core.board.pulse(core.id).serving.store(true, Ordering::Release);
+        // With a store the shard serves when it has got its holds back.
+        core.board.pulse(core.id).serving.store(core.saving.is_none(), Ordering::Release);
         let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
         Ok(Self {
             core,
@@ -59,6 +64,7 @@ impl Driver {
             next_tick_ns: 0,
             last_event_ns: 0,
             drain_until_ns: None,
+            is_closing: false,
             big_turn: false,
         })
     }
@@ -78,6 +84,7 @@ impl Driver {
             }
             self.read_sockets();
             self.take_mail();
+            self.core.take_store_news();
             self.core.flush_all();
             self.serve_rooms();
             self.core.flush_all();
@@ -85,8 +92,10 @@ impl Driver {
                 self.tick();
                 self.core.flush_all();
             }
+            self.core.hand_over_changes();
             self.core.lanes.flush();
             if self.is_drained() {
+                self.core.hand_over_last();
                 return Ok(());
             }
         }
@@ -104,7 +113,8 @@ impl Driver {
             return self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready);
         }
         let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
-        if quiet && !self.core.lanes.is_waiting() {
+        let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
+        if quiet && !saves && !self.core.lanes.is_waiting() {
             self.core.readiness.wake_after(self.until_due(now_ns))?;
             readable_through_glommio(self.core.readiness.as_fd()).await?;
             self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready)?;
@@ -174,10 +184,9 @@ impl Driver {
         }
     }
 
-    /// Reads ready sockets, unless output is behind.
+    /// Reads ready sockets, unless other shards are behind.
     fn read_sockets(&mut self) {
-        let late = self.core.views.lateness_ns(self.core.now_ns) > LATE_NS;
-        if late || self.core.lanes.is_congested() {
+        if self.core.lanes.is_congested() {
             return;
         }
         for _ in 0..READS_PER_TURN_MAX {
@@ -204,13 +213,13 @@ impl Driver {
     fn serve_rooms(&mut self) {
         let core = &mut self.core;
         let began = core.clock.nanos();
+        let budget = PASSES_NS.max((began - core.now_ns) * PASSES_PER_INPUT);
         core.views.release_paced(began);
         let mut now = began;
         while let Some(index) = core.views.next(self.big_turn, now) {
             self.big_turn = !self.big_turn;
             now = core.serve_slice(index, now);
-            let late = core.views.lateness_ns(now) > LATE_NS;
-            if now - began > PASSES_NS && !(late && now - began < LATE_NS) {
+            if now - began > budget {
                 break;
             }
         }
@@ -233,6 +242,10 @@ impl Driver {
         pulse.holds.store(counts.holds, Ordering::Relaxed);
         if core.board.is_draining() && self.drain_until_ns.is_none() {
             self.drain_until_ns = Some(core.now_ns + DRAIN_MS * 1_000_000);
+        }
+        let has_told_all = core.saving.as_ref().is_none_or(Saving::has_told_all);
+        if self.drain_until_ns.is_some() && has_told_all && !self.is_closing {
+            self.is_closing = true;
             core.close_all();
         }
     }
@@ -240,7 +253,7 @@ impl Driver {
     fn is_drained(&self) -> bool {
         let core = &self.core;
         let Some(until) = self.drain_until_ns else { return false };
-        (core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
+        (self.is_closing && core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
     }
 }
 
@@ -268,7 +281,7 @@ impl Core {
         let owed = self.views.get(index).view.tail(from);
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let mut sent = 0;
+        let (mut sent, mut full) = (0, false);
         if conn.out.is_none() {
             match conn.send(owed) {
                 Ok(taken) => sent = taken,
@@ -282,13 +295,16 @@ impl Core {
             if sent == owed.len() {
                 return;
             }
-            conn.blocked = true;
+            full = true;
         }
         let bytes_max = self.config.outbound_queue_bytes;
         let Some(out) = self.conns.outbox(slot) else { return };
         let fit = out.push_events(owed, sent, bytes_max);
         let queued = out.unsent().len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         self.fitted(slot, fit);
         self.queue_flush(slot);
     }
@@ -296,6 +312,7 @@ impl Core {
     /// Looks at a connection whose time has come: a deadline, a heartbeat.
     fn check(&mut self, slot: u32, generation: u32) {
         let now = self.tenths();
+        let (ping_after, pong_within) = (self.config.ping_after_ms, self.config.pong_within_ms);
         let Some(conn) = self.conns.live(slot, generation) else { return };
         if conn.check_at > now {
             return;
@@ -304,20 +321,24 @@ impl Core {
         match conn.phase {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
             Phase::Http | Phase::Closing => self.end(slot),
-            Phase::Open if conn.pinged && silence_ms >= PING_AFTER_MS + PONG_WITHIN_MS => {
+            Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
                 if let Some(out) = conn.out.as_mut() {
                     out.abandon();
                 }
                 self.close(slot, frame::CLOSE_NO_PONG, "no pong in time");
             }
-            Phase::Open if conn.pinged => self.check_after(slot, PING_AFTER_MS + PONG_WITHIN_MS - silence_ms),
-            Phase::Open if silence_ms >= PING_AFTER_MS => {
+            Phase::Open if conn.pinged => self.check_after(slot, ping_after + pong_within - silence_ms),
+            Phase::Open if silence_ms >= ping_after => {
                 conn.pinged = true;
                 self.reply(slot, |out| frame::ping(out, b""));
-                self.check_after(slot, PONG_WITHIN_MS);
+                self.check_after(slot, pong_within);
             }
-            Phase::Open => self.check_after(slot, PING_AFTER_MS - silence_ms),
+            Phase::Open => self.check_after(slot, ping_after - silence_ms),
         }
+    }
+
+    pub(crate) fn say_goodbye(&mut self, slot: u32) {
+        self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");
     }
 
     /// The server goes away: every connection is told, after what is queued for it.
@@ -325,7 +346,10 @@ impl Core {
         let slots: Vec<u32> = self.conns.slots().collect();
         for slot in slots {
             match self.conns.get(slot).map(|conn| conn.phase) {
-                Some(Phase::Open) => self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down"),
+                Some(Phase::Open) => self.say_goodbye(slot),
+                Some(Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
+                    self.begin_closing(slot);
+                }
                 Some(Phase::Http | Phase::Closing) | None => {}
             }
         }

@@ -172,10 +172,7 @@ impl Core {
         if self.conns.get(slot).is_some_and(|conn| conn.unsent_len() > bytes_max && !conn.blocked) {
             self.send_queued(slot);
         }
-        let congested = self.lanes.is_congested();
-        self.conns
-            .get(slot)
-            .is_none_or(|conn| congested || conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX)
+        self.conns.get(slot).is_none_or(|conn| conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX)
     }
 
     /// Reads one request head. `Ok(0)`: it is not whole.

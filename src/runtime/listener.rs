@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::audience::outbox::Kind;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, HANDSHAKE_MS};
+use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::runtime::connection::Conn;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
@@ -137,6 +137,9 @@ impl Core {
             && let Some(conn) = self.conns.get_mut(slot)
         {
             conn.surplus = surplus;
+            // The request is usually there already: reading it now saves an event.
+            conn.readable = true;
+            self.resume_reading(slot);
         }
     }
 
@@ -158,7 +161,7 @@ impl Core {
             self.end(slot);
             return None;
         }
-        self.check_after(slot, HANDSHAKE_MS);
+        self.check_after(slot, self.config.handshake_ms);
         Some(slot)
     }
 
@@ -166,12 +169,18 @@ impl Core {
     pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
         let surplus = self.conns.get(slot).is_some_and(|conn| conn.surplus);
         let draining = self.board.is_draining();
-        if !surplus && !draining {
+        let starting = self.saving.is_some() && !self.board.is_serving();
+        if !surplus && !draining && !starting {
             return true;
         }
-        self.stats.refuse(if draining { Refusal::Draining } else { Refusal::Limit });
-        let message =
-            if draining { "the server is shutting down" } else { "the server has all the connections it may have" };
+        self.stats.refuse(if draining || starting { Refusal::Draining } else { Refusal::Limit });
+        let message = if draining {
+            "the server is shutting down"
+        } else if starting {
+            "the server is starting: it has not read its store yet"
+        } else {
+            "the server has all the connections it may have"
+        };
         self.write(slot, Kind::Reply, |out| {
             respond::respond_message(out, 503, message, false, false, &[("Retry-After", "2")]);
         });

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod preflight;
+pub mod process;
 
 pub(crate) mod board;
 pub(crate) mod mesh;
@@ -20,6 +21,7 @@ pub(crate) mod commands;
 pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod post;
+pub(crate) mod saving;
 pub(crate) mod status;
 
 pub(crate) mod driver;

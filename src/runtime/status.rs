@@ -1,4 +1,4 @@
-//! HTTP answers: `/health`, `/ready`, `/stats`, `/room/{room_id}/selections`, `/`.
+//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/` and the files of the page.
 //!
 //! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know is
 //! asked of them by mail and put together where the request came in; a shard that does not answer in time is left out.
@@ -9,12 +9,18 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::audience::outbox::Kind;
+use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
-use crate::limits::{HANDSHAKE_MS, HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::engine::time::WallMillis;
+use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::metrics::{self, Snapshot};
+use crate::persist::status::{Quantiles, StoreFigures};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
-use crate::stats::ShardStats;
+use crate::runtime::process;
+use crate::stats::{ShardStats, StoreStats};
+use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
 use crate::wire::respond;
@@ -22,7 +28,6 @@ use crate::wire::respond;
 /// How long an answer waits for the shards, in milliseconds.
 const GATHER_MS: u64 = 1_000;
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 
 /// What a shard tells of itself.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ struct Gather {
     rows: Vec<Row>,
     waiting: usize,
     until_ms: u64,
+    /// For `/metrics` rather than `/stats`.
+    for_metrics: bool,
     head_only: bool,
     keep_alive: bool,
 }
@@ -78,21 +85,25 @@ impl Core {
                 let (status, body) = self.health();
                 self.respond_with(slot, status, JSON, body.to_string().as_bytes(), head_only, keep_alive);
             }
-            Target::Stats | Target::Metrics => self.gather(slot, &Question::Stats, head_only, keep_alive),
+            Target::Stats => self.gather(slot, &Question::Stats, false, head_only, keep_alive),
+            Target::Metrics => self.gather(slot, &Question::Stats, true, head_only, keep_alive),
             Target::Selections { room } if self.owner(room.as_str()) == self.id => {
                 let body = self.selections_body(room);
                 self.respond_with(slot, 200, JSON, &body, head_only, keep_alive);
             }
             Target::Selections { room } => {
-                self.gather(slot, &Question::Selections(room.clone()), head_only, keep_alive);
+                self.gather(slot, &Question::Selections(room.clone()), false, head_only, keep_alive);
             }
             Target::Home => {
-                let page = "<!doctype html><title>Butaca</title><h1>Butaca</h1><p>The seat server is running.</p>";
-                self.respond_with(slot, 200, HTML, page.as_bytes(), head_only, keep_alive);
+                self.respond_asset(slot, &assets::PAGE, head_only, keep_alive);
             }
             Target::Options => {
                 self.write(slot, Kind::Reply, |out| respond::respond_options(out, keep_alive));
                 self.responded(slot, keep_alive);
+            }
+            Target::Asset(name) if assets::find(name).is_some() => {
+                let asset = assets::find(name).expect("it was found just now");
+                self.respond_asset(slot, asset, head_only, keep_alive);
             }
             Target::Asset(_) | Target::NotFound | Target::Socket { .. } => {
                 self.write(slot, Kind::Reply, |out| {
@@ -106,11 +117,20 @@ impl Core {
     fn count_request(&mut self, slot: u32) -> bool {
         let Some(conn) = self.conns.get_mut(slot) else { return false };
         conn.requests += 1;
-        u32::from(conn.requests) < HTTP_REQUESTS_MAX && !conn.surplus
+        u32::from(conn.requests) < HTTP_REQUESTS_MAX && !conn.surplus && !self.board.is_draining()
     }
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
         self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, keep_alive, head_only, &[]));
+        self.responded(slot, keep_alive);
+    }
+
+    /// A file of the web client. The policy binds the page; on other files browsers ignore it.
+    fn respond_asset(&mut self, slot: u32, asset: &assets::Asset, head_only: bool, keep_alive: bool) {
+        let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
+        self.write(slot, Kind::Reply, |out| {
+            respond::respond(out, 200, asset.content_type, asset.body, keep_alive, head_only, &extra);
+        });
         self.responded(slot, keep_alive);
     }
 
@@ -120,7 +140,7 @@ impl Core {
         let keep_alive = keep_alive && !conn.hung_up;
         conn.awaits_answer = false;
         if keep_alive {
-            self.check_after(slot, HANDSHAKE_MS);
+            self.check_after(slot, self.config.handshake_ms);
         } else {
             self.begin_closing(slot);
         }
@@ -129,23 +149,41 @@ impl Core {
     fn health(&self) -> (u16, Value) {
         let sum = |of: fn(&crate::runtime::board::Pulse) -> usize| self.board.pulses().iter().map(of).sum::<usize>();
         let rooms = sum(|pulse| pulse.rooms.load(std::sync::atomic::Ordering::Relaxed));
+        let store = self.saving.as_ref().map(|saving| saving.status().figures(self.now.mono));
         let (status, text) = if self.board.is_draining() {
             (503, "draining")
-        } else if self.board.is_serving() {
-            (200, "healthy")
-        } else {
+        } else if !self.board.is_serving() {
             (503, "starting")
+        } else {
+            self.store_health(store.as_ref())
         };
-        let body = json!({
+        let mut body = json!({
             "status": text,
             "service": "websocket",
             "active_connections": self.board.connections(),
             "active_rooms": rooms,
-            "redis_connected": false,
-            "store": "memory",
+            "redis_connected": self.config.store == Store::Redis && store.as_ref().is_some_and(|store| store.is_connected),
+            "store": store_name(self.config.store),
+            "durability": durability_name(self.config.durability),
             "version": env!("CARGO_PKG_VERSION"),
         });
+        if let Some(error) = store.and_then(|store| store.error) {
+            body["store_error"] = error.into();
+        }
         (status, body)
+    }
+
+    /// Whether the server can do what its mode promises. A store that is away in `window` mode does not stop the sale.
+    fn store_health(&self, store: Option<&StoreFigures>) -> (u16, &'static str) {
+        let Some((store, saving)) = store.zip(self.saving.as_ref()) else { return (200, "healthy") };
+        let may_grant = saving.status().may_grant(self.now.mono);
+        if !may_grant || (self.config.durability == Durability::Durable && !store.is_connected) {
+            (503, "unavailable")
+        } else if store.is_connected {
+            (200, "healthy")
+        } else {
+            (200, "degraded")
+        }
     }
 
     fn selections_body(&self, room: &RoomId) -> Vec<u8> {
@@ -156,7 +194,7 @@ impl Core {
     }
 
     /// Asks all shards, or the owner of a room.
-    fn gather(&mut self, slot: u32, question: &Question, head_only: bool, keep_alive: bool) {
+    fn gather(&mut self, slot: u32, question: &Question, for_metrics: bool, head_only: bool, keep_alive: bool) {
         let by = self.conns.id(slot);
         let asked: Vec<ShardId> = match question {
             Question::Stats => (0..self.shards).map(ShardId::new).collect(),
@@ -166,7 +204,7 @@ impl Core {
             conn.awaits_answer = true;
         }
         let until_ms = self.now.mono.0 + GATHER_MS;
-        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, head_only, keep_alive };
+        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, for_metrics, head_only, keep_alive };
         self.gathers.0.insert(slot, gather);
         for shard in asked {
             if shard == self.id {
@@ -219,14 +257,34 @@ impl Core {
 
     fn finish_stats(&mut self, slot: u32) {
         let Some(mut gather) = self.gathers.0.remove(&slot) else { return };
-        let Gather { head_only, keep_alive, waiting, .. } = gather;
+        let Gather { for_metrics, head_only, keep_alive, waiting, .. } = gather;
         if self.conns.get(slot).is_none_or(|conn| conn.phase != Phase::Http) {
             return;
         }
         gather.rows.sort_by_key(|row| row.shard);
-        let body = stats_body(&gather.rows, waiting).to_string();
-        self.respond_with(slot, 200, JSON, body.as_bytes(), head_only, keep_alive);
+        let (kind, body) = if for_metrics {
+            (metrics::CONTENT_TYPE, metrics::text(self.snapshot(gather.rows)))
+        } else {
+            let mut body = stats_body(&gather.rows, waiting);
+            if let Some(saving) = &self.saving {
+                body["store"] = store_row(&saving.status().figures(self.now.mono));
+            }
+            (JSON, body.to_string())
+        };
+        self.respond_with(slot, 200, kind, body.as_bytes(), head_only, keep_alive);
         self.resume_reading(slot);
+    }
+
+    fn snapshot(&self, rows: Vec<Row>) -> Snapshot {
+        let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
+        Snapshot {
+            shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
+            store_used: self.saving.is_some(),
+            store: self.saving.as_ref().map_or_else(StoreStats::default, |saving| saving.status().stats(self.now.mono)),
+            process: process::read(started),
+            connections_max: self.connections_max as u64,
+            serving: self.board.is_serving() && !self.board.is_draining(),
+        }
     }
 
     /// This shard's own row.
@@ -273,6 +331,43 @@ fn stats_body(rows: &[Row], missing: usize) -> Value {
         "truncated": truncated,
         "shards_missing": missing,
         "shards": rows.iter().map(shard_row).collect::<Vec<Value>>(),
+    })
+}
+
+fn store_name(store: Store) -> &'static str {
+    match store {
+        Store::Memory => "memory",
+        Store::Embedded => "embedded",
+        Store::Redis => "redis",
+    }
+}
+
+fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "memory",
+        Durability::Window => "window",
+        Durability::Durable => "durable",
+    }
+}
+
+fn store_row(store: &StoreFigures) -> Value {
+    let quantiles = |of: Quantiles| json!({"p50": of.p50, "p99": of.p99, "max": of.max});
+    json!({
+        "connected": store.is_connected,
+        "error": store.error,
+        "deposed": store.is_deposed,
+        "commits": store.commits,
+        "changes": store.changes,
+        "failures": store.failures,
+        "restored": store.restored,
+        "skipped": store.skipped,
+        "full_states": store.full_states,
+        "backlog_entries": store.backlog_entries,
+        "backlog_bytes": store.backlog_bytes,
+        "backlog_ms": store.backlog_ms,
+        "commit_us": quantiles(store.commit_us),
+        "group_entries": quantiles(store.group_entries),
+        "lag_ms": quantiles(store.lag_ms),
     })
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::json_read::{Member, ObjectReader, Unreadable};
 pub use super::reply::{
     BroadcastUserInfo, change_for_actor, change_for_members, current_selections, error, pong, room_joined, room_left,
-    selected_again, selections_body,
+    selected_again, selection_body, selections_body,
 };
 use crate::engine::command::{Reject, RequestType};
 use crate::engine::ids::is_valid_id;
@@ -109,6 +109,12 @@ pub fn request_type_name(request: RequestType) -> &'static str {
         RequestType::Release => "release_seat",
         RequestType::Ping => "ping",
     }
+}
+
+/// Whether a text that did not come from a client just now may be sent to clients as `user_info`.
+#[must_use]
+pub fn is_object(text: &str) -> bool {
+    text == "{}" || (text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
 
 /// A message that is no request, and what is known of it.

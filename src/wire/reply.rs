@@ -111,6 +111,14 @@ pub fn selections_body<'a>(
     count
 }
 
+/// Appends one held seat as `current_selections` tells it.
+pub fn selection_body(out: &mut Vec<u8>, room: &str, selection: &Selection<'_>, share: BroadcastUserInfo) {
+    let object = Object::empty(out).text("client_id", selection.client.as_str());
+    let object = object.text("seat_id", selection.seat.as_str()).text("room_id", room);
+    let object = object.user_info(selection.user_info, share);
+    object.time("timestamp", selection.at).time("expires_at", selection.expires_at).end();
+}
+
 fn write_change(out: &mut Vec<u8>, change: &Change, share: Option<BroadcastUserInfo>) {
     let (room, seat, client) = (change.room.as_str(), change.seat.as_str(), change.client.as_str());
     text_frame(out, |out| match &change.kind {
@@ -211,10 +219,7 @@ impl<'a> Object<'a> {
                 out.push(b',');
             }
             count += 1;
-            let object = Object::empty(out).text("client_id", selection.client.as_str());
-            let object = object.text("seat_id", selection.seat.as_str()).text("room_id", room);
-            let object = object.user_info(selection.user_info, share);
-            object.time("timestamp", selection.at).time("expires_at", selection.expires_at).end();
+            selection_body(out, room, &selection, share);
         }
         out.push(b']');
         count

@@ -23,7 +23,8 @@ impl Shard {
         self.deadlines.check_invariants(|entry| is_live(&self.rooms, entry));
         assert!(self.deadlines.next().is_none_or(|next| next > self.clock), "something due has not expired");
         assert_eq!(self.rooms.iter().map(|room| room.holds()).sum::<usize>(), self.deadlines.live());
-        assert_eq!(self.presences.holds(), self.deadlines.live());
+        assert_eq!(self.presences.holds() + self.absent.len(), self.deadlines.live());
+        assert!(self.absent.until().is_none_or(|until| until > self.clock), "the grace is over and holds still wait");
         self.check_members();
     }
 
@@ -57,7 +58,9 @@ impl Shard {
             | Input::Leave { room, .. }
             | Input::Select { room, .. }
             | Input::Release { room, .. }
-            | Input::Resync { room, .. } => room,
+            | Input::Resync { room, .. }
+            | Input::Restore { room, .. }
+            | Input::Retract { room, .. } => room,
             Input::Gone { .. } | Input::Tick => return,
         };
         if let Some(slot) = self.find(room) {

@@ -86,6 +86,7 @@ impl Model {
                 effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)));
             }
             Input::Tick => {}
+            Input::Restore { .. } | Input::Retract { .. } => unreachable!("the model has no store"),
         }
         self.close_empty_rooms();
         effects

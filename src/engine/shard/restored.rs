@@ -1,0 +1,83 @@
+//! What a store makes necessary: holds from before a restart, and selects that are undone.
+//!
+//! Never here: stores.
+
+use std::sync::Arc;
+
+use super::{Shard, is_live};
+use crate::engine::absent::Waiting;
+use crate::engine::command::{Effect, Effects, ReleaseReason, RestoredHold};
+use crate::engine::deadlines::{Deadline, HoldNumber};
+use crate::engine::ids::{ClientId, ConnId, Epoch, SeatId};
+use crate::engine::room::{Hold, Owner, SeatState};
+use crate::engine::slab::Slot;
+use crate::limits::{ROOM_HOLDS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
+
+impl Shard {
+    /// Gives a seat back to a hold from before a restart. What is over by now, or has no place, is left out.
+    pub(super) fn restore(&mut self, room: &str, seat: &str, hold: RestoredHold<'_>) {
+        let known = self.find(room);
+        let has_place = known.map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| {
+            self.rooms[slot].holds() < ROOM_HOLDS_MAX && self.rooms[slot].seat(seat).is_none()
+        });
+        if !has_place || hold.ends <= self.clock || self.deadlines.live() >= SHARD_HOLDS_MAX {
+            return;
+        }
+        self.holds_made += 1;
+        let number = HoldNumber(self.holds_made);
+        let client = hold.client.clone();
+        let is_default = **hold.user_info == *self.no_user_info;
+        let held = Hold {
+            number,
+            owner: Owner::Absent,
+            client: client.clone(),
+            user_info: Arc::clone(if is_default { &self.no_user_info } else { hold.user_info }),
+            at: hold.at,
+            expires_at: hold.expires_at,
+            seq: hold.seq,
+        };
+        let room = known.unwrap_or_else(|| self.open(room));
+        let seat = self.rooms[room].restore(SeatId::new(seat).expect("the ids of an input are valid"), held);
+        self.deadlines.push(Deadline { at: hold.ends, room, seat, hold: number });
+        self.absent.add(client, Waiting { hold: number, room, seat }, hold.waits_until);
+    }
+
+    /// A client that was absent is in the room again: its holds there are this connection's from now on.
+    pub(super) fn adopt(&mut self, conn: ConnId, client: &ClientId, room: Slot) {
+        if self.absent.len() == 0 {
+            return;
+        }
+        for waiting in self.absent.adopt(client, room) {
+            self.rooms[room].adopt(waiting.seat, conn);
+            self.presences.hold(conn, waiting.hold, room, waiting.seat);
+        }
+    }
+
+    /// The grace is over: what nobody came back for is free.
+    pub(super) fn give_up_absent(&mut self, effects: &mut Effects) {
+        if self.absent.until().is_none_or(|until| until > self.clock) {
+            return;
+        }
+        for waiting in self.absent.give_up() {
+            let (_, change) = self.rooms[waiting.room].free(waiting.seat, ReleaseReason::Disconnected, None);
+            effects.push(Effect::Change(change));
+            self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
+            self.drop_if_empty(waiting.room);
+        }
+    }
+
+    /// Undoes selects that nobody was told of.
+    pub(super) fn retract(&mut self, room: &str, epoch: Epoch, selects: &[(SeatId, u64)], seq: u64) {
+        let Some(slot) = self.find(room).filter(|&slot| self.rooms[slot].epoch == epoch) else { return };
+        for (seat, select) in selects {
+            let Some((seat, held)) = self.rooms[slot].seat(seat.as_str()) else { continue };
+            let SeatState::Held(hold) = &held.state;
+            let Some(conn) = hold.owner.conn().filter(|_| hold.seq == *select) else { continue };
+            let hold = self.rooms[slot].retract(seat);
+            self.presences.release(conn, hold.number, slot);
+            self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
+        }
+        self.rooms[slot].seq = seq;
+        self.drop_if_empty(slot);
+    }
+}

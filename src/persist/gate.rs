@@ -1,0 +1,237 @@
+//! Durable mode: effects that wait until the store has what they tell.
+//!
+//! One queue a shard keeps the order of rooms and of connections. An effect that tells nothing new (a refusal, a release
+//! that needs no commit because a restart would come to the same) passes at once, unless something of its room or of its
+//! connection waits. When the store does not answer in time the selects that wait are undone: nobody was told of them.
+//! Invariants: effects leave in the order in which they came in, except that full states move behind the changes that
+//! they contain when these fail; what waits is bounded by what a shard decides in the time until the refusal.
+//! Pure. Never here: encodings (what was captured is opaque), the store.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::command::{ChangeKind, Effect, Reject, ReleaseReason, RequestType};
+use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
+use crate::engine::time::Millis;
+use crate::limits::STORE_REFUSE_MS;
+
+/// An effect, and what was captured of the room's state when it was decided.
+pub type Waiting = (Effect, Vec<u8>);
+
+/// The effects of one shard that wait.
+#[derive(Debug, Default)]
+pub struct Gate {
+    queue: VecDeque<Entry>,
+    /// How many of them are of each connection and of each room.
+    conns: BTreeMap<ConnId, u32>,
+    rooms: BTreeMap<RoomId, u32>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The batch that must be committed.
+    batch: u64,
+    since: Millis,
+    waiting: Waiting,
+}
+
+/// What has to be done when the store has not answered.
+#[derive(Debug, Default)]
+pub struct Failed {
+    /// Selects to undo, by room and life of the room, with the number that the room's sequence goes back to.
+    pub retracts: Vec<Retract>,
+    /// What is to be performed after that, in order: refusals in the place of the selects, and all else that waited.
+    pub effects: Vec<Effect>,
+}
+
+/// Selects of one room that are undone.
+#[derive(Debug)]
+pub struct Retract {
+    /// The room.
+    pub room: RoomId,
+    /// The life of the room.
+    pub epoch: Epoch,
+    /// Each seat with the `seq` of its select, the last first.
+    pub selects: Vec<(SeatId, u64)>,
+    /// The number of the last change that remains.
+    pub seq: u64,
+}
+
+impl Gate {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// How much waits.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether the effect may be performed at once.
+    #[must_use]
+    pub fn admits(&self, effect: &Effect) -> bool {
+        if self.is_empty() && !needs_commit(effect) {
+            return true;
+        }
+        let (conn, room) = parties(effect);
+        let conn_is_free = conn.is_none_or(|conn| !self.conns.contains_key(&conn));
+        let tells_state = !matches!(effect, Effect::Refused { .. } | Effect::Left { .. });
+        !needs_commit(effect) && conn_is_free && !(tells_state && self.rooms.contains_key(room))
+    }
+
+    /// Keeps the effect until this batch is committed.
+    pub fn withhold(&mut self, now: Millis, batch: u64, waiting: Waiting) {
+        let (conn, room) = parties(&waiting.0);
+        *self.rooms.entry(room.clone()).or_default() += 1;
+        if let Some(conn) = conn {
+            *self.conns.entry(conn).or_default() += 1;
+        }
+        self.queue.push_back(Entry { batch, since: now, waiting });
+    }
+
+    /// The next effect that waits for no more than this batch.
+    pub fn next_committed(&mut self, batch: u64) -> Option<Waiting> {
+        let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
+        self.count_down(&entry.waiting.0);
+        Some(entry.waiting)
+    }
+
+    /// Whether something has waited too long.
+    #[must_use]
+    pub fn is_overdue(&self, now: Millis) -> bool {
+        self.queue.front().is_some_and(|entry| now.since(entry.since) >= STORE_REFUSE_MS)
+    }
+
+    /// Gives everything up that waits.
+    pub fn fail(&mut self) -> Failed {
+        (self.conns, self.rooms) = Default::default();
+        let waiting: Vec<Effect> = self.queue.drain(..).map(|entry| entry.waiting.0).collect();
+        let mut undoing = Undoing::default();
+        let kept: Vec<Effect> = waiting.into_iter().filter_map(|effect| undoing.undo(effect)).collect();
+        let (states, mut effects): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|effect| matches!(effect, Effect::Joined { .. } | Effect::Snapshot { .. }));
+        effects.extend(states.into_iter().map(|effect| undoing.renumber(effect)));
+        let retracts = undoing.rooms.into_iter().map(|((room, _), undone)| Retract {
+            room,
+            epoch: undone.epoch,
+            selects: undone.selects.into_iter().rev().collect(),
+            seq: undone.seq,
+        });
+        Failed { retracts: retracts.collect(), effects }
+    }
+
+    fn count_down(&mut self, effect: &Effect) {
+        let (conn, room) = parties(effect);
+        down(&mut self.rooms, room);
+        if let Some(conn) = conn {
+            down(&mut self.conns, &conn);
+        }
+    }
+}
+
+/// The rooms whose changes are undone.
+#[derive(Default)]
+struct Undoing {
+    rooms: BTreeMap<(RoomId, u64), Undone>,
+}
+
+struct Undone {
+    epoch: Epoch,
+    selects: Vec<(SeatId, u64)>,
+    /// The selects that are still held.
+    held: BTreeMap<SeatId, u64>,
+    seq: u64,
+}
+
+impl Undoing {
+    /// What an effect becomes; nothing when it tells only of a hold that never was.
+    fn undo(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::Change(mut change) => {
+                let undone = self.of(&change.room, change.epoch, change.seq - 1);
+                match &change.kind {
+                    ChangeKind::Selected { .. } => {
+                        undone.selects.push((change.seat.clone(), change.seq));
+                        undone.held.insert(change.seat.clone(), change.seq);
+                        let request = RequestType::Select;
+                        change
+                            .actor
+                            .map(|to| refused(to, Reject::PersistenceUnavailable, request, change.room, change.seat))
+                    }
+                    ChangeKind::Released { reason } => {
+                        if undone.held.remove(&change.seat).is_none() {
+                            undone.seq += 1;
+                            change.seq = undone.seq;
+                            return Some(Effect::Change(change));
+                        }
+                        let to = change.actor.filter(|_| *reason == ReleaseReason::Released);
+                        to.map(|to| refused(to, Reject::NotHeld, RequestType::Release, change.room, change.seat))
+                    }
+                }
+            }
+            Effect::Again { to, ref room, ref seat, epoch, seq, .. } => {
+                let undone = self.rooms.get(&(room.clone(), epoch.0));
+                if undone.is_some_and(|undone| undone.held.get(seat) == Some(&seq)) {
+                    let (room, seat) = (room.clone(), seat.clone());
+                    return Some(refused(to, Reject::PersistenceUnavailable, RequestType::Select, room, seat));
+                }
+                Some(effect)
+            }
+            Effect::Joined { .. } | Effect::Left { .. } | Effect::Snapshot { .. } | Effect::Refused { .. } => {
+                Some(effect)
+            }
+        }
+    }
+
+    fn of(&mut self, room: &RoomId, epoch: Epoch, seq: u64) -> &mut Undone {
+        let fresh = || Undone { epoch, selects: Vec::new(), held: BTreeMap::new(), seq };
+        self.rooms.entry((room.clone(), epoch.0)).or_insert_with(fresh)
+    }
+
+    /// A full state has the number that its room has now.
+    fn renumber(&self, mut effect: Effect) -> Effect {
+        if let Effect::Joined { room, seq, epoch, .. } | Effect::Snapshot { room, seq, epoch, .. } = &mut effect
+            && let Some(undone) = self.rooms.get(&(room.clone(), epoch.0))
+        {
+            *seq = undone.seq;
+        }
+        effect
+    }
+}
+
+fn refused(to: ConnId, reject: Reject, request: RequestType, room: RoomId, seat: SeatId) -> Effect {
+    Effect::Refused { to, reject, request, room, seat: Some(seat) }
+}
+
+/// Whether an effect tells what a restart would forget. The end of a hold by its deadline or with its connection does not:
+/// a restart ends the first by the same deadline, and the second by the absence of the client.
+fn needs_commit(effect: &Effect) -> bool {
+    let Effect::Change(change) = effect else { return false };
+    match change.kind {
+        ChangeKind::Selected { .. } | ChangeKind::Released { reason: ReleaseReason::Released } => true,
+        ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => false,
+    }
+}
+
+/// The connection that is told, and the room.
+fn parties(effect: &Effect) -> (Option<ConnId>, &RoomId) {
+    match effect {
+        Effect::Joined { to, room, .. }
+        | Effect::Left { to, room, .. }
+        | Effect::Snapshot { to, room, .. }
+        | Effect::Again { to, room, .. }
+        | Effect::Refused { to, room, .. } => (Some(*to), room),
+        Effect::Change(change) => (change.actor, &change.room),
+    }
+}
+
+fn down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}

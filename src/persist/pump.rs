@@ -1,0 +1,87 @@
+//! What the store thread does with what it took: groups it, commits it, and says what that was worth.
+//!
+//! Invariants: batches of a shard are committed in their order; nothing is forgotten before it is committed; a group that
+//! failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can drive it.
+
+use crate::engine::ids::{RoomId, SeatId, ShardId};
+use crate::engine::time::{Millis, WallMillis};
+
+use super::batch::{Batch, Group};
+use super::queue::Offer;
+use super::store::{Continuity, Store, StoreError};
+
+/// What was taken and is not committed.
+#[derive(Debug)]
+pub struct Pump {
+    shards: usize,
+    group: Group,
+    /// The last batch taken of each shard; 0 when none is in the group.
+    numbers: Vec<u64>,
+    /// When the group's oldest change was made.
+    since: Option<Millis>,
+}
+
+/// A group that was committed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Changes in it.
+    pub entries: usize,
+    /// When the oldest of them was made.
+    pub since: Option<Millis>,
+    /// The last batch of each shard that was in it.
+    pub batches: Vec<(ShardId, u64)>,
+    /// Whether the store still has what was committed before.
+    pub continuity: Continuity,
+}
+
+impl Pump {
+    /// A pump for this many shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { shards, group: Group::default(), numbers: vec![0; shards], since: None }
+    }
+
+    /// Takes batches in.
+    pub fn add(&mut self, offers: Vec<(ShardId, Offer)>) {
+        for (shard, offer) in offers {
+            self.numbers[shard.index()] = offer.number;
+            self.since = Some(self.since.map_or(offer.since, |since| since.min(offer.since)));
+            self.group.add(shard, self.shards, offer.batch);
+        }
+    }
+
+    /// What was over at the start leaves the store with the first group.
+    pub fn forget(&mut self, expired: &[(RoomId, SeatId)]) {
+        let mut batch = Batch::default();
+        expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
+        self.group.add(ShardId::new(0), self.shards, batch);
+    }
+
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.group.is_empty() && self.numbers.iter().all(|&number| number == 0)
+    }
+
+    /// Changes that are not committed, the memory they take, and when the oldest was made.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, usize, Option<Millis>) {
+        (self.group.entries(), self.group.bytes(), self.since)
+    }
+
+    /// Tries to commit what there is.
+    ///
+    /// # Errors
+    /// Those of the store. What there is stays, to be tried again.
+    pub fn commit(&mut self, store: &mut dyn Store, wall: WallMillis) -> Result<Committed, StoreError> {
+        if self.group.has_resets() {
+            let stored = store.rooms()?;
+            self.group.resolve(&stored, self.shards);
+        }
+        let continuity = store.commit(self.group.deltas(), wall)?;
+        let group = std::mem::take(&mut self.group);
+        let numbers = self.numbers.iter_mut().enumerate().filter(|(_, number)| **number > 0);
+        let batches = numbers.map(|(shard, number)| (ShardId::new(shard), std::mem::take(number))).collect();
+        Ok(Committed { entries: group.entries(), since: self.since.take(), batches, continuity })
+    }
+}

@@ -1,0 +1,153 @@
+//! Starts the store that the configuration names, and carries what the store thread says to the shards.
+//!
+//! Invariants: no shard serves before the store was read or the operator has said that it need not be; a server that finds
+//! another one at its store ends with one line. Never here: seats, sockets.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::config::{Config, Durability, Store as Kind};
+use crate::engine::command::Selection;
+use crate::engine::ids::{RoomId, SeatId, ShardId};
+use crate::persist::batch::Held;
+use crate::persist::embedded::EmbeddedStore;
+use crate::persist::identity::Identity;
+use crate::persist::redis::{CompatJson, RedisConfig, RedisStore};
+use crate::persist::store::Store;
+use crate::persist::writer::{self, Opener, Report, Setup, StoreEvent};
+use crate::runtime::clock::Clock;
+use crate::runtime::mesh::Mesh;
+use crate::runtime::saving::StoreLink;
+use crate::wire::message;
+
+/// Exit code when another server is the writer (`EX_TEMPFAIL` of sysexits).
+pub(crate) const EXIT_TAKEN: u8 = 75;
+/// Exit code when the configuration names a store that cannot be (`EX_CONFIG` of sysexits).
+const EXIT_STORE: u8 = 78;
+
+/// The store thread and what it shares with the shards.
+pub(crate) struct Storage {
+    pub(crate) link: Arc<StoreLink>,
+    thread: JoinHandle<()>,
+}
+
+impl Storage {
+    /// Starts the store thread; nothing with `STORE=memory`. Returns when the store was read, or when the first attempt
+    /// has failed: then the server goes on as starting.
+    ///
+    /// # Errors
+    /// The exit code and one line: another server is the writer, or the store cannot be.
+    pub(crate) fn start(config: &Config, mesh: &Mesh, clock: Clock) -> Result<Option<Self>, (u8, String)> {
+        let opener = match config.store {
+            Kind::Memory => return Ok(None),
+            Kind::Embedded => embedded(&config.data_dir),
+            Kind::Redis => redis(config)?,
+        };
+        let link = Arc::new(StoreLink::new(mesh.shards()));
+        let setup = Setup {
+            is_durable: config.durability == Durability::Durable,
+            starts_without_store: config.start_without_store,
+            hold_ttl_ms: config.hold_ttl_ms,
+            is_user_info: message::is_object,
+            clock,
+        };
+        let (verdict, verdicts) = channel();
+        let report = report(Arc::clone(&link), mesh.clone(), verdict);
+        let (queue, status) = (Arc::clone(&link.queue), Arc::clone(&link.status));
+        let no_thread = |error: io::Error| (EXIT_STORE, format!("cannot start the store thread: {error}"));
+        let thread = writer::start(setup, opener, queue, status, report).map_err(no_thread)?;
+        match verdicts.recv() {
+            Ok(Some(line)) => Err((EXIT_TAKEN, line)),
+            Ok(None) | Err(_) => Ok(Some(Self { link, thread })),
+        }
+    }
+
+    /// The shards have ended: commits what they left and lets another server in.
+    pub(crate) fn finish(self) {
+        self.link.queue.close();
+        if self.thread.join().is_err() {
+            tracing::error!("the store thread panicked");
+        }
+    }
+}
+
+/// Carries what the store thread says to where it belongs. The first word decides whether the server starts.
+fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> Report {
+    // After the verdict nobody listens any more, and that is no error.
+    let decide = move |line: Option<String>| verdict.send(line).is_ok();
+    Box::new(move |event| {
+        let wake_all = || (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
+        match event {
+            StoreEvent::Opened(restored) => {
+                let (holds, expired, skipped) = (restored.holds(), restored.expired.len(), restored.skipped);
+                tracing::info!(holds, expired, skipped, "the store was read");
+                link.note_restored(restored.shards);
+                decide(None);
+                wake_all();
+            }
+            StoreEvent::Waiting => {
+                decide(None);
+            }
+            StoreEvent::Refused(line) => {
+                if !decide(Some(line.clone())) {
+                    drop(writeln!(io::stderr(), "butaca: {line}"));
+                    std::process::exit(EXIT_TAKEN.into());
+                }
+            }
+            StoreEvent::Committed { shard, number } => {
+                link.note_committed(shard, number);
+                mesh.wake(shard);
+            }
+            StoreEvent::FullStateOwed => {
+                link.note_full_state_owed();
+                wake_all();
+            }
+            StoreEvent::Deposed(_) => wake_all(),
+        }
+    })
+}
+
+fn embedded(dir: &Path) -> Opener {
+    let dir = dir.to_owned();
+    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir)?) as Box<dyn Store>))
+}
+
+fn redis(config: &Config) -> Result<Opener, (u8, String)> {
+    let redis = RedisConfig {
+        settings: config.redis.clone(),
+        compat_json: config.redis.compat_keys.then_some(compat_json as CompatJson),
+        hold_ttl_ms: config.hold_ttl_ms,
+    };
+    redis.check().map_err(|line| (EXIT_STORE, line))?;
+    let identity = identity(&config.data_dir, &redis.settings.namespace);
+    let about = about();
+    Ok(Box::new(move |wall| Ok(Box::new(RedisStore::open(&redis, &identity, &about, wall)?) as Box<dyn Store>)))
+}
+
+/// What the old service wrote under its key of a seat.
+fn compat_json(room: &RoomId, seat: &SeatId, held: &Held) -> Vec<u8> {
+    let Held { client, user_info, at, expires_at, .. } = held;
+    let selection = Selection { client, seat, user_info, at: *at, expires_at: *expires_at };
+    let mut json = Vec::new();
+    message::selection_body(&mut json, room.as_str(), &selection, message::BroadcastUserInfo::Full);
+    json
+}
+
+/// Who this server is to Redis. A locked file in `DATA_DIR` makes that outlive the process, so that a restart after a crash
+/// need not wait until the lease of the dead process ends. Without such a file it waits.
+fn identity(dir: &Path, namespace: &str) -> Identity {
+    let fresh = format!("{:016x}", RandomState::new().hash_one("the name of this server"));
+    let file = dir.join(format!("redis-{}.id", namespace.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+    let locked = std::fs::create_dir_all(dir).ok().and_then(|()| Identity::lock(&file, &fresh).ok());
+    locked.unwrap_or_else(|| Identity::passing(&fresh))
+}
+
+/// Words about this server for the operator of another one.
+fn about() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("process {} on {}", std::process::id(), host.trim())
+}
