@@ -94,7 +94,7 @@ pub struct Common {
     /// Running time before the measured window, in seconds
     #[arg(long)]
     pub warmup: Option<f64>,
-    /// Longest wait for late events afterwards, in seconds
+    /// Longest silence while late events are awaited afterwards, in seconds
     #[arg(long, default_value_t = 10.0)]
     pub drain: f64,
     /// Longest wait for all connections, in seconds

@@ -15,6 +15,9 @@ pub const THREADS_MAX: usize = 64;
 /// Commands of one connection that may be unanswered. At the bound the client waits.
 pub const PENDING_MAX: usize = 4_096;
 
+/// The close code for a consumer so slow that even its resynchronisation found no room.
+pub const CLOSED_AS_SLOW: u16 = 4008;
+
 /// Events of one room that are remembered for comparison. At the bound the older half is forgotten.
 pub const ROOM_LOG_MAX: usize = 1 << 20;
 /// How far back a late member may move the beginning of a room's log.

@@ -121,6 +121,8 @@ pub struct Totals {
     pub reconnects: u64,
     /// Connections that the server ended, or did not accept, without a fault of ours.
     pub lost: u64,
+    /// Connections that read as fast as this program could, and were closed as too slow.
+    pub cut_as_slow: u64,
     /// Slow readers that the server gave up.
     pub slow_closed: u64,
     /// Holds that ended by their deadline.
@@ -140,6 +142,7 @@ impl Totals {
         self.reconnects += other.reconnects;
         self.lost += other.lost;
         self.slow_closed += other.slow_closed;
+        self.cut_as_slow += other.cut_as_slow;
         self.expired += other.expired;
         self.adopted += other.adopted;
     }

@@ -186,6 +186,7 @@ fn totals(totals: &Totals) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
         ("adopted", totals.adopted),
         ("commands", totals.commands),
+        ("cut_as_slow", totals.cut_as_slow),
         ("deliveries", totals.deliveries),
         ("expired", totals.expired),
         ("freed", totals.freed),

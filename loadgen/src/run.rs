@@ -129,7 +129,14 @@ pub fn conclude<S>(
         .collect();
     outcome.shards = ended.seen.shards();
     outcome.findings = findings;
-    outcome.verdict = verdict(&outcome, &measure, wishes);
+    let void = void(&outcome, &measure, wishes);
+    let cut = measure.totals.cut_as_slow;
+    if cut > 0 {
+        outcome.notes.push(format!("the server closed {cut} connections as too slow (4008)"));
+        // A generator that was late has only itself to blame.
+        outcome.findings.count(Kind::ConnectionLost, if void.is_empty() { cut } else { 0 });
+    }
+    outcome.verdict = verdict(&outcome, void);
     (outcome, ended.scripts)
 }
 
@@ -232,7 +239,8 @@ fn server_costs(outcome: &mut Outcome, lead: &Marks, (deliveries, joins): (u64, 
     outcome.figure("server_rss_mib", round(lead.end.server.rss_bytes as f64 / 1_048_576.0, 1));
 }
 
-fn verdict(outcome: &Outcome, measure: &Measure, wishes: Wishes) -> Verdict {
+/// Why the figures do not count.
+fn void(outcome: &Outcome, measure: &Measure, wishes: Wishes) -> Vec<String> {
     let mut void = Vec::new();
     let late = quantile_ms(&measure.lag, 0.99);
     if late > wishes.late_ms {
@@ -249,6 +257,10 @@ fn verdict(outcome: &Outcome, measure: &Measure, wishes: Wishes) -> Verdict {
             BUSY_MAX * 100.0
         ));
     }
+    void
+}
+
+fn verdict(outcome: &Outcome, void: Vec<String>) -> Verdict {
     let (name, exit_code) = match (outcome.findings.total(), void.is_empty()) {
         (0, true) => ("clean", 0),
         (0, false) => ("void", 3),

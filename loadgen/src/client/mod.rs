@@ -13,7 +13,7 @@ pub use ask::Ask;
 use ask::Request;
 pub use reply::Reply;
 
-use crate::limits::PENDING_MAX;
+use crate::limits::{CLOSED_AS_SLOW, PENDING_MAX};
 use crate::measure::Measure;
 use crate::names::{Names, Seat, Who};
 use crate::oracle::Oracle;
@@ -162,6 +162,9 @@ impl Crowd {
         self.forget(who, now);
         if slow {
             self.measure.totals.slow_closed += 1;
+        } else if *why == Lost::Closed(CLOSED_AS_SLOW) {
+            // Whether that was right depends on how late this program itself was: the verdict decides.
+            self.measure.totals.cut_as_slow += 1;
         } else if let Lost::Wrong(what) = why {
             self.oracle.tell(Wrong::BadFraming, who, None, format!("the server sent {what}"));
         } else if !excused {

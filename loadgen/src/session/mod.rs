@@ -19,6 +19,9 @@ use crate::oracle::Digest;
 use crate::proc::{Usage, usage};
 use crate::worker::{Reading, Worker};
 
+/// A drain in which messages still arrive lasts so many times its limit.
+const DRAINS_MAX: u64 = 6;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Opening,
@@ -75,6 +78,7 @@ pub struct Session {
     begin: u64,
     end: u64,
     deadline: u64,
+    messages: u64,
     next_look: u64,
     next_sweep: u64,
     published: [u64; 6],
@@ -104,6 +108,7 @@ impl Session {
             begin: u64::MAX,
             end: u64::MAX,
             deadline: u64::MAX,
+            messages: 0,
             next_look: 0,
             next_sweep: 0,
             published: [0; 6],
@@ -176,7 +181,7 @@ impl Session {
                 self.cross_borders(worker, now);
                 if now >= self.end || script.is_over() || self.shared.abort.load(Ordering::Relaxed) {
                     self.marks.end = self.mark(worker, now);
-                    self.end = self.end.min(now);
+                    self.end = now;
                     self.stage = Stage::Draining;
                     self.make_sure(worker, now);
                     self.deadline = now + self.settings.drain_ns;
@@ -186,6 +191,11 @@ impl Session {
                 script.due(self, worker, now).min(border)
             }
             Stage::Draining => {
+                // As long as anything arrives the server is late, not silent.
+                if worker.traffic.messages != self.messages {
+                    self.messages = worker.traffic.messages;
+                    self.deadline = (now + self.settings.drain_ns).min(self.end + DRAINS_MAX * self.settings.drain_ns);
+                }
                 if now >= self.deadline || self.is_quiet(worker) {
                     self.stage = Stage::Done;
                 }
