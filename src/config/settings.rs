@@ -97,7 +97,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("WEBSOCKET_PORT", LISTEN, up_to(0, 65_535), Default::Number(8001), "Port to listen on; 0 takes any free one"),
     row("TRUSTED_PROXIES", LISTEN, Kind::Text("addresses or networks such as 10.0.0.0/8, separated by commas"), Default::Text(""), "Proxies whose word about a client's address is taken"),
     row("PROXY_PROTOCOL", LISTEN, Kind::Switch, Default::Number(0), "Expect a PROXY protocol header from the trusted proxies"),
-    row("DEFER_ACCEPT", LISTEN, Kind::Switch, Default::Number(0), "Let the kernel hold a connection back until its first byte"),
 
     row("HOLD_TTL_MS", ROOMS, up_to(1, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_TTL_MS), "How long a hold lives"),
     row("MAX_SEATS_PER_CLIENT", ROOMS, up_to(0, limits::ROOM_HOLDS_MAX as u64), Default::Number(limits::SEATS_PER_CLIENT_DEFAULT as u64), "Seats one connection may hold in one room; 0 is no limit"),
