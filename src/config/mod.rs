@@ -91,8 +91,6 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Whether trusted proxies begin with a PROXY protocol header. Then there is at least one trusted proxy.
     pub proxy_protocol: bool,
-    /// Whether the kernel holds a connection back until its first byte.
-    pub defer_accept: bool,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
     /// Seats one connection may hold in one room; 0 is no limit.
@@ -193,7 +191,6 @@ impl Config {
             port: u16::try_from(number(values, "WEBSOCKET_PORT")?).expect("the table bounds it"),
             trusted_proxies: values.read("TRUSTED_PROXIES", |text| list(text, Network::parse))?.unwrap_or_default(),
             proxy_protocol: values.switch("PROXY_PROTOCOL")?,
-            defer_accept: values.switch("DEFER_ACCEPT")?,
             hold_ttl_ms: number(values, "HOLD_TTL_MS")?,
             seats_per_client_max: number_u32(values, "MAX_SEATS_PER_CLIENT")?,
             restore_grace_ms: number(values, "RESTORE_GRACE_MS")?,

@@ -71,6 +71,8 @@ pub(crate) struct Core {
     /// This turn's time in nanoseconds, for pacing.
     pub(crate) now_ns: u64,
     pub(crate) effects: Effects,
+    /// Decisions taken, to measure one in so many.
+    pub(crate) decisions: u64,
     /// One public frame while it is being delivered.
     pub(crate) frame: Vec<u8>,
     /// Connections with bytes to flush at the end of the phase.
@@ -108,6 +110,7 @@ impl Core {
             now_ns: clock.nanos(),
             clock,
             effects: Effects::new(),
+            decisions: 0,
             frame: Vec::new(),
             flushes: Vec::new(),
             reads: VecDeque::new(),
@@ -209,8 +212,13 @@ impl Core {
                 }
             }
             let mut flushes = std::mem::take(&mut self.flushes);
+            let replies = flushes.len() as u64;
             for slot in flushes.drain(..) {
                 self.flush(slot);
+            }
+            if replies > 0 {
+                // The whole phase counts for each of its replies: the clock is read once.
+                self.stats.reply.record(self.clock.nanos().saturating_sub(self.now_ns), replies);
             }
             if self.flushes.is_empty() {
                 self.flushes = flushes;

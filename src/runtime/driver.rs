@@ -10,6 +10,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::audience::outbox::count_frames;
 use crate::engine::command::Input;
 use crate::limits::{DRAIN_MS, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
@@ -269,8 +270,12 @@ impl Core {
             };
             self.serve(index, step);
         }
-        self.stats.passes += u64::from(done);
         let now = self.clock.nanos();
+        if done {
+            self.stats.passes += 1;
+            let entry = self.views.get(index);
+            self.stats.fan_out.record(now.saturating_sub(entry.owed_since_ns), entry.view.len() as u64);
+        }
         self.views.slice_done(index, now - began_ns, done, now);
         now
     }
@@ -292,6 +297,7 @@ impl Core {
             }
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
+            self.stats.merged_frames += count_frames(owed) as u64 - 1;
             if sent == owed.len() {
                 return;
             }

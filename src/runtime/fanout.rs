@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) owner: ShardId,
     /// It is queued or waits for its time.
     scheduled: bool,
+    /// Since when its members have been owed something.
+    pub(crate) owed_since_ns: u64,
     /// When the running pass began.
     pass_began_ns: u64,
     /// What the running pass has cost so far.
@@ -101,6 +103,7 @@ impl Views {
             room: room.clone(),
             owner,
             scheduled: false,
+            owed_since_ns: 0,
             pass_began_ns: 0,
             pass_cost_ns: 0,
             usual_cost_ns: 0,
@@ -140,6 +143,7 @@ impl Views {
             return;
         }
         entry.scheduled = true;
+        entry.owed_since_ns = now_ns;
         if entry.not_before_ns > now_ns {
             self.paced.push(Reverse((entry.not_before_ns, index)));
         } else {
