@@ -17,10 +17,11 @@
  *
  * Events, all `CustomEvent`s with a `detail`:
  *   `status` StatusDetail · `change` {roomId} · `refused` {roomId?, seatId?, requestType, code, message} ·
- *   `ended` {roomId, seatId, reason}: an own hold ended unasked · `lost` {roomId, seatId, code, message}: an own hold did
- *   not come back after a reconnection · `gap` {roomId} · `message` {direction: "in" | "out", frame}.
+ *   `ended` {roomId, seatId, reason}: an own hold ended unasked, `unknown` when the event itself was missed ·
+ *   `lost` {roomId, seatId, code, message}: an own hold did not come back after a reconnection ·
+ *   `gap` {roomId} · `message` {direction: "in" | "out", frame}.
  *
- * @import { Frame, Hold } from "./butaca-room.js"
+ * @import { Frame } from "./butaca-room.js"
  * @typedef {{ ok: true, frame: Frame } | { ok: false, code: string, message: string }} Outcome
  * @typedef {"idle" | "connecting" | "open" | "waiting" | "closed"} Status  `waiting`: for the next attempt.
  * @typedef {{ status: Status, attempt: number, retryInMs?: number, code?: number, reason?: string }} StatusDetail
@@ -50,7 +51,6 @@ export class ButacaClient extends EventTarget {
   /** @type {WebSocket | undefined} */ #socket;
   /** @type {Request[]} */ #inFlight = [];
   /** @type {Map<string, RoomState>} */ #rooms = new Map();
-  /** Seats to ask for again, by room. @type {Map<string, Map<string, Hold>>} */ #lost = new Map();
   /** Rooms the user wants to be in. @type {Set<string>} */ #wanted = new Set();
   #attempt = 0;
   #quietTicks = 0;
@@ -58,6 +58,8 @@ export class ButacaClient extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #heartbeat;
   /** Server time minus local time; the largest sample is the one that travelled the shortest. */
   #clockOffset = Number.NEGATIVE_INFINITY;
+  /** No sample of this connection yet: clocks may have been set, so the next sample replaces those of before. */
+  #clockIsOld = true;
 
   /** @param {Options} options */
   constructor(options) {
@@ -110,6 +112,7 @@ export class ButacaClient extends EventTarget {
   /** Holds are kept; release them first where they should not be. @param {string} roomId @returns {Promise<Outcome>} */
   leave(roomId) {
     this.#wanted.delete(roomId);
+    this.room(roomId).wanted.clear();
     return this.#request({ type: "leave_room", room_id: roomId });
   }
 
@@ -165,7 +168,7 @@ export class ButacaClient extends EventTarget {
   }
 
   #opened() {
-    this.#clockOffset = Number.NEGATIVE_INFINITY;
+    this.#clockIsOld = true;
     this.#quietTicks = 0;
     this.#setStatus({ status: "open", attempt: this.#attempt });
     this.#heartbeat = setInterval(() => this.#beat(), this.options.heartbeatMs);
@@ -174,11 +177,11 @@ export class ButacaClient extends EventTarget {
 
   /** @param {string} roomId */
   async #rejoin(roomId) {
-    const lost = this.#lost.get(roomId) ?? new Map();
-    this.#lost.delete(roomId);
-    const joining = this.#request({ type: "join_room", room_id: roomId });
+    const room = this.room(roomId);
     // Requests are applied in order: what a restarted server kept for this name is adopted by the join before these.
-    const asked = [...lost].filter(([, hold]) => this.remaining(hold) !== 0);
+    const asked = [...room.wanted].filter(([, hold]) => this.remaining(hold) !== 0);
+    room.wanted.clear();
+    const joining = this.#request({ type: "join_room", room_id: roomId });
     const outcomes = asked.map(([seatId, hold]) => this.select(roomId, seatId, hold.userInfo));
     await joining;
     for (const [index, [seatId]] of asked.entries()) {
@@ -207,7 +210,8 @@ export class ButacaClient extends EventTarget {
     const reply = request !== undefined;
     const before = frame.seat_id === undefined ? undefined : room.holds.get(frame.seat_id);
     const shown = reply && frame.type === "seat_selected" ? { ...frame, user_info: request.frame.user_info } : frame;
-    const { changed, gap } = room.apply(shown, reply);
+    const { changed, gap, missed } = room.apply(shown, reply);
+    for (const seatId of missed) this.#emit("ended", { roomId: room.roomId, seatId, reason: "unknown" });
     if (changed && frame.type === "seat_released" && before?.own && !reply) {
       this.#emit("ended", { roomId: room.roomId, seatId: frame.seat_id, reason: frame.reason ?? "released" });
     }
@@ -244,7 +248,9 @@ export class ButacaClient extends EventTarget {
   /** @param {unknown} text */
   #learnTime(text) {
     const sample = typeof text === "string" ? Date.parse(text) - Date.now() : Number.NaN;
-    if (sample > this.#clockOffset) this.#clockOffset = sample;
+    if (Number.isNaN(sample)) return;
+    if (this.#clockIsOld || sample > this.#clockOffset) this.#clockOffset = sample;
+    this.#clockIsOld = false;
   }
 
   /** A whole tick without a word after a ping: the connection is dead, whatever the system believes. */
@@ -276,11 +282,8 @@ export class ButacaClient extends EventTarget {
     clearInterval(this.#heartbeat);
     this.#socket = undefined;
     this.status = "closed";
-    if (!reclaim) this.#lost.clear();
     for (const room of this.#rooms.values()) {
-      const own = new Map(room.own().map(([seatId, hold]) => [seatId, { ...hold }]));
-      if (reclaim && own.size > 0) this.#lost.set(room.roomId, own);
-      room.disconnect();
+      room.disconnect(reclaim);
       this.#changed(room);
     }
     for (const request of this.#inFlight.splice(0)) {

@@ -2,6 +2,8 @@
 (() => {
   // static/butaca-room.js
   var FREE = Object.freeze({ status: "free" });
+  var NOTHING = Object.freeze({ changed: false, gap: false, missed: [] });
+  var CHANGED = Object.freeze({ changed: true, gap: false, missed: [] });
   var RoomState = class {
     version = 0;
     joined = false;
@@ -15,6 +17,8 @@
     holds = /* @__PURE__ */ new Map();
     /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
     pending = /* @__PURE__ */ new Map();
+    /** Own holds of before an interruption that will be asked for again. @type {Map<string, Hold>} */
+    wanted = /* @__PURE__ */ new Map();
     /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
     #before = /* @__PURE__ */ new Map();
     /** @param {string} roomId @param {string} clientId */
@@ -26,7 +30,8 @@
     seat(seatId) {
       const hold = this.holds.get(seatId);
       const pending = this.pending.get(seatId);
-      if (pending === "select_seat" && !hold?.own) return { ...hold, status: "pending" };
+      const asked = pending === "select_seat" || this.wanted.has(seatId);
+      if (asked && !hold?.own) return { ...hold, status: "pending" };
       if (!hold) return FREE;
       const { own, ...shown } = hold;
       return { ...shown, status: own ? "mine" : "other", releasing: pending === "release_seat" };
@@ -37,16 +42,22 @@
     }
     /**
      * Takes a frame of this room. `reply` says that it answers a request of this connection.
-     * The answer tells whether anything changed and whether events are missing before it.
-     * @param {Frame} frame @param {boolean} reply @returns {{ changed: boolean, gap: boolean }}
+     * The answer tells whether anything changed, whether events are missing before it, and which own holds turned out to
+     * have ended in events that were missed.
+     * @param {Frame} frame @param {boolean} reply @returns {Step}
      */
     apply(frame, reply) {
       const step = this.#step(frame, reply);
       if (step.changed) this.version += 1;
       return step;
     }
-    /** The connection is gone, and with it every hold of it; what the others hold is unknown from now on. */
-    disconnect() {
+    /**
+     * The connection is gone, and with it every hold of it; what the others hold is unknown from now on.
+     * @param {boolean} reclaim  Whether the own holds will be asked for again.
+     */
+    disconnect(reclaim) {
+      if (!reclaim) this.wanted.clear();
+      else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold });
       this.joined = this.resyncing = false;
       this.seq = this.epoch = void 0;
       this.pending.clear();
@@ -62,14 +73,14 @@
         case "room_left":
           this.joined = false;
           this.holds = new Map(this.own());
-          return { changed: true, gap: false };
+          return CHANGED;
         case "current_selections":
           return this.#replace(frame);
         case "seat_selected":
         case "seat_released":
           return this.#event(frame, reply);
         default:
-          return { changed: false, gap: false };
+          return NOTHING;
       }
     }
     /**
@@ -84,12 +95,12 @@
       this.epoch = frame.epoch;
       this.#before = new Map(this.own());
       this.holds = /* @__PURE__ */ new Map();
-      return { changed: true, gap: false };
+      return CHANGED;
     }
     /** @param {Frame} frame */
     #replace(frame) {
       const old = this.#sameEpoch(frame) && this.#behind(frame) > 0;
-      if (old || !Array.isArray(frame.selections)) return { changed: false, gap: false };
+      if (old || !Array.isArray(frame.selections)) return NOTHING;
       const before = this.#before.size > 0 ? this.#before : this.holds;
       this.#before = /* @__PURE__ */ new Map();
       this.holds = /* @__PURE__ */ new Map();
@@ -101,19 +112,23 @@
       }
       this.seq = frame.seq ?? this.seq;
       this.epoch = frame.epoch ?? this.epoch;
-      return { changed: true, gap: false };
+      const missed = [...before].filter(([seatId, hold]) => hold.own && !this.holds.get(seatId)?.own).map(([seatId]) => seatId);
+      return { changed: true, gap: false, missed };
     }
     /** @param {Frame} frame @param {boolean} reply */
     #event(frame, reply) {
       const behind = this.#sameEpoch(frame) ? this.#behind(frame) : -1;
-      if (behind >= 0 && !(reply && frame.type === "seat_selected")) return { changed: false, gap: false };
+      if (behind >= 0 && !(reply && frame.type === "seat_selected")) return NOTHING;
+      const missed = behind < 0 ? [...this.#before.keys()] : [];
       if (behind < 0) this.#before.clear();
+      const taken = frame.type === "seat_selected" && !reply && this.holds.get(frame.seat_id)?.own;
+      if (taken) missed.push(frame.seat_id);
       if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply });
       else this.holds.delete(frame.seat_id);
       const hole = this.seq !== void 0 && frame.seq !== void 0 && frame.seq > this.seq + 1;
       const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
       if (frame.seq !== void 0 && behind < 0) this.seq = frame.seq;
-      return { changed: true, gap };
+      return { changed: true, gap, missed };
     }
     /** @param {Frame} frame */
     #sameEpoch(frame) {
@@ -149,8 +164,6 @@
     #inFlight = [];
     /** @type {Map<string, RoomState>} */
     #rooms = /* @__PURE__ */ new Map();
-    /** Seats to ask for again, by room. @type {Map<string, Map<string, Hold>>} */
-    #lost = /* @__PURE__ */ new Map();
     /** Rooms the user wants to be in. @type {Set<string>} */
     #wanted = /* @__PURE__ */ new Set();
     #attempt = 0;
@@ -161,6 +174,8 @@
     #heartbeat;
     /** Server time minus local time; the largest sample is the one that travelled the shortest. */
     #clockOffset = Number.NEGATIVE_INFINITY;
+    /** No sample of this connection yet: clocks may have been set, so the next sample replaces those of before. */
+    #clockIsOld = true;
     /** @param {Options} options */
     constructor(options) {
       super();
@@ -207,6 +222,7 @@
     /** Holds are kept; release them first where they should not be. @param {string} roomId @returns {Promise<Outcome>} */
     leave(roomId) {
       this.#wanted.delete(roomId);
+      this.room(roomId).wanted.clear();
       return this.#request({ type: "leave_room", room_id: roomId });
     }
     /**
@@ -255,7 +271,7 @@
       });
     }
     #opened() {
-      this.#clockOffset = Number.NEGATIVE_INFINITY;
+      this.#clockIsOld = true;
       this.#quietTicks = 0;
       this.#setStatus({ status: "open", attempt: this.#attempt });
       this.#heartbeat = setInterval(() => this.#beat(), this.options.heartbeatMs);
@@ -263,10 +279,10 @@
     }
     /** @param {string} roomId */
     async #rejoin(roomId) {
-      const lost = this.#lost.get(roomId) ?? /* @__PURE__ */ new Map();
-      this.#lost.delete(roomId);
+      const room = this.room(roomId);
+      const asked = [...room.wanted].filter(([, hold]) => this.remaining(hold) !== 0);
+      room.wanted.clear();
       const joining = this.#request({ type: "join_room", room_id: roomId });
-      const asked = [...lost].filter(([, hold]) => this.remaining(hold) !== 0);
       const outcomes = asked.map(([seatId, hold]) => this.select(roomId, seatId, hold.userInfo));
       await joining;
       for (const [index, [seatId]] of asked.entries()) {
@@ -293,7 +309,8 @@
       const reply = request !== void 0;
       const before = frame.seat_id === void 0 ? void 0 : room.holds.get(frame.seat_id);
       const shown = reply && frame.type === "seat_selected" ? { ...frame, user_info: request.frame.user_info } : frame;
-      const { changed, gap } = room.apply(shown, reply);
+      const { changed, gap, missed } = room.apply(shown, reply);
+      for (const seatId of missed) this.#emit("ended", { roomId: room.roomId, seatId, reason: "unknown" });
       if (changed && frame.type === "seat_released" && before?.own && !reply) {
         this.#emit("ended", { roomId: room.roomId, seatId: frame.seat_id, reason: frame.reason ?? "released" });
       }
@@ -327,7 +344,9 @@
     /** @param {unknown} text */
     #learnTime(text) {
       const sample = typeof text === "string" ? Date.parse(text) - Date.now() : Number.NaN;
-      if (sample > this.#clockOffset) this.#clockOffset = sample;
+      if (Number.isNaN(sample)) return;
+      if (this.#clockIsOld || sample > this.#clockOffset) this.#clockOffset = sample;
+      this.#clockIsOld = false;
     }
     /** A whole tick without a word after a ping: the connection is dead, whatever the system believes. */
     #beat() {
@@ -355,11 +374,8 @@
       clearInterval(this.#heartbeat);
       this.#socket = void 0;
       this.status = "closed";
-      if (!reclaim) this.#lost.clear();
       for (const room of this.#rooms.values()) {
-        const own = new Map(room.own().map(([seatId, hold]) => [seatId, { ...hold }]));
-        if (reclaim && own.size > 0) this.#lost.set(room.roomId, own);
-        room.disconnect();
+        room.disconnect(reclaim);
         this.#changed(room);
       }
       for (const request of this.#inFlight.splice(0)) {

@@ -11,10 +11,15 @@
  *   releasing?: boolean }} Seat  `expiresAt` is in the server's time; see `ButacaClient.remaining`.
  * @typedef {{ clientId: string, userInfo: Record<string, unknown>, expiresAt?: number, own: boolean }} Hold
  * @typedef {Record<string, any> & { type: string }} Frame
+ * @typedef {{ changed: boolean, gap: boolean, missed: string[] }} Step
  */
 
 /** @type {Seat} */
 const FREE = Object.freeze({ status: "free" });
+/** @type {Step} */
+const NOTHING = Object.freeze({ changed: false, gap: false, missed: [] });
+/** @type {Step} */
+const CHANGED = Object.freeze({ changed: true, gap: false, missed: [] });
 
 /** `version` grows with every change. */
 export class RoomState {
@@ -27,6 +32,7 @@ export class RoomState {
   /** @type {Map<string, Hold>} */ holds = new Map();
   /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
   pending = new Map();
+  /** Own holds of before an interruption that will be asked for again. @type {Map<string, Hold>} */ wanted = new Map();
   /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
   #before = new Map();
 
@@ -40,7 +46,8 @@ export class RoomState {
   seat(seatId) {
     const hold = this.holds.get(seatId);
     const pending = this.pending.get(seatId);
-    if (pending === "select_seat" && !hold?.own) return { ...hold, status: "pending" };
+    const asked = pending === "select_seat" || this.wanted.has(seatId);
+    if (asked && !hold?.own) return { ...hold, status: "pending" };
     if (!hold) return FREE;
     const { own, ...shown } = hold;
     return { ...shown, status: own ? "mine" : "other", releasing: pending === "release_seat" };
@@ -53,8 +60,9 @@ export class RoomState {
 
   /**
    * Takes a frame of this room. `reply` says that it answers a request of this connection.
-   * The answer tells whether anything changed and whether events are missing before it.
-   * @param {Frame} frame @param {boolean} reply @returns {{ changed: boolean, gap: boolean }}
+   * The answer tells whether anything changed, whether events are missing before it, and which own holds turned out to
+   * have ended in events that were missed.
+   * @param {Frame} frame @param {boolean} reply @returns {Step}
    */
   apply(frame, reply) {
     const step = this.#step(frame, reply);
@@ -62,8 +70,13 @@ export class RoomState {
     return step;
   }
 
-  /** The connection is gone, and with it every hold of it; what the others hold is unknown from now on. */
-  disconnect() {
+  /**
+   * The connection is gone, and with it every hold of it; what the others hold is unknown from now on.
+   * @param {boolean} reclaim  Whether the own holds will be asked for again.
+   */
+  disconnect(reclaim) {
+    if (!reclaim) this.wanted.clear();
+    else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold });
     this.joined = this.resyncing = false;
     this.seq = this.epoch = undefined;
     this.pending.clear();
@@ -81,14 +94,14 @@ export class RoomState {
         // Holds outlive a membership, and their end is still told; what the others do is not.
         this.joined = false;
         this.holds = new Map(this.own());
-        return { changed: true, gap: false };
+        return CHANGED;
       case "current_selections":
         return this.#replace(frame);
       case "seat_selected":
       case "seat_released":
         return this.#event(frame, reply);
       default:
-        return { changed: false, gap: false };
+        return NOTHING;
     }
   }
 
@@ -104,13 +117,13 @@ export class RoomState {
     this.epoch = frame.epoch;
     this.#before = new Map(this.own());
     this.holds = new Map();
-    return { changed: true, gap: false };
+    return CHANGED;
   }
 
   /** @param {Frame} frame */
   #replace(frame) {
     const old = this.#sameEpoch(frame) && this.#behind(frame) > 0;
-    if (old || !Array.isArray(frame.selections)) return { changed: false, gap: false };
+    if (old || !Array.isArray(frame.selections)) return NOTHING;
     const before = this.#before.size > 0 ? this.#before : this.holds;
     this.#before = new Map();
     this.holds = new Map();
@@ -122,21 +135,25 @@ export class RoomState {
     }
     this.seq = frame.seq ?? this.seq;
     this.epoch = frame.epoch ?? this.epoch;
-    return { changed: true, gap: false };
+    const missed = [...before].filter(([seatId, hold]) => hold.own && !this.holds.get(seatId)?.own).map(([seatId]) => seatId);
+    return { changed: true, gap: false, missed };
   }
 
   /** @param {Frame} frame @param {boolean} reply */
   #event(frame, reply) {
     const behind = this.#sameEpoch(frame) ? this.#behind(frame) : -1;
     // Selecting a seat twice is answered with the first answer, whose `seq` is old by now: still a confirmation.
-    if (behind >= 0 && !(reply && frame.type === "seat_selected")) return { changed: false, gap: false };
+    if (behind >= 0 && !(reply && frame.type === "seat_selected")) return NOTHING;
+    const missed = behind < 0 ? [...this.#before.keys()] : [];
     if (behind < 0) this.#before.clear();
+    const taken = frame.type === "seat_selected" && !reply && this.holds.get(frame.seat_id)?.own;
+    if (taken) missed.push(frame.seat_id);
     if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply });
     else this.holds.delete(frame.seat_id);
     const hole = this.seq !== undefined && frame.seq !== undefined && frame.seq > this.seq + 1;
     const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
     if (frame.seq !== undefined && behind < 0) this.seq = frame.seq;
-    return { changed: true, gap };
+    return { changed: true, gap, missed };
   }
 
   /** @param {Frame} frame */

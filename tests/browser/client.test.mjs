@@ -202,6 +202,25 @@ describe("a lost connection", () => {
     assert.deepEqual(seen.at(-1), { type: "lost", roomId: "hall", seatId: "A2", code: "seat_taken", message: "" });
   });
 
+  test("does not ask again for what has expired meanwhile, on the server's clock", () => {
+    const start = Date.parse("2026-01-15T12:00:00Z");
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: start });
+    const { client, socket } = connected();
+    void client.join("hall");
+    socket.open();
+    // The server's clock is ninety minutes behind.
+    socket.says({ type: "room_joined", ...inHall, seq: 0, epoch: "e", now: new Date(start - 5_400_000).toISOString() });
+    for (const [seat_id, left] of [["A1", 60_000], ["A2", 1_000]]) {
+      void client.select("hall", seat_id);
+      const expires_at = new Date(start - 5_400_000 + left).toISOString();
+      socket.says({ type: "seat_selected", seat_id, ...inHall, seq: client.room("hall").seq + 1, expires_at });
+    }
+    socket.close(1006);
+    mock.timers.tick(15_000);
+    FakeSocket.all.at(-1).open();
+    assert.deepEqual(FakeSocket.all.at(-1).sent.map(({ seat_id }) => seat_id), [undefined, "A1"]);
+  });
+
   test("is noticed by silence", () => {
     mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
     const { client, socket } = connected({ heartbeatMs: 1_000 });
@@ -287,7 +306,20 @@ describe("against the real server", () => {
     await freed;
   });
 
-  test("a restart is survived", async () => {
+  test("a restart with a store gives the same holds back", async () => {
+    const server = await start({ STORE: "embedded" });
+    const ana = await open(server, "ana");
+    const { frame } = await ana.select("hall", "A1");
+    const waiting = event(ana, "status", ({ status }) => status === "waiting");
+    await server.end();
+    await waiting;
+    const back = event(ana, "change", () => ana.room("hall").seat("A1").status === "mine");
+    await server.restart();
+    await back;
+    assert.equal(ana.room("hall").seat("A1").expiresAt, Date.parse(frame.expires_at));
+  });
+
+  test("a restart without a store is survived", async () => {
     const server = await start();
     const ana = await open(server, "ana");
     assert.equal((await ana.select("hall", "A1")).ok, true);

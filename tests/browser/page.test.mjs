@@ -1,6 +1,7 @@
 // The page in a browser, against the real server.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, afterEach, before, describe, test } from "node:test";
 import WebSocket from "ws";
 import { launch, PAGE_FILE, Visitor } from "./lib/browser.mjs";
@@ -277,6 +278,35 @@ test("it keeps to the strict content security policy", async () => {
   await ana.page.locator("#log summary").click();
   await ana.page.locator("#log-lines li").first().waitFor();
   assert.deepEqual(ana.complaints, []);
+});
+
+test("the files of the page are served with their types, and nothing else is", async () => {
+  const server = await serve();
+  const types = { "butaca-page.js": "text/javascript", "butaca-client.js": "text/javascript", "butaca-room.js": "text/javascript",
+    "butaca-page.css": "text/css", "butaca.svg": "image/svg+xml", "websocket_client.html": "text/html" };
+  for (const [name, type] of Object.entries(types)) {
+    const answer = await fetch(`${server.http}/static/${name}`);
+    assert.ok(answer.headers.get("content-type").startsWith(type), `${name}: ${answer.headers.get("content-type")}`);
+    assert.equal(await answer.text(), await readFile(new URL(`../../static/${name}`, import.meta.url), "utf8"), `${name}: build the server again`);
+  }
+  for (const path of ["/static/", "/static/nothing.js", "/static/../Cargo.toml", "/butaca-page.js"]) {
+    assert.equal((await fetch(`${server.http}${path}`)).status, 404, path);
+  }
+});
+
+test("an application elsewhere may import the module from the server", async () => {
+  const server = await serve();
+  const elsewhere = await serve();
+  const ana = await visitor();
+  await ana.page.goto(`${elsewhere.http}/health`);
+  const outcome = await ana.page.evaluate(async ({ http, ws }) => {
+    const { ButacaClient } = await import(`${http}/static/butaca-client.js`);
+    const client = new ButacaClient({ url: ws, clientId: "ana" });
+    client.connect();
+    await new Promise((resolve) => client.addEventListener("status", () => client.status === "open" && resolve()));
+    return client.select("hall", "A1");
+  }, { http: server.http, ws: server.ws });
+  assert.equal(outcome.ok, true);
 });
 
 test("it speaks Spanish", async () => {

@@ -27,7 +27,7 @@ const snapshot = (seq, holds, epoch = "e1") => ({
 describe("events", () => {
   test("in order change seats", () => {
     const room = joined();
-    assert.deepEqual(room.apply(others(1, "A1"), false), { changed: true, gap: false });
+    assert.deepEqual(room.apply(others(1, "A1"), false), { changed: true, gap: false, missed: [] });
     assert.equal(room.seat("A1").status, "other");
     room.apply(released(2, "A1", "luis", "released"), false);
     assert.equal(room.seat("A1").status, "free");
@@ -35,13 +35,13 @@ describe("events", () => {
 
   test("that are old change nothing", () => {
     const room = joined(5);
-    assert.deepEqual(room.apply(others(5, "A1"), false), { changed: false, gap: false });
+    assert.deepEqual(room.apply(others(5, "A1"), false), { changed: false, gap: false, missed: [] });
     assert.equal(room.seat("A1").status, "free");
   });
 
   test("after a hole are taken, and the hole is reported once", () => {
     const room = joined(1);
-    assert.deepEqual(room.apply(others(3, "A3"), false), { changed: true, gap: true });
+    assert.deepEqual(room.apply(others(3, "A3"), false), { changed: true, gap: true, missed: [] });
     room.resyncing = true;
     assert.equal(room.apply(others(5, "A5"), false).gap, false);
     room.apply({ type: "room_joined", room_id: "hall", seq: 5, epoch: "e1" }, true);
@@ -85,7 +85,7 @@ describe("own seats", () => {
     const room = joined();
     room.apply(selected(1, "A1", ME), true);
     room.apply(others(2, "A2"), false);
-    assert.deepEqual(room.apply(selected(1, "A1", ME), true), { changed: true, gap: false });
+    assert.deepEqual(room.apply(selected(1, "A1", ME), true), { changed: true, gap: false, missed: [] });
     assert.equal(room.seat("A1").status, "mine");
     assert.equal(room.seq, 2);
   });
@@ -94,7 +94,7 @@ describe("own seats", () => {
     const room = joined();
     room.apply(selected(1, "A1", ME), true);
     room.apply(selected(2, "A2", ME), true);
-    room.apply(snapshot(9, { A1: ME, A2: "luis", A3: ME }), false);
+    assert.deepEqual(room.apply(snapshot(9, { A1: ME, A2: "luis", A3: ME }), false).missed, ["A2"]);
     assert.deepEqual(["A1", "A2", "A3"].map((seat) => room.seat(seat).status), ["mine", "other", "other"]);
   });
 
@@ -111,7 +111,7 @@ describe("own seats", () => {
     room.apply(selected(1, "A1", ME), true);
     room.apply({ type: "room_joined", room_id: "hall", seq: 2, epoch: "e1" }, true);
     assert.equal(room.seat("A1").status, "free");
-    room.apply(others(3, "A1", ME), false);
+    assert.deepEqual(room.apply(others(3, "A1", ME), false).missed, ["A1"]);
     room.apply(snapshot(3, { A1: ME }), false);
     assert.equal(room.seat("A1").status, "other", "the same name in another connection");
   });
@@ -119,8 +119,11 @@ describe("own seats", () => {
   test("are nobody's any more when the connection ends", () => {
     const room = joined();
     room.apply(selected(1, "A1", ME), true);
-    room.disconnect();
+    room.disconnect(true);
     assert.equal(room.own().length, 0);
+    assert.equal(room.seat("A1").status, "pending", "it will be asked for again");
+    room.disconnect(false);
+    assert.equal(room.seat("A1").status, "other");
     assert.equal(room.joined, false);
   });
 
@@ -130,7 +133,7 @@ describe("own seats", () => {
     room.apply(others(2, "A2"), false);
     room.apply({ type: "room_left", room_id: "hall", client_id: ME }, true);
     assert.deepEqual([...room.holds.keys()], ["A1"]);
-    assert.deepEqual(room.apply(released(9, "A1", ME, "expired"), false), { changed: true, gap: false });
+    assert.deepEqual(room.apply(released(9, "A1", ME, "expired"), false), { changed: true, gap: false, missed: [] });
     assert.equal(room.holds.size, 0);
   });
 });

@@ -30,9 +30,13 @@ export class Server {
   }
 
   /** Ends it without a chance to say goodbye. */
-  async kill() {
+  kill() {
+    return this.end("SIGKILL");
+  }
+
+  async end(signal = "SIGTERM") {
     const gone = new Promise((resolve) => this.child.once("exit", resolve));
-    this.child.kill("SIGKILL");
+    this.child.kill(signal);
     await gone;
   }
 

@@ -1,0 +1,52 @@
+// The guides: links lead somewhere, code parses, and the two languages say the same.
+
+import assert from "node:assert/strict";
+import { access, readFile, readdir, stat } from "node:fs/promises";
+import { test } from "node:test";
+import { transform } from "esbuild";
+
+const docs = new URL("../../docs/", import.meta.url);
+const read = (path) => readFile(new URL(path, docs), "utf8");
+const guides = (await readdir(docs, { recursive: true })).filter((path) => path.endsWith(".md"));
+
+/** The anchor that a heading gets. */
+function anchorOf(heading) {
+  return heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+}
+
+test("links lead somewhere", async () => {
+  for (const path of guides) {
+    for (const [, target] of (await read(path)).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file, anchor] = target.split("#");
+      const address = new URL(file === "" ? path : file, new URL(path, docs));
+      await assert.doesNotReject(access(address), `${path} links to ${target}`);
+      if (anchor === undefined) continue;
+      const anchors = [...(await readFile(address, "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
+      assert.ok(anchors.includes(anchor), `${path} links to ${target}`);
+    }
+  }
+});
+
+test("JavaScript in the guides parses", async () => {
+  for (const path of guides) {
+    for (const [, code] of (await read(path)).matchAll(/```jsx?\n([\s\S]*?)```/g)) {
+      await transform(code, { loader: "jsx", format: "esm" });
+    }
+  }
+});
+
+test("the Spanish guide says what the English one says", async () => {
+  const shape = (text) => ({
+    headings: [...text.matchAll(/^(#+) /gm)].map(([, marks]) => marks.length),
+    messages: [...text.matchAll(/^\{.*\}$/gm)].map(([line]) => line.replaceAll("sala-1", "hall-1")),
+    rows: [...text.matchAll(/^\|/gm)].length,
+    code: [...text.matchAll(/^```(\w*)$/gm)].map(([, language]) => language),
+  });
+  assert.deepEqual(shape(await read("es/GUIA_WEBSOCKET.md")), shape(await read("WEBSOCKET_GUIDE.md")));
+});
+
+test("the picture is small", async () => {
+  const { size } = await stat(new URL("web-client.png", docs));
+  assert.ok(size < 300_000, `${size} bytes`);
+});
