@@ -21,10 +21,18 @@ coverage="$coverage -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-
 coverage="$coverage -Cllvm-args=-sanitizer-coverage-trace-compares"
 RUSTFLAGS="$coverage" cargo build --release --target "$host" --bins
 
+failed=0
 for target in "$@"; do
   found=target/corpus/$target
+  log=target/$target.log
   mkdir -p "$found" "artifacts/$target"
   echo "== $target for $seconds s"
-  "target/$host/release/$target" "$found" "corpus/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
-    -artifact_prefix="artifacts/$target/" -print_final_stats=1 2>&1 | grep -v '^#\|NEW_FUNC\|^INFO: *Loaded' | tail -40
+  if "target/$host/release/$target" "$found" "corpus/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+    -artifact_prefix="artifacts/$target/" -print_final_stats=1 >"$log" 2>&1; then
+    grep '^stat::' "$log"
+  else
+    failed=1
+    tail -60 "$log"
+  fi
 done
+exit $failed

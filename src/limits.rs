@@ -81,11 +81,11 @@ pub const SPARE_BUFFERS_MAX: usize = 1_024;
 /// A spare buffer that grew beyond this is given back to the allocator.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 
-/// Time for a whole request head from the first byte, however slowly it comes.
+/// Default of `HANDSHAKE_MS`: time for a whole request head from the first byte, however slowly it comes.
 pub const HANDSHAKE_MS: u64 = 10_000;
-/// Silence after which the server pings.
+/// Default of `PING_AFTER_MS`: silence after which the server pings.
 pub const PING_AFTER_MS: u64 = 25_000;
-/// Silence after the ping after which the connection is closed with 4012.
+/// Default of `PONG_WITHIN_MS`: silence after the ping after which the connection is closed with 4012.
 pub const PONG_WITHIN_MS: u64 = 10_000;
 /// How long a closing connection waits for the peer's close frame.
 pub const CLOSE_WITHIN_MS: u64 = 2_000;

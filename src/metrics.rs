@@ -178,7 +178,11 @@ impl Snapshot {
         )?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
         family.numbers(MetricType::Gauge, "build_info", "The version that runs", version)?;
-        family.histogram("butaca_decision_seconds", "Time the engine took for a command", &all.decision)?;
+        family.histogram(
+            "butaca_decision_seconds",
+            "Time the engine took for a command, one in sixteen measured",
+            &all.decision,
+        )?;
         family.histogram(
             "butaca_reply_seconds",
             "Time from reading a command to handing its reply to the kernel",

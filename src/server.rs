@@ -62,8 +62,8 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
     let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let address = SocketAddr::new(config.host, config.port);
-    let (bound, listeners) = listener::bind_all(address, shards, config.defer_accept)
-        .map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
+    let (bound, listeners) =
+        listener::bind_all(address, shards).map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
     let connections_max = config.connections_max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));

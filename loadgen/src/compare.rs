@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::out::say;
 use crate::report::table::grouped;
 
 /// Parts of a result that are compared, number by number.
@@ -76,7 +77,7 @@ fn render(a: &Value, b: &Value) -> String {
 /// # Errors
 /// One line when a file is no result.
 pub fn run(a: &Path, b: &Path) -> Result<u8, String> {
-    print!("{}", render(&load(a)?, &load(b)?));
+    say(&render(&load(a)?, &load(b)?));
     Ok(0)
 }
 

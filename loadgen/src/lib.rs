@@ -7,6 +7,7 @@
 
 pub mod limits;
 pub mod num;
+pub mod out;
 
 pub mod clock;
 pub mod names;

@@ -25,6 +25,8 @@ pub const WAITING_LISTS_MAX: usize = 8;
 pub const VIOLATIONS_TOLD_MAX: usize = 20;
 /// Refusals that are looked at again at the end of a run.
 pub const REFUSALS_KEPT_MAX: usize = 100_000;
+/// How many events of a room may be on their way while a refusal overtakes them.
+pub const REFUSAL_SLACK: u64 = 256;
 /// Raw bytes of recent frames kept for a room with many members, and for one with few.
 pub const RAW_BYTES_BIG: usize = 1 << 20;
 /// See [`RAW_BYTES_BIG`].

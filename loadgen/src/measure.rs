@@ -91,12 +91,14 @@ pub struct Slice {
     pub held: u64,
     /// Connections open at its end.
     pub live: u64,
+    /// Whether anybody looked at `held` and `live` in it.
+    pub seen: bool,
 }
 
 impl Default for Slice {
     fn default() -> Self {
         let (delivery, reply) = (small_histogram(), small_histogram());
-        Self { delivery, reply, commands: 0, deliveries: 0, refusals: 0, held: 0, live: 0 }
+        Self { delivery, reply, commands: 0, deliveries: 0, refusals: 0, held: 0, live: 0, seen: false }
     }
 }
 
@@ -283,7 +285,7 @@ impl Measure {
     /// The state of things at `now`, kept for the slice.
     pub fn level(&mut self, held: u64, live: u64, now: u64) {
         if let Some(slice) = self.slice(now) {
-            (slice.held, slice.live) = (held, live);
+            (slice.held, slice.live, slice.seen) = (held, live, true);
         }
     }
 
@@ -319,6 +321,7 @@ impl Measure {
             // caller adds what it knows better.
             mine.held += theirs.held;
             mine.live += theirs.live;
+            mine.seen |= theirs.seen;
         }
     }
 }

@@ -166,6 +166,8 @@ pub struct Outcome {
     pub figures: BTreeMap<String, f64>,
     /// Refusals by code.
     pub refusals: BTreeMap<&'static str, u64>,
+    /// The server sends no `seq`.
+    pub plain: bool,
     /// Remarks.
     pub notes: Vec<String>,
     /// Curves for the percentile plot.
@@ -196,6 +198,14 @@ fn totals(totals: &Totals) -> BTreeMap<&'static str, u64> {
     ])
 }
 
+/// What was held and open; a slice in which nobody looked, because the thread had no CPU, repeats the one before.
+fn levels_of(part: &crate::measure::Slice, before: &mut (u64, u64)) -> (u64, u64) {
+    if part.seen {
+        *before = (part.held, part.live);
+    }
+    *before
+}
+
 impl Outcome {
     /// Takes over what was measured in a window of `secs` seconds.
     pub fn take(&mut self, measure: &Measure, secs: f64) {
@@ -212,13 +222,14 @@ impl Outcome {
         self.curves = Curves { reply: percentile_curve(&measure.reply), delivery: percentile_curve(&measure.delivery) };
         self.heat = Heat { attempts: measure.attempts.clone(), contested: measure.contested.clone() };
         let slice = measure.slice_secs();
+        let mut levels = (0, 0);
         let point = |(index, part): (usize, &crate::measure::Slice)| Point {
             t: round(index as f64 * slice, 2),
             commands: round(part.commands as f64 / slice, 1),
             deliveries: round(part.deliveries as f64 / slice, 1),
             refusals: round(part.refusals as f64 / slice, 1),
-            held: part.held,
-            live: part.live,
+            held: levels_of(part, &mut levels).0,
+            live: levels.1,
             delivery_p50: round(quantile_ms(&part.delivery, 0.5), 3),
             delivery_p99: round(quantile_ms(&part.delivery, 0.99), 3),
             reply_p50: round(quantile_ms(&part.reply, 0.5), 3),

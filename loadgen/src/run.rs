@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -58,7 +58,10 @@ pub fn execute<S: Script + Send>(
     scripts: Vec<S>,
     wishes: Wishes,
 ) -> io::Result<Ended<S>> {
-    let shared = Arc::new(Shared::default());
+    // Whole rooms stay in one thread unless there are too few of them.
+    let split = if settings.names.rooms() < settings.threads { settings.names.rooms() } else { 0 };
+    let highest = (0..split).map(|_| AtomicU64::new(0)).collect();
+    let shared = Arc::new(Shared { highest, ..Shared::default() });
     let (stop, stopped) = channel();
     let answers = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -102,6 +105,7 @@ pub fn conclude<S>(
     }
     compare_threads(&mut ended.sessions);
     let plain = ended.sessions.iter().any(|session| session.crowd.plain);
+    outcome.plain = plain;
     if plain {
         outcome.notes.push("the server sends no seq: order and gaps could not be checked, only counted".to_owned());
         let missing: u64 = ended.sessions.iter().map(Session::plain_missing).sum();
@@ -138,13 +142,12 @@ fn behind(session: &mut Session) {
 
 /// A room whose members are spread over threads must look the same in all of them.
 fn compare_threads(sessions: &mut [Session]) {
-    let rooms = sessions[0].settings.names.rooms();
-    for room in 0..rooms {
-        let digests: Vec<_> = sessions.iter().filter_map(|session| session.crowd.oracle.digest(room)).collect();
+    for room in 0..sessions[0].digests.len() {
+        let digests: Vec<_> = sessions.iter().filter_map(|session| session.digests[room].clone()).collect();
         if digests.windows(2).any(|pair| pair[0] != pair[1]) {
             let detail = format!(
                 "threads that watched the room ended with different maps: {:?}",
-                digests.iter().map(|digest| digest.1).collect::<Vec<_>>()
+                digests.iter().map(|digest| digest.seq).collect::<Vec<_>>()
             );
             sessions[0].crowd.oracle.tell_in(Kind::Diverged, room, FREE, None, detail);
         }

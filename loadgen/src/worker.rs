@@ -224,7 +224,7 @@ impl Worker {
         let mut scratch = std::mem::take(&mut self.scratch);
         for (who, bytes) in std::mem::take(&mut self.sips) {
             if self.is_open(who) {
-                self.read(who, &mut scratch[..bytes], driver, now_ns(), true);
+                self.read(who, &mut scratch[..bytes], driver, true);
             }
         }
         self.scratch = scratch;
@@ -261,7 +261,7 @@ impl Worker {
             }
             let waits = self.conns[who].reading == Reading::Sipping && self.conns[who].state == State::Open;
             if ready.read && !waits {
-                self.read(who, &mut scratch, driver, now, false);
+                self.read(who, &mut scratch, driver, false);
             }
             now = now_ns();
             if now >= deadline {
@@ -289,12 +289,15 @@ impl Worker {
     }
 
     /// Reads until the socket has nothing more (`once`: at most one buffer).
-    fn read<D: Driver>(&mut self, who: usize, scratch: &mut [u8], driver: &mut D, now: u64, once: bool) {
+    fn read<D: Driver>(&mut self, who: usize, scratch: &mut [u8], driver: &mut D, once: bool) {
         loop {
             let conn = &self.conns[who];
             let Some(socket) = &conn.socket else { return };
             let generation = conn.generation;
-            let count = match socket::receive(socket, scratch) {
+            let received = socket::receive(socket, scratch);
+            // Only now: what was received has been there at this moment, however long this thread had no CPU.
+            let now = now_ns();
+            let count = match received {
                 Moved::Bytes(count) => count,
                 Moved::Nothing => return,
                 Moved::Ended => {

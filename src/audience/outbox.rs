@@ -191,6 +191,17 @@ fn begun_frame(frames: &[u8], sent: usize) -> std::ops::Range<usize> {
     0..0
 }
 
+/// How many frames `frames` holds, all of them whole.
+#[must_use]
+pub fn count_frames(frames: &[u8]) -> usize {
+    let (mut start, mut count) = (0, 0);
+    while start < frames.len() {
+        start += frame_len(&frames[start..]);
+        count += 1;
+    }
+    count
+}
+
 /// Length of the unmasked frame that `bytes` begin with, header included (RFC 6455 section 5.2).
 fn frame_len(bytes: &[u8]) -> usize {
     match bytes[1] & 0x7f {
@@ -205,7 +216,7 @@ fn frame_len(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fit, Kind, Outbox};
+    use super::{Fit, Kind, Outbox, count_frames};
 
     fn frame(text: &str) -> Vec<u8> {
         let mut bytes = vec![0x81, u8::try_from(text.len()).expect("short")];
@@ -224,6 +235,7 @@ mod tests {
         );
         outbox.write(Kind::Reply, |out| out.extend(frame("mine")));
         assert_eq!(outbox.push_events(&frame(&"x".repeat(99)), 0, 100), Fit::Overflow);
+        assert_eq!(count_frames(&events), 3);
         let mut expected = frame("two")[2..].to_vec();
         expected.extend(frame("mine"));
         assert_eq!(outbox.unsent(), expected);

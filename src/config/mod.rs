@@ -91,8 +91,6 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Whether trusted proxies begin with a PROXY protocol header. Then there is at least one trusted proxy.
     pub proxy_protocol: bool,
-    /// Whether the kernel holds a connection back until its first byte.
-    pub defer_accept: bool,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
     /// Seats one connection may hold in one room; 0 is no limit.
@@ -111,6 +109,12 @@ pub struct Config {
     pub user_info_bytes_max: usize,
     /// What may wait for one slow connection.
     pub outbound_queue_bytes: usize,
+    /// Time for a whole request head from the first moment, however slowly it comes.
+    pub handshake_ms: u64,
+    /// Silence of a client after which it is pinged.
+    pub ping_after_ms: u64,
+    /// Silence after the ping after which it is closed.
+    pub pong_within_ms: u64,
     /// Where holds survive a restart.
     pub store: Store,
     /// What an acknowledgement is worth. `Memory` exactly when `store` is.
@@ -187,7 +191,6 @@ impl Config {
             port: u16::try_from(number(values, "WEBSOCKET_PORT")?).expect("the table bounds it"),
             trusted_proxies: values.read("TRUSTED_PROXIES", |text| list(text, Network::parse))?.unwrap_or_default(),
             proxy_protocol: values.switch("PROXY_PROTOCOL")?,
-            defer_accept: values.switch("DEFER_ACCEPT")?,
             hold_ttl_ms: number(values, "HOLD_TTL_MS")?,
             seats_per_client_max: number_u32(values, "MAX_SEATS_PER_CLIENT")?,
             restore_grace_ms: number(values, "RESTORE_GRACE_MS")?,
@@ -201,6 +204,9 @@ impl Config {
             message_bytes_max: number_usize(values, "MAX_MESSAGE_BYTES")?,
             user_info_bytes_max: number_usize(values, "MAX_USER_INFO_BYTES")?,
             outbound_queue_bytes: number_usize(values, "OUTBOUND_QUEUE_BYTES")?,
+            handshake_ms: number(values, "HANDSHAKE_MS")?,
+            ping_after_ms: number(values, "PING_AFTER_MS")?,
+            pong_within_ms: number(values, "PONG_WITHIN_MS")?,
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),

@@ -97,7 +97,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("WEBSOCKET_PORT", LISTEN, up_to(0, 65_535), Default::Number(8001), "Port to listen on; 0 takes any free one"),
     row("TRUSTED_PROXIES", LISTEN, Kind::Text("addresses or networks such as 10.0.0.0/8, separated by commas"), Default::Text(""), "Proxies whose word about a client's address is taken"),
     row("PROXY_PROTOCOL", LISTEN, Kind::Switch, Default::Number(0), "Expect a PROXY protocol header from the trusted proxies"),
-    row("DEFER_ACCEPT", LISTEN, Kind::Switch, Default::Number(0), "Let the kernel hold a connection back until its first byte"),
 
     row("HOLD_TTL_MS", ROOMS, up_to(1, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_TTL_MS), "How long a hold lives"),
     row("MAX_SEATS_PER_CLIENT", ROOMS, up_to(0, limits::ROOM_HOLDS_MAX as u64), Default::Number(limits::SEATS_PER_CLIENT_DEFAULT as u64), "Seats one connection may hold in one room; 0 is no limit"),
@@ -109,6 +108,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("MAX_MESSAGE_BYTES", BOUNDS, up_to(1_024, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
     row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
     row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, 1 << 30), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),
+    row("HANDSHAKE_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::HANDSHAKE_MS), "Time for a whole request head, however slowly it comes"),
+    row("PING_AFTER_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PING_AFTER_MS), "Silence of a client after which it is pinged"),
+    row("PONG_WITHIN_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PONG_WITHIN_MS), "Silence after the ping after which it is closed with 4012"),
 
     row("STORE", STORE, Kind::Choice(&["memory", "embedded", "redis"]), Default::Depends("redis when a REDIS_ address is set, else embedded"), "Where holds survive a restart"),
     row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),
@@ -130,7 +132,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
     row("PACE_FACTOR", CORES, up_to(0, 100), Default::Number(4), "A room's next pass starts this many times its last pass's cost after that one's start"),
     row("PACE_MAX_MS", CORES, up_to(0, 1_000), Default::Number(40), "Longest pause between two passes over a room"),
-    row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(64), "Members from which a room's sockets stay spread over the shards"),
+    row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(32), "Members from which a room's sockets stay spread over the shards"),
 
     row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(1), "List clients and rooms in /stats"),
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),

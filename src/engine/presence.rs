@@ -7,7 +7,8 @@
 //! Invariants: a connection that is nowhere has no entry; a record exists only while the short form cannot say it; a
 //! connection is in at most `ROOMS_PER_CONNECTION_MAX` rooms. Never here: what a room or a seat is.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use super::deadlines::HoldNumber;
 use super::ids::ConnId;
@@ -32,8 +33,16 @@ enum Place {
 #[derive(Debug, Default)]
 struct Record {
     rooms: Vec<Presence>,
-    /// The holds in the order of selecting: the room and the seat.
-    holds: BTreeMap<HoldNumber, (Slot, Slot)>,
+    /// In the order of selecting, which is that of their numbers. Most holds end in about that order.
+    holds: VecDeque<OwnHold>,
+}
+
+/// A hold of a connection, and where it is.
+#[derive(Clone, Copy, Debug)]
+struct OwnHold {
+    number: HoldNumber,
+    room: Slot,
+    seat: Slot,
 }
 
 /// One connection in one room: a member, a holder or both.
@@ -90,7 +99,7 @@ impl Presences {
 
     /// Makes the connection, which is not one yet, a member of the room.
     pub(super) fn join(&mut self, conn: ConnId, room: Slot) {
-        if let std::collections::hash_map::Entry::Vacant(nowhere) = self.places.entry(conn) {
+        if let Entry::Vacant(nowhere) = self.places.entry(conn) {
             nowhere.insert(Place::Member(room));
             return;
         }
@@ -117,14 +126,16 @@ impl Presences {
     pub(super) fn hold(&mut self, conn: ConnId, hold: HoldNumber, room: Slot, seat: Slot) {
         let record = self.record(conn);
         record.enter(room).holds += 1;
-        assert!(record.holds.insert(hold, (room, seat)).is_none(), "a hold's number is used twice");
+        assert!(record.holds.back().is_none_or(|last| last.number < hold), "a hold's number is used twice");
+        record.holds.push_back(OwnHold { number: hold, room, seat });
     }
 
     /// Notes that a hold of the connection has ended.
     pub(super) fn release(&mut self, conn: ConnId, hold: HoldNumber, room: Slot) {
         let Place::Record(slot) = self.places[&conn] else { panic!("{conn:?} holds nothing") };
         let record = &mut self.records[slot];
-        record.holds.remove(&hold).expect("the hold is the connection's");
+        let at = record.holds.binary_search_by_key(&hold, |own| own.number).expect("the hold is the connection's");
+        record.holds.remove(at);
         record.enter(room).holds -= 1;
         self.tidy(conn, slot, room);
     }
@@ -136,7 +147,8 @@ impl Presences {
             Place::Record(record) => {
                 let Record { rooms, holds } = self.records.remove(record);
                 let memberships = rooms.iter().filter(|presence| presence.member).map(|presence| presence.room);
-                Departed { memberships: memberships.collect(), holds: holds.into_values().collect() }
+                let holds = holds.iter().map(|own| (own.room, own.seat)).collect();
+                Departed { memberships: memberships.collect(), holds }
             }
         })
     }
@@ -181,8 +193,9 @@ impl Presences {
         for record in self.records.iter() {
             assert!(!record.rooms.is_empty() && record.rooms.len() <= ROOMS_PER_CONNECTION_MAX);
             assert!(record.rooms.len() > 1 || record.rooms[0].holds > 0, "the short form would say it");
+            assert!(record.holds.iter().is_sorted_by(|a, b| a.number < b.number));
             for presence in &record.rooms {
-                let holds = record.holds.values().filter(|&&(room, _)| room == presence.room).count();
+                let holds = record.holds.iter().filter(|own| own.room == presence.room).count();
                 assert_eq!(holds, presence.holds as usize);
                 assert!(presence.member || holds > 0, "an empty presence");
             }

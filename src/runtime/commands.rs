@@ -14,8 +14,8 @@ use crate::runtime::mesh::{Command, HandOver, Mail, OwnNews, Standing};
 use crate::stats::{Command as Counted, Outcome};
 use crate::wire::message::{self, BadMessage, Code, Request};
 
-/// By how many members of one room two shards may differ before a new one is sent to the smaller crowd.
-const CROWD_IMBALANCE_MAX: usize = 16;
+/// One decision in so many is measured: reading the clock twice costs as much as deciding.
+const MEASURED_DECISIONS: u64 = 16;
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +32,12 @@ impl Core {
         if let Some(refused) = self.forbidden(&input) {
             return self.save_and_perform(refused);
         }
+        self.decisions += 1;
+        let began = self.decisions.is_multiple_of(MEASURED_DECISIONS).then(|| self.clock.nanos());
         self.seats.handle(self.now, input, &mut self.effects);
+        if let Some(began) = began {
+            self.stats.decision.record(self.clock.nanos() - began, 1);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.save_and_perform(effect);
@@ -136,23 +141,13 @@ impl Core {
     }
 
     /// Where a connection that has not touched any room should be served for this one: at the room's owner, so that a
-    /// small room's traffic never crosses a core; the members of a hot room are spread over all shards instead.
+    /// small room's traffic never crosses a core. The members of a hot room stay on the shards that accepted them, over
+    /// which the kernel spreads them evenly.
     pub(crate) fn better_place(&self, slot: u32, room: &str) -> Option<ShardId> {
         let conn = self.conns.get(slot)?;
         let owner = self.owner(room);
-        if self.shards == 1 || conn.settled || !conn.touched.is_empty() {
-            return None;
-        }
-        if owner != self.id {
-            return (!self.board.is_hot(room)).then_some(owner);
-        }
-        if !self.board.is_hot(room) {
-            return None;
-        }
-        let members = self.seats.members(room)?;
-        let others = (0..self.shards).map(ShardId::new).filter(|&shard| shard != self.id);
-        let smallest = others.min_by_key(|&shard| members.on(shard))?;
-        (members.on(self.id) > members.on(smallest) + CROWD_IMBALANCE_MAX).then_some(smallest)
+        let may_move = self.shards > 1 && !conn.settled && conn.touched.is_empty() && owner != self.id;
+        (may_move && !self.board.is_hot(room)).then_some(owner)
     }
 
     /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that.
@@ -172,7 +167,7 @@ impl Core {
         let client = conn.client.expect("only a WebSocket is handed over");
         self.stats.handovers_out += 1;
         let unsent = unsent.unwrap_or_default();
-        let letter = HandOver { fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
+        let letter = HandOver { from: self.id, fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
         self.lanes.post(to, Mail::HandOver(Box::new(letter)));
     }
 
@@ -400,26 +395,38 @@ impl Core {
 
     /// A connection came over from another shard.
     pub(crate) fn arrive(&mut self, letter: HandOver) {
-        let HandOver { fd, client, peer, join, unread, unsent } = letter;
+        let HandOver { from, fd, client, peer, join, unread, unsent } = letter;
         self.stats.handovers_in += 1;
         let Some(slot) = self.admit(fd, peer) else { return };
         self.open(slot, client);
         if self.board.is_draining() {
             return self.say_goodbye(slot);
         }
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.settled = true;
-            conn.readable = true;
-            conn.stalled = !unread.is_empty();
-            conn.unread = (!unread.is_empty()).then(|| Box::new(unread));
-        }
         if !unsent.is_empty() {
             self.write(slot, Kind::Reply, |out| out.extend_from_slice(&unsent));
         }
         if let Some(room) = join {
+            // The room has become hot while the connection was on its way: it goes back, once, and stays there.
+            if self.owner(room.as_str()) == self.id && self.board.is_hot(room.as_str()) {
+                return self.hand_over(slot, from, Some(room), unread);
+            }
+            self.settle(slot);
             self.request(slot, Request::Join { room: room.as_str() });
         }
+        self.settle(slot);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.readable = true;
+            conn.stalled = !unread.is_empty();
+            conn.unread = (!unread.is_empty()).then(|| Box::new(unread));
+        }
         self.resume_reading(slot);
+    }
+
+    /// The connection will not be handed over again.
+    fn settle(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.settled = true;
+        }
     }
 
     /// The connection is a WebSocket of this client now.
@@ -430,7 +437,7 @@ impl Core {
             conn.client = Some(client);
             conn.heard = now;
         }
-        self.check_after(slot, crate::limits::PING_AFTER_MS);
+        self.check_after(slot, self.config.ping_after_ms);
     }
 }
 

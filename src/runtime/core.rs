@@ -71,6 +71,8 @@ pub(crate) struct Core {
     /// This turn's time in nanoseconds, for pacing.
     pub(crate) now_ns: u64,
     pub(crate) effects: Effects,
+    /// Decisions taken, to measure one in so many.
+    pub(crate) decisions: u64,
     /// One public frame while it is being delivered.
     pub(crate) frame: Vec<u8>,
     /// Connections with bytes to flush at the end of the phase.
@@ -108,6 +110,7 @@ impl Core {
             now_ns: clock.nanos(),
             clock,
             effects: Effects::new(),
+            decisions: 0,
             frame: Vec::new(),
             flushes: Vec::new(),
             reads: VecDeque::new(),
@@ -209,8 +212,13 @@ impl Core {
                 }
             }
             let mut flushes = std::mem::take(&mut self.flushes);
+            let replies = flushes.len() as u64;
             for slot in flushes.drain(..) {
                 self.flush(slot);
+            }
+            if replies > 0 {
+                // The whole phase counts for each of its replies: the clock is read once.
+                self.stats.reply.record(self.clock.nanos().saturating_sub(self.now_ns), replies);
             }
             if self.flushes.is_empty() {
                 self.flushes = flushes;
@@ -236,6 +244,7 @@ impl Core {
     pub(crate) fn send_queued(&mut self, slot: u32) {
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        let mut full = false;
         while !conn.blocked && conn.unsent_len() > 0 {
             let bytes = conn.out.as_ref().map_or(&[][..], |out| out.unsent());
             let wanted = bytes.len();
@@ -245,15 +254,34 @@ impl Core {
             };
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
-            conn.blocked = sent < wanted;
+            full = sent < wanted;
+            conn.blocked = full;
             if let Some(out) = conn.out.as_mut() {
                 out.advance(sent);
             }
         }
         let queued = conn.unsent_len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         if queued == 0 {
             self.drained(slot);
+        }
+    }
+
+    /// The socket is full: its connection waits until it is writable.
+    pub(crate) fn blocked(&mut self, slot: u32) {
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.blocked = true;
+        if conn.watches_writes {
+            return;
+        }
+        conn.watches_writes = true;
+        // Edge-triggered, but asking for it reports at once when the socket has become writable in between.
+        if self.readiness.watch_writes(&conn.fd, slot, generation).is_err() {
+            self.broken.push((slot, generation));
         }
     }
 

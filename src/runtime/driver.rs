@@ -2,7 +2,7 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take twice their time);
+//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take as long as they did);
 //! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
@@ -10,8 +10,9 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::audience::outbox::count_frames;
 use crate::engine::command::Input;
-use crate::limits::{DRAIN_MS, PING_AFTER_MS, PONG_WITHIN_MS, READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{DRAIN_MS, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -23,9 +24,9 @@ use crate::wire::frame;
 
 /// What passes may take of any turn.
 const PASSES_NS: u64 = 2_000_000;
-/// Passes may take this many times what the turn's input took. Then a server with more to do than it can do serves each
+/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves each
 /// room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
-const PASSES_PER_INPUT: u64 = 2;
+const PASSES_PER_INPUT: u64 = 1;
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
 /// One shard, running.
@@ -269,8 +270,12 @@ impl Core {
             };
             self.serve(index, step);
         }
-        self.stats.passes += u64::from(done);
         let now = self.clock.nanos();
+        if done {
+            self.stats.passes += 1;
+            let entry = self.views.get(index);
+            self.stats.fan_out.record(now.saturating_sub(entry.owed_since_ns), entry.view.len() as u64);
+        }
         self.views.slice_done(index, now - began_ns, done, now);
         now
     }
@@ -281,7 +286,7 @@ impl Core {
         let owed = self.views.get(index).view.tail(from);
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let mut sent = 0;
+        let (mut sent, mut full) = (0, false);
         if conn.out.is_none() {
             match conn.send(owed) {
                 Ok(taken) => sent = taken,
@@ -292,16 +297,20 @@ impl Core {
             }
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
+            self.stats.merged_frames += count_frames(owed) as u64 - 1;
             if sent == owed.len() {
                 return;
             }
-            conn.blocked = true;
+            full = true;
         }
         let bytes_max = self.config.outbound_queue_bytes;
         let Some(out) = self.conns.outbox(slot) else { return };
         let fit = out.push_events(owed, sent, bytes_max);
         let queued = out.unsent().len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         self.fitted(slot, fit);
         self.queue_flush(slot);
     }
@@ -309,6 +318,7 @@ impl Core {
     /// Looks at a connection whose time has come: a deadline, a heartbeat.
     fn check(&mut self, slot: u32, generation: u32) {
         let now = self.tenths();
+        let (ping_after, pong_within) = (self.config.ping_after_ms, self.config.pong_within_ms);
         let Some(conn) = self.conns.live(slot, generation) else { return };
         if conn.check_at > now {
             return;
@@ -317,19 +327,19 @@ impl Core {
         match conn.phase {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
             Phase::Http | Phase::Closing => self.end(slot),
-            Phase::Open if conn.pinged && silence_ms >= PING_AFTER_MS + PONG_WITHIN_MS => {
+            Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
                 if let Some(out) = conn.out.as_mut() {
                     out.abandon();
                 }
                 self.close(slot, frame::CLOSE_NO_PONG, "no pong in time");
             }
-            Phase::Open if conn.pinged => self.check_after(slot, PING_AFTER_MS + PONG_WITHIN_MS - silence_ms),
-            Phase::Open if silence_ms >= PING_AFTER_MS => {
+            Phase::Open if conn.pinged => self.check_after(slot, ping_after + pong_within - silence_ms),
+            Phase::Open if silence_ms >= ping_after => {
                 conn.pinged = true;
                 self.reply(slot, |out| frame::ping(out, b""));
-                self.check_after(slot, PONG_WITHIN_MS);
+                self.check_after(slot, pong_within);
             }
-            Phase::Open => self.check_after(slot, PING_AFTER_MS - silence_ms),
+            Phase::Open => self.check_after(slot, ping_after - silence_ms),
         }
     }
 

@@ -37,10 +37,14 @@ pub(crate) struct Entry {
     pub(crate) owner: ShardId,
     /// It is queued or waits for its time.
     scheduled: bool,
+    /// Since when its members have been owed something.
+    pub(crate) owed_since_ns: u64,
     /// When the running pass began.
     pass_began_ns: u64,
     /// What the running pass has cost so far.
     pass_cost_ns: u64,
+    /// What a pass costs, by the dearest of the last ones.
+    usual_cost_ns: u64,
     /// When the next pass may begin.
     not_before_ns: u64,
     running: bool,
@@ -99,8 +103,10 @@ impl Views {
             room: room.clone(),
             owner,
             scheduled: false,
+            owed_since_ns: 0,
             pass_began_ns: 0,
             pass_cost_ns: 0,
+            usual_cost_ns: 0,
             not_before_ns: 0,
             running: false,
         };
@@ -137,6 +143,7 @@ impl Views {
             return;
         }
         entry.scheduled = true;
+        entry.owed_since_ns = now_ns;
         if entry.not_before_ns > now_ns {
             self.paced.push(Reverse((entry.not_before_ns, index)));
         } else {
@@ -197,7 +204,10 @@ impl Views {
             self.big.push_back(index);
             return;
         }
-        let pause = (entry.pass_cost_ns * pace.factor).min(pace.max_ns);
+        // A pass in which replies had taken the frames along already was cheap and says little about the next one: the
+        // cost that counts falls slowly.
+        entry.usual_cost_ns = entry.pass_cost_ns.max(entry.usual_cost_ns - entry.usual_cost_ns / 8);
+        let pause = (entry.usual_cost_ns * pace.factor).min(pace.max_ns);
         entry.not_before_ns = entry.pass_began_ns + pause;
         entry.running = false;
         entry.scheduled = false;

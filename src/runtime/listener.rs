@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::audience::outbox::Kind;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, HANDSHAKE_MS};
+use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::runtime::connection::Conn;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
@@ -31,23 +31,19 @@ const SURPLUS_MAX: usize = 128;
 ///
 /// # Errors
 /// The address cannot be bound: in use, not ours, or not allowed.
-pub(crate) fn bind_all(
-    address: SocketAddr,
-    shards: usize,
-    defer_accept: bool,
-) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+pub(crate) fn bind_all(address: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
     // Without SO_REUSEPORT first: the port must not be in use by anybody, another server of ours included.
-    drop(bind_one(address, false, defer_accept)?);
-    let first = bind_one(address, true, defer_accept)?;
+    drop(bind_one(address, false)?);
+    let first = bind_one(address, true)?;
     let bound = SocketAddr::try_from(getsockname(&first)?)?;
     let mut listeners = vec![first];
     for _ in 1..shards {
-        listeners.push(bind_one(bound, true, defer_accept)?);
+        listeners.push(bind_one(bound, true)?);
     }
     Ok((bound, listeners))
 }
 
-fn bind_one(address: SocketAddr, shared: bool, defer_accept: bool) -> io::Result<OwnedFd> {
+fn bind_one(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -58,9 +54,6 @@ fn bind_one(address: SocketAddr, shared: bool, defer_accept: bool) -> io::Result
     // Accepted sockets inherit it.
     sockopt::set_tcp_nodelay(&fd, true)?;
     bind(&fd, &address)?;
-    if defer_accept {
-        tracing::warn!("DEFER_ACCEPT has no effect: the kernel's option is not reachable without unsafe code");
-    }
     listen(&fd, BACKLOG)?;
     Ok(fd)
 }
@@ -137,6 +130,9 @@ impl Core {
             && let Some(conn) = self.conns.get_mut(slot)
         {
             conn.surplus = surplus;
+            // The request is usually there already: reading it now saves an event.
+            conn.readable = true;
+            self.resume_reading(slot);
         }
     }
 
@@ -158,7 +154,7 @@ impl Core {
             self.end(slot);
             return None;
         }
-        self.check_after(slot, HANDSHAKE_MS);
+        self.check_after(slot, self.config.handshake_ms);
         Some(slot)
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Command {
 /// A connection on its way to the shard that will serve it from now on. It has touched no room yet.
 #[derive(Debug)]
 pub(crate) struct HandOver {
+    /// Where it comes from.
+    pub(crate) from: ShardId,
     pub(crate) fd: OwnedFd,
     pub(crate) client: ClientId,
     pub(crate) peer: Option<Box<IpAddr>>,
@@ -282,7 +284,13 @@ mod tests {
         mail.iter()
             .map(|mail| match mail {
                 Mail::Gone { conn } => conn.generation(),
-                other => unreachable!("only letters of this test: {other:?}"),
+                Mail::HandOver(_)
+                | Mail::Command(_)
+                | Mail::Resync { .. }
+                | Mail::Answer { .. }
+                | Mail::News(_)
+                | Mail::Ask { .. }
+                | Mail::Told { .. } => unreachable!("only letters of this test: {mail:?}"),
             })
             .collect()
     }

@@ -1,4 +1,4 @@
-//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/`.
+//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/` and the files of the page.
 //!
 //! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know is
 //! asked of them by mail and put together where the request came in; a shard that does not answer in time is left out.
@@ -12,7 +12,7 @@ use crate::audience::outbox::Kind;
 use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
-use crate::limits::{HANDSHAKE_MS, HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
 use crate::metrics::{self, Snapshot};
 use crate::persist::status::{Quantiles, StoreFigures};
 use crate::runtime::connection::Phase;
@@ -20,6 +20,7 @@ use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
 use crate::runtime::process;
 use crate::stats::{ShardStats, StoreStats};
+use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
 use crate::wire::respond;
@@ -27,7 +28,6 @@ use crate::wire::respond;
 /// How long an answer waits for the shards, in milliseconds.
 const GATHER_MS: u64 = 1_000;
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 
 /// What a shard tells of itself.
 #[derive(Debug)]
@@ -95,12 +95,15 @@ impl Core {
                 self.gather(slot, &Question::Selections(room.clone()), false, head_only, keep_alive);
             }
             Target::Home => {
-                let page = "<!doctype html><title>Butaca</title><h1>Butaca</h1><p>The seat server is running.</p>";
-                self.respond_with(slot, 200, HTML, page.as_bytes(), head_only, keep_alive);
+                self.respond_asset(slot, &assets::PAGE, head_only, keep_alive);
             }
             Target::Options => {
                 self.write(slot, Kind::Reply, |out| respond::respond_options(out, keep_alive));
                 self.responded(slot, keep_alive);
+            }
+            Target::Asset(name) if assets::find(name).is_some() => {
+                let asset = assets::find(name).expect("it was found just now");
+                self.respond_asset(slot, asset, head_only, keep_alive);
             }
             Target::Asset(_) | Target::NotFound | Target::Socket { .. } => {
                 self.write(slot, Kind::Reply, |out| {
@@ -122,13 +125,22 @@ impl Core {
         self.responded(slot, keep_alive);
     }
 
+    /// A file of the web client. The policy binds the page; on other files browsers ignore it.
+    fn respond_asset(&mut self, slot: u32, asset: &assets::Asset, head_only: bool, keep_alive: bool) {
+        let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
+        self.write(slot, Kind::Reply, |out| {
+            respond::respond(out, 200, asset.content_type, asset.body, keep_alive, head_only, &extra);
+        });
+        self.responded(slot, keep_alive);
+    }
+
     /// A response has been queued: the next request may come, or the connection ends.
     fn responded(&mut self, slot: u32, keep_alive: bool) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let keep_alive = keep_alive && !conn.hung_up;
         conn.awaits_answer = false;
         if keep_alive {
-            self.check_after(slot, HANDSHAKE_MS);
+            self.check_after(slot, self.config.handshake_ms);
         } else {
             self.begin_closing(slot);
         }

@@ -97,7 +97,7 @@ pub enum Target<'a> {
     },
     /// `/`
     Home,
-    /// A name with a dot in it right below `/`, such as `butaca-client.js`: letters, digits, `.`, `_` and `-` only.
+    /// A name with a dot in it right below `/static/`, such as `butaca-client.js`: letters, digits, `.`, `_` and `-` only.
     Asset(&'a str),
     /// OPTIONS of any path: a CORS preflight.
     Options,
@@ -266,7 +266,7 @@ fn find_target<'a>(
         let room = decode(segment).and_then(|text| RoomId::new(&text)).ok_or(HttpError::BadRoomId)?;
         return Ok(Target::Selections { room });
     }
-    Ok(path.strip_prefix('/').filter(|name| is_asset(name)).map_or(Target::NotFound, Target::Asset))
+    Ok(path.strip_prefix("/static/").filter(|name| is_asset(name)).map_or(Target::NotFound, Target::Asset))
 }
 
 /// The text that percent signs hide, when it is UTF-8. A percent sign that hides nothing is itself, as in the old service.

@@ -6,9 +6,11 @@
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.
 
+pub mod assets;
 pub mod frame;
 pub mod http;
 pub mod message;
+pub mod proxy;
 pub mod respond;
 
 mod json_read;

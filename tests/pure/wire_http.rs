@@ -39,7 +39,7 @@ fn paths() {
     check_get("/ready", Ok(Target::Ready));
     check_get("/stats?pretty", Ok(Target::Stats));
     check_get("/metrics", Ok(Target::Metrics));
-    check_get("/butaca-client.js", Ok(Target::Asset("butaca-client.js")));
+    check_get("/static/butaca-client.js", Ok(Target::Asset("butaca-client.js")));
     check_get("http://example.org:8001/health", Ok(Target::Health));
     check_get("http://example.org", Ok(Target::Home));
     check_get("http://example.org?x=/y", Ok(Target::Home));
@@ -52,9 +52,12 @@ fn paths() {
         "/room/r",
         "/room/r/s/selections",
         "/.env",
-        "/a/b.js",
+        "/butaca-client.js",
+        "/static/",
+        "/static/../x",
+        "/static/a/b.js",
         "/..",
-        "/a%2e.js",
+        "/static/a%2e.js",
         "/ws/a/b",
     ] {
         check_get(unknown, Ok(Target::NotFound));

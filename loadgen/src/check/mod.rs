@@ -10,6 +10,7 @@ mod seats;
 mod wrong;
 
 use crate::names::fresh_tag;
+use crate::out::say;
 use crate::target::Target;
 
 /// What a step says: nothing, or what was wrong.
@@ -35,21 +36,21 @@ pub fn run(target: &Target) -> u8 {
     ];
     let (mut passed, mut failed) = (0, 0);
     for (title, steps) in groups {
-        println!("\n{title}");
+        say(&format!("\n{title}"));
         for (name, step) in steps {
             match step(&context) {
                 Ok(()) => {
                     passed += 1;
-                    println!("  pass  {name}");
+                    say(&format!("  pass  {name}"));
                 }
                 Err(why) => {
                     failed += 1;
-                    println!("  FAIL  {name}\n        {why}");
+                    say(&format!("  FAIL  {name}\n        {why}"));
                 }
             }
         }
     }
-    println!("\n{passed} passed, {failed} failed against {}", target.addr);
+    say(&format!("\n{passed} passed, {failed} failed against {}", target.addr));
     u8::from(failed > 0)
 }
 

@@ -8,49 +8,11 @@
 
 use std::collections::VecDeque;
 
+use super::event::{Event, Reason, What};
 use super::raw::{Place, Recent};
 use super::violation::Kind;
 use crate::limits::{ROOM_LOG_MAX, ROOM_REBASE_MAX, WAITING_LISTS_MAX};
 use crate::names::{FREE, Seat, Who};
-
-/// Why a seat became free.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// Given back.
-    Released,
-    /// Its time was over.
-    Expired,
-    /// Its connection ended.
-    Disconnected,
-    /// The server does not say.
-    Unsaid,
-}
-
-/// What happened to a seat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
-    /// It was given to the client.
-    Selected,
-    /// It became free.
-    Released(Reason),
-}
-
-/// An event as one member was told it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event {
-    /// The room's sequence number.
-    pub seq: u64,
-    /// The seat.
-    pub seat: Seat,
-    /// Who got it or held it.
-    pub who: Who,
-    /// What happened.
-    pub what: What,
-    /// When the hold ends by itself, wall clock; 0 when not said.
-    pub deadline_ms: u64,
-    /// When the command was due; 0 when not known.
-    pub stamp: u64,
-}
 
 /// An event that is known, with what was worked out about it.
 #[derive(Clone, Copy, Debug)]
@@ -406,11 +368,12 @@ impl Life {
         history.iter().rev().find(|(changed, _)| *changed <= seq).map_or(FREE, |(_, who)| *who)
     }
 
-    /// Whether anybody held the seat at some moment from `seq` on.
-    pub(super) fn was_held_since(&self, seat: Seat, seq: u64) -> bool {
+    /// Whether anybody held the seat at some moment from one number to another.
+    pub(super) fn was_held_between(&self, seat: Seat, from: u64, to: u64) -> bool {
         let history = &self.history[seat as usize];
-        self.holder_at(seat, seq) != FREE
-            || history.iter().rev().take_while(|(changed, _)| *changed > seq).any(|(_, who)| *who != FREE)
+        let within =
+            history.iter().rev().take_while(|(changed, _)| *changed > from).filter(|(changed, _)| *changed <= to);
+        self.holder_at(seat, from) != FREE || within.clone().any(|(_, who)| *who != FREE)
     }
 
     /// The last changes of a seat.
@@ -429,8 +392,8 @@ impl Life {
         self.count
     }
 
-    /// A number that stands for everything that was told, for comparing with other threads: the hash of the map.
-    pub(super) fn digest(&self) -> (u64, u64) {
-        (self.frontier, self.hash)
+    /// A number that stands for the map: the sum of the hashes of its held seats.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
     }
 }

@@ -3,17 +3,21 @@
 //! Owns: the log of every room ([`life`]) and how far each member has come in it. Invariants: a member's `seq` moves by
 //! one with each event, or by a full state; each violation is found once. Never here: what clients want to do next.
 
+mod event;
 mod life;
 mod raw;
+mod settle;
+mod story;
 pub mod violation;
 
 use std::sync::Arc;
 
-pub use life::{Event, Reason, What};
+pub use event::{Event, Reason, What};
 use life::{Fault, Life, Put};
-use violation::{Findings, Kind, Violation};
+pub use story::shown;
+use violation::{Findings, Kind};
 
-use crate::limits::{RAW_BYTES_BIG, RAW_BYTES_SMALL, REFUSALS_KEPT_MAX};
+use crate::limits::{RAW_BYTES_BIG, RAW_BYTES_SMALL, REFUSAL_SLACK, REFUSALS_KEPT_MAX};
 use crate::names::{FREE, Names, Seat, Who};
 
 /// Two views of one moment.
@@ -53,6 +57,7 @@ struct Doubt {
     life: usize,
     seat: Seat,
     seq: u64,
+    until: u64,
 }
 
 /// How late holds expired.
@@ -64,6 +69,17 @@ pub struct Lateness {
     pub sum_ms: u64,
     /// The latest.
     pub max_ms: u64,
+}
+
+/// A room at the end of a run, for comparing threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Its newest epoch.
+    pub epoch: Box<[u8]>,
+    /// The number up to which everything is known.
+    pub seq: u64,
+    /// A hash of its held seats.
+    pub map: u64,
 }
 
 /// A broadcast that was recognised by its bytes.
@@ -140,8 +156,14 @@ impl Oracle {
         (member.awaiting, member.behind) = (Some(seq), false);
     }
 
-    /// What follows `room_joined` is not a full state: no seat was held.
-    fn resolve(&mut self, who: Who) {
+    /// Whether it is still open if a full state follows `room_joined`.
+    #[must_use]
+    pub fn is_awaiting(&self, who: Who) -> bool {
+        self.members[who as usize].awaiting.is_some()
+    }
+
+    /// Something else than a full state follows `room_joined`: no seat was held.
+    pub fn resolve(&mut self, who: Who) {
         if let Some(seq) = self.members[who as usize].awaiting.take() {
             self.whole_room(who, seq, Vec::new());
         }
@@ -155,17 +177,15 @@ impl Oracle {
         }
         let (before, first) = (member.seq, member.awaiting.take());
         (member.seq, member.behind) = (seq.max(before), false);
-        match first {
-            Some(joined) if joined != seq => {
-                self.tell(Kind::OutOfOrder, who, None, format!("room_joined said seq {joined}, its full state {seq}"));
-            }
-            Some(_) => {}
-            None => {
-                self.resyncs += 1;
-                if seq < before {
-                    self.tell(Kind::OutOfOrder, who, None, format!("a full state of seq {seq} after seq {before}"));
-                }
-            }
+        if seq < before {
+            self.tell(Kind::OutOfOrder, who, None, format!("a full state of seq {seq} after seq {before}"));
+        }
+        if first != Some(seq) {
+            self.resyncs += 1;
+        }
+        if let Some(joined) = first.filter(|joined| *joined < seq) {
+            // Nothing came with `room_joined`, so the room was empty then; this one tells of skipped events.
+            self.whole_room(who, joined, Vec::new());
         }
         self.whole_room(who, seq, list);
     }
@@ -181,17 +201,6 @@ impl Oracle {
         if look {
             self.bridge(member.room, member.life);
         }
-    }
-
-    /// Gives up on events that nobody can tell any more.
-    fn bridge(&mut self, room: usize, life: usize) {
-        let members = self.rooms[room].members.iter().map(|who| self.members[*who as usize]);
-        let listening = members.filter(|member| member.joined && !member.deaf && member.life == life);
-        let reachable = listening.map(|member| member.seq).min().unwrap_or(u64::MAX);
-        let mut faults = std::mem::take(&mut self.faults);
-        self.rooms[room].lives[life].bridge(reachable, &mut faults);
-        self.blame(FREE, room, &mut faults);
-        self.faults = faults;
     }
 
     /// The client left the room or its connection ended.
@@ -312,76 +321,10 @@ impl Oracle {
     pub fn refused_as_taken(&mut self, who: Who, seat: Seat, since: u64) {
         let member = self.members[who as usize];
         let Some(life) = self.life(who) else { return };
-        if member.joined && !life.was_held_since(seat, since) && self.doubts.len() < REFUSALS_KEPT_MAX {
-            self.doubts.push(Doubt { who, room: member.room, life: member.life, seat, seq: since });
-        }
-    }
-
-    /// Looks for holds beyond their deadline and gives up on holes. `wall_ms` is a moment up to which everything was read.
-    pub fn sweep(&mut self, wall_ms: u64, grace_ms: u64) {
-        let mut faults = std::mem::take(&mut self.faults);
-        for room in 0..self.rooms.len() {
-            for life in 0..self.rooms[room].lives.len() {
-                if self.rooms[room].lives[life].has_hole() {
-                    self.bridge(room, life);
-                }
-            }
-            // Only the newest life can hold anything; an older one nobody hears of any more.
-            if let Some(life) = self.rooms[room].lives.last_mut().filter(|life| !life.has_hole()) {
-                life.overdue(wall_ms, grace_ms, &mut faults);
-            }
-            self.blame(FREE, room, &mut faults);
-        }
-        self.faults = faults;
-    }
-
-    /// Whether every listening member has seen everything that any of them saw.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.members.iter().filter(|member| member.joined && !member.deaf).all(|member| {
-            let life = &self.rooms[member.room].lives[member.life];
-            !member.behind && member.seq == life.highest && !life.has_hole()
-        })
-    }
-
-    /// The end: whoever is not level now has lost something.
-    pub fn settle(&mut self) {
-        for who in 0..crate::num::index32(self.members.len()) {
-            self.resolve(who);
-        }
-        self.sweep(0, 0);
-        for who in 0..crate::num::index32(self.members.len()) {
-            let member = self.members[who as usize];
-            if !member.joined || member.deaf {
-                continue;
-            }
-            let newest = self.rooms[member.room].lives.len() - 1;
-            let highest = self.rooms[member.room].lives[member.life].highest;
-            if member.life != newest {
-                self.tell(Kind::LostEvent, who, None, "still in an older epoch of the room than others".to_owned());
-            } else if member.behind {
-                self.tell(
-                    Kind::SilentGap,
-                    who,
-                    None,
-                    format!("jumped to seq {} by an own reply; no full state came", member.seq),
-                );
-            } else if member.seq < highest {
-                let next =
-                    self.rooms[member.room].lives[member.life].entry(member.seq + 1).map(|entry| entry.event.seat);
-                self.tell(
-                    Kind::LostEvent,
-                    who,
-                    next,
-                    format!("got nothing after seq {}, others reached {highest}", member.seq),
-                );
-            }
-        }
-        for doubt in std::mem::take(&mut self.doubts) {
-            if !self.rooms[doubt.room].lives[doubt.life].was_held_since(doubt.seat, doubt.seq) {
-                let detail = format!("refused as taken, but nobody held it from seq {} on", doubt.seq);
-                self.tell(Kind::FalseRefusal, doubt.who, Some(doubt.seat), detail);
-            }
+        // It was decided before it came, so not long after what anybody has seen by now.
+        let until = life.highest + REFUSAL_SLACK;
+        if member.joined && !life.was_held_between(seat, since, until) && self.doubts.len() < REFUSALS_KEPT_MAX {
+            self.doubts.push(Doubt { who, room: member.room, life: member.life, seat, seq: since, until });
         }
     }
 
@@ -420,10 +363,24 @@ impl Oracle {
         !self.rooms[room].lives.is_empty()
     }
 
-    /// A room's newest epoch, number and map in one value, for comparing threads.
+    /// The highest number seen in a room's newest life.
     #[must_use]
-    pub fn digest(&self, room: usize) -> Option<(Box<[u8]>, u64, u64)> {
-        self.rooms[room].lives.last().map(|life| (life.epoch.clone(), life.digest().0, life.digest().1))
+    pub fn highest(&self, room: usize) -> u64 {
+        self.rooms[room].lives.last().map_or(0, |life| life.highest)
+    }
+
+    /// Other threads have seen this number: members here must come to it too.
+    pub fn expect_number(&mut self, room: usize, seq: u64) {
+        if let Some(life) = self.rooms[room].lives.last_mut() {
+            life.highest = life.highest.max(seq);
+        }
+    }
+
+    /// A room's newest life in one value.
+    #[must_use]
+    pub fn digest(&self, room: usize) -> Option<Digest> {
+        let life = self.rooms[room].lives.last()?;
+        Some(Digest { epoch: life.epoch.clone(), seq: life.frontier, map: life.hash() })
     }
 
     /// The members of a room in this thread.
@@ -440,69 +397,4 @@ impl Oracle {
             Lateness { count: sum.count + count, sum_ms: sum.sum_ms + sum_ms, max_ms: sum.max_ms.max(max_ms) }
         })
     }
-
-    fn blame(&mut self, who: Who, room: usize, faults: &mut Vec<Fault>) {
-        for fault in faults.drain(..) {
-            let teller = if who == FREE { fault.who } else { who };
-            self.tell_in(fault.kind, room, teller, fault.seat, fault.detail);
-        }
-    }
-
-    /// Writes down a finding about a client.
-    pub fn tell(&mut self, kind: Kind, who: Who, seat: Option<Seat>, detail: String) {
-        let room = self.members[who as usize].room;
-        self.tell_in(kind, room, who, seat, detail);
-    }
-
-    /// Writes down a finding about a room.
-    pub fn tell_in(&mut self, kind: Kind, room: usize, who: Who, seat: Option<Seat>, detail: String) {
-        if !self.findings.wants_detail(kind) {
-            return self.findings.count(kind, 1);
-        }
-        let (room_history, client_history) = (self.room_history(room, seat), self.client_history(who));
-        let violation = Violation {
-            kind,
-            room: self.names.room(room).to_owned(),
-            seat: seat.map(|seat| self.names.seat(seat)),
-            client: (who != FREE).then(|| self.names.client(who)),
-            detail,
-            room_history,
-            client_history,
-        };
-        self.findings.tell(violation);
-    }
-
-    fn room_history(&self, room: usize, seat: Option<Seat>) -> Vec<String> {
-        let Some((life, seat)) = self.rooms[room].lives.last().zip(seat) else { return Vec::new() };
-        let line = |(seq, who): &(u64, Who)| {
-            format!(
-                "seq {seq}: {}",
-                if *who == FREE { "free".to_owned() } else { format!("held by {}", self.names.client(*who)) }
-            )
-        };
-        life.history(seat).iter().map(line).collect()
-    }
-
-    fn client_history(&self, who: Who) -> Vec<String> {
-        let Some(member) = self.members.get(who as usize) else { return Vec::new() };
-        let Some(life) = self.life(who) else { return Vec::new() };
-        let last = member.seq.saturating_sub(7)..=member.seq;
-        let line = |seq| {
-            let event = life.entry(seq)?.event;
-            Some(format!(
-                "seq {seq}: {} {:?} {}",
-                self.names.seat(event.seat),
-                event.what,
-                self.names.client(event.who)
-            ))
-        };
-        last.filter_map(line).collect()
-    }
-}
-
-/// A payload in an error text.
-#[must_use]
-pub fn shown(payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&payload[..payload.len().min(300)]).into_owned();
-    if payload.len() > 300 { text + "…" } else { text }
 }

@@ -106,6 +106,7 @@ fn verdict(out: &mut String, outcome: &Outcome) {
         out.push_str(&format!("\nVOID: {reason}\n"));
     }
     out.push_str(match outcome.verdict.exit_code {
+        0 if outcome.plain => "\nRESULT: clean as far as it can be seen without seq.\n",
         0 => "\nRESULT: clean. No seat had two holders, nothing was lost, every room in order.\n",
         1 => "\nRESULT: violated.\n",
         _ => "\nRESULT: void. Nothing wrong was seen, but the figures do not count.\n",

@@ -262,7 +262,7 @@ impl Sale {
         } else {
             let oracle = &session.crowd.oracle;
             let found = self.taste.anywhere(rng, &|seat| oracle.holder(who, seat) == FREE);
-            (Ask::Select, found.unwrap_or(0))
+            (Ask::Select, found.unwrap_or_else(|| self.taste.any(rng)))
         };
         session.crowd.ask(worker, who, ask, seat, due, now);
     }

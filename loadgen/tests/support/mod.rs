@@ -2,24 +2,24 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod stub;
-pub mod world;
+pub(crate) mod stub;
+pub(crate) mod world;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Runs the binary under test to its end.
-pub fn loadgen(args: &[&str]) -> Output {
+pub(crate) fn loadgen(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loadgen")).args(args).output().expect("the binary is built with the tests")
 }
 
 /// What a run printed, for a failing assertion.
-pub fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// The server's binary: `BUTACA_BIN`, or beside `loadgen` in the same target folder.
-pub fn server_binary() -> PathBuf {
+pub(crate) fn server_binary() -> PathBuf {
     let beside = || PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("butaca");
     let path =
         std::env::vars_os().find(|(name, _)| name == "BUTACA_BIN").map_or_else(beside, |(_, value)| value.into());

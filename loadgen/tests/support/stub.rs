@@ -16,19 +16,19 @@ use tungstenite::{Message, WebSocket};
 use super::world::{Bug, World};
 
 /// A running stub.
-pub struct Stub {
-    pub addr: SocketAddr,
+pub(crate) struct Stub {
+    pub(crate) addr: SocketAddr,
     world: Arc<Mutex<World>>,
     /// Dropping it ends the clock thread.
     _clock: Sender<()>,
 }
 
 impl Stub {
-    pub fn start(bug: Bug) -> Self {
+    pub(crate) fn start(bug: Bug) -> Self {
         Self::with_ttl(bug, 300_000)
     }
 
-    pub fn with_ttl(bug: Bug, ttl_ms: u64) -> Self {
+    pub(crate) fn with_ttl(bug: Bug, ttl_ms: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let addr = listener.local_addr().expect("it is bound");
         let world = Arc::new(Mutex::new(World::new(bug, ttl_ms)));
@@ -45,7 +45,7 @@ impl Stub {
         Self { addr, world, _clock: clock }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.addr)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// What the stub does wrong, once, at its tenth grant (or always, where that is the nature of the defect).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bug {
+pub(crate) enum Bug {
     None,
     /// A held seat is granted again.
     DoubleGrant,
@@ -69,9 +69,9 @@ struct Room {
 }
 
 /// Somebody's connection.
-pub struct Conn {
-    pub client: String,
-    pub stream: TcpStream,
+pub(crate) struct Conn {
+    pub(crate) client: String,
+    pub(crate) stream: TcpStream,
     /// An event that is held back.
     held_back: Option<Value>,
     /// Skips events.
@@ -79,10 +79,10 @@ pub struct Conn {
 }
 
 /// Everything the stub knows.
-pub struct World {
-    pub bug: Bug,
-    pub ttl_ms: u64,
-    pub conns: HashMap<u64, Conn>,
+pub(crate) struct World {
+    pub(crate) bug: Bug,
+    pub(crate) ttl_ms: u64,
+    pub(crate) conns: HashMap<u64, Conn>,
     rooms: HashMap<String, Room>,
     grants: u64,
     victim: Option<u64>,
@@ -108,11 +108,11 @@ fn frame(value: &Value) -> Vec<u8> {
 }
 
 impl World {
-    pub fn new(bug: Bug, ttl_ms: u64) -> Self {
+    pub(crate) fn new(bug: Bug, ttl_ms: u64) -> Self {
         Self { bug, ttl_ms, conns: HashMap::new(), rooms: HashMap::new(), grants: 0, victim: None, done: false }
     }
 
-    pub fn open(&mut self, id: u64, client: String, stream: TcpStream) {
+    pub(crate) fn open(&mut self, id: u64, client: String, stream: TcpStream) {
         self.conns.insert(id, Conn { client, stream, held_back: None, skips: false });
     }
 
@@ -128,11 +128,12 @@ impl World {
         }
     }
 
-    /// Whether the defect happens now to this member. The first member of the first room is the victim.
+    /// Whether the defect happens now to this member. Who joined last is the victim.
     fn strikes(&self, to: u64) -> bool {
         self.victim == Some(to) && self.grants >= 10
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "most defects do not touch broadcasts")]
     fn tell_member(&mut self, to: u64, value: &Value) {
         let once = self.strikes(to) && !self.done;
         match self.bug {
@@ -197,7 +198,7 @@ impl World {
     }
 
     /// What `GET /room/{id}/selections` says.
-    pub fn selections(&self, name: &str) -> Value {
+    pub(crate) fn selections(&self, name: &str) -> Value {
         let mut list = self.rooms.get(name).map_or(json!([]), |_| self.full_state(name)["selections"].clone());
         if self.bug == Bug::MapDiffers {
             list.as_array_mut().expect("a list").pop();
@@ -211,7 +212,7 @@ impl World {
         self.send(to, &value);
     }
 
-    pub fn request(&mut self, from: u64, text: &str, now: u64) {
+    pub(crate) fn request(&mut self, from: u64, text: &str, now: u64) {
         let request: Value = serde_json::from_str(text).unwrap_or_default();
         let (room, seat) = (
             request["room_id"].as_str().unwrap_or("").to_owned(),
@@ -232,7 +233,7 @@ impl World {
     }
 
     fn join(&mut self, from: u64, name: &str, client: &str, now: u64) {
-        self.victim.get_or_insert(from);
+        self.victim = Some(from);
         let room = self.rooms.entry(name.to_owned()).or_default();
         room.members.retain(|member| *member != from);
         room.members.push(from);
@@ -318,7 +319,7 @@ impl World {
         }
     }
 
-    pub fn close(&mut self, id: u64) {
+    pub(crate) fn close(&mut self, id: u64) {
         self.conns.remove(&id);
         let names: Vec<String> = self.rooms.keys().cloned().collect();
         for name in names {
@@ -332,7 +333,7 @@ impl World {
         }
     }
 
-    pub fn expire(&mut self, now: u64) {
+    pub(crate) fn expire(&mut self, now: u64) {
         let ahead = if self.bug == Bug::EarlyExpiry && self.grants >= 10 { self.ttl_ms } else { 0 };
         if self.bug == Bug::LateExpiry {
             return;

@@ -23,7 +23,7 @@ export class Visitor {
     const visitor = new Visitor();
     visitor.context = await browser.newContext({ locale: "en-GB", ...options });
     visitor.page = await visitor.context.newPage();
-    visitor.page.setDefaultTimeout(15_000);
+    visitor.page.setDefaultTimeout(30_000);
     visitor.page.on("pageerror", (error) => visitor.complaints.push(String(error)));
     visitor.page.on("console", (message) => message.type() === "error" && visitor.complaints.push(message.text()));
     return visitor;

@@ -76,7 +76,8 @@ impl Pair {
         match op {
             Op::Pass(ms) => self.now = Now { mono: self.now.mono.after(ms), wall: self.now.wall.after(ms) },
             Op::WallStep(ms) => self.now.wall = WallMillis(self.now.wall.0.saturating_add_signed(ms)),
-            _ => {}
+            Op::Join(..) | Op::Leave(..) | Op::Select(..) | Op::Release(..) | Op::Resync(..) => {}
+            Op::Gone(_) | Op::Stranger => {}
         }
         let mut effects = Effects::new();
         let input = Self::input(&self.clients, op);

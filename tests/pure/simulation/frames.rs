@@ -81,7 +81,8 @@ impl Frames {
         let padding = match &message {
             Message::State { seats, .. } => 40 + 60 * seats.len(),
             Message::Selected { seen, .. } => 30 + seen.user_info.len(),
-            _ => 30,
+            Message::Joined { .. } | Message::Left { .. } | Message::Released { .. } | Message::Again { .. } => 30,
+            Message::Error { .. } | Message::Pong => 20,
         };
         text_frame(out, |out| {
             out.extend_from_slice(&number.to_be_bytes());

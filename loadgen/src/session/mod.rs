@@ -3,119 +3,21 @@
 //! Owns: the stages and the housekeeping that all scenarios share. Invariant: no stage lasts longer than its limit.
 //! Never here: what clients do in the running stage; that is the [`Script`]'s.
 
+mod run;
+mod shared;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+
+pub use run::run;
+pub use shared::{Live, Mark, Marks, Settings, Shared};
 
 use crate::client::{Ask, Crowd, Reply};
-use crate::clock::now_ns;
 use crate::measure::quantile_ms;
-use crate::names::{Names, Who};
+use crate::names::Who;
+use crate::oracle::Digest;
 use crate::proc::{Usage, usage};
-use crate::target::Target;
-use crate::worker::{Driver, Lost, Reading, Traffic, Worker};
-
-/// What all threads of a run need to know.
-#[derive(Debug)]
-pub struct Settings {
-    /// The server.
-    pub target: Arc<Target>,
-    /// The names.
-    pub names: Arc<Names>,
-    /// The room of every client.
-    pub room_of: Vec<usize>,
-    /// How many load threads there are.
-    pub threads: usize,
-    /// CPUs to pin them to, in turn; none: not pinned.
-    pub cores: Vec<usize>,
-    /// Connections that may be opening at once.
-    pub inflight: usize,
-    /// Source addresses.
-    pub sources: usize,
-    /// Length of the running stage before the measured window.
-    pub warmup_ns: u64,
-    /// Length of the measured window.
-    pub run_ns: u64,
-    /// Longest wait for late events afterwards.
-    pub drain_ns: u64,
-    /// Longest wait for all connections.
-    pub open_ns: u64,
-    /// The server's process.
-    pub server_pid: Option<u32>,
-    /// How late a hold may expire.
-    pub expiry_grace_ms: u64,
-    /// Whether rooms are compared over HTTP at the end.
-    pub audit: bool,
-    /// Servers without `seq` are accepted, and only counted.
-    pub plain: bool,
-    /// Whether connections resist the end: the sockets of these clients are opened by the script, not at the beginning.
-    pub late: Vec<bool>,
-}
-
-/// What the threads tell each other and the progress display.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// Threads whose connections are open.
-    pub ready: AtomicUsize,
-    /// When the running stage begins; 0: not known yet.
-    pub start: AtomicU64,
-    /// Threads that are done with draining.
-    pub drained: AtomicUsize,
-    /// Threads that are done with the audit.
-    pub audited: AtomicUsize,
-    /// Threads that have ended.
-    pub ended: AtomicUsize,
-    /// The user wants the run to end.
-    pub abort: AtomicBool,
-    /// Sums for the display.
-    pub live: Live,
-}
-
-/// Figures for the progress display, one set a thread is added into each.
-#[derive(Debug, Default)]
-pub struct Live {
-    /// Open connections.
-    pub connections: AtomicU64,
-    /// Commands sent.
-    pub commands: AtomicU64,
-    /// Events received.
-    pub deliveries: AtomicU64,
-    /// Refusals.
-    pub refused: AtomicU64,
-    /// Held seats.
-    pub held: AtomicU64,
-    /// Violations.
-    pub violations: AtomicU64,
-    /// p99 of due to delivered, in microseconds, of the slowest thread that reported last.
-    pub p99_us: AtomicU64,
-}
-
-/// A look at everything at one moment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mark {
-    /// When.
-    pub ns: u64,
-    /// The server.
-    pub server: Usage,
-    /// This process.
-    pub own: Usage,
-    /// This thread's loop.
-    pub traffic: Traffic,
-    /// Events that this thread had received.
-    pub deliveries: u64,
-}
-
-/// The moments that are looked at.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Marks {
-    /// Before the first connect.
-    pub opening: Mark,
-    /// All connections are open.
-    pub opened: Mark,
-    /// The measured window begins.
-    pub begin: Mark,
-    /// The measured window ends.
-    pub end: Mark,
-}
+use crate::worker::{Reading, Worker};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -164,8 +66,8 @@ pub struct Session {
     pub mine: Vec<Who>,
     /// The moments that were looked at.
     pub marks: Marks,
-    /// CPU-bound or not: time of the window that was not spent waiting.
-    pub stalled: bool,
+    /// Rooms that several threads watch, as this thread knows them at the end.
+    pub digests: Vec<Option<Digest>>,
     stage: Stage,
     next_open: usize,
     opening: usize,
@@ -194,7 +96,7 @@ impl Session {
             thread,
             mine,
             marks: Marks::default(),
-            stalled: false,
+            digests: Vec::new(),
             stage: Stage::Opening,
             next_open: 0,
             opening: 0,
@@ -276,6 +178,7 @@ impl Session {
                     self.marks.end = self.mark(worker, now);
                     self.end = self.end.min(now);
                     self.stage = Stage::Draining;
+                    self.make_sure(worker, now);
                     self.deadline = now + self.settings.drain_ns;
                     return now + 1_000_000;
                 }
@@ -289,6 +192,15 @@ impl Session {
                 now + 5_000_000
             }
             Stage::Done => now + 5_000_000,
+        }
+    }
+
+    /// Whoever has heard nothing since `room_joined` pings: behind the pong no full state can follow.
+    fn make_sure(&mut self, worker: &mut Worker, now: u64) {
+        for who in self.mine.clone() {
+            if self.crowd.oracle.is_awaiting(who) && !self.crowd.clients[who as usize].slow {
+                self.crowd.ask(worker, who, Ask::Ping, 0, now, now);
+            }
         }
     }
 
@@ -368,99 +280,5 @@ impl Session {
         }
         let micros = crate::num::whole(quantile_ms(&self.crowd.measure.delivery, 0.99) * 1_000.0);
         live.p99_us.store(micros, Ordering::Relaxed);
-    }
-}
-
-struct Run<'a, S> {
-    session: &'a mut Session,
-    script: &'a mut S,
-}
-
-impl<S: Script> Driver for Run<'_, S> {
-    fn opened(&mut self, worker: &mut Worker, who: usize, now: u64) {
-        let who = crate::num::index32(who);
-        self.session.crowd.ask(worker, who, Ask::Join, 0, now, now);
-        if self.session.crowd.clients[who as usize].slow {
-            self.session.settled_one();
-        }
-    }
-
-    #[inline]
-    fn text(&mut self, worker: &mut Worker, who: usize, payload: &[u8], now: u64) {
-        let who = crate::num::index32(who);
-        let reply = self.session.crowd.text(who, payload, now);
-        if reply == Reply::Nothing {
-            return;
-        }
-        if reply == Reply::Joined && !self.session.crowd.clients[who as usize].slow {
-            self.session.settled_one();
-        }
-        self.script.reply(self.session, worker, who, reply, now);
-    }
-
-    fn lost(&mut self, _worker: &mut Worker, who: usize, why: Lost, now: u64) {
-        let who = crate::num::index32(who);
-        if !self.session.crowd.oracle.is_member(who) {
-            self.session.settled_one();
-        }
-        let excused = self.script.lost(self.session, who, now);
-        self.session.crowd.lost(who, &why, excused, now);
-    }
-
-    fn due(&mut self, worker: &mut Worker, now: u64) -> u64 {
-        let next = self.session.advance(worker, self.script, now);
-        self.session.look(worker, now);
-        next.min(self.session.next_look)
-    }
-}
-
-/// Runs one thread to its end and hands back what it knows.
-///
-/// # Errors
-/// When the thread could not get its epoll set.
-pub fn run(
-    settings: Arc<Settings>,
-    shared: Arc<Shared>,
-    thread: usize,
-    script: &mut impl Script,
-) -> std::io::Result<Session> {
-    if !settings.cores.is_empty() {
-        crate::net::socket::pin(settings.cores[thread % settings.cores.len()])?;
-    }
-    let mut session = Session::new(settings, shared, thread);
-    let population = session.settings.room_of.len();
-    let mut worker = Worker::new(Arc::clone(&session.settings.target), population, session.settings.sources)?;
-    session.marks.opening = session.mark(&worker, now_ns());
-    while session.stage != Stage::Done {
-        turn(&mut session, script, &mut worker);
-    }
-    session.shared.drained.fetch_add(1, Ordering::SeqCst);
-    wait_for(&mut session, script, &mut worker, |shared| &shared.drained);
-    session.crowd.settle(&worker);
-    if session.settings.audit {
-        crate::audit::compare(&mut session, &mut |session| turn(session, script, &mut worker));
-    }
-    session.shared.audited.fetch_add(1, Ordering::SeqCst);
-    wait_for(&mut session, script, &mut worker, |shared| &shared.audited);
-    for who in session.mine.clone() {
-        session.crowd.cut(&mut worker, who, false);
-    }
-    Ok(session)
-}
-
-fn turn(session: &mut Session, script: &mut impl Script, worker: &mut Worker) {
-    let mut run = Run { session, script };
-    let next = run.due(worker, now_ns());
-    worker.turn(&mut run, next);
-}
-
-fn wait_for(
-    session: &mut Session,
-    script: &mut impl Script,
-    worker: &mut Worker,
-    count: impl Fn(&Shared) -> &AtomicUsize,
-) {
-    while count(&session.shared).load(Ordering::SeqCst) < session.settings.threads {
-        turn(session, script, worker);
     }
 }

@@ -1,54 +1,12 @@
-//! The clients of one thread: what they asked, what they hold, and the way from a message to what it means for them.
-//!
-//! Owns: open requests and holds of each client, the thread's [`Oracle`] and [`Measure`]. Invariants: replies are taken
-//! in the order of the requests; every message goes through the oracle. Never here: what a client does next.
+//! From a message to what it means for the client that got it.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-use crate::limits::PENDING_MAX;
-use crate::measure::{Code, Measure};
-use crate::names::{Names, Seat, Who};
+use super::Crowd;
+use super::ask::{Ask, Request};
+use crate::measure::Code;
+use crate::names::{Seat, Who};
 use crate::oracle::violation::Kind as Wrong;
-use crate::oracle::{Event, Now, Oracle, Reason, What, shown};
+use crate::oracle::{Event, Now, Reason, What, shown};
 use crate::scan::{self, Kind, Message};
-use crate::worker::{Lost, Reading, Worker};
-
-/// What was asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ask {
-    /// `join_room`
-    Join,
-    /// `leave_room`
-    Leave,
-    /// `select_seat`
-    Select,
-    /// `release_seat`
-    Release,
-    /// `ping`
-    Ping,
-}
-
-impl Ask {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Join => "join_room",
-            Self::Leave => "leave_room",
-            Self::Select => "select_seat",
-            Self::Release => "release_seat",
-            Self::Ping => "ping",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Request {
-    ask: Ask,
-    seat: Seat,
-    due: u64,
-    /// The number the client had reached when it sent.
-    seq: u64,
-}
 
 /// What a message means for the client that got it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,180 +29,7 @@ pub enum Reply {
     Pong,
 }
 
-/// One client.
-#[derive(Debug, Default)]
-pub struct Client {
-    /// Seats held by this connection, with the moment of the acknowledgement.
-    pub held: Vec<(Seat, u64)>,
-    /// Seats that were held when the server went down and must be found again.
-    pub expected: Vec<Seat>,
-    /// When the present connection was begun.
-    pub begun: u64,
-    /// May be cut off as too slow.
-    pub slow: bool,
-    pending: VecDeque<Request>,
-}
-
-impl Client {
-    /// Whether this connection holds the seat.
-    #[must_use]
-    pub fn holds(&self, seat: Seat) -> bool {
-        self.held.iter().any(|(held, _)| *held == seat)
-    }
-}
-
-/// The clients of one thread.
-#[derive(Debug)]
-pub struct Crowd {
-    /// Who is right.
-    pub oracle: Oracle,
-    /// What it took.
-    pub measure: Measure,
-    /// The clients.
-    pub clients: Vec<Client>,
-    /// The server sends no `seq`: nothing but counting is possible.
-    pub plain: bool,
-    /// While the server is being restarted: holds acknowledged so long before a connection ended must be found again.
-    pub restarting: Option<u64>,
-    /// The names.
-    pub names: Arc<Names>,
-    /// Events that each client got, for servers without `seq`.
-    pub got: Vec<u64>,
-    room_of: Vec<usize>,
-    wall_offset_ms: u64,
-    line: Vec<u8>,
-}
-
 impl Crowd {
-    /// `room_of[who]` is the room of every client of the run; `mine` are those of this thread.
-    #[must_use]
-    pub fn new(names: Arc<Names>, room_of: Vec<usize>, mine: &[Who]) -> Self {
-        let clients = room_of.iter().map(|_| Client::default()).collect();
-        let seats = names.hall.seats();
-        Self {
-            oracle: Oracle::new(Arc::clone(&names), &room_of, mine),
-            measure: Measure::new(seats),
-            clients,
-            plain: false,
-            restarting: None,
-            names,
-            got: vec![0; room_of.len()],
-            room_of,
-            wall_offset_ms: crate::clock::wall_ms() - crate::clock::now_ns() / 1_000_000,
-            line: Vec::new(),
-        }
-    }
-
-    /// The room of a client.
-    #[must_use]
-    pub fn room_of(&self, who: Who) -> usize {
-        self.room_of[who as usize]
-    }
-
-    /// Wall clock of a monotonic moment.
-    #[must_use]
-    pub fn wall_ms(&self, now: u64) -> u64 {
-        self.wall_offset_ms + now / 1_000_000
-    }
-
-    /// Begins to connect a client.
-    pub fn connect(&mut self, worker: &mut Worker, who: Who, reading: Reading, now: u64) {
-        self.clients[who as usize].begun = now;
-        let name = self.names.client(who);
-        if let Err(error) = worker.connect(who as usize, &name, reading) {
-            self.measure.totals.lost += 1;
-            self.oracle.tell(Wrong::ConnectionLost, who, None, format!("could not connect: {error}"));
-        }
-    }
-
-    /// Sends a request. `false`: not sent, because the client has no open connection or too much unanswered.
-    pub fn ask(&mut self, worker: &mut Worker, who: Who, ask: Ask, seat: Seat, due: u64, now: u64) -> bool {
-        let client = &mut self.clients[who as usize];
-        if !worker.is_open(who as usize) || client.pending.len() >= PENDING_MAX {
-            return false;
-        }
-        client.pending.push_back(Request { ask, seat, due, seq: self.oracle.seq(who) });
-        self.write(who, ask, seat, due);
-        if matches!(ask, Ask::Select | Ask::Release) {
-            self.measure.sent(due, now);
-            if ask == Ask::Select {
-                self.measure.attempts[seat as usize] += 1;
-            }
-        }
-        worker.send_text(who as usize, &self.line);
-        true
-    }
-
-    /// Writes the request's text into `line`.
-    fn write(&mut self, who: Who, ask: Ask, seat: Seat, due: u64) {
-        let line = &mut self.line;
-        line.clear();
-        line.extend_from_slice(b"{\"type\":\"");
-        line.extend_from_slice(ask.name().as_bytes());
-        if ask != Ask::Ping {
-            line.extend_from_slice(b"\",\"room_id\":\"");
-            line.extend_from_slice(self.names.room(self.room_of[who as usize]).as_bytes());
-        }
-        if matches!(ask, Ask::Select | Ask::Release) {
-            line.extend_from_slice(b"\",\"seat_id\":\"");
-            self.names.push_seat(line, seat);
-        }
-        line.push(b'"');
-        if ask == Ask::Select {
-            // The stamp travels in `name`, which a server may be set to pass on alone.
-            line.extend_from_slice(b",\"user_info\":{\"name\":\"g");
-            line.extend_from_slice(scan::STAMP);
-            line.extend_from_slice(format!("{due:016x}").as_bytes());
-            line.extend_from_slice(b"\"}");
-        }
-        line.push(b'}');
-    }
-
-    /// How many requests are unanswered.
-    #[must_use]
-    pub fn pending(&self, who: Who) -> usize {
-        self.clients[who as usize].pending.len()
-    }
-
-    /// The connection of a client was ended by us.
-    pub fn cut(&mut self, worker: &mut Worker, who: Who, politely: bool) {
-        if politely {
-            worker.bid_farewell(who as usize)
-        } else {
-            worker.cut(who as usize)
-        }
-        self.forget(who, crate::clock::now_ns());
-    }
-
-    fn forget(&mut self, who: Who, now: u64) {
-        self.oracle.left(who);
-        let client = &mut self.clients[who as usize];
-        let held = std::mem::take(&mut client.held);
-        if let Some(window_ns) = self.restarting {
-            let giving_back =
-                |seat: Seat| client.pending.iter().any(|request| request.ask == Ask::Release && request.seat == seat);
-            let safe =
-                held.into_iter().filter(|(seat, since)| since.saturating_add(window_ns) < now && !giving_back(*seat));
-            let safe: Vec<_> = safe.collect();
-            client.expected.extend(safe.into_iter().map(|(seat, _)| seat));
-        }
-        client.pending.clear();
-    }
-
-    /// The connection of a client ended. `excused`: that was to be expected.
-    pub fn lost(&mut self, who: Who, why: &Lost, excused: bool, now: u64) {
-        let slow = self.clients[who as usize].slow;
-        self.forget(who, now);
-        if slow {
-            self.measure.totals.slow_closed += 1;
-        } else if let Lost::Wrong(what) = why {
-            self.oracle.tell(Wrong::BadFraming, who, None, format!("the server sent {what}"));
-        } else if !excused {
-            self.measure.totals.lost += 1;
-            self.oracle.tell(Wrong::ConnectionLost, who, None, format!("{why:?}"));
-        }
-    }
-
     /// A message came.
     #[inline]
     pub fn text(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
@@ -261,6 +46,9 @@ impl Crowd {
         if !message.room.is_empty() && message.room != self.names.room(self.room_of(who)).as_bytes() {
             self.oracle.tell(Wrong::Uninvited, who, None, format!("a message of another room: {}", shown(payload)));
             return Reply::Nothing;
+        }
+        if !matches!(message.kind, Kind::Joined | Kind::FullState) {
+            self.oracle.resolve(who);
         }
         match message.kind {
             Kind::Joined => self.joined(who, &message, payload, now),
@@ -341,12 +129,14 @@ impl Crowd {
     }
 
     fn changed(&mut self, who: Who, message: &Message<'_>, what: What, payload: &[u8], now: u64) -> Reply {
-        self.got[who as usize] += 1;
         let Some(seat) = self.names.seat_of(message.seat) else {
             self.oracle.tell(Wrong::Uninvited, who, None, format!("a seat that is none: {}", shown(payload)));
             return Reply::Nothing;
         };
         let actor = self.names.who(message.client);
+        // A select of a seat that one holds already is answered, but is no event.
+        let again = actor == who && what == What::Selected && self.clients[who as usize].holds(seat);
+        self.got[who as usize] += u64::from(!again);
         let (reply, request) =
             if actor == who { self.own_change(who, seat, what, payload, now) } else { (Reply::Nothing, None) };
         let own = request.is_some();
@@ -443,30 +233,6 @@ impl Crowd {
             self.oracle.refused_as_taken(who, request.seat, request.seq);
         }
         Reply::Refused(request.ask, request.seat, code)
-    }
-
-    /// The end of a run: every request must have had its reply, and every acknowledged hold must have been found again.
-    pub fn settle(&mut self, worker: &Worker) {
-        for who in 0..crate::num::index32(self.clients.len()) {
-            let client = &self.clients[who as usize];
-            let (open, pending, lost) =
-                (worker.is_open(who as usize), client.pending.front().copied(), client.expected.clone());
-            if let Some(request) = pending.filter(|_| open && !client.slow) {
-                let detail = format!("{} of {} was never answered", request.ask.name(), self.names.seat(request.seat));
-                self.oracle.tell(Wrong::Unanswered, who, Some(request.seat), detail);
-            }
-            for seat in lost.into_iter().filter(|_| open) {
-                self.oracle.tell(
-                    Wrong::LostAcknowledgement,
-                    who,
-                    Some(seat),
-                    "a hold that was acknowledged is gone after the restart".to_owned(),
-                );
-            }
-        }
-        if !self.plain {
-            self.oracle.settle();
-        }
     }
 }
 

@@ -1,0 +1,14 @@
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./App.jsx";
+import "./style.css";
+
+const query = new URLSearchParams(location.search);
+const url = query.get("server") ?? import.meta.env.VITE_BUTACA_URL ?? "ws://localhost:8001";
+const name = query.get("name") ?? `react-${Math.random().toString(36).slice(2, 6)}`;
+
+createRoot(document.getElementById("root")).render(
+  <StrictMode>
+    <App url={url} name={name} />
+  </StrictMode>,
+);

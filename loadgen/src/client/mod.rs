@@ -1,0 +1,196 @@
+//! The clients of one thread: what they asked, what they hold, and the way from a message to what it means for them.
+//!
+//! Owns: open requests and holds of each client, the thread's [`Oracle`] and [`Measure`]. Invariants: replies are taken
+//! in the order of the requests; every message goes through the oracle. Never here: what a client does next.
+
+mod ask;
+mod reply;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use ask::Ask;
+use ask::Request;
+pub use reply::Reply;
+
+use crate::limits::PENDING_MAX;
+use crate::measure::Measure;
+use crate::names::{Names, Seat, Who};
+use crate::oracle::Oracle;
+use crate::oracle::violation::Kind as Wrong;
+use crate::worker::{Lost, Reading, Worker};
+
+/// One client.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// Seats held by this connection, with the moment of the acknowledgement.
+    pub held: Vec<(Seat, u64)>,
+    /// Seats that were held when the server went down and must be found again.
+    pub expected: Vec<Seat>,
+    /// When the present connection was begun.
+    pub begun: u64,
+    /// May be cut off as too slow.
+    pub slow: bool,
+    pending: VecDeque<Request>,
+}
+
+impl Client {
+    /// Whether this connection holds the seat.
+    #[must_use]
+    pub fn holds(&self, seat: Seat) -> bool {
+        self.held.iter().any(|(held, _)| *held == seat)
+    }
+}
+
+/// The clients of one thread.
+#[derive(Debug)]
+pub struct Crowd {
+    /// Who is right.
+    pub oracle: Oracle,
+    /// What it took.
+    pub measure: Measure,
+    /// The clients.
+    pub clients: Vec<Client>,
+    /// The server sends no `seq`: nothing but counting is possible.
+    pub plain: bool,
+    /// While the server is being restarted: holds acknowledged so long before a connection ended must be found again.
+    pub restarting: Option<u64>,
+    /// The names.
+    pub names: Arc<Names>,
+    /// Events that each client got, for servers without `seq`.
+    pub got: Vec<u64>,
+    room_of: Vec<usize>,
+    wall_offset_ms: u64,
+    line: Vec<u8>,
+}
+
+impl Crowd {
+    /// `room_of[who]` is the room of every client of the run; `mine` are those of this thread.
+    #[must_use]
+    pub fn new(names: Arc<Names>, room_of: Vec<usize>, mine: &[Who]) -> Self {
+        let clients = room_of.iter().map(|_| Client::default()).collect();
+        let seats = names.hall.seats();
+        Self {
+            oracle: Oracle::new(Arc::clone(&names), &room_of, mine),
+            measure: Measure::new(seats),
+            clients,
+            plain: false,
+            restarting: None,
+            names,
+            got: vec![0; room_of.len()],
+            room_of,
+            wall_offset_ms: crate::clock::wall_ms() - crate::clock::now_ns() / 1_000_000,
+            line: Vec::new(),
+        }
+    }
+
+    /// The room of a client.
+    #[must_use]
+    pub fn room_of(&self, who: Who) -> usize {
+        self.room_of[who as usize]
+    }
+
+    /// Wall clock of a monotonic moment.
+    #[must_use]
+    pub fn wall_ms(&self, now: u64) -> u64 {
+        self.wall_offset_ms + now / 1_000_000
+    }
+
+    /// Begins to connect a client.
+    pub fn connect(&mut self, worker: &mut Worker, who: Who, reading: Reading, now: u64) {
+        self.clients[who as usize].begun = now;
+        let name = self.names.client(who);
+        if let Err(error) = worker.connect(who as usize, &name, reading) {
+            self.measure.totals.lost += 1;
+            self.oracle.tell(Wrong::ConnectionLost, who, None, format!("could not connect: {error}"));
+        }
+    }
+
+    /// Sends a request. `false`: not sent, because the client has no open connection or too much unanswered.
+    pub fn ask(&mut self, worker: &mut Worker, who: Who, ask: Ask, seat: Seat, due: u64, now: u64) -> bool {
+        let client = &mut self.clients[who as usize];
+        if !worker.is_open(who as usize) || client.pending.len() >= PENDING_MAX {
+            return false;
+        }
+        client.pending.push_back(Request { ask, seat, due, seq: self.oracle.seq(who) });
+        let room = self.room_of[who as usize];
+        ask::write(&mut self.line, &self.names, room, ask, seat, due);
+        if matches!(ask, Ask::Select | Ask::Release) {
+            self.measure.sent(due, now);
+            if ask == Ask::Select {
+                self.measure.attempts[seat as usize] += 1;
+            }
+        }
+        worker.send_text(who as usize, &self.line);
+        true
+    }
+
+    /// How many requests are unanswered.
+    #[must_use]
+    pub fn pending(&self, who: Who) -> usize {
+        self.clients[who as usize].pending.len()
+    }
+
+    /// The connection of a client was ended by us.
+    pub fn cut(&mut self, worker: &mut Worker, who: Who, politely: bool) {
+        if politely {
+            worker.bid_farewell(who as usize)
+        } else {
+            worker.cut(who as usize)
+        }
+        self.forget(who, crate::clock::now_ns());
+    }
+
+    fn forget(&mut self, who: Who, now: u64) {
+        self.oracle.left(who);
+        let client = &mut self.clients[who as usize];
+        let held = std::mem::take(&mut client.held);
+        if let Some(window_ns) = self.restarting {
+            let giving_back =
+                |seat: Seat| client.pending.iter().any(|request| request.ask == Ask::Release && request.seat == seat);
+            let safe =
+                held.into_iter().filter(|(seat, since)| since.saturating_add(window_ns) < now && !giving_back(*seat));
+            let safe: Vec<_> = safe.collect();
+            client.expected.extend(safe.into_iter().map(|(seat, _)| seat));
+        }
+        client.pending.clear();
+    }
+
+    /// The connection of a client ended. `excused`: that was to be expected.
+    pub fn lost(&mut self, who: Who, why: &Lost, excused: bool, now: u64) {
+        let slow = self.clients[who as usize].slow;
+        self.forget(who, now);
+        if slow {
+            self.measure.totals.slow_closed += 1;
+        } else if let Lost::Wrong(what) = why {
+            self.oracle.tell(Wrong::BadFraming, who, None, format!("the server sent {what}"));
+        } else if !excused {
+            self.measure.totals.lost += 1;
+            self.oracle.tell(Wrong::ConnectionLost, who, None, format!("{why:?}"));
+        }
+    }
+
+    /// The end of a run: every request must have had its reply, and every acknowledged hold must have been found again.
+    pub fn settle(&mut self, worker: &Worker) {
+        for who in 0..crate::num::index32(self.clients.len()) {
+            let client = &self.clients[who as usize];
+            let (open, pending, lost) =
+                (worker.is_open(who as usize), client.pending.front().copied(), client.expected.clone());
+            if let Some(request) = pending.filter(|_| open && !client.slow) {
+                let detail = format!("{} of {} was never answered", request.ask.name(), self.names.seat(request.seat));
+                self.oracle.tell(Wrong::Unanswered, who, Some(request.seat), detail);
+            }
+            for seat in lost.into_iter().filter(|_| open) {
+                self.oracle.tell(
+                    Wrong::LostAcknowledgement,
+                    who,
+                    Some(seat),
+                    "a hold that was acknowledged is gone after the restart".to_owned(),
+                );
+            }
+        }
+        if !self.plain {
+            self.oracle.settle();
+        }
+    }
+}

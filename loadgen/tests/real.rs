@@ -1,0 +1,142 @@
+//! A short run of every scenario against the real server, with one shard and with two.
+//!
+//! Only promises are asserted, never speed: a run on a busy machine may be void, but not violated.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use support::{loadgen, printed, server_binary};
+
+/// A server that ends with the test.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(shards: &str) -> Self {
+        let child = Command::new(server_binary())
+            .env_clear()
+            .envs([
+                ("WEBSOCKET_HOST", "127.0.0.1"),
+                ("WEBSOCKET_PORT", "0"),
+                ("SHARDS", shards),
+                ("STORE", "memory"),
+                ("HOLD_TTL_MS", "2000"),
+                ("LOG_LEVEL", "warn"),
+            ])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = child.expect("the server's binary can be run");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let port = |line: &str| Some(line.split_once("ws://127.0.0.1:")?.1.split_once('/')?.0.to_owned());
+        let port = lines.map_while(Result::ok).find_map(|line| port(&line)).expect("the banner names the port");
+        Self { child, url: format!("ws://127.0.0.1:{port}") }
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        self.child.wait().expect("a child can be waited for");
+    }
+}
+
+/// Every scenario, small.
+const SCENARIOS: &[&[&str]] = &[
+    &["multi", "--clients", "8"],
+    &["onsale", "--clients", "60", "--rooms", "3", "--seats", "40", "--rate", "400", "--secs", "1"],
+    &["onsale", "--clients", "80", "--rooms", "1", "--seats", "60", "--rate", "300", "--secs", "1", "--threads", "2"],
+    &["connect", "--conns", "200"],
+    &["idle", "--conns", "100", "--secs", "0.3"],
+    &["fanout", "--members", "60", "--selectors", "5", "--rate", "100", "--warmup", "0.2", "--secs", "1"],
+    &["rooms", "--rooms", "20", "--members", "5", "--rate", "300", "--warmup", "0.2", "--secs", "1"],
+    &["closed", "--rooms", "20", "--members", "5", "--window", "2", "--warmup", "0.2", "--secs", "0.5"],
+    &["contend", "--conns", "40", "--seats", "20"],
+    &["multiplex", "--rooms", "20", "--time-scale", "0.03"],
+    &["arena", "--viewers", "120", "--time-scale", "0.02"],
+    &["stadium", "--viewers", "120", "--rooms", "1", "--time-scale", "0.02"],
+    &["stadium", "--viewers", "120", "--rooms", "10", "--time-scale", "0.02"],
+    &["flash", "--viewers", "150", "--time-scale", "0.03"],
+    &["storm", "--viewers", "150", "--rooms", "5", "--time-scale", "0.05"],
+    &["soak", "--rooms", "20", "--secs", "3", "--time-scale", "0.05"],
+];
+
+fn run_all(shards: &str) {
+    let server = Server::start(shards);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (index, scenario) in SCENARIOS.iter().enumerate() {
+        let (json, page) = (folder.path().join(format!("{index}.json")), folder.path().join(format!("{index}.html")));
+        let (json, page) = (json.to_str().expect("a plain path"), page.to_str().expect("a plain path"));
+        let pid = server.pid();
+        let mut args = scenario.to_vec();
+        args.extend_from_slice(&[
+            "--url",
+            &server.url,
+            "--server-pid",
+            &pid,
+            "--quiet",
+            "--json",
+            json,
+            "--report",
+            page,
+        ]);
+        let output = loadgen(&args);
+        let code = output.status.code();
+        assert!(
+            code == Some(0) || code == Some(3),
+            "{shards} shards: {scenario:?} ended with {code:?}: {}",
+            printed(&output)
+        );
+        let result: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(json).expect("--json was written")).expect("it is JSON");
+        assert!(result["totals"]["joins"].as_u64() > Some(0) && result["scenario"] == scenario[0], "{result}");
+        assert!(std::fs::read_to_string(page).expect("--report was written").contains("</html>"));
+    }
+}
+
+#[test]
+fn every_scenario_is_clean_on_one_shard() {
+    run_all("1");
+}
+
+#[test]
+fn every_scenario_is_clean_on_two_shards() {
+    run_all("2");
+}
+
+#[test]
+fn the_walk_through_the_protocol_passes() {
+    for shards in ["1", "2"] {
+        let server = Server::start(shards);
+        let output = loadgen(&["check", "--url", &server.url]);
+        assert_eq!(output.status.code(), Some(0), "{shards} shards: {}", printed(&output));
+    }
+}
+
+#[test]
+fn wrong_usage_is_said_in_one_line() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["flash", "--url", "ws://192.0.2.1:80"], "loopback"),
+        (&["flash", "--url", "http://127.0.0.1"], "ws://"),
+        (&["flash", "--time-scale", "0"], "--time-scale"),
+        (&["flash", "--early-share", "2"], "--early-share"),
+        (&["onsale", "--clients", "0"], "--clients"),
+        (&["fanout", "--threads", "0"], "--threads"),
+        (&["check", "--url", "127.0.0.1:80"], "ws://"),
+    ];
+    for (args, part) in cases {
+        let output = loadgen(args);
+        let text = printed(&output);
+        assert!(
+            output.status.code() == Some(2) && text.contains(part) && text.trim().lines().count() == 1,
+            "{args:?}: {text}"
+        );
+    }
+}

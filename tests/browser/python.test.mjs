@@ -1,0 +1,83 @@
+// The Python examples against the real server. `WEB_PYTHON` names a Python that has the package `websockets`.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { after, before, describe, test } from "node:test";
+import { Server } from "./lib/server.mjs";
+
+const folder = fileURLToPath(new URL("../../examples/python/", import.meta.url));
+
+function python(words, { input = "", env = {} } = {}) {
+  const child = spawn(process.env.WEB_PYTHON ?? "python3", words, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, PYTHONDONTWRITEBYTECODE: "1", ...env },
+  });
+  let output = "";
+  child.stdout.on("data", (chunk) => (output += chunk));
+  child.stderr.on("data", (chunk) => (output += chunk));
+  child.stdin.end(input);
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
+}
+
+describe("the Python examples", () => {
+  let server;
+
+  before(async () => {
+    server = await Server.start();
+  });
+
+  after(() => server?.stop());
+
+  test("walk through the protocol", async () => {
+    const { code, output } = await python(["test_websocket_service.py", "--url", server.ws]);
+    assert.equal(code, 0, output);
+    assert.match(output, /5 of 5 passed/);
+  });
+
+  test("obey a person", async () => {
+    const input = "join hall\nselect hall A1\nselect hall A1 B\nrelease hall A2\nrelease hall A1\nping\nleave hall\nquit\n";
+    const { code, output } = await python(["test_websocket_service.py", "interactive", "--url", server.ws], { input });
+    assert.equal(code, 0, output);
+    for (const part of ["room_joined", "seat_selected", "join R, leave R", "refused: not_held", "seat_released", "pong", "room_left"]) {
+      assert.ok(output.includes(part), `${part} is missing in:\n${output}`);
+    }
+  });
+
+  test("let many want the same seats", async () => {
+    const { code, output } = await python(["test_websocket_service.py", "multi", "--clients", "20"], { env: { WEBSOCKET_URL: server.ws } });
+    assert.equal(code, 0, output);
+    assert.match(output, /20 clients, 5 seats: each seat was won once/);
+  });
+
+  test("check the services", async () => {
+    const { code, output } = await python(["test_services.py"], { env: { WEBSOCKET_HOST: "127.0.0.1", WEBSOCKET_PORT: String(server.port) } });
+    assert.equal(code, 0, output);
+    for (const name of ["health", "stats", "websocket"]) assert.match(output, new RegExp(`ok +${name}`));
+    assert.doesNotMatch(output, /redis/);
+  });
+
+  test("check Redis when it is configured", async () => {
+    // A Redis that knows two commands is enough to be asked.
+    const redis = createServer((socket) => {
+      socket.on("data", (data) => socket.write(String(data).includes("wrong") ? "-WRONGPASS invalid password\r\n" : "+OK\r\n"));
+      socket.on("error", () => {});
+    });
+    await new Promise((resolve) => redis.listen(0, "127.0.0.1", resolve));
+    const env = { WEBSOCKET_URL: server.ws, REDIS_HOST: "127.0.0.1", REDIS_PORT: String(redis.address().port) };
+    const right = await python(["test_services.py"], { env: { ...env, REDIS_PASSWORD: "right" } });
+    const wrong = await python(["test_services.py"], { env: { ...env, REDIS_PASSWORD: "wrong" } });
+    redis.close();
+    assert.equal(right.code, 0, right.output);
+    assert.match(right.output, /ok +redis/);
+    assert.equal(wrong.code, 1, wrong.output);
+    assert.match(wrong.output, /FAIL +redis +-WRONGPASS/);
+  });
+
+  test("say so when nobody is there", async () => {
+    const { code, output } = await python(["test_websocket_service.py", "--url", "ws://127.0.0.1:9"]);
+    assert.equal(code, 2, output);
+    assert.match(output, /cannot reach/);
+  });
+});

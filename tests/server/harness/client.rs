@@ -1,0 +1,248 @@
+//! A WebSocket client on a plain socket: it sees every frame, sends any bytes, and hides nothing.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use serde_json::Value;
+
+use super::server::Server;
+
+/// The key of RFC 6455 section 1.3, and what the server must make of it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// What came from the server.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Got {
+    Text(String),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    /// A close frame: code and reason.
+    Close(Option<u16>, String),
+    /// The end of the stream; `reset`: by a RST.
+    End {
+        reset: bool,
+    },
+}
+
+/// One connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) id: String,
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+/// A masked frame with this first byte.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ ..126 => bytes.push(0x80 | u8::try_from(short).expect("short")),
+        medium if u16::try_from(medium).is_ok() => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&u16::try_from(medium).expect("looked at").to_be_bytes());
+        }
+        long => {
+            bytes.push(0x80 | 127);
+            bytes.extend_from_slice(&(long as u64).to_be_bytes());
+        }
+    }
+    let key = [0x37, 0xfa, 0x21, 0x3d];
+    bytes.extend_from_slice(&key);
+    bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes
+}
+
+/// A masked text frame.
+pub(crate) fn text_frame(text: &str) -> Vec<u8> {
+    frame(0x81, text.as_bytes())
+}
+
+/// The request for an upgrade; every byte of the id that could matter is written with a percent sign.
+pub(crate) fn upgrade(id: &str, query: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let path: String =
+        id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect();
+    format!(
+        "GET /ws/{path}{query} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+    )
+}
+
+impl Client {
+    pub(crate) fn connect(server: &Server, id: &str) -> Self {
+        Self::connect_on(server.dial(), id, "")
+    }
+
+    /// Connects and joins; what the server says to that is read.
+    pub(crate) fn join(server: &Server, id: &str, room: &str) -> Self {
+        let mut client = Self::connect(server, id);
+        client.enter(room);
+        client
+    }
+
+    pub(crate) fn connect_on(stream: TcpStream, id: &str, query: &str) -> Self {
+        let mut client = Self::unanswered(stream, id);
+        client.write(upgrade(id, query).as_bytes());
+        client.upgraded();
+        client
+    }
+
+    /// A client on a connection on which nothing has been sent.
+    pub(crate) fn unanswered(stream: TcpStream, id: &str) -> Self {
+        Self { stream, id: id.into(), bytes: Vec::new(), used: 0 }
+    }
+
+    /// Reads the answer to the upgrade.
+    pub(crate) fn upgraded(&mut self) {
+        let end = loop {
+            if let Some(at) = self.rest().windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.read_more(), "no answer to the upgrade");
+        };
+        let head = String::from_utf8_lossy(&self.rest()[..end]).into_owned();
+        self.used += end;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")), "{head}");
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.write(&text_frame(text));
+    }
+
+    pub(crate) fn select(&mut self, room: &str, seat: &str) {
+        self.send(&select(room, seat));
+    }
+
+    pub(crate) fn release(&mut self, room: &str, seat: &str) {
+        self.send(&release(room, seat));
+    }
+
+    /// Joins, and reads `room_joined`.
+    pub(crate) fn enter(&mut self, room: &str) -> Value {
+        self.send(&join(room));
+        let joined = self.json();
+        assert_eq!((&joined["type"], &joined["room_id"]), (&"room_joined".into(), &room.into()), "{joined}");
+        joined
+    }
+
+    /// Reads until everything that the room's owner had for this connection so far has come: asks for something that
+    /// the owner refuses, and returns what came before the refusal.
+    pub(crate) fn up_to_now(&mut self, room: &str) -> Vec<Value> {
+        self.release(room, "nobody holds this");
+        let mut before = Vec::new();
+        loop {
+            let message = self.json();
+            if message["code"] == "not_held" && message["seat_id"] == "nobody holds this" {
+                return before;
+            }
+            before.push(message);
+        }
+    }
+
+    pub(crate) fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("the socket is open");
+    }
+
+    /// The next text as JSON; pings are answered on the way.
+    pub(crate) fn json(&mut self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The next text; pings are answered on the way.
+    pub(crate) fn text(&mut self) -> String {
+        loop {
+            match self.got() {
+                Got::Text(text) => return text,
+                Got::Ping(payload) => self.write(&frame(0x8a, &payload)),
+                other => panic!("{} waits for a text and gets {other:?}", self.id),
+            }
+        }
+    }
+
+    /// The server closes with this code, and then the stream ends.
+    pub(crate) fn expect_close(&mut self, code: u16) {
+        let got = self.got();
+        let Got::Close(Some(found), _) = got else { panic!("{} waits for close {code} and gets {got:?}", self.id) };
+        assert_eq!(found, code, "{}", self.id);
+        assert_eq!(self.got(), Got::End { reset: false }, "after the close frame");
+    }
+
+    /// The next thing that comes.
+    pub(crate) fn got(&mut self) -> Got {
+        loop {
+            if let Some(got) = self.take_frame() {
+                return got;
+            }
+            let mut bytes = [0; 64 * 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => {
+                    assert!(self.rest().is_empty(), "the stream ends within a frame");
+                    return Got::End { reset: false };
+                }
+                Ok(len) => self.bytes.extend_from_slice(&bytes[..len]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Got::End { reset: true },
+                Err(error) => panic!("{} waits in vain: {error}", self.id),
+            }
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    fn read_more(&mut self) -> bool {
+        let mut bytes = [0; 4 * 1024];
+        let len = self.stream.read(&mut bytes).expect("an answer in time");
+        self.bytes.extend_from_slice(&bytes[..len]);
+        len > 0
+    }
+
+    fn take_frame(&mut self) -> Option<Got> {
+        let rest = self.rest();
+        let (&first, &second) = (rest.first()?, rest.get(1)?);
+        let (head, len) = match second {
+            126 => (4, usize::from(u16::from_be_bytes(rest.get(2..4)?.try_into().expect("two")))),
+            127 => {
+                (10, usize::try_from(u64::from_be_bytes(rest.get(2..10)?.try_into().expect("eight"))).expect("fits"))
+            }
+            short => (2, usize::from(short)),
+        };
+        assert_eq!(second & 0x80, 0, "a server never masks");
+        let payload = rest.get(head..head + len)?.to_vec();
+        self.used += head + len;
+        if self.used > 1 << 16 {
+            self.bytes.drain(..self.used);
+            self.used = 0;
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a text is UTF-8");
+        Some(match first {
+            0x81 => Got::Text(text(&payload)),
+            0x89 => Got::Ping(payload),
+            0x8a => Got::Pong(payload),
+            0x88 => match payload.split_first_chunk::<2>() {
+                Some((code, reason)) => Got::Close(Some(u16::from_be_bytes(*code)), text(reason)),
+                None => Got::Close(None, String::new()),
+            },
+            other => panic!("a frame that begins with {other:#x}"),
+        })
+    }
+}
+
+pub(crate) fn join(room: &str) -> String {
+    format!(r#"{{"type":"join_room","room_id":"{room}"}}"#)
+}
+
+pub(crate) fn select(room: &str, seat: &str) -> String {
+    format!(r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"N"}}}}"#)
+}
+
+pub(crate) fn release(room: &str, seat: &str) -> String {
+    format!(r#"{{"type":"release_seat","room_id":"{room}","seat_id":"{seat}"}}"#)
+}

@@ -1,0 +1,155 @@
+//! The real binary as a child process on a port of its own.
+//!
+//! Invariants: the child ends with its [`Server`]; what it logs is shown when a test fails.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::http::{Http, Response};
+use super::wait::{BOUND, eventually};
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) banner: String,
+    stderr: Arc<Mutex<String>>,
+    log: Option<JoinHandle<()>>,
+}
+
+/// The binary with the settings that every test wants, and with `settings` on top of them.
+pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
+    with_settings(Command::new(env!("CARGO_BIN_EXE_butaca")), settings)
+}
+
+/// The binary under limits of the shell, such as `ulimit -n 64`.
+pub(crate) fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{limits} && exec \"$0\""), env!("CARGO_BIN_EXE_butaca")]);
+    with_settings(shell, settings)
+}
+
+fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
+    command.env_clear().envs([("WEBSOCKET_HOST", "127.0.0.1"), ("WEBSOCKET_PORT", "0"), ("STORE", "memory")]);
+    command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Server {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        Self::run(command(settings))
+    }
+
+    /// Starts what [`command`] or [`limited`] prepared and waits for its banner.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary starts");
+        let mut errors = child.stderr.take().expect("it is piped");
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let log = std::thread::spawn({
+            let stderr = Arc::clone(&stderr);
+            move || {
+                let mut bytes = [0; 4096];
+                while let Ok(len @ 1..) = errors.read(&mut bytes) {
+                    let text = String::from_utf8_lossy(&bytes[..len]);
+                    stderr.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+                }
+            }
+        });
+        let stdout = child.stdout.take().expect("it is piped");
+        let (address, banner) = read_banner(stdout, &mut child, &stderr);
+        Self { child, address, banner, stderr, log: Some(log) }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
+        kill_process(pid, signal).expect("the child is ours");
+    }
+
+    /// Waits for its end; how it ended, and what it logged.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let status = eventually("the server ends", || self.child.try_wait().expect("the child is ours"));
+        self.log.take().expect("it is taken once").join().expect("the log was read");
+        (status, self.log())
+    }
+
+    pub(crate) fn dial(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_nodelay(true).expect("a socket option");
+        stream.set_read_timeout(Some(BOUND)).expect("a socket option");
+        stream.set_write_timeout(Some(BOUND)).expect("a socket option");
+        stream
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Response {
+        let mut http = Http::new(self.dial());
+        http.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
+        http.response(false)
+    }
+
+    pub(crate) fn stats(&self) -> Value {
+        self.get("/stats").json()
+    }
+
+    /// A figure of `/stats`, summed over all shards.
+    pub(crate) fn figure(&self, name: &str) -> u64 {
+        self.figures(name).iter().sum()
+    }
+
+    /// A figure of `/stats`, one for each shard.
+    pub(crate) fn figures(&self, name: &str) -> Vec<u64> {
+        let stats = self.stats();
+        let rows = stats["shards"].as_array().expect("a row for each shard");
+        rows.iter().map(|row| row[name].as_u64().unwrap_or_else(|| panic!("{name} in {row}"))).collect()
+    }
+}
+
+/// Reads until the line with the address. What comes after it is read and forgotten.
+fn read_banner(stdout: ChildStdout, child: &mut Child, stderr: &Mutex<String>) -> (SocketAddr, String) {
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+    });
+    let mut banner = String::new();
+    let mut address = None;
+    while let Ok(line) = lines.recv_timeout(BOUND) {
+        banner.push_str(&line);
+        banner.push('\n');
+        let url = line.split_once("ws://").and_then(|(_, rest)| rest.split('/').next());
+        address = address.or(url.and_then(|text| text.parse().ok()));
+        if line.trim_start().starts_with("store ") {
+            break;
+        }
+    }
+    let Some(address) = address else {
+        child.kill().ok();
+        child.wait().ok();
+        panic!("no banner: {banner}\n{}", stderr.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    (address, banner)
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("--- the server logged:\n{}---", self.log());
+        }
+    }
+}
