@@ -154,7 +154,6 @@ fn a_full_disk_under_redis() {
     let mut rig = Rig::start(redis_opener(redis_config(&server.url()), "one"));
     rig.opened();
     let refuse = || {
-        let _: String = server.ask(&["CONFIG", "SET", "dbfilename", "dump.rdb"]);
         // A directory where the file should go makes every save fail, as a full disk does.
         std::fs::create_dir(server.dir().join("dump.rdb")).expect("the directory is ours");
         let _: String = server.ask(&["BGSAVE"]);

@@ -1,14 +1,16 @@
 //! A real `redis-server` for a test: own directory, a unix socket, no port.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running server. It ends with the value.
 pub(crate) struct RedisServer {
     dir: tempfile::TempDir,
     child: Option<Child>,
+    /// Its log, kept open: a server that cannot write it while it starts ends.
+    log: Option<BufReader<ChildStdout>>,
 }
 
 impl RedisServer {
@@ -19,7 +21,7 @@ impl RedisServer {
 
     /// A server with these arguments, once it is ready for connections.
     pub(crate) fn start_with(args: &[&str]) -> Self {
-        let mut server = Self { dir: tempfile::tempdir().expect("a directory"), child: None };
+        let mut server = Self { dir: tempfile::tempdir().expect("a directory"), child: None, log: None };
         server.restart(args);
         server
     }
@@ -27,27 +29,30 @@ impl RedisServer {
     /// Ends the server at once and starts it again in the same directory.
     pub(crate) fn restart(&mut self, args: &[&str]) {
         self.kill();
-        let out = self.spawn(args);
-        let ready = out.lines().any(|line| line.expect("its log is text").contains("eady to accept connections"));
+        self.spawn(args);
+        let log = self.log.as_mut().expect("it was just started");
+        let ready = log.by_ref().lines().any(|line| line.expect("its log is text").contains("eady to accept connections"));
         assert!(ready, "redis-server did not start");
     }
 
     /// Starts the server again and returns when it has begun to load its file.
     pub(crate) fn restart_loading(&mut self, args: &[&str]) {
         self.kill();
-        drop(self.spawn(args));
+        self.spawn(args);
         // The socket exists before the file is read.
         while UnixStream::connect(self.socket()).is_err() {
+            let child = self.child.as_mut().expect("it was just started");
+            assert!(child.try_wait().expect("it is ours").is_none(), "redis-server has ended");
             std::thread::yield_now();
         }
     }
 
-    fn spawn(&mut self, args: &[&str]) -> BufReader<std::process::ChildStdout> {
+    fn spawn(&mut self, args: &[&str]) {
         let mut command = Command::new("redis-server");
         command.args(["--port", "0", "--dir"]).arg(self.dir.path()).arg("--unixsocket").arg(self.socket()).args(args);
         let child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed");
         let child = self.child.insert(child);
-        BufReader::new(child.stdout.take().expect("it is piped"))
+        self.log = child.stdout.take().map(BufReader::new);
     }
 
     /// Ends the server without a word.
