@@ -10,7 +10,11 @@ pub mod audience;
 
 pub mod stats;
 
+pub mod metrics;
+
 pub mod config;
+
+pub mod persist;
 
 pub mod log;
 

@@ -106,3 +106,44 @@ const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message 
 const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
 const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
 const _: () = assert!(DRAIN_MS < 5_000);
+
+/// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full state.
+pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;
+/// The same in bytes of memory.
+pub const STORE_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Seats of a full state that a shard adds to its batch in one pass. At the bound the next pass goes on.
+pub const STORE_FULL_STATE_SEATS_PER_PASS: usize = 2_048;
+/// In `window` mode a change is committed within this time.
+pub const STORE_WINDOW_MS: u64 = 100;
+/// How long the store thread gathers in `window` mode before it commits. It leaves most of the window to the commit.
+pub const STORE_GATHER_MS: u64 = 20;
+/// How long a store may take to answer before it counts as away. A store that takes 500 ms is slow, not away.
+pub const STORE_ANSWER_MS: u64 = 750;
+/// How long a connection to the store may take to come up.
+pub const STORE_CONNECT_MS: u64 = 500;
+/// In `durable` mode a select is refused after this time without a commit: within a second, the tick and the reply included.
+pub const STORE_REFUSE_MS: u64 = 900;
+/// The first pause before a commit is tried again.
+pub const STORE_RETRY_MS: u64 = 10;
+/// The longest one, so that a store that is back is noticed.
+pub const STORE_RETRY_MS_MAX: u64 = 250;
+/// How long the end of the process waits for the last commit.
+pub const STORE_FINISH_MS: u64 = 1_000;
+/// Default of `REDIS_LEASE_MS`: how long a server that cannot reach Redis may go on as the one writer.
+pub const REDIS_LEASE_MS: u64 = 60_000;
+/// Shortest `REDIS_LEASE_MS` that is accepted.
+pub const REDIS_LEASE_MS_MIN: u64 = 5_000;
+/// How often the lease is renewed.
+pub const REDIS_RENEW_MS: u64 = 1_000;
+/// A key in Redis outlives the last hold that can be in it by this.
+pub const REDIS_KEEP_MS: u64 = 600_000;
+/// Parts of the key space: the rooms of a part share a hash tag, and so a node of a cluster.
+pub const REDIS_PARTS: usize = 64;
+/// Seats written by one call of the script, so that no call keeps Redis from others for long.
+pub const REDIS_SEATS_PER_CALL_MAX: usize = 512;
+
+const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
+const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
+const _: () = assert!(DRAIN_MS + STORE_FINISH_MS < 5_000, "a drain ends within 5 s");
+const _: () = assert!(STORE_FULL_STATE_SEATS_PER_PASS < STORE_BATCH_ENTRIES_MAX);
+const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS_MIN);

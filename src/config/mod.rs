@@ -68,6 +68,8 @@ pub struct RedisSettings {
     pub db: u32,
     /// Begins every key.
     pub namespace: String,
+    /// How long this server stays the one writer without reaching Redis.
+    pub lease_ms: u64,
     /// Whether the old service's keys are written as well.
     pub compat_keys: bool,
     /// `host:port` of the sentinels; empty: none.
@@ -313,6 +315,7 @@ fn redis(values: &Values) -> Result<RedisSettings, String> {
         password: values.read("REDIS_PASSWORD", |text| Some(text.to_owned()))?,
         db: number_u32(values, "REDIS_DB")?,
         namespace: values.read("REDIS_NAMESPACE", namespace)?.expect("it has a default"),
+        lease_ms: number(values, "REDIS_LEASE_MS")?,
         compat_keys: values.switch("REDIS_COMPAT_KEYS")?,
         sentinels: values.read("REDIS_SENTINELS", |text| list(text, host_and_port))?.unwrap_or_default(),
         sentinel_master: values.read("REDIS_SENTINEL_MASTER", host_name)?.expect("it has a default"),

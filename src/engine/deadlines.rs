@@ -53,11 +53,14 @@ impl Deadlines {
 
     /// Takes the first deadline out if it has been reached at `now`. Afterwards its hold must be ended.
     pub(super) fn pop_due(&mut self, now: Millis, is_live: impl Fn(&Deadline) -> bool) -> Option<Deadline> {
-        let due = self.queue.pop_front_if(|first| first.at <= now)?;
-        debug_assert!(is_live(&due), "the first entry is not stale");
-        self.live -= 1;
-        self.skip_stale(is_live);
-        Some(due)
+        loop {
+            let due = self.queue.pop_front_if(|first| first.at <= now)?;
+            if is_live(&due) {
+                self.live -= 1;
+                self.skip_stale(is_live);
+                return Some(due);
+            }
+        }
     }
 
     /// Notes that a hold has ended before its time, so that its entry is stale now.

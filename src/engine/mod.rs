@@ -15,8 +15,6 @@ mod keyed;
 mod slab;
 
 mod deadlines;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 mod presence;
 pub mod room;
 pub mod shard;

@@ -11,8 +11,6 @@ use super::command::{Caller, Effect, Effects, Input, Reject, ReleaseReason, Requ
 use super::deadlines::{Deadline, Deadlines, HoldNumber};
 use super::ids::{ConnId, Epoch, RoomId, SeatId, ShardId, shard_of};
 use super::keyed::{Keyed, KeyedMap, mix};
-#[cfg(feature = "planted-bugs")]
-use super::planted::Bug;
 use super::presence::Presences;
 use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
 use super::slab::{Slab, Slot};
@@ -20,6 +18,8 @@ use super::time::{Millis, Now};
 use crate::limits::{ROOM_HOLDS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
 mod check;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 
 /// What the operator decides about seats.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ pub struct Shard {
     #[cfg(debug_assertions)]
     inputs_until_check: usize,
     #[cfg(feature = "planted-bugs")]
-    planted: Option<Bug>,
+    planted: Option<planted::Bug>,
 }
 
 impl Shard {
@@ -109,6 +109,8 @@ impl Shard {
             Input::Gone { conn } => self.gone(conn, effects),
             Input::Tick => {}
         }
+        #[cfg(feature = "planted-bugs")]
+        self.reorder(effects);
         #[cfg(debug_assertions)]
         self.check_after(input);
     }
@@ -140,12 +142,6 @@ impl Shard {
     #[must_use]
     pub fn members(&self, room: &str) -> Option<Members<'_>> {
         self.find(room).map(|slot| Members::new(&self.rooms[slot]))
-    }
-
-    /// Plants a defect.
-    #[cfg(feature = "planted-bugs")]
-    pub fn plant(&mut self, bug: Bug) {
-        self.planted = Some(bug);
     }
 
     fn expire_due(&mut self, effects: &mut Effects) {
@@ -202,6 +198,8 @@ impl Shard {
     fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str, effects: &mut Effects) {
         let (room, seat) = at;
         let conn = caller.conn;
+        #[cfg(feature = "planted-bugs")]
+        self.grant_twice(conn, room, seat);
         let known = self.find(room);
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
             return effects.push(self.select_held(caller, &self.rooms[slot], held));
@@ -277,6 +275,8 @@ impl Shard {
         self.presences.release(conn, hold.number, room);
         self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         self.drop_if_empty(room);
+        #[cfg(feature = "planted-bugs")]
+        self.use_number_again(hold.number);
     }
 
     /// A connection that has left meanwhile is not told.
@@ -290,6 +290,8 @@ impl Shard {
     /// Memberships end first: a connection is not in the audience of its own end.
     fn gone(&mut self, conn: ConnId, effects: &mut Effects) {
         let Some(departed) = self.presences.take(conn) else { return };
+        #[cfg(feature = "planted-bugs")]
+        let departed = self.forget_some(departed);
         for &room in &departed.memberships {
             self.end_membership(conn, room);
         }

@@ -109,6 +109,8 @@ pub(crate) struct Conn {
     pub(crate) flush_queued: bool,
     /// The socket did not take everything: nothing is sent before it says that it is writable.
     pub(crate) blocked: bool,
+    /// Its socket was full once: the epoll set reports when it becomes writable.
+    pub(crate) watches_writes: bool,
     /// Reading was put off with messages unread in `unread`: they are looked at before the socket is.
     pub(crate) stalled: bool,
     /// A ping is out and nothing has come since.
@@ -151,6 +153,7 @@ impl Conn {
             read_queued: false,
             flush_queued: false,
             blocked: false,
+            watches_writes: false,
             stalled: false,
             pinged: false,
             awaits_answer: false,

@@ -230,6 +230,7 @@ impl Core {
     pub(crate) fn send_queued(&mut self, slot: u32) {
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        let mut full = false;
         while !conn.blocked && conn.unsent_len() > 0 {
             let bytes = conn.out.as_ref().map_or(&[][..], |out| out.unsent());
             let wanted = bytes.len();
@@ -239,15 +240,34 @@ impl Core {
             };
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
-            conn.blocked = sent < wanted;
+            full = sent < wanted;
+            conn.blocked = full;
             if let Some(out) = conn.out.as_mut() {
                 out.advance(sent);
             }
         }
         let queued = conn.unsent_len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         if queued == 0 {
             self.drained(slot);
+        }
+    }
+
+    /// The socket is full: its connection waits until it is writable.
+    pub(crate) fn blocked(&mut self, slot: u32) {
+        let generation = self.conns.generation(slot);
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        conn.blocked = true;
+        if conn.watches_writes {
+            return;
+        }
+        conn.watches_writes = true;
+        // Edge-triggered, but asking for it reports at once when the socket has become writable in between.
+        if self.readiness.watch_writes(&conn.fd, slot, generation).is_err() {
+            self.broken.push((slot, generation));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (inputs a turn are bounded, and passes get the whole turn when a room is late);
+//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take as long as they did);
 //! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
@@ -20,10 +20,11 @@ use crate::runtime::mesh::Mail;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
 use crate::wire::frame;
 
-/// A room that has waited longer than this gets the whole turn.
-const LATE_NS: u64 = 10_000_000;
-/// What passes may take of a turn in which no room is late.
+/// What passes may take of any turn.
 const PASSES_NS: u64 = 2_000_000;
+/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves each
+/// room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
+const PASSES_PER_INPUT: u64 = 1;
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
 /// One shard, running.
@@ -174,10 +175,9 @@ impl Driver {
         }
     }
 
-    /// Reads ready sockets, unless output is behind.
+    /// Reads ready sockets, unless other shards are behind.
     fn read_sockets(&mut self) {
-        let late = self.core.views.lateness_ns(self.core.now_ns) > LATE_NS;
-        if late || self.core.lanes.is_congested() {
+        if self.core.lanes.is_congested() {
             return;
         }
         for _ in 0..READS_PER_TURN_MAX {
@@ -204,13 +204,13 @@ impl Driver {
     fn serve_rooms(&mut self) {
         let core = &mut self.core;
         let began = core.clock.nanos();
+        let budget = PASSES_NS.max((began - core.now_ns) * PASSES_PER_INPUT);
         core.views.release_paced(began);
         let mut now = began;
         while let Some(index) = core.views.next(self.big_turn, now) {
             self.big_turn = !self.big_turn;
             now = core.serve_slice(index, now);
-            let late = core.views.lateness_ns(now) > LATE_NS;
-            if now - began > PASSES_NS && !(late && now - began < LATE_NS) {
+            if now - began > budget {
                 break;
             }
         }
@@ -268,7 +268,7 @@ impl Core {
         let owed = self.views.get(index).view.tail(from);
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let mut sent = 0;
+        let (mut sent, mut full) = (0, false);
         if conn.out.is_none() {
             match conn.send(owed) {
                 Ok(taken) => sent = taken,
@@ -282,13 +282,16 @@ impl Core {
             if sent == owed.len() {
                 return;
             }
-            conn.blocked = true;
+            full = true;
         }
         let bytes_max = self.config.outbound_queue_bytes;
         let Some(out) = self.conns.outbox(slot) else { return };
         let fit = out.push_events(owed, sent, bytes_max);
         let queued = out.unsent().len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
+        if full {
+            self.blocked(slot);
+        }
         self.fitted(slot, fit);
         self.queue_flush(slot);
     }

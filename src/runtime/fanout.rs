@@ -37,8 +37,6 @@ pub(crate) struct Entry {
     pub(crate) owner: ShardId,
     /// It is queued or waits for its time.
     scheduled: bool,
-    /// When it was queued, to know how late it is.
-    queued_ns: u64,
     /// When the running pass began.
     pass_began_ns: u64,
     /// What the running pass has cost so far.
@@ -101,7 +99,6 @@ impl Views {
             room: room.clone(),
             owner,
             scheduled: false,
-            queued_ns: 0,
             pass_began_ns: 0,
             pass_cost_ns: 0,
             not_before_ns: 0,
@@ -143,13 +140,12 @@ impl Views {
         if entry.not_before_ns > now_ns {
             self.paced.push(Reverse((entry.not_before_ns, index)));
         } else {
-            self.enqueue(index, now_ns);
+            self.enqueue(index);
         }
     }
 
-    fn enqueue(&mut self, index: u32, now_ns: u64) {
+    fn enqueue(&mut self, index: u32) {
         let entry = self.get_mut(index);
-        entry.queued_ns = now_ns;
         if entry.view.len() <= SMALL_ROOM_MEMBERS { self.small.push_back(index) } else { self.big.push_back(index) }
     }
 
@@ -160,7 +156,7 @@ impl Views {
                 return;
             }
             self.paced.pop();
-            self.enqueue(index, now_ns);
+            self.enqueue(index);
         }
     }
 
@@ -172,13 +168,6 @@ impl Views {
     /// Whether a view can be served now.
     pub(crate) fn has_work(&self) -> bool {
         !self.small.is_empty() || !self.big.is_empty()
-    }
-
-    /// How long the view that has waited longest has been queued, in nanoseconds.
-    pub(crate) fn lateness_ns(&self, now_ns: u64) -> u64 {
-        let first =
-            |queue: &VecDeque<u32>| queue.front().map(|&index| now_ns.saturating_sub(self.get(index).queued_ns));
-        first(&self.small).max(first(&self.big)).unwrap_or(0)
     }
 
     /// The next view to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its turn.
@@ -209,7 +198,8 @@ impl Views {
             return;
         }
         let pause = (entry.pass_cost_ns * pace.factor).min(pace.max_ns);
-        entry.not_before_ns = entry.pass_began_ns + pause;
+        // A pass that found everybody served (replies took the frames along) cost nothing and says nothing about the next.
+        entry.not_before_ns = entry.not_before_ns.max(entry.pass_began_ns + pause);
         entry.running = false;
         entry.scheduled = false;
         self.schedule(index, now_ns);

@@ -137,6 +137,9 @@ impl Core {
             && let Some(conn) = self.conns.get_mut(slot)
         {
             conn.surplus = surplus;
+            // The request is usually there already: reading it now saves an event.
+            conn.readable = true;
+            self.resume_reading(slot);
         }
     }
 

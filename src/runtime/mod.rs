@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod preflight;
+pub mod process;
 
 pub(crate) mod board;
 pub(crate) mod mesh;

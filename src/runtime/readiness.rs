@@ -104,12 +104,14 @@ impl Readiness {
         Ok(epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET)?)
     }
 
-    /// Adds a connection. Edge-triggered for both directions, so that it is never touched again: an edge for writing
-    /// comes only after a send found the socket full.
+    /// Adds a connection, for reading: a fresh socket is writable, and being told so would cost an event a connection.
     pub(crate) fn add(&self, fd: &OwnedFd, slot: u32, generation: u32) -> io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        let token = u64::from(generation) << 32 | u64::from(slot);
-        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), flags)?)
+        Ok(epoll::add(&self.epoll, fd, connection_token(slot, generation), reading())?)
+    }
+
+    /// From now on also reports when the connection becomes writable, because a send found its socket full.
+    pub(crate) fn watch_writes(&self, fd: &OwnedFd, slot: u32, generation: u32) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, fd, connection_token(slot, generation), reading() | EventFlags::OUT)?)
     }
 
     /// Takes a descriptor out that is about to be handed over. (Closing the last copy of one takes it out by itself.)
@@ -155,6 +157,14 @@ impl Readiness {
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value })?;
         Ok(())
     }
+}
+
+fn reading() -> EventFlags {
+    EventFlags::IN | EventFlags::RDHUP | EventFlags::ET
+}
+
+fn connection_token(slot: u32, generation: u32) -> EventData {
+    EventData::new_u64(u64::from(generation) << 32 | u64::from(slot))
 }
 
 /// Waits in glommio until `fd`, an epoll set, is readable.

@@ -1,4 +1,4 @@
-//! HTTP answers: `/health`, `/ready`, `/stats`, `/room/{room_id}/selections`, `/`.
+//! HTTP answers: `/health`, `/ready`, `/stats`, `/metrics`, `/room/{room_id}/selections`, `/`.
 //!
 //! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know is
 //! asked of them by mail and put together where the request came in; a shard that does not answer in time is left out.
@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 
 use crate::audience::outbox::Kind;
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+use crate::engine::time::WallMillis;
 use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::metrics::{self, Snapshot};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
-use crate::stats::ShardStats;
+use crate::runtime::process;
+use crate::stats::{ShardStats, StoreStats};
 use crate::wire::http::Target;
 use crate::wire::message;
 use crate::wire::respond;
@@ -48,6 +51,8 @@ struct Gather {
     rows: Vec<Row>,
     waiting: usize,
     until_ms: u64,
+    /// For `/metrics` rather than `/stats`.
+    for_metrics: bool,
     head_only: bool,
     keep_alive: bool,
 }
@@ -78,13 +83,14 @@ impl Core {
                 let (status, body) = self.health();
                 self.respond_with(slot, status, JSON, body.to_string().as_bytes(), head_only, keep_alive);
             }
-            Target::Stats | Target::Metrics => self.gather(slot, &Question::Stats, head_only, keep_alive),
+            Target::Stats => self.gather(slot, &Question::Stats, false, head_only, keep_alive),
+            Target::Metrics => self.gather(slot, &Question::Stats, true, head_only, keep_alive),
             Target::Selections { room } if self.owner(room.as_str()) == self.id => {
                 let body = self.selections_body(room);
                 self.respond_with(slot, 200, JSON, &body, head_only, keep_alive);
             }
             Target::Selections { room } => {
-                self.gather(slot, &Question::Selections(room.clone()), head_only, keep_alive);
+                self.gather(slot, &Question::Selections(room.clone()), false, head_only, keep_alive);
             }
             Target::Home => {
                 let page = "<!doctype html><title>Butaca</title><h1>Butaca</h1><p>The seat server is running.</p>";
@@ -156,7 +162,7 @@ impl Core {
     }
 
     /// Asks all shards, or the owner of a room.
-    fn gather(&mut self, slot: u32, question: &Question, head_only: bool, keep_alive: bool) {
+    fn gather(&mut self, slot: u32, question: &Question, for_metrics: bool, head_only: bool, keep_alive: bool) {
         let by = self.conns.id(slot);
         let asked: Vec<ShardId> = match question {
             Question::Stats => (0..self.shards).map(ShardId::new).collect(),
@@ -166,7 +172,7 @@ impl Core {
             conn.awaits_answer = true;
         }
         let until_ms = self.now.mono.0 + GATHER_MS;
-        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, head_only, keep_alive };
+        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, for_metrics, head_only, keep_alive };
         self.gathers.0.insert(slot, gather);
         for shard in asked {
             if shard == self.id {
@@ -219,14 +225,30 @@ impl Core {
 
     fn finish_stats(&mut self, slot: u32) {
         let Some(mut gather) = self.gathers.0.remove(&slot) else { return };
-        let Gather { head_only, keep_alive, waiting, .. } = gather;
+        let Gather { for_metrics, head_only, keep_alive, waiting, .. } = gather;
         if self.conns.get(slot).is_none_or(|conn| conn.phase != Phase::Http) {
             return;
         }
         gather.rows.sort_by_key(|row| row.shard);
-        let body = stats_body(&gather.rows, waiting).to_string();
-        self.respond_with(slot, 200, JSON, body.as_bytes(), head_only, keep_alive);
+        let (kind, body) = if for_metrics {
+            (metrics::CONTENT_TYPE, metrics::text(self.snapshot(gather.rows)))
+        } else {
+            (JSON, stats_body(&gather.rows, waiting).to_string())
+        };
+        self.respond_with(slot, 200, kind, body.as_bytes(), head_only, keep_alive);
         self.resume_reading(slot);
+    }
+
+    fn snapshot(&self, rows: Vec<Row>) -> Snapshot {
+        let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
+        Snapshot {
+            shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
+            store_used: false,
+            store: StoreStats::default(),
+            process: process::read(started),
+            connections_max: self.connections_max as u64,
+            serving: self.board.is_serving() && !self.board.is_draining(),
+        }
     }
 
     /// This shard's own row.

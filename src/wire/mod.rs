@@ -1,16 +1,19 @@
 //! The wire: pure functions between bytes and the vocabulary of the engine.
 //!
+//! Bytes come in through `http` (request heads) and `frame` (WebSocket frames), whose texts `message` reads as requests.
+//! They go out through `respond` (HTTP), `frame` and `message`, which hands on what `reply` writes.
+//!
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.
+
+pub mod frame;
+pub mod http;
+pub mod message;
+pub mod respond;
 
 mod json_read;
 mod json_text;
 mod mask;
 mod raw_member;
-mod utf8;
-
-pub mod frame;
-pub mod http;
-pub mod message;
 mod reply;
-pub mod respond;
+mod utf8;

@@ -1,10 +1,14 @@
 //! Proofs without a process, a socket or a clock: the layers of the source, the engine against a naive model, and a
 //! whole cluster run from one seed. Seconds, and the same on every machine.
 
+mod corpus;
 mod model;
 mod room_model;
+mod simulation;
 mod small_scopes;
 mod tidy;
+mod wire_frames;
 mod wire_golden;
+mod wire_http;
 mod wire_requests;
 mod wire_user_info;

@@ -5,7 +5,7 @@ use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::MESSAGE_BYTES;
 use butaca::wire::message::{BroadcastUserInfo, Reader, Request, change_for_members};
-use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use serde_json::value::RawValue;
 
 use crate::wire_golden::payload_of;
@@ -68,6 +68,8 @@ struct Broadcast<'a> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_object_comes_back_as_it_was_written(
         user_info in object(value()),

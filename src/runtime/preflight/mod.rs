@@ -99,7 +99,7 @@ fn io_uring_line(errno: Errno, disabled: Option<&str>) -> String {
         }
         (Errno::PERM | Errno::ACCESS, _) => {
             "io_uring is refused by a seccomp or security profile: in a container run with \
-             --security-opt seccomp=docker/seccomp.json, under systemd allow the group @io-uring"
+             --security-opt seccomp=docker/seccomp.json, under systemd allow @aio"
                 .into()
         }
         (Errno::NOSYS, _) => "io_uring is missing: it needs Linux 5.8 or later built with CONFIG_IO_URING (gVisor and \

@@ -209,7 +209,9 @@ impl Client {
         let (&first, &second) = (rest.first()?, rest.get(1)?);
         let (head, len) = match second {
             126 => (4, usize::from(u16::from_be_bytes(rest.get(2..4)?.try_into().expect("two")))),
-            127 => (10, usize::try_from(u64::from_be_bytes(rest.get(2..10)?.try_into().expect("eight"))).expect("fits")),
+            127 => {
+                (10, usize::try_from(u64::from_be_bytes(rest.get(2..10)?.try_into().expect("eight"))).expect("fits"))
+            }
             short => (2, usize::from(short)),
         };
         assert_eq!(second & 0x80, 0, "a server never masks");

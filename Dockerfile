@@ -1,0 +1,38 @@
+# The server in an image: built with its dependencies cached, run as nobody in particular on a read-only root.
+#   docker build -t butaca . && docker run --rm -p 8001:8001 --security-opt seccomp=docker/seccomp.json butaca
+
+FROM rust:1-bookworm AS build
+WORKDIR /build
+
+# The dependencies alone first: this layer stays until Cargo.toml or Cargo.lock changes. Tests and benches are named in
+# the manifest and are not there yet, so their sections are left out for this one build.
+COPY Cargo.toml Cargo.lock ./
+COPY loadgen/Cargo.toml loadgen/
+RUN cp Cargo.toml Cargo.toml.whole \
+    && awk '/^\[/ { drop = /^\[\[(test|bench)\]\]/ } !drop' Cargo.toml.whole > Cargo.toml \
+    && mkdir -p src loadgen/src \
+    && touch src/lib.rs \
+    && echo 'fn main() {}' | tee src/main.rs > loadgen/src/main.rs \
+    && cargo build --release --locked --package butaca \
+    && rm -r src loadgen Cargo.toml Cargo.toml.whole
+
+COPY . .
+# A copied file keeps its age; cargo has to see that it is newer than the empty one of before.
+RUN find src -name '*.rs' -exec touch {} + \
+    && cargo build --release --locked --package butaca --bin butaca \
+    && strip --strip-debug target/release/butaca
+
+FROM debian:bookworm-slim
+RUN groupadd --system --gid 10001 butaca \
+    && useradd --system --uid 10001 --gid butaca --no-create-home --shell /usr/sbin/nologin butaca \
+    && install --directory --owner butaca --group butaca /data
+COPY --from=build /build/target/release/butaca /usr/local/bin/butaca
+COPY --chmod=755 docker/healthcheck.sh /usr/local/bin/healthcheck
+
+USER butaca
+ENV DATA_DIR=/data
+VOLUME /data
+EXPOSE 8001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["healthcheck"]
+ENTRYPOINT ["butaca"]

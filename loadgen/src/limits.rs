@@ -1,0 +1,44 @@
+//! Every bound of the load generator and the defaults that several files share.
+//!
+//! Owns: constants. Never here: behaviour.
+
+/// Bytes of one `recv`; a larger message is put together in the connection's own buffer.
+pub const SCRATCH_BYTES: usize = 256 * 1024;
+/// Longest message that is accepted from a server: a full state of 200,000 seats fits. At the bound: the connection is given up.
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Readiness events taken from the kernel at once.
+pub const EPOLL_EVENTS_MAX: usize = 1_024;
+/// Most source addresses (127.0.0.2 and up) that connections are spread over.
+pub const SOURCES_MAX: usize = 200;
+/// Most load threads.
+pub const THREADS_MAX: usize = 64;
+/// Commands of one connection that may be unanswered. At the bound the client waits.
+pub const PENDING_MAX: usize = 4_096;
+
+/// Events of one room that are remembered for comparison. At the bound the older half is forgotten.
+pub const ROOM_LOG_MAX: usize = 1 << 20;
+/// How far back a late member may move the beginning of a room's log.
+pub const ROOM_REBASE_MAX: u64 = 1 << 20;
+/// Full states of one room that wait, with their content, for the events before them.
+pub const WAITING_LISTS_MAX: usize = 8;
+/// Violations told in full; the rest is only counted.
+pub const VIOLATIONS_TOLD_MAX: usize = 20;
+/// Refusals that are looked at again at the end of a run.
+pub const REFUSALS_KEPT_MAX: usize = 100_000;
+/// Raw bytes of recent frames kept for a room with many members, and for one with few.
+pub const RAW_BYTES_BIG: usize = 1 << 20;
+/// See [`RAW_BYTES_BIG`].
+pub const RAW_BYTES_SMALL: usize = 8 * 1024;
+
+/// Most slices of time a run is cut into for the charts.
+pub const SLICES_MAX: usize = 120;
+/// Longest latency that a histogram can tell apart: two minutes, in microseconds.
+pub const LATENCY_US_MAX: u64 = 120_000_000;
+/// Open files that the process needs beside its connections.
+pub const FILES_BESIDE: u64 = 64;
+/// Longest answer that is read over HTTP.
+pub const HTTP_BODY_MAX: usize = 128 * 1024 * 1024;
+
+const _: () = assert!(WAITING_LISTS_MAX > 0);
+const _: () = assert!(RAW_BYTES_SMALL < RAW_BYTES_BIG);
+const _: () = assert!(SOURCES_MAX <= 250, "sources are 127.0.0.2 .. 127.0.0.251");

@@ -1,0 +1,5 @@
+//! How a result is shown: a table on the terminal, JSON for machines, a page for people.
+
+pub mod html;
+pub mod json;
+pub mod table;

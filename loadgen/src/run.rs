@@ -1,0 +1,255 @@
+//! A run as a whole: threads, display, watcher, and the verdict over everything.
+//!
+//! Invariants: a violation is exit code 1, whatever else happened; a run whose generator was late or had no CPU left is
+//! void, exit code 3, and says why. Never here: what a scenario does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::audit::left_behind;
+use crate::measure::{Measure, quantile_ms};
+use crate::names::FREE;
+use crate::num::{round, share};
+use crate::oracle::violation::{Findings, Kind};
+use crate::outcome::{Outcome, Verdict};
+use crate::progress::Progress;
+use crate::session::{self, Marks, Script, Session, Settings, Shared};
+use crate::watch::{Pid, Seen, watch};
+
+/// Share of its time a load thread may be busy.
+const BUSY_MAX: f64 = 0.95;
+
+/// What is wanted beside the run itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Wishes {
+    /// Show progress.
+    pub show: bool,
+    /// Ask the server for `/stats`.
+    pub stats: bool,
+    /// p99 of the generator's own lateness beyond which the run is void.
+    pub late_ms: f64,
+    /// Whether a busy generator makes the run void.
+    pub judge_busy: bool,
+    /// Whether holds must be gone after the last connection.
+    pub expect_empty: bool,
+}
+
+/// The threads of a run after their end.
+#[derive(Debug)]
+pub struct Ended<S> {
+    /// The threads.
+    pub sessions: Vec<Session>,
+    /// Their scripts.
+    pub scripts: Vec<S>,
+    /// The server from outside.
+    pub seen: Seen,
+}
+
+/// Runs `settings.threads` threads to their end.
+///
+/// # Errors
+/// When a thread could not begin.
+pub fn execute<S: Script + Send>(
+    settings: &Arc<Settings>,
+    pid: &Pid,
+    scripts: Vec<S>,
+    wishes: Wishes,
+) -> io::Result<Ended<S>> {
+    let shared = Arc::new(Shared::default());
+    let (stop, stopped) = channel();
+    let answers = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let answers = &answers;
+        let watcher = scope.spawn(move || watch(settings.target.addr, pid, wishes.stats, answers, &stopped));
+        let spawn = |(thread, mut script): (usize, S)| {
+            let (settings, shared) = (Arc::clone(settings), Arc::clone(&shared));
+            scope.spawn(move || {
+                let session = session::run(settings, Arc::clone(&shared), thread, &mut script);
+                shared.ended.fetch_add(1, Ordering::SeqCst);
+                session.map(|session| (session, script))
+            })
+        };
+        let threads: Vec<_> = scripts.into_iter().enumerate().map(spawn).collect();
+        let mut progress = Progress::new(wishes.show, settings.warmup_ns + settings.run_ns);
+        while shared.ended.load(Ordering::SeqCst) < threads.len() {
+            progress.show(&shared, answers);
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        progress.finish();
+        let parts: io::Result<Vec<_>> =
+            threads.into_iter().map(|thread| thread.join().expect("a load thread panicked")).collect();
+        drop(stop);
+        let mut seen = watcher.join().expect("the watcher panicked");
+        let (sessions, scripts): (Vec<Session>, Vec<S>) = parts?.into_iter().unzip();
+        seen.count_from(sessions[0].marks.begin.ns.max(1));
+        Ok(Ended { sessions, scripts, seen })
+    })
+}
+
+/// Puts the threads together into `outcome` and judges the run.
+pub fn conclude<S>(
+    mut ended: Ended<S>,
+    settings: &Settings,
+    wishes: Wishes,
+    mut outcome: Outcome,
+) -> (Outcome, Vec<S>) {
+    let mut findings = Findings::default();
+    if settings.audit && wishes.expect_empty {
+        behind(&mut ended.sessions[0]);
+    }
+    compare_threads(&mut ended.sessions);
+    let plain = ended.sessions.iter().any(|session| session.crowd.plain);
+    if plain {
+        outcome.notes.push("the server sends no seq: order and gaps could not be checked, only counted".to_owned());
+        let missing: u64 = ended.sessions.iter().map(Session::plain_missing).sum();
+        findings.count(Kind::LostEvent, missing);
+        if !settings.plain {
+            findings.count(Kind::NoSequence, 1);
+        }
+    }
+    let marks = ended.sessions[0].marks;
+    costs(&mut outcome, &ended.sessions, &marks);
+    let measure = merge(&mut ended.sessions, settings, &mut findings, &mut outcome);
+    let secs = (marks.end.ns.saturating_sub(marks.begin.ns) as f64 / 1e9).max(1e-3);
+    outcome.take(&measure, secs);
+    outcome.shape.secs = round(secs, 3);
+    outcome.server = ended
+        .seen
+        .samples
+        .iter()
+        .filter(|sample| sample.rss_mib.is_some() || !sample.stats.is_empty())
+        .cloned()
+        .collect();
+    outcome.shards = ended.seen.shards();
+    outcome.findings = findings;
+    outcome.verdict = verdict(&outcome, &measure, wishes);
+    (outcome, ended.scripts)
+}
+
+fn behind(session: &mut Session) {
+    for (room, count) in left_behind(session, Duration::from_secs(10)) {
+        let detail = format!("{count} seats are still held 10 s after the last connection ended");
+        session.crowd.oracle.tell_in(Kind::LeftBehind, room, FREE, None, detail);
+    }
+}
+
+/// A room whose members are spread over threads must look the same in all of them.
+fn compare_threads(sessions: &mut [Session]) {
+    let rooms = sessions[0].settings.names.rooms();
+    for room in 0..rooms {
+        let digests: Vec<_> = sessions.iter().filter_map(|session| session.crowd.oracle.digest(room)).collect();
+        if digests.windows(2).any(|pair| pair[0] != pair[1]) {
+            let detail = format!(
+                "threads that watched the room ended with different maps: {:?}",
+                digests.iter().map(|digest| digest.1).collect::<Vec<_>>()
+            );
+            sessions[0].crowd.oracle.tell_in(Kind::Diverged, room, FREE, None, detail);
+        }
+    }
+}
+
+fn merge(sessions: &mut [Session], settings: &Settings, findings: &mut Findings, outcome: &mut Outcome) -> Measure {
+    let one_room_many_threads = settings.names.rooms() < settings.threads;
+    let mut measure: Option<Measure> = None;
+    let (mut resyncs, mut expired, mut late_max) = (0, 0, 0);
+    for session in sessions.iter_mut() {
+        findings.merge(std::mem::take(&mut session.crowd.oracle.findings));
+        resyncs += session.crowd.oracle.resyncs;
+        let lateness = session.crowd.oracle.lateness();
+        (expired, late_max) = (expired + lateness.count, late_max.max(lateness.max_ms));
+        match &mut measure {
+            None => measure = Some(session.crowd.measure.clone()),
+            Some(sum) => {
+                if one_room_many_threads {
+                    session.crowd.measure.slices.iter_mut().for_each(|slice| slice.held = 0);
+                }
+                sum.merge(&session.crowd.measure);
+            }
+        }
+    }
+    outcome.figure("resyncs", resyncs as f64);
+    if expired > 0 {
+        outcome.figure("expiries", expired as f64);
+        outcome.figure("expiry_late_ms_max", late_max as f64);
+    }
+    measure.expect("there is at least one thread")
+}
+
+/// What the run cost the server and the generator.
+fn costs(outcome: &mut Outcome, sessions: &[Session], lead: &Marks) {
+    let deliveries: u64 =
+        sessions.iter().map(|session| session.marks.end.deliveries - session.marks.begin.deliveries).sum();
+    let reads: u64 =
+        sessions.iter().map(|session| session.marks.end.traffic.reads - session.marks.begin.traffic.reads).sum();
+    let bytes: u64 =
+        sessions.iter().map(|session| session.marks.end.traffic.bytes_in - session.marks.begin.traffic.bytes_in).sum();
+    let wall = lead.end.ns.saturating_sub(lead.begin.ns).max(1);
+    let opening = lead.opened.ns.saturating_sub(lead.opening.ns).max(1);
+    let joins: u64 = sessions.iter().map(|session| session.crowd.measure.totals.joins).sum();
+    let busy = sessions.iter().map(|session| {
+        let (begin, end) = (&session.marks.begin, &session.marks.end);
+        1.0 - share(end.traffic.idle_ns - begin.traffic.idle_ns, end.ns.saturating_sub(begin.ns).max(1))
+    });
+    outcome.figure("gen_busy", round(busy.fold(0.0, f64::max), 3));
+    outcome
+        .figure("gen_wait_share", round(share(lead.end.own.wait_ns.saturating_sub(lead.begin.own.wait_ns), wall), 3));
+    outcome.figure("connections_per_s", round(joins as f64 * 1e9 / opening as f64, 1));
+    outcome.figure("open_s", round(opening as f64 / 1e9, 3));
+    if deliveries > 0 {
+        let own = lead.end.own.cpu_ns.saturating_sub(lead.begin.own.cpu_ns);
+        outcome.figure("gen_cpu_ns_per_delivery", round(own as f64 / deliveries as f64, 1));
+        outcome.figure("deliveries_per_read", round(deliveries as f64 / reads.max(1) as f64, 2));
+        outcome.figure("bytes_per_delivery", round(bytes as f64 / deliveries as f64, 1));
+    }
+    if lead.opening.server.rss_bytes > 0 {
+        server_costs(outcome, lead, (deliveries, joins), (wall, opening));
+    }
+}
+
+fn server_costs(outcome: &mut Outcome, lead: &Marks, (deliveries, joins): (u64, u64), (wall, opening): (u64, u64)) {
+    let used = lead.end.server.cpu_ns.saturating_sub(lead.begin.server.cpu_ns);
+    outcome.figure("server_cpus", round(share(used, wall), 3));
+    outcome.figure(
+        "server_wait_share",
+        round(share(lead.end.server.wait_ns.saturating_sub(lead.begin.server.wait_ns), wall), 3),
+    );
+    if deliveries > 0 {
+        outcome.figure("server_cpu_ns_per_delivery", round(used as f64 / deliveries as f64, 1));
+    }
+    let to_open = lead.opened.server.cpu_ns.saturating_sub(lead.opening.server.cpu_ns);
+    let grown = lead.end.server.rss_bytes.saturating_sub(lead.opening.server.rss_bytes);
+    if joins > 0 {
+        outcome.figure("server_cpu_us_per_connection", round(to_open as f64 / 1e3 / joins as f64, 2));
+        outcome.figure("server_rss_bytes_per_connection", round(grown as f64 / joins as f64, 0));
+    }
+    outcome.figure("server_opening_cpus", round(share(to_open, opening), 3));
+    outcome.figure("server_rss_mib", round(lead.end.server.rss_bytes as f64 / 1_048_576.0, 1));
+}
+
+fn verdict(outcome: &Outcome, measure: &Measure, wishes: Wishes) -> Verdict {
+    let mut void = Vec::new();
+    let late = quantile_ms(&measure.lag, 0.99);
+    if late > wishes.late_ms {
+        void.push(format!(
+            "the generator was late: p99 of its own delay is {late:.1} ms (allowed {:.0} ms)",
+            wishes.late_ms
+        ));
+    }
+    let busy = outcome.figures.get("gen_busy").copied().unwrap_or(0.0);
+    if wishes.judge_busy && busy > BUSY_MAX {
+        void.push(format!(
+            "the generator was CPU-bound: busy {:.0} % of the time (allowed {:.0} %)",
+            busy * 100.0,
+            BUSY_MAX * 100.0
+        ));
+    }
+    let (name, exit_code) = match (outcome.findings.total(), void.is_empty()) {
+        (0, true) => ("clean", 0),
+        (0, false) => ("void", 3),
+        _ => ("violated", 1),
+    };
+    Verdict { name: name.to_owned(), exit_code, void }
+}

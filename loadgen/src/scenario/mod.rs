@@ -1,0 +1,12 @@
+//! The scripts: what the clients of each scenario do.
+//!
+//! `flow` (fanout, rooms, closed), `contend`, `quiet` (connect, idle), `onsale`, `multi` and `sale` (multiplex, arena,
+//! stadium, flash, storm, soak). Never here: connections, verification, figures.
+
+pub mod contend;
+pub mod flow;
+pub mod multi;
+pub mod onsale;
+pub mod quiet;
+pub mod sale;
+pub mod storm;

@@ -1,0 +1,466 @@
+//! One load thread from the first connect to the last check: open, run, drain, audit, close.
+//!
+//! Owns: the stages and the housekeeping that all scenarios share. Invariant: no stage lasts longer than its limit.
+//! Never here: what clients do in the running stage; that is the [`Script`]'s.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::client::{Ask, Crowd, Reply};
+use crate::clock::now_ns;
+use crate::measure::quantile_ms;
+use crate::names::{Names, Who};
+use crate::proc::{Usage, usage};
+use crate::target::Target;
+use crate::worker::{Driver, Lost, Reading, Traffic, Worker};
+
+/// What all threads of a run need to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// The server.
+    pub target: Arc<Target>,
+    /// The names.
+    pub names: Arc<Names>,
+    /// The room of every client.
+    pub room_of: Vec<usize>,
+    /// How many load threads there are.
+    pub threads: usize,
+    /// CPUs to pin them to, in turn; none: not pinned.
+    pub cores: Vec<usize>,
+    /// Connections that may be opening at once.
+    pub inflight: usize,
+    /// Source addresses.
+    pub sources: usize,
+    /// Length of the running stage before the measured window.
+    pub warmup_ns: u64,
+    /// Length of the measured window.
+    pub run_ns: u64,
+    /// Longest wait for late events afterwards.
+    pub drain_ns: u64,
+    /// Longest wait for all connections.
+    pub open_ns: u64,
+    /// The server's process.
+    pub server_pid: Option<u32>,
+    /// How late a hold may expire.
+    pub expiry_grace_ms: u64,
+    /// Whether rooms are compared over HTTP at the end.
+    pub audit: bool,
+    /// Servers without `seq` are accepted, and only counted.
+    pub plain: bool,
+    /// Whether connections resist the end: the sockets of these clients are opened by the script, not at the beginning.
+    pub late: Vec<bool>,
+}
+
+/// What the threads tell each other and the progress display.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Threads whose connections are open.
+    pub ready: AtomicUsize,
+    /// When the running stage begins; 0: not known yet.
+    pub start: AtomicU64,
+    /// Threads that are done with draining.
+    pub drained: AtomicUsize,
+    /// Threads that are done with the audit.
+    pub audited: AtomicUsize,
+    /// Threads that have ended.
+    pub ended: AtomicUsize,
+    /// The user wants the run to end.
+    pub abort: AtomicBool,
+    /// Sums for the display.
+    pub live: Live,
+}
+
+/// Figures for the progress display, one set a thread is added into each.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Open connections.
+    pub connections: AtomicU64,
+    /// Commands sent.
+    pub commands: AtomicU64,
+    /// Events received.
+    pub deliveries: AtomicU64,
+    /// Refusals.
+    pub refused: AtomicU64,
+    /// Held seats.
+    pub held: AtomicU64,
+    /// Violations.
+    pub violations: AtomicU64,
+    /// p99 of due to delivered, in microseconds, of the slowest thread that reported last.
+    pub p99_us: AtomicU64,
+}
+
+/// A look at everything at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    /// When.
+    pub ns: u64,
+    /// The server.
+    pub server: Usage,
+    /// This process.
+    pub own: Usage,
+    /// This thread's loop.
+    pub traffic: Traffic,
+    /// Events that this thread had received.
+    pub deliveries: u64,
+}
+
+/// The moments that are looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    /// Before the first connect.
+    pub opening: Mark,
+    /// All connections are open.
+    pub opened: Mark,
+    /// The measured window begins.
+    pub begin: Mark,
+    /// The measured window ends.
+    pub end: Mark,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Waiting,
+    Warming,
+    Running,
+    Draining,
+    Done,
+}
+
+/// What the clients do.
+pub trait Script {
+    /// The running stage begins at `start`; its measured window is from `begin` to `end`.
+    fn begin(&mut self, session: &mut Session, start: u64, begin: u64, end: u64);
+    /// Does what is due; returns when to be called next.
+    fn due(&mut self, session: &mut Session, worker: &mut Worker, now: u64) -> u64;
+    /// A message meant something for a client.
+    fn reply(&mut self, session: &mut Session, worker: &mut Worker, who: Who, reply: Reply, now: u64);
+    /// A connection ended. `true`: that was to be expected.
+    fn lost(&mut self, _session: &mut Session, _who: Who, _now: u64) -> bool {
+        false
+    }
+    /// How a client reads, and whether anything is expected of it.
+    fn reading(&self, _who: Who) -> (Reading, bool) {
+        (Reading::Eager, false)
+    }
+    /// Whether everything is done before the time is over.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+/// The state of one thread that scripts may use.
+#[derive(Debug)]
+pub struct Session {
+    /// The clients.
+    pub crowd: Crowd,
+    /// What holds for all threads.
+    pub settings: Arc<Settings>,
+    /// What the threads share.
+    pub shared: Arc<Shared>,
+    /// This thread's number.
+    pub thread: usize,
+    /// This thread's clients.
+    pub mine: Vec<Who>,
+    /// The moments that were looked at.
+    pub marks: Marks,
+    /// CPU-bound or not: time of the window that was not spent waiting.
+    pub stalled: bool,
+    stage: Stage,
+    next_open: usize,
+    opening: usize,
+    opened: usize,
+    begin: u64,
+    end: u64,
+    deadline: u64,
+    next_look: u64,
+    next_sweep: u64,
+    published: [u64; 6],
+}
+
+impl Session {
+    fn new(settings: Arc<Settings>, shared: Arc<Shared>, thread: usize) -> Self {
+        let rooms = settings.names.rooms();
+        let threads = settings.threads;
+        // Whole rooms stay in one thread where there are enough of them.
+        let of_thread = |who: usize| if rooms >= threads { settings.room_of[who] % threads } else { who % threads };
+        let population = settings.room_of.len();
+        let mine: Vec<Who> = (0..population).filter(|who| of_thread(*who) == thread).map(crate::num::index32).collect();
+        let crowd = Crowd::new(Arc::clone(&settings.names), settings.room_of.clone(), &mine);
+        Self {
+            crowd,
+            settings,
+            shared,
+            thread,
+            mine,
+            marks: Marks::default(),
+            stalled: false,
+            stage: Stage::Opening,
+            next_open: 0,
+            opening: 0,
+            opened: 0,
+            begin: u64::MAX,
+            end: u64::MAX,
+            deadline: u64::MAX,
+            next_look: 0,
+            next_sweep: 0,
+            published: [0; 6],
+        }
+    }
+
+    /// Whether commands may still be sent.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Warming | Stage::Running)
+    }
+
+    fn mark(&self, worker: &Worker, now: u64) -> Mark {
+        let lead = self.thread == 0;
+        let server = self.settings.server_pid.filter(|_| lead).map(usage).unwrap_or_default();
+        let own = if lead { usage(std::process::id()) } else { Usage::default() };
+        Mark { ns: now, server, own, traffic: worker.traffic, deliveries: self.crowd.measure.totals.deliveries }
+    }
+
+    /// Opens more connections, as many at a time as allowed.
+    fn open_more(&mut self, worker: &mut Worker, script: &impl Script, now: u64) {
+        while self.opening < self.settings.inflight && self.next_open < self.mine.len() {
+            let who = self.mine[self.next_open];
+            self.next_open += 1;
+            if self.settings.late.get(who as usize).copied().unwrap_or(false) {
+                continue;
+            }
+            self.opening += 1;
+            self.connect(worker, script, who, now);
+            if worker.is_closed(who as usize) {
+                self.opening -= 1;
+            }
+        }
+    }
+
+    /// Connects one client the way its script wants.
+    pub fn connect(&mut self, worker: &mut Worker, script: &impl Script, who: Who, now: u64) {
+        let (reading, deaf) = script.reading(who);
+        if reading == Reading::Sipping {
+            self.crowd.clients[who as usize].slow = true;
+            self.crowd.oracle.set_deaf(who);
+        }
+        debug_assert!(!deaf || reading == Reading::Sipping, "who does not read cannot read eagerly");
+        self.crowd.connect(worker, who, reading, now);
+    }
+
+    /// A connection of the opening stage is through, or has failed.
+    fn settled_one(&mut self) {
+        if self.stage == Stage::Opening && self.opening > 0 {
+            self.opening -= 1;
+            self.opened += 1;
+        }
+    }
+
+    /// Performs what a stage needs; returns when to be called next.
+    fn advance(&mut self, worker: &mut Worker, script: &mut impl Script, now: u64) -> u64 {
+        match self.stage {
+            Stage::Opening => {
+                self.open_more(worker, script, now);
+                let all = self.next_open >= self.mine.len() && self.opening == 0;
+                if all || now > self.marks.opening.ns + self.settings.open_ns {
+                    self.marks.opened = self.mark(worker, now);
+                    self.shared.ready.fetch_add(1, Ordering::SeqCst);
+                    self.stage = Stage::Waiting;
+                }
+                now + 1_000_000
+            }
+            Stage::Waiting => self.wait_for_all(script, now),
+            Stage::Warming | Stage::Running => {
+                self.cross_borders(worker, now);
+                if now >= self.end || script.is_over() || self.shared.abort.load(Ordering::Relaxed) {
+                    self.marks.end = self.mark(worker, now);
+                    self.end = self.end.min(now);
+                    self.stage = Stage::Draining;
+                    self.deadline = now + self.settings.drain_ns;
+                    return now + 1_000_000;
+                }
+                let border = if self.stage == Stage::Warming { self.begin } else { self.end };
+                script.due(self, worker, now).min(border)
+            }
+            Stage::Draining => {
+                if now >= self.deadline || self.is_quiet(worker) {
+                    self.stage = Stage::Done;
+                }
+                now + 5_000_000
+            }
+            Stage::Done => now + 5_000_000,
+        }
+    }
+
+    fn wait_for_all(&mut self, script: &mut impl Script, now: u64) -> u64 {
+        if self.thread == 0
+            && self.shared.ready.load(Ordering::SeqCst) == self.settings.threads
+            && self.shared.start.load(Ordering::SeqCst) == 0
+        {
+            self.shared.start.store(now + 100_000_000, Ordering::SeqCst);
+        }
+        let start = self.shared.start.load(Ordering::SeqCst);
+        if start == 0 || now < start {
+            return now + 1_000_000;
+        }
+        self.begin = start + self.settings.warmup_ns;
+        self.end = self.begin + self.settings.run_ns;
+        self.crowd.measure.set_window(self.begin, self.end);
+        self.stage = Stage::Warming;
+        script.begin(self, start, self.begin, self.end);
+        now
+    }
+
+    fn cross_borders(&mut self, worker: &Worker, now: u64) {
+        if self.stage == Stage::Warming && now >= self.begin {
+            self.stage = Stage::Running;
+            self.marks.begin = self.mark(worker, now);
+        }
+    }
+
+    /// Whether every reply and every event has come.
+    fn is_quiet(&self, worker: &Worker) -> bool {
+        let open = |who: &&Who| worker.is_open(**who as usize) && !self.crowd.clients[**who as usize].slow;
+        let answered = self.mine.iter().filter(open).all(|who| self.crowd.pending(*who) == 0);
+        answered && if self.crowd.plain { self.plain_missing() == 0 } else { self.crowd.oracle.is_settled() }
+    }
+
+    /// For servers without `seq`: events that somebody should have got by the sums of the room.
+    #[must_use]
+    pub fn plain_missing(&self) -> u64 {
+        let rooms = self.settings.names.rooms();
+        (0..rooms)
+            .map(|room| {
+                let got = self.crowd.oracle.members(room).iter().map(|who| self.crowd.got[*who as usize]);
+                let most = got.clone().max().unwrap_or(0);
+                got.map(|got| most - got).sum::<u64>()
+            })
+            .sum()
+    }
+
+    /// Figures for the display, the time slices and the search for overdue holds.
+    fn look(&mut self, worker: &Worker, now: u64) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + 100_000_000;
+        let held = self.crowd.oracle.held_count();
+        self.crowd.measure.level(held, worker.live as u64, now);
+        if now >= self.next_sweep && !self.crowd.plain {
+            self.next_sweep = now + 1_000_000_000;
+            let drained = self.crowd.wall_ms(worker.traffic.drained_ns);
+            self.crowd.oracle.sweep(drained, self.settings.expiry_grace_ms);
+        }
+        let totals = &self.crowd.measure.totals;
+        let figures = [
+            worker.live as u64,
+            totals.commands,
+            totals.deliveries,
+            totals.refused,
+            held,
+            self.crowd.oracle.findings.total(),
+        ];
+        let live = &self.shared.live;
+        let cells = [&live.connections, &live.commands, &live.deliveries, &live.refused, &live.held, &live.violations];
+        for ((cell, figure), published) in cells.into_iter().zip(figures).zip(&mut self.published) {
+            cell.fetch_add(figure.wrapping_sub(*published), Ordering::Relaxed);
+            *published = figure;
+        }
+        let micros = crate::num::whole(quantile_ms(&self.crowd.measure.delivery, 0.99) * 1_000.0);
+        live.p99_us.store(micros, Ordering::Relaxed);
+    }
+}
+
+struct Run<'a, S> {
+    session: &'a mut Session,
+    script: &'a mut S,
+}
+
+impl<S: Script> Driver for Run<'_, S> {
+    fn opened(&mut self, worker: &mut Worker, who: usize, now: u64) {
+        let who = crate::num::index32(who);
+        self.session.crowd.ask(worker, who, Ask::Join, 0, now, now);
+        if self.session.crowd.clients[who as usize].slow {
+            self.session.settled_one();
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, worker: &mut Worker, who: usize, payload: &[u8], now: u64) {
+        let who = crate::num::index32(who);
+        let reply = self.session.crowd.text(who, payload, now);
+        if reply == Reply::Nothing {
+            return;
+        }
+        if reply == Reply::Joined && !self.session.crowd.clients[who as usize].slow {
+            self.session.settled_one();
+        }
+        self.script.reply(self.session, worker, who, reply, now);
+    }
+
+    fn lost(&mut self, _worker: &mut Worker, who: usize, why: Lost, now: u64) {
+        let who = crate::num::index32(who);
+        if !self.session.crowd.oracle.is_member(who) {
+            self.session.settled_one();
+        }
+        let excused = self.script.lost(self.session, who, now);
+        self.session.crowd.lost(who, &why, excused, now);
+    }
+
+    fn due(&mut self, worker: &mut Worker, now: u64) -> u64 {
+        let next = self.session.advance(worker, self.script, now);
+        self.session.look(worker, now);
+        next.min(self.session.next_look)
+    }
+}
+
+/// Runs one thread to its end and hands back what it knows.
+///
+/// # Errors
+/// When the thread could not get its epoll set.
+pub fn run(
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    thread: usize,
+    script: &mut impl Script,
+) -> std::io::Result<Session> {
+    if !settings.cores.is_empty() {
+        crate::net::socket::pin(settings.cores[thread % settings.cores.len()])?;
+    }
+    let mut session = Session::new(settings, shared, thread);
+    let population = session.settings.room_of.len();
+    let mut worker = Worker::new(Arc::clone(&session.settings.target), population, session.settings.sources)?;
+    session.marks.opening = session.mark(&worker, now_ns());
+    while session.stage != Stage::Done {
+        turn(&mut session, script, &mut worker);
+    }
+    session.shared.drained.fetch_add(1, Ordering::SeqCst);
+    wait_for(&mut session, script, &mut worker, |shared| &shared.drained);
+    session.crowd.settle(&worker);
+    if session.settings.audit {
+        crate::audit::compare(&mut session, &mut |session| turn(session, script, &mut worker));
+    }
+    session.shared.audited.fetch_add(1, Ordering::SeqCst);
+    wait_for(&mut session, script, &mut worker, |shared| &shared.audited);
+    for who in session.mine.clone() {
+        session.crowd.cut(&mut worker, who, false);
+    }
+    Ok(session)
+}
+
+fn turn(session: &mut Session, script: &mut impl Script, worker: &mut Worker) {
+    let mut run = Run { session, script };
+    let next = run.due(worker, now_ns());
+    worker.turn(&mut run, next);
+}
+
+fn wait_for(
+    session: &mut Session,
+    script: &mut impl Script,
+    worker: &mut Worker,
+    count: impl Fn(&Shared) -> &AtomicUsize,
+) {
+    while count(&session.shared).load(Ordering::SeqCst) < session.settings.threads {
+        turn(session, script, worker);
+    }
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Starts the seat server on Linux or a Mac and waits until it is healthy.
+#
+#   scripts/start_websocket.sh                with docker-compose: server and Redis
+#   scripts/start_websocket.sh --monitoring   the same with Prometheus and Grafana
+#   scripts/start_websocket.sh --native       without containers (Linux): the binary with the embedded store in ./data
+#
+# WEBSOCKET_PORT (8001) and the other settings are read from the environment. A port that somebody else holds is named
+# and left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+port=${WEBSOCKET_PORT:-8001}
+mode=compose
+profiles=()
+
+fail() { echo "start_websocket: $*" >&2; exit 1; }
+
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
+
+for argument in "$@"; do
+  case $argument in
+    --native) mode=native ;;
+    --monitoring) profiles=(--profile monitoring) ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 64 ;;
+  esac
+done
+
+# The status line of an HTTP answer on the port, or nothing. bash alone, so that curl need not be there.
+health() {
+  (
+    exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1
+    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+    IFS= read -r -t 2 status <&3 && printf '%s' "${status%$'\r'}"
+  ) 2>/dev/null || true
+}
+
+# Who listens on the port, in words, or nothing when it is free.
+holder() {
+  local who=''
+  if command -v ss >/dev/null; then
+    who=$(ss -Hltnp "sport = :$port" 2>/dev/null | grep -oE 'users:.*' | head -1 || true)
+    [ -n "$who" ] || [ -z "$(ss -Hltn "sport = :$port" 2>/dev/null)" ] || who='a process of another user (try sudo ss -ltnp)'
+  elif command -v lsof >/dev/null; then
+    who=$(lsof -nP -iTCP:"$port" -sTCP:LISTEN 2>/dev/null | awk 'NR > 1 {print $1 " (pid " $2 ")"}' | head -1 || true)
+  elif (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    who='somebody'
+  fi
+  printf '%s' "$who"
+}
+
+require_free_port() {
+  local who
+  who=$(holder)
+  [ -z "$who" ] || fail "port $port is held by $who; end that, or choose another: WEBSOCKET_PORT=9001 $0"
+}
+
+print_urls() {
+  echo "sockets  ws://localhost:$port/ws/{client_id}"
+  echo "page     http://localhost:$port/"
+  echo "health   http://localhost:$port/health"
+  echo "numbers  http://localhost:$port/stats and /metrics"
+  if [ ${#profiles[@]} -gt 0 ]; then
+    echo "graphs   http://localhost:${GRAFANA_PORT:-3000}/ (admin, GRAFANA_PASSWORD or admin)"
+  fi
+}
+
+wait_for_health() { # wait_for_health COMMAND...: COMMAND is run to explain when it does not come up.
+  local deadline=$((SECONDS + ${START_TIMEOUT:-120})) status=''
+  while [ $SECONDS -lt $deadline ]; do
+    status=$(health)
+    case $status in *' 200 '*) return 0 ;; esac
+    sleep 0.5
+  done
+  "$@" >&2 || true
+  fail "not healthy within ${START_TIMEOUT:-120} s (last answer: ${status:-none})"
+}
+
+start_compose() {
+  command -v docker >/dev/null || fail 'docker is missing: https://docs.docker.com/get-docker/, or run with --native'
+  docker info >/dev/null 2>&1 || fail 'docker does not answer: is the daemon running, and may you use it (group docker)?'
+  local compose
+  if docker compose version >/dev/null 2>&1; then
+    compose=(docker compose)
+  elif command -v docker-compose >/dev/null; then
+    compose=(docker-compose)
+  else
+    fail 'docker compose is missing: install the compose plug-in'
+  fi
+  # When our own server runs already, the port is held by it and `up` only brings it up to date.
+  if [ -z "$("${compose[@]}" ps -q websocket 2>/dev/null)" ]; then
+    require_free_port
+  fi
+  "${compose[@]}" "${profiles[@]+"${profiles[@]}"}" up -d --build
+  wait_for_health "${compose[@]}" logs --tail 20 websocket
+  print_urls
+  echo "stop     ${compose[*]} down"
+}
+
+start_native() {
+  [ "$(uname -s)" = Linux ] || fail 'the server needs io_uring, so --native is for Linux: use docker here'
+  require_free_port
+  local binary=${BUTACA_BINARY:-target/release/butaca}
+  if [ ! -x "$binary" ]; then
+    command -v cargo >/dev/null || fail "there is no $binary, and no cargo to build it: https://rustup.rs"
+    cargo build --release --bin butaca
+  fi
+  STORE=${STORE:-embedded} WEBSOCKET_PORT=$port "$binary" &
+  local server=$!
+  # Ctrl-C and TERM go on to the server, which drains; its exit code is ours.
+  trap 'kill -TERM $server 2>/dev/null || true' INT TERM
+  local deadline=$((SECONDS + ${START_TIMEOUT:-120}))
+  until case $(health) in *' 200 '*) true ;; *) false ;; esac do
+    kill -0 $server 2>/dev/null || { wait $server && exit 0 || exit $?; }
+    [ $SECONDS -lt $deadline ] || { kill $server; fail "not healthy within ${START_TIMEOUT:-120} s"; }
+    sleep 0.2
+  done
+  print_urls
+  echo "stop     Ctrl-C, or kill $server"
+  local code=0
+  while kill -0 $server 2>/dev/null; do
+    code=0
+    wait $server || code=$?
+  done
+  exit $code
+}
+
+start_$mode

@@ -1,0 +1,129 @@
+//! A shard's side of persistence: what it has not yet handed over.
+//!
+//! Invariants: what waits here is bounded; when it overflows it gives way to a full state, room by room, which is sent
+//! when the store takes batches again; a change made after its room was sent is sent after it.
+//! Never here: waiting, I/O.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::engine::command::Change;
+use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::shard::Shard;
+use crate::engine::time::Millis;
+use crate::limits::STORE_FULL_STATE_SEATS_PER_PASS;
+
+use super::batch::Batch;
+use super::queue::{Offer, Queue};
+use super::status::StoreStatus;
+
+/// The changes of one shard on their way to the store.
+#[derive(Debug)]
+pub struct Outbox {
+    shard: ShardId,
+    queue: Arc<Queue>,
+    status: Arc<StoreStatus>,
+    batch: Batch,
+    /// The number of the batch that is being filled.
+    number: u64,
+    since: Option<Millis>,
+    full: FullState,
+}
+
+/// Where the shard is with its full state.
+#[derive(Debug)]
+enum FullState {
+    /// The store has, or will have, every change.
+    NotOwed,
+    /// It begins when the place in the queue is free. Until then no change needs to be kept.
+    Owed,
+    /// These rooms are still to be sent.
+    Sending(Vec<RoomId>),
+}
+
+impl Outbox {
+    /// The outbox of this shard.
+    #[must_use]
+    pub fn new(shard: ShardId, queue: Arc<Queue>, status: Arc<StoreStatus>) -> Self {
+        Self { shard, queue, status, batch: Batch::default(), number: 1, since: None, full: FullState::NotOwed }
+    }
+
+    /// Takes a change in. Returns the number of the batch that brings it to the store.
+    pub fn record(&mut self, now: Millis, change: &Change) -> u64 {
+        self.since.get_or_insert(now);
+        if !matches!(self.full, FullState::Owed) {
+            self.batch.record(change);
+            if self.batch.is_over() {
+                self.owe_full_state();
+            }
+        }
+        self.number
+    }
+
+    /// The store is to get everything anew.
+    pub fn owe_full_state(&mut self) {
+        self.batch = Batch::default();
+        self.full = FullState::Owed;
+        self.status.count_full_state();
+    }
+
+    /// Once a pass: hands over what there is, if the store thread has taken the last batch.
+    pub fn flush(&mut self, now: Millis, shard: &Shard) {
+        if self.is_idle() || !self.queue.is_free(self.shard) {
+            return;
+        }
+        self.add_full_state(now, shard);
+        if let Some(offer) = self.next_offer(now)
+            && let Err(offer) = self.queue.offer(self.shard, offer)
+        {
+            self.number = offer.number;
+            self.batch = offer.batch;
+            self.since = Some(offer.since);
+        }
+    }
+
+    /// The last flush before the process ends: everything there is, on top of what may still wait.
+    pub fn flush_last(&mut self, now: Millis, shard: &Shard) {
+        loop {
+            self.add_full_state(now, shard);
+            let Some(offer) = self.next_offer(now) else { break };
+            self.queue.offer_last(self.shard, offer);
+        }
+    }
+
+    /// Whether everything was handed over.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.batch.is_empty() && matches!(self.full, FullState::NotOwed)
+    }
+
+    fn next_offer(&mut self, now: Millis) -> Option<Offer> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        let (batch, since) = (std::mem::take(&mut self.batch), self.since.take().unwrap_or(now));
+        let number = self.number;
+        self.number += 1;
+        Some(Offer { number, batch, since })
+    }
+
+    fn add_full_state(&mut self, now: Millis, shard: &Shard) {
+        if matches!(self.full, FullState::Owed) {
+            let rooms: BTreeSet<RoomId> = shard.rooms().cloned().collect();
+            self.full = FullState::Sending(rooms.iter().cloned().collect());
+            self.batch.begin_full(rooms);
+        }
+        let FullState::Sending(rooms) = &mut self.full else { return };
+        self.since.get_or_insert(now);
+        let enough = self.batch.entries() + STORE_FULL_STATE_SEATS_PER_PASS;
+        while self.batch.entries() < enough {
+            let Some(room) = rooms.pop() else {
+                self.full = FullState::NotOwed;
+                return;
+            };
+            if let Some(state) = shard.selections(room.as_str()) {
+                self.batch.replace(&room, state.seq, state.iter());
+            }
+        }
+    }
+}

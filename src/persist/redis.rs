@@ -1,0 +1,289 @@
+//! Redis as a store: one writer, fenced; a hash a room; everything expires by itself.
+//!
+//! The writer holds a lease with a token that only grows. At its start it claims every part of the key space with the token;
+//! each later call checks the part's fence inside Redis, so a deposed writer can change nothing. The fence also counts
+//! groups, so that a Redis that was emptied, or a copy that lagged behind when it took over, is recognised.
+//! Invariants: after any error the connection is dropped, so that a late answer is never taken for another's; an answer
+//! that is not expected is an error. Every key expires [`REDIS_KEEP_MS`] and a hold's life after it was last written.
+//! Never here: threads, batches of shards.
+
+mod address;
+mod answer;
+mod link;
+mod scripts;
+
+use ::redis::{Cmd, Value, cmd};
+
+use crate::config::RedisSettings;
+use crate::engine::ids::{RoomId, SeatId};
+use crate::engine::time::WallMillis;
+use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
+
+use self::address::Address;
+use self::answer::{array, number, pairs, text};
+use self::link::{Link, words};
+use self::scripts::{Keys, Step, Writer, cut};
+use super::batch::{Deltas, Held};
+use super::identity::Identity;
+use super::record;
+use super::restore::{Loaded, StoredHold};
+use super::store::{Continuity, Store, StoreError};
+
+/// Rooms whose seats are asked for at once.
+const ROOMS_PER_CALL: usize = 256;
+/// Calls sent before their answers are read.
+const CALLS_AT_ONCE: usize = 64;
+
+/// Makes the JSON under the old service's key of a held seat.
+pub type CompatJson = fn(&RoomId, &SeatId, &Held) -> Vec<u8>;
+
+/// How Redis is reached and used.
+#[derive(Clone)]
+pub struct RedisConfig {
+    /// Where it is, and under which names to write.
+    pub settings: RedisSettings,
+    /// Makes the JSON of the old service's keys, when they are to be written too.
+    pub compat_json: Option<CompatJson>,
+    /// How long a hold lives.
+    pub hold_ttl_ms: u64,
+}
+
+impl RedisConfig {
+    /// Whether the address can be used at all.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it, without the password.
+    pub fn check(&self) -> Result<(), String> {
+        Address::new(&self.settings).map(drop)
+    }
+}
+
+/// Redis with this server as its writer.
+pub struct RedisStore {
+    config: RedisConfig,
+    address: Address,
+    keys: Keys,
+    owner: String,
+    about: String,
+    token: String,
+    link: Option<Link>,
+    /// The number of the group that is or will be committed; one that failed keeps its number.
+    group: u64,
+    /// The last group committed to each part.
+    last: [u64; REDIS_PARTS],
+    /// When all fences are to be looked at again; at once after a new connection.
+    next_look: WallMillis,
+}
+
+impl RedisStore {
+    /// Connects and becomes the writer. `about` are words about this server for the operator of another one.
+    ///
+    /// # Errors
+    /// When Redis is away, or another server is the writer.
+    pub fn open(config: &RedisConfig, identity: &Identity, about: &str, now: WallMillis) -> Result<Self, StoreError> {
+        let address = Address::new(&config.settings).map_err(StoreError::Away)?;
+        let mut store = Self {
+            config: config.clone(),
+            address,
+            keys: Keys::new(&config.settings.namespace),
+            owner: identity.name().to_owned(),
+            about: about.to_owned(),
+            token: String::new(),
+            link: None,
+            group: 1,
+            last: [0; REDIS_PARTS],
+            next_look: WallMillis::default(),
+        };
+        store.acquire(now)?;
+        Ok(store)
+    }
+
+    fn acquire(&mut self, now: WallMillis) -> Result<(), StoreError> {
+        let call = self.keys.acquire(&self.writer(), now);
+        let answer = self.call(vec![call])?.pop();
+        let mut words = array(answer.unwrap_or_default()).ok_or_else(strange)?.into_iter();
+        let mut next = || words.next().and_then(text);
+        match (next().as_deref(), next()) {
+            (Some("1"), Some(token)) => self.token = token,
+            (Some("0"), Some(holder)) => {
+                let left_s = words.next().as_ref().and_then(number).map_or(0, |ms| ms / 1_000 + 1);
+                let namespace = &self.config.settings.namespace;
+                return Err(StoreError::Taken(format!(
+                    "another server ({holder}) is the writer of the Redis namespace \"{namespace}\"; \
+                     its lease ends in {left_s} s unless it is renewed"
+                )));
+            }
+            _ => return Err(strange()),
+        }
+        let claims = (0..REDIS_PARTS).map(|part| self.keys.claim(&self.writer(), part)).collect();
+        let answers = self.call(claims)?;
+        self.judge(answers.into_iter()).map(drop)
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            token: &self.token,
+            owner: &self.owner,
+            about: &self.about,
+            lease_ms: self.config.settings.lease_ms,
+            keep_ms: self.config.hold_ttl_ms + REDIS_KEEP_MS,
+        }
+    }
+
+    /// Sends the commands, over a new connection if there is none.
+    fn call(&mut self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+        let expected = commands.len();
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => {
+                self.next_look = WallMillis::default();
+                Link::open(&self.address).map_err(|error| StoreError::Away(words(error)))?
+            }
+        };
+        let answers = link.call(commands).map_err(|error| StoreError::Away(words(error)))?;
+        if answers.len() != expected {
+            return Err(strange());
+        }
+        self.link = Some(link);
+        Ok(answers)
+    }
+
+    /// What the answers of several claims or commits mean together.
+    fn judge(&mut self, answers: impl Iterator<Item = Value>) -> Result<Continuity, StoreError> {
+        let mut continuity = Continuity::Kept;
+        for answer in answers {
+            match text(answer).as_deref() {
+                Some("OK") => {}
+                Some("LOST") => continuity = Continuity::Lost,
+                Some("DEPOSED") => {
+                    let namespace = &self.config.settings.namespace;
+                    return Err(StoreError::Deposed(format!("the Redis namespace \"{namespace}\" has another writer")));
+                }
+                _ => {
+                    self.link = None;
+                    return Err(strange());
+                }
+            }
+        }
+        Ok(continuity)
+    }
+
+    fn step(&self, part: usize, now: WallMillis) -> Step {
+        Step { part, last: self.last[part], this: self.group, now }
+    }
+
+    /// Looks at every fence: whether this is still the writer, and everything still there.
+    fn look(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {
+        let step = |part| Step { this: self.last[part], ..self.step(part, now) };
+        let looks = (0..REDIS_PARTS).map(|part| self.keys.commit(&self.writer(), step(part), &[])).collect();
+        let answers = self.call(looks)?;
+        let continuity = self.judge(answers.into_iter())?;
+        self.next_look = now.after(REDIS_KEEP_MS / 4);
+        Ok(continuity)
+    }
+
+    fn write_compat(&mut self, deltas: &Deltas, json: CompatJson, now: WallMillis) -> Result<(), StoreError> {
+        let mut commands = Vec::new();
+        for (room, delta) in deltas {
+            for (seat, held) in &delta.seats {
+                let key = format!("selection:{room}:{seat}");
+                commands.push(match held {
+                    Some(held) if held.expires_at > now => {
+                        let left_ms = held.expires_at.0 - now.0;
+                        cmd("SET").arg(key).arg(json(room, seat, held)).arg("PX").arg(left_ms).take()
+                    }
+                    _ => cmd("DEL").arg(key).take(),
+                });
+            }
+        }
+        while !commands.is_empty() {
+            let rest = commands.split_off(commands.len().min(CALLS_AT_ONCE * 4));
+            self.call(std::mem::replace(&mut commands, rest))?;
+        }
+        Ok(())
+    }
+}
+
+impl Store for RedisStore {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        let rooms = self.rooms()?;
+        for rooms in rooms.chunks(ROOMS_PER_CALL) {
+            let asked = rooms.iter().map(|room| self.keys.seats(room)).collect();
+            for (room, answer) in rooms.iter().zip(self.call(asked)?) {
+                let fields = pairs(answer).ok_or_else(strange)?;
+                fields.into_iter().for_each(|(seat, bytes)| take_in(room, &seat, &bytes, &mut loaded));
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError> {
+        let asked = (0..REDIS_PARTS).map(|part| self.keys.rooms(part)).collect();
+        let mut rooms = Vec::new();
+        for answer in self.call(asked)? {
+            let names = array(answer).ok_or_else(strange)?;
+            rooms.extend(names.into_iter().filter_map(|name| RoomId::new(&text(name)?)));
+        }
+        Ok(rooms)
+    }
+
+    fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
+        let mut continuity = Continuity::Kept;
+        let calls = cut(deltas);
+        for calls in calls.chunks(CALLS_AT_ONCE) {
+            let share =
+                |(part, share): &(usize, Vec<_>)| self.keys.commit(&self.writer(), self.step(*part, now), share);
+            let commands = calls.iter().map(share).collect();
+            let answers = self.call(commands)?;
+            if self.judge(answers.into_iter())? == Continuity::Lost {
+                continuity = Continuity::Lost;
+            }
+        }
+        if let Some(json) = self.config.compat_json {
+            self.write_compat(deltas, json, now)?;
+        }
+        calls.iter().for_each(|&(part, _)| self.last[part] = self.group);
+        self.group += 1;
+        Ok(continuity)
+    }
+
+    fn renew(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {
+        let call = self.keys.renew(&self.writer());
+        let answer = self.call(vec![call])?.pop().and_then(text).ok_or_else(strange)?;
+        if answer != "OK" {
+            let namespace = &self.config.settings.namespace;
+            return Err(StoreError::Deposed(format!(
+                "the Redis namespace \"{namespace}\" has another writer ({answer})"
+            )));
+        }
+        if now >= self.next_look { self.look(now) } else { Ok(Continuity::Kept) }
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.config.settings.lease_ms
+    }
+
+    fn close(&mut self) {
+        let call = self.keys.release(&self.writer());
+        if let Err(error) = self.call(vec![call]) {
+            tracing::warn!("the lease in Redis was not given back, it ends by itself: {error}");
+        }
+    }
+}
+
+fn take_in(room: &RoomId, seat: &[u8], bytes: &[u8], loaded: &mut Loaded) {
+    let seat = std::str::from_utf8(seat).ok().and_then(SeatId::new);
+    let hold = seat.and_then(|seat| {
+        let held = record::decode(room, &seat, bytes).ok()?;
+        Some(StoredHold { room: room.clone(), seat, held })
+    });
+    match hold {
+        Some(hold) => loaded.holds.push(hold),
+        None => loaded.skipped += 1,
+    }
+}
+
+fn strange() -> StoreError {
+    StoreError::Away("Redis gave an answer that does not belong to the question".into())
+}

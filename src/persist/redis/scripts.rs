@@ -1,0 +1,248 @@
+//! What runs inside Redis, atomically: the lease, and a part's share of a group.
+//!
+//! The keys, all beginning with the namespace `ns`:
+//! `{ns:lease}:lease` a hash: `t` the writer's token, `o` its identity, `i` words about it; expires with the lease.
+//! `{ns:lease}:token` the highest token ever given.
+//! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last group there.
+//! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
+//! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
+//! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its key
+//! and the seat's id is a field of its own, so no two seats share a place.
+//! Invariant: a writer with an older token changes nothing in any part that a newer one has claimed.
+
+use ::redis::{Cmd, cmd};
+
+use crate::engine::ids::{RoomId, SeatId, shard_of};
+use crate::engine::time::WallMillis;
+use crate::limits::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX, SHARDS_MAX};
+use crate::persist::batch::{Deltas, Held, RoomDelta};
+use crate::persist::record;
+
+const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
+
+/// Arguments: owner, words about it, now, lease in ms, keep in ms. Answers: `1 token`, or `0`, the words about the holder
+/// and what is left of its lease.
+const ACQUIRE: &str = "
+local held = redis.call('HMGET', KEYS[1], 'o', 'i')
+if held[1] and held[1] ~= ARGV[1] then return {'0', held[2] or '', redis.call('PTTL', KEYS[1])} end
+local token = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(ARGV[3]))
+token = string.format('%.0f', token)
+redis.call('SET', KEYS[2], token, 'PX', ARGV[5])
+redis.call('HSET', KEYS[1], 't', token, 'o', ARGV[1], 'i', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {'1', token}";
+
+/// Arguments: token, owner, words about it, lease in ms, keep in ms. Answers `OK`, or the words about the new holder.
+/// A lease that ran out, or was lost with all else, is taken again as long as nobody else has had it since.
+const RENEW: &str = "
+local held = redis.call('HMGET', KEYS[1], 't', 'i')
+if held[1] and held[1] ~= ARGV[1] then return held[2] or '' end
+local highest = redis.call('GET', KEYS[2])
+if highest and highest ~= ARGV[1] then return 'a server that has ended since' end
+redis.call('HSET', KEYS[1], 't', ARGV[1], 'o', ARGV[2], 'i', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[5])
+return 'OK'";
+
+/// Arguments: token. Gives the lease back.
+const RELEASE: &str = "
+if redis.call('HGET', KEYS[1], 't') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 'OK'";
+
+/// Keys: fence, rooms. Arguments: token, keep in ms. Answers `OK` or `DEPOSED`.
+const CLAIM: &str = "
+local token = redis.call('HGET', KEYS[1], 't')
+if token and tonumber(token) > tonumber(ARGV[1]) then return 'DEPOSED' end
+redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'OK'";
+
+/// Keys: fence, rooms, then a key a room. Arguments: token, number of the last group here, number of this one, keep in ms,
+/// now, kept until; then for each room its id, 1 to forget what was there, the number of seats; for each seat its id and
+/// its record, empty for a free one. Answers `OK`, `LOST` when the last group is not here any more, `DEPOSED`.
+const COMMIT: &str = "
+local fence = redis.call('HMGET', KEYS[1], 't', 'n')
+if fence[1] and tonumber(fence[1]) > tonumber(ARGV[1]) then return 'DEPOSED' end
+local answer = 'OK'
+if fence[1] ~= ARGV[1] or (fence[2] ~= ARGV[2] and fence[2] ~= ARGV[3]) then answer = 'LOST' end
+redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local at = 7
+for k = 3, #KEYS do
+  local key, room, seats = KEYS[k], ARGV[at], tonumber(ARGV[at + 2])
+  if ARGV[at + 1] == '1' then redis.call('DEL', key) end
+  at = at + 3
+  for _ = 1, seats do
+    if ARGV[at + 1] == '' then redis.call('HDEL', key, ARGV[at]) else redis.call('HSET', key, ARGV[at], ARGV[at + 1]) end
+    at = at + 2
+  end
+  if redis.call('PEXPIRE', key, ARGV[4]) == 1 then
+    redis.call('ZADD', KEYS[2], ARGV[6], room)
+  else
+    redis.call('ZREM', KEYS[2], room)
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+return answer";
+
+/// The keys of one namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    namespace: String,
+}
+
+/// What every call of a writer says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writer<'a> {
+    pub(super) token: &'a str,
+    pub(super) owner: &'a str,
+    pub(super) about: &'a str,
+    pub(super) lease_ms: u64,
+    pub(super) keep_ms: u64,
+}
+
+impl Keys {
+    pub(super) fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned() }
+    }
+
+    /// The part a room is in.
+    pub(super) fn part_of(room: &RoomId) -> usize {
+        shard_of(room.as_str(), REDIS_PARTS).index()
+    }
+
+    fn lease(&self, what: &str) -> String {
+        format!("{{{}:lease}}:{what}", self.namespace)
+    }
+
+    fn part(&self, part: usize, what: &str) -> String {
+        format!("{{{}:{part}}}:{what}", self.namespace)
+    }
+
+    fn room(&self, part: usize, room: &str) -> String {
+        format!("{{{}:{part}}}:room:{room}", self.namespace)
+    }
+
+    pub(super) fn acquire(&self, writer: &Writer<'_>, now: WallMillis) -> Cmd {
+        let mut call = self.lease_call(ACQUIRE);
+        call.arg(writer.owner).arg(writer.about).arg(now.0).arg(writer.lease_ms).arg(writer.keep_ms);
+        call
+    }
+
+    pub(super) fn renew(&self, writer: &Writer<'_>) -> Cmd {
+        let mut call = self.lease_call(RENEW);
+        call.arg(writer.token).arg(writer.owner).arg(writer.about).arg(writer.lease_ms).arg(writer.keep_ms);
+        call
+    }
+
+    pub(super) fn release(&self, writer: &Writer<'_>) -> Cmd {
+        let mut call = self.lease_call(RELEASE);
+        call.arg(writer.token);
+        call
+    }
+
+    fn lease_call(&self, script: &str) -> Cmd {
+        let mut call = cmd("EVAL");
+        call.arg(script).arg(2).arg(self.lease("lease")).arg(self.lease("token"));
+        call
+    }
+
+    pub(super) fn claim(&self, writer: &Writer<'_>, part: usize) -> Cmd {
+        let mut call = self.part_call(CLAIM, part, &[]);
+        call.arg(writer.token).arg(writer.keep_ms);
+        call
+    }
+
+    /// All rooms of a part.
+    pub(super) fn rooms(&self, part: usize) -> Cmd {
+        let mut call = cmd("ZRANGE");
+        call.arg(self.part(part, "rooms")).arg(0).arg(-1);
+        call
+    }
+
+    /// All seats of a room.
+    pub(super) fn seats(&self, room: &RoomId) -> Cmd {
+        let mut call = cmd("HGETALL");
+        call.arg(self.room(Self::part_of(room), room.as_str()));
+        call
+    }
+
+    /// A part's share of a group, or, without rooms, the question whether everything is still there.
+    pub(super) fn commit(&self, writer: &Writer<'_>, step: Step, share: &Share<'_>) -> Cmd {
+        let mut call = self.part_call(COMMIT, step.part, share);
+        call.arg(writer.token).arg(step.last).arg(step.this).arg(writer.keep_ms);
+        call.arg(step.now.0).arg(step.now.after(writer.keep_ms).0);
+        let mut bytes = Vec::new();
+        for piece in share {
+            call.arg(piece.room.as_str()).arg(u8::from(piece.replace)).arg(piece.seats.len());
+            for (seat, held) in &piece.seats {
+                bytes.clear();
+                if let Some(held) = held {
+                    record::encode(piece.room, seat, held, &mut bytes);
+                }
+                call.arg(seat.as_str()).arg(&bytes[..]);
+            }
+        }
+        call
+    }
+
+    fn part_call(&self, script: &str, part: usize, rooms: &Share<'_>) -> Cmd {
+        let mut call = cmd("EVAL");
+        call.arg(script).arg(rooms.len() + 2).arg(self.part(part, "fence")).arg(self.part(part, "rooms"));
+        for piece in rooms {
+            call.arg(self.room(part, piece.room.as_str()));
+        }
+        call
+    }
+}
+
+/// Which part, and where the writer is in its sequence of groups there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) part: usize,
+    pub(super) last: u64,
+    pub(super) this: u64,
+    pub(super) now: WallMillis,
+}
+
+/// What one call changes.
+pub(super) type Share<'a> = [Piece<'a>];
+
+/// Changes of one room in one call.
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) room: &'a RoomId,
+    pub(super) replace: bool,
+    pub(super) seats: Vec<(&'a SeatId, Option<&'a Held>)>,
+}
+
+/// Cuts a group into calls: by part, and so that none is too long. In order: the pieces of a room follow each other.
+pub(super) fn cut(deltas: &Deltas) -> Vec<(usize, Vec<Piece<'_>>)> {
+    let mut open: Vec<Vec<Piece<'_>>> = std::iter::repeat_with(Vec::new).take(REDIS_PARTS).collect();
+    let mut sizes = [0; REDIS_PARTS];
+    let mut calls = Vec::new();
+    for (room, delta) in deltas {
+        let part = Keys::part_of(room);
+        for piece in pieces(room, delta) {
+            let size = piece.seats.len() + 1;
+            if sizes[part] + size > REDIS_SEATS_PER_CALL_MAX + 1 {
+                calls.push((part, std::mem::take(&mut open[part])));
+                sizes[part] = 0;
+            }
+            sizes[part] += size;
+            open[part].push(piece);
+        }
+    }
+    calls.extend(open.into_iter().enumerate().filter(|(_, pieces)| !pieces.is_empty()));
+    calls
+}
+
+fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
+    let seats: Vec<_> = delta.seats.iter().map(|(seat, held)| (seat, held.as_ref())).collect();
+    if seats.is_empty() {
+        return vec![Piece { room, replace: delta.replace, seats }];
+    }
+    let chunks = seats.chunks(REDIS_SEATS_PER_CALL_MAX).enumerate();
+    chunks.map(|(i, seats)| Piece { room, replace: delta.replace && i == 0, seats: seats.to_vec() }).collect()
+}

@@ -1,0 +1,84 @@
+//! What of the stored holds is still true at a start.
+//!
+//! Invariants: a restored hold ends when it was to end, and never later than a new one would, whatever the wall clock did
+//! in between; the holds of a shard come in the order in which they end, as its queue of deadlines needs them.
+//! Pure: what was read and the time come in as arguments. Never here: I/O.
+
+use crate::engine::ids::{RoomId, SeatId, shard_of};
+use crate::engine::time::WallMillis;
+use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
+
+use super::batch::Held;
+
+/// One held seat with its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHold {
+    /// The room.
+    pub room: RoomId,
+    /// The seat.
+    pub seat: SeatId,
+    /// The hold.
+    pub held: Held,
+}
+
+/// All that a store had.
+#[derive(Default, Debug)]
+pub struct Loaded {
+    /// The holds whose records can be trusted.
+    pub holds: Vec<StoredHold>,
+    /// Records that were skipped: damaged, or of an unknown version.
+    pub skipped: u64,
+}
+
+/// What a server starts with.
+#[derive(Default, Debug)]
+pub struct Restored {
+    /// The holds of each shard, by the time they end.
+    pub shards: Vec<Vec<StoredHold>>,
+    /// Holds that were over by now; the store is to forget them.
+    pub expired: Vec<(RoomId, SeatId)>,
+    /// Records that were skipped.
+    pub skipped: u64,
+}
+
+impl Restored {
+    /// How many holds are given back.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.shards.iter().map(Vec::len).sum()
+    }
+}
+
+/// Sorts out what was loaded: what is over is dropped, the rest keeps its deadline, but lives no longer than
+/// `hold_ttl_ms` from now. `is_user_info` says whether a text may be sent to clients as `user_info`.
+#[must_use]
+pub fn sift(
+    loaded: Loaded,
+    now: WallMillis,
+    hold_ttl_ms: u64,
+    shards: usize,
+    is_user_info: fn(&str) -> bool,
+) -> Restored {
+    let mut restored = Restored { skipped: loaded.skipped, ..Restored::default() };
+    restored.shards.resize_with(shards, Vec::new);
+    for mut hold in loaded.holds {
+        if hold.held.expires_at <= now {
+            restored.expired.push((hold.room, hold.seat));
+            continue;
+        }
+        let place = &mut restored.shards[shard_of(hold.room.as_str(), shards).index()];
+        if place.len() >= SHARD_HOLDS_MAX || !is_user_info(&hold.held.user_info) {
+            restored.skipped += 1;
+            continue;
+        }
+        hold.held.expires_at = hold.held.expires_at.min(now.after(hold_ttl_ms));
+        hold.held.at = hold.held.at.min(now);
+        place.push(hold);
+    }
+    for holds in &mut restored.shards {
+        holds.sort_by_key(|hold| hold.held.expires_at);
+    }
+    restored
+}
+
+const _: () = assert!(ROOM_HOLDS_MAX <= SHARD_HOLDS_MAX);

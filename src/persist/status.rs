@@ -1,0 +1,225 @@
+//! How the store is doing: written by the store thread, read by the shards and by `/health` and `/stats`.
+//!
+//! Invariant: what a shard reads in each turn are two atomics; the rest is behind a lock that the store thread takes for
+//! moments and shards never. Never here: what follows from it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use hdrhistogram::Histogram;
+
+use crate::engine::time::Millis;
+
+/// The state of the store and of this server's right to grant seats.
+#[derive(Debug)]
+pub struct StoreStatus {
+    is_connected: AtomicBool,
+    grant_until: AtomicU64,
+    full_states: AtomicU64,
+    figures: Mutex<Figures>,
+}
+
+#[derive(Debug)]
+struct Figures {
+    error: Option<String>,
+    is_deposed: bool,
+    commits: u64,
+    changes: u64,
+    failures: u64,
+    restored: u64,
+    skipped: u64,
+    backlog_entries: usize,
+    backlog_bytes: usize,
+    oldest: Option<Millis>,
+    commit_us: Histogram<u64>,
+    group_entries: Histogram<u64>,
+    lag_ms: Histogram<u64>,
+}
+
+/// The figures at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoreFigures {
+    /// Whether the last thing asked of the store was done.
+    pub is_connected: bool,
+    /// Why not.
+    pub error: Option<String>,
+    /// Whether another server has become the writer.
+    pub is_deposed: bool,
+    /// Groups committed.
+    pub commits: u64,
+    /// Changes committed.
+    pub changes: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Holds given back at the start.
+    pub restored: u64,
+    /// Records that were skipped at the start.
+    pub skipped: u64,
+    /// Times a backlog overflowed, or the store lost something, and a shard sent its full state.
+    pub full_states: u64,
+    /// Changes that the store thread has taken and not committed.
+    pub backlog_entries: usize,
+    /// The same in bytes of memory.
+    pub backlog_bytes: usize,
+    /// Age of the oldest of them.
+    pub backlog_ms: u64,
+    /// Duration of a commit.
+    pub commit_us: Quantiles,
+    /// Changes in a group.
+    pub group_entries: Quantiles,
+    /// Age of a group's oldest change when it was committed.
+    pub lag_ms: Quantiles,
+}
+
+/// What a histogram says.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: u64,
+    /// 99 of 100 are not above.
+    pub p99: u64,
+    /// The highest.
+    pub max: u64,
+}
+
+/// A group that was committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Commit {
+    pub(super) entries: usize,
+    pub(super) started: Millis,
+    pub(super) took_us: u64,
+    pub(super) since: Millis,
+}
+
+impl Default for StoreStatus {
+    fn default() -> Self {
+        let histogram = |highest: u64| Histogram::new_with_bounds(1, highest, 2).expect("the bounds are in order");
+        let figures = Figures {
+            error: None,
+            is_deposed: false,
+            commits: 0,
+            changes: 0,
+            failures: 0,
+            restored: 0,
+            skipped: 0,
+            backlog_entries: 0,
+            backlog_bytes: 0,
+            oldest: None,
+            commit_us: histogram(60_000_000),
+            group_entries: histogram(10_000_000),
+            lag_ms: histogram(3_600_000),
+        };
+        Self {
+            is_connected: AtomicBool::new(false),
+            grant_until: AtomicU64::new(0),
+            full_states: AtomicU64::new(0),
+            figures: Mutex::new(figures),
+        }
+    }
+}
+
+impl StoreStatus {
+    /// Whether the store answers.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Relaxed)
+    }
+
+    /// Whether this server may grant seats at this moment: no other can be the writer.
+    #[must_use]
+    pub fn may_grant(&self, now: Millis) -> bool {
+        now.0 < self.grant_until.load(Ordering::Acquire)
+    }
+
+    /// A shard sends its full state.
+    pub fn count_full_state(&self) {
+        self.full_states.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The figures of this moment.
+    #[must_use]
+    pub fn figures(&self, now: Millis) -> StoreFigures {
+        let figures = self.lock();
+        StoreFigures {
+            is_connected: self.is_connected(),
+            error: figures.error.clone(),
+            is_deposed: figures.is_deposed,
+            commits: figures.commits,
+            changes: figures.changes,
+            failures: figures.failures,
+            restored: figures.restored,
+            skipped: figures.skipped,
+            full_states: self.full_states.load(Ordering::Relaxed),
+            backlog_entries: figures.backlog_entries,
+            backlog_bytes: figures.backlog_bytes,
+            backlog_ms: figures.oldest.map_or(0, |since| now.since(since)),
+            commit_us: Quantiles::of(&figures.commit_us),
+            group_entries: Quantiles::of(&figures.group_entries),
+            lag_ms: Quantiles::of(&figures.lag_ms),
+        }
+    }
+
+    /// Until when no other server can become the writer.
+    pub(super) fn set_grant_until(&self, until: Millis) {
+        self.grant_until.store(until.0, Ordering::Release);
+    }
+
+    pub(super) fn set_connected(&self) {
+        self.lock().error = None;
+        self.is_connected.store(true, Ordering::Relaxed);
+    }
+
+    /// The store failed. Returns whether that is news.
+    pub(super) fn set_away(&self, error: String) -> bool {
+        let mut figures = self.lock();
+        figures.failures += 1;
+        let is_news = figures.error.as_ref() != Some(&error);
+        figures.error = Some(error);
+        self.is_connected.store(false, Ordering::Relaxed);
+        is_news
+    }
+
+    pub(super) fn set_deposed(&self, error: String) {
+        self.set_grant_until(Millis(0));
+        self.is_connected.store(false, Ordering::Relaxed);
+        let mut figures = self.lock();
+        figures.is_deposed = true;
+        figures.error = Some(error);
+    }
+
+    pub(super) fn set_restored(&self, restored: u64, skipped: u64) {
+        let mut figures = self.lock();
+        figures.restored = restored;
+        figures.skipped = skipped;
+    }
+
+    pub(super) fn set_backlog(&self, entries: usize, bytes: usize, oldest: Option<Millis>) {
+        let mut figures = self.lock();
+        figures.backlog_entries = entries;
+        figures.backlog_bytes = bytes;
+        figures.oldest = oldest;
+    }
+
+    pub(super) fn add_commit(&self, commit: Commit) {
+        let mut figures = self.lock();
+        figures.commits += 1;
+        figures.changes += commit.entries as u64;
+        figures.commit_us.saturating_record(commit.took_us.max(1));
+        figures.group_entries.saturating_record((commit.entries as u64).max(1));
+        let lag_ms = commit.started.since(commit.since) + commit.took_us / 1_000;
+        figures.lag_ms.saturating_record(lag_ms.max(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().expect("nobody panics with the lock")
+    }
+}
+
+impl Quantiles {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        Self { p50: histogram.value_at_quantile(0.5), p99: histogram.value_at_quantile(0.99), max: histogram.max() }
+    }
+}

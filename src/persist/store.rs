@@ -1,0 +1,76 @@
+//! What the store thread needs of a store. Two are real: Redis and the embedded one.
+//!
+//! Invariants: a commit that returned an error may have happened, wholly or in part, and may be repeated: it says what is,
+//! not what to add. Never here: threads, batches of shards.
+
+use std::fmt;
+
+use crate::engine::ids::RoomId;
+use crate::engine::time::WallMillis;
+
+use super::batch::Deltas;
+use super::restore::Loaded;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreError {
+    /// It does not answer, or refuses for now. Trying again may help.
+    Away(String),
+    /// Another server is the writer: at a start, so that this one must not start.
+    Taken(String),
+    /// Another server has become the writer: this one must grant nothing more.
+    Deposed(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away(text) | Self::Taken(text) | Self::Deposed(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Whether a store still has what was committed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Continuity {
+    /// It has.
+    Kept,
+    /// It has lost something: it was emptied, or a copy took over that lagged behind. A full state is due.
+    Lost,
+}
+
+/// A place where held seats survive this process.
+pub trait Store: Send {
+    /// All that is held.
+    ///
+    /// # Errors
+    /// When the store is away, or another server has become the writer.
+    fn load(&mut self) -> Result<Loaded, StoreError>;
+
+    /// The rooms of which something is held.
+    ///
+    /// # Errors
+    /// When the store is away, or another server has become the writer.
+    fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError>;
+
+    /// Makes the changes, and returns when they are as safe as this store can make them.
+    ///
+    /// # Errors
+    /// When the store is away, or another server has become the writer.
+    fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError>;
+
+    /// Shows that this server is still the writer, and that the store has kept what it was given. Called about once in
+    /// [`crate::limits::REDIS_RENEW_MS`].
+    ///
+    /// # Errors
+    /// When the store is away, or another server has become the writer.
+    fn renew(&mut self, now: WallMillis) -> Result<Continuity, StoreError>;
+
+    /// For how long after a successful [`Store::renew`] no other server can become the writer.
+    fn lease_ms(&self) -> u64;
+
+    /// Lets another server become the writer. What fails here heals by itself when the lease ends.
+    fn close(&mut self);
+}

@@ -1,0 +1,320 @@
+//! The store thread: takes what the shards offer, commits it as one group, says so, and keeps trying.
+//!
+//! Invariants: batches of a shard are committed in their order; a group that failed is tried again until it is committed or
+//! another server has become the writer; a start reads the store before anything is written to it.
+//! Never here: what a store is, what a shard does with an answer.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::engine::ids::ShardId;
+use crate::engine::time::{Millis, Now, WallMillis};
+use crate::limits::{REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX};
+
+use super::batch::{Batch, Group};
+use super::queue::{Queue, Taken};
+use super::restore::{Loaded, Restored, sift};
+use super::status::{Commit, StoreStatus};
+use super::store::{Continuity, Store, StoreError};
+
+/// What the store thread tells the rest of the server.
+#[derive(Debug)]
+pub enum StoreEvent {
+    /// The store was read: the server may start with this.
+    Opened(Restored),
+    /// Another server is the writer: this one must not start. One line for the operator.
+    Refused(String),
+    /// The shard's batches up to this number are committed.
+    Committed {
+        /// The shard.
+        shard: ShardId,
+        /// The last of its batches that was in the group.
+        number: u64,
+    },
+    /// The store has lost what it had: every shard owes its full state.
+    FullStateOwed,
+    /// Another server has become the writer: no seat may be granted any more. One line for the operator.
+    Deposed(String),
+}
+
+/// The clocks, as functions, because time is read in one place of the server only.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Both clocks now.
+    pub now: fn() -> Now,
+    /// Microseconds from an arbitrary start, for measuring.
+    pub micros: fn() -> u64,
+}
+
+/// How the store thread works.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Whether somebody waits for each commit: then nothing is gathered.
+    pub is_durable: bool,
+    /// Whether the server starts empty when the store is away. What the store has is then overwritten when it is back.
+    pub starts_without_store: bool,
+    /// How long a hold lives.
+    pub hold_ttl_ms: u64,
+    /// Whether a text may be sent to clients as `user_info`.
+    pub is_user_info: fn(&str) -> bool,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// Makes the store, or says why that is not possible now.
+pub type Opener = Box<dyn FnMut(WallMillis) -> Result<Box<dyn Store>, StoreError> + Send>;
+
+/// Takes what the store thread tells. It is called on that thread and must not wait.
+pub type Report = Box<dyn Fn(StoreEvent) + Send>;
+
+/// Starts the store thread. It ends when the queue is closed and what was offered is committed, or when it cannot be.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(
+    setup: Setup,
+    opener: Opener,
+    queue: Arc<Queue>,
+    status: Arc<StoreStatus>,
+    report: Report,
+) -> io::Result<JoinHandle<()>> {
+    let shards = queue.shards();
+    let thread = StoreThread {
+        setup,
+        queue,
+        status,
+        report,
+        shards,
+        group: Group::default(),
+        numbers: vec![0; shards],
+        since: None,
+        next_renewal: Millis::default(),
+        end: None,
+    };
+    std::thread::Builder::new().name("store".into()).spawn(move || thread.run(opener))
+}
+
+struct StoreThread {
+    setup: Setup,
+    queue: Arc<Queue>,
+    status: Arc<StoreStatus>,
+    report: Report,
+    shards: usize,
+    /// What was taken and is not committed.
+    group: Group,
+    /// The last batch taken of each shard; 0 when none is in the group.
+    numbers: Vec<u64>,
+    /// When the group's oldest change was made.
+    since: Option<Millis>,
+    next_renewal: Millis,
+    /// When the process no longer waits for this thread.
+    end: Option<Millis>,
+}
+
+/// Why the store thread stops.
+struct Stop;
+
+impl StoreThread {
+    fn run(mut self, opener: Opener) {
+        let Some(mut store) = self.open(opener) else { return };
+        while self.turn(&mut *store).is_ok() {}
+        store.close();
+    }
+
+    /// Opens the store, however long it takes; nothing when this server must not start or is no longer wanted.
+    fn open(&mut self, mut opener: Opener) -> Option<Box<dyn Store>> {
+        let (mut is_started, mut retry_ms) = (false, STORE_RETRY_MS);
+        loop {
+            match self.open_once(&mut opener, is_started) {
+                Ok(store) => return Some(store),
+                Err(StoreError::Away(text)) => self.note_away(text),
+                Err(StoreError::Taken(text) | StoreError::Deposed(text)) if is_started => {
+                    self.depose(text);
+                    return None;
+                }
+                Err(StoreError::Taken(text) | StoreError::Deposed(text)) => {
+                    (self.report)(StoreEvent::Refused(text));
+                    return None;
+                }
+            }
+            if self.setup.starts_without_store && !is_started {
+                is_started = true;
+                self.status.set_grant_until(Millis(u64::MAX));
+                (self.report)(StoreEvent::Opened(self.sift(Loaded::default())));
+            }
+            if self.queue.pause(retry_ms) {
+                return None;
+            }
+            retry_ms = (retry_ms * 2).min(STORE_RETRY_MS_MAX);
+        }
+    }
+
+    fn open_once(&mut self, opener: &mut Opener, is_started: bool) -> Result<Box<dyn Store>, StoreError> {
+        let now = (self.setup.clock.now)();
+        let mut store = opener(now.wall)?;
+        self.note_renewal(now.mono, store.lease_ms());
+        if is_started {
+            self.status.set_connected();
+            (self.report)(StoreEvent::FullStateOwed);
+            return Ok(store);
+        }
+        let restored = self.sift(store.load()?);
+        self.status.set_connected();
+        self.status.set_restored(restored.holds() as u64, restored.skipped);
+        self.forget_expired(&restored);
+        (self.report)(StoreEvent::Opened(restored));
+        Ok(store)
+    }
+
+    fn sift(&self, loaded: Loaded) -> Restored {
+        let wall = (self.setup.clock.now)().wall;
+        sift(loaded, wall, self.setup.hold_ttl_ms, self.shards, self.setup.is_user_info)
+    }
+
+    /// What was over at the start leaves the store with the first group.
+    fn forget_expired(&mut self, restored: &Restored) {
+        let mut batch = Batch::default();
+        restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
+        self.group.add(ShardId::new(0), self.shards, batch);
+    }
+
+    /// Renews, waits, takes and commits.
+    fn turn(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
+        self.renew_if_due(store)?;
+        let now = (self.setup.clock.now)().mono;
+        let idle_ms = if self.group.is_empty() { self.next_renewal.since(now) } else { 0 };
+        let gather_ms = if self.setup.is_durable { 0 } else { STORE_GATHER_MS };
+        let taken = self.queue.take(idle_ms, gather_ms);
+        let is_last = taken.is_last && taken.offers.is_empty();
+        self.add(taken);
+        self.commit(store)?;
+        if is_last { Err(Stop) } else { Ok(()) }
+    }
+
+    fn add(&mut self, taken: Taken) {
+        for (shard, offer) in taken.offers {
+            self.numbers[shard.index()] = offer.number;
+            self.since = Some(self.since.map_or(offer.since, |since| since.min(offer.since)));
+            self.group.add(shard, self.shards, offer.batch);
+        }
+        self.note_backlog();
+    }
+
+    /// Commits the group, however often it must be tried.
+    fn commit(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
+        let mut retry_ms = STORE_RETRY_MS;
+        while !self.group.is_empty() {
+            match self.commit_once(store) {
+                Ok(continuity) => self.note_commit(continuity),
+                Err(StoreError::Away(text)) => {
+                    self.note_away(text);
+                    let is_closed = self.queue.pause(retry_ms);
+                    if is_closed && self.is_over() {
+                        return Err(Stop);
+                    }
+                    retry_ms = (retry_ms * 2).min(STORE_RETRY_MS_MAX);
+                }
+                Err(StoreError::Deposed(text) | StoreError::Taken(text)) => {
+                    self.depose(text);
+                    return Err(Stop);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_once(&mut self, store: &mut dyn Store) -> Result<Continuity, StoreError> {
+        if self.group.has_resets() {
+            let stored = store.rooms()?;
+            self.group.resolve(&stored, self.shards);
+        }
+        let Clock { now, micros } = self.setup.clock;
+        let (started, at_us) = (now(), micros());
+        let continuity = store.commit(self.group.deltas(), started.wall)?;
+        self.status.add_commit(Commit {
+            entries: self.group.entries(),
+            started: started.mono,
+            took_us: micros().saturating_sub(at_us),
+            since: self.since.unwrap_or(started.mono),
+        });
+        Ok(continuity)
+    }
+
+    fn note_commit(&mut self, continuity: Continuity) {
+        self.group = Group::default();
+        self.since = None;
+        self.note_backlog();
+        self.note_back();
+        for (shard, number) in self.numbers.iter_mut().enumerate().filter(|(_, number)| **number > 0) {
+            let number = std::mem::take(number);
+            (self.report)(StoreEvent::Committed { shard: ShardId::new(shard), number });
+        }
+        self.note_continuity(continuity);
+    }
+
+    fn note_continuity(&self, continuity: Continuity) {
+        if continuity == Continuity::Lost {
+            tracing::warn!("the store has lost what it had: writing the full state");
+            (self.report)(StoreEvent::FullStateOwed);
+        }
+    }
+
+    fn renew_if_due(&mut self, store: &mut dyn Store) -> Result<(), Stop> {
+        let now = (self.setup.clock.now)();
+        if now.mono < self.next_renewal {
+            return Ok(());
+        }
+        match store.renew(now.wall) {
+            Ok(continuity) => {
+                self.note_renewal(now.mono, store.lease_ms());
+                self.note_back();
+                self.note_continuity(continuity);
+            }
+            Err(StoreError::Away(text)) => {
+                self.note_away(text);
+                self.next_renewal = (self.setup.clock.now)().mono.after(STORE_RETRY_MS_MAX);
+            }
+            Err(StoreError::Deposed(text) | StoreError::Taken(text)) => {
+                self.depose(text);
+                return Err(Stop);
+            }
+        }
+        Ok(())
+    }
+
+    /// The right to grant is counted from before the question, and ends a little before the store lets another server in.
+    fn note_renewal(&mut self, asked: Millis, lease_ms: u64) {
+        self.status.set_grant_until(asked.after(lease_ms - lease_ms / 10));
+        self.next_renewal = asked.after(REDIS_RENEW_MS);
+    }
+
+    fn note_back(&self) {
+        if !self.status.is_connected() {
+            tracing::info!("the store is back");
+        }
+        self.status.set_connected();
+    }
+
+    fn note_away(&self, text: String) {
+        if self.status.set_away(text.clone()) {
+            tracing::warn!("the store is away: {text}");
+        }
+    }
+
+    fn note_backlog(&self) {
+        self.status.set_backlog(self.group.entries(), self.group.bytes(), self.since);
+    }
+
+    fn depose(&self, text: String) {
+        tracing::error!("another server has taken over, no seat is granted any more: {text}");
+        self.status.set_deposed(text.clone());
+        (self.report)(StoreEvent::Deposed(text));
+    }
+
+    /// Whether the process has waited long enough. The first call starts the clock.
+    fn is_over(&mut self) -> bool {
+        let now = (self.setup.clock.now)().mono;
+        now >= *self.end.get_or_insert(now.after(STORE_FINISH_MS))
+    }
+}

@@ -1,0 +1,167 @@
+/**
+ * The copy of one room, as one connection sees it. Pure: frames come in, the state changes.
+ *
+ * Invariants:
+ *   - A room's copy moves by `seq` within an `epoch`: old frames change nothing, a hole is reported (`gap`).
+ *   - A hold is `own` only after an answer of the server said so.
+ * Never here: sockets, timers, clocks, the DOM.
+ *
+ * @typedef {"free" | "pending" | "mine" | "other"} SeatStatus
+ * @typedef {{ status: SeatStatus, clientId?: string, userInfo?: Record<string, unknown>, expiresAt?: number,
+ *   releasing?: boolean }} Seat  `expiresAt` is in the server's time; see `ButacaClient.remaining`.
+ * @typedef {{ clientId: string, userInfo: Record<string, unknown>, expiresAt?: number, own: boolean }} Hold
+ * @typedef {Record<string, any> & { type: string }} Frame
+ */
+
+/** @type {Seat} */
+const FREE = Object.freeze({ status: "free" });
+
+/** `version` grows with every change. */
+export class RoomState {
+  version = 0;
+  joined = false;
+  /** A full state was asked for and has not come yet. */
+  resyncing = false;
+  /** @type {number | undefined} */ seq;
+  /** @type {string | undefined} */ epoch;
+  /** @type {Map<string, Hold>} */ holds = new Map();
+  /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
+  pending = new Map();
+  /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
+  #before = new Map();
+
+  /** @param {string} roomId @param {string} clientId */
+  constructor(roomId, clientId) {
+    this.roomId = roomId;
+    this.clientId = clientId;
+  }
+
+  /** @param {string} seatId @returns {Seat} */
+  seat(seatId) {
+    const hold = this.holds.get(seatId);
+    const pending = this.pending.get(seatId);
+    if (pending === "select_seat" && !hold?.own) return { ...hold, status: "pending" };
+    if (!hold) return FREE;
+    const { own, ...shown } = hold;
+    return { ...shown, status: own ? "mine" : "other", releasing: pending === "release_seat" };
+  }
+
+  /** The seats this connection holds. */
+  own() {
+    return [...this.holds].filter(([, hold]) => hold.own);
+  }
+
+  /**
+   * Takes a frame of this room. `reply` says that it answers a request of this connection.
+   * The answer tells whether anything changed and whether events are missing before it.
+   * @param {Frame} frame @param {boolean} reply @returns {{ changed: boolean, gap: boolean }}
+   */
+  apply(frame, reply) {
+    const step = this.#step(frame, reply);
+    if (step.changed) this.version += 1;
+    return step;
+  }
+
+  /** The connection is gone, and with it every hold of it; what the others hold is unknown from now on. */
+  disconnect() {
+    this.joined = this.resyncing = false;
+    this.seq = this.epoch = undefined;
+    this.pending.clear();
+    this.#before.clear();
+    for (const hold of this.holds.values()) hold.own = false;
+    this.version += 1;
+  }
+
+  /** @param {Frame} frame @param {boolean} reply */
+  #step(frame, reply) {
+    switch (frame.type) {
+      case "room_joined":
+        return this.#restart(frame);
+      case "room_left":
+        // Holds outlive a membership, and their end is still told; what the others do is not.
+        this.joined = false;
+        this.holds = new Map(this.own());
+        return { changed: true, gap: false };
+      case "current_selections":
+        return this.#replace(frame);
+      case "seat_selected":
+      case "seat_released":
+        return this.#event(frame, reply);
+      default:
+        return { changed: false, gap: false };
+    }
+  }
+
+  /**
+   * An empty room sends nothing after `room_joined`: so the room is empty from here on, unless the next frame says
+   * otherwise. Own holds are kept aside for that case, since a full state names clients and not connections.
+   * @param {Frame} frame
+   */
+  #restart(frame) {
+    this.joined = true;
+    this.resyncing = false;
+    this.seq = frame.seq;
+    this.epoch = frame.epoch;
+    this.#before = new Map(this.own());
+    this.holds = new Map();
+    return { changed: true, gap: false };
+  }
+
+  /** @param {Frame} frame */
+  #replace(frame) {
+    const old = this.#sameEpoch(frame) && this.#behind(frame) > 0;
+    if (old || !Array.isArray(frame.selections)) return { changed: false, gap: false };
+    const before = this.#before.size > 0 ? this.#before : this.holds;
+    this.#before = new Map();
+    this.holds = new Map();
+    for (const selection of frame.selections) {
+      const hold = toHold(selection);
+      const was = before.get(selection.seat_id);
+      hold.own = was !== undefined && was.own && was.clientId === hold.clientId && sameEnd(was, hold);
+      this.holds.set(selection.seat_id, hold);
+    }
+    this.seq = frame.seq ?? this.seq;
+    this.epoch = frame.epoch ?? this.epoch;
+    return { changed: true, gap: false };
+  }
+
+  /** @param {Frame} frame @param {boolean} reply */
+  #event(frame, reply) {
+    const behind = this.#sameEpoch(frame) ? this.#behind(frame) : -1;
+    // Selecting a seat twice is answered with the first answer, whose `seq` is old by now: still a confirmation.
+    if (behind >= 0 && !(reply && frame.type === "seat_selected")) return { changed: false, gap: false };
+    if (behind < 0) this.#before.clear();
+    if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply });
+    else this.holds.delete(frame.seat_id);
+    const hole = this.seq !== undefined && frame.seq !== undefined && frame.seq > this.seq + 1;
+    const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
+    if (frame.seq !== undefined && behind < 0) this.seq = frame.seq;
+    return { changed: true, gap };
+  }
+
+  /** @param {Frame} frame */
+  #sameEpoch(frame) {
+    return frame.epoch === undefined || this.epoch === undefined || frame.epoch === this.epoch;
+  }
+
+  /** How far the frame lies behind this copy: 0 is what it shows, below 0 is news. @param {Frame} frame */
+  #behind(frame) {
+    return this.seq === undefined || frame.seq === undefined ? -1 : this.seq - frame.seq;
+  }
+}
+
+/** @param {Frame} frame @returns {Hold} */
+function toHold(frame) {
+  const end = frame.expires_at === undefined ? Number.NaN : Date.parse(frame.expires_at);
+  return {
+    clientId: frame.client_id,
+    userInfo: frame.user_info ?? {},
+    expiresAt: Number.isNaN(end) ? undefined : end,
+    own: false,
+  };
+}
+
+/** The old service's replies do not say when a hold ends. @param {Hold} a @param {Hold} b */
+function sameEnd(a, b) {
+  return a.expiresAt === undefined || a.expiresAt === b.expiresAt;
+}

@@ -1,0 +1,340 @@
+/**
+ * The demonstration page: puts the protocol (`butaca-client.js`) and the views together.
+ *
+ * Owns: the one client, the rooms that are open, what is said to the user.
+ * Invariants: the map shows the client's copy of the room and nothing else; it is painted at most once a frame.
+ * Never here: protocol rules, geometry.
+ *
+ * @import { RoomTab } from "./tabs.js"
+ * @import { PlanSeat } from "./layouts.js"
+ * @import { TextKey } from "./text.js"
+ */
+
+import { ButacaClient, isValidId } from "../butaca-client.js";
+import { GLYPHS } from "./glyphs.js";
+import { HoldList } from "./holds.js";
+import { PLANS } from "./layouts.js";
+import { MessageLog } from "./log.js";
+import { SeatMap } from "./seatmap.js";
+import { readSettings, remember } from "./settings.js";
+import { RoomTabs } from "./tabs.js";
+import { chooseLanguage, clock, formatNumber, t, why } from "./text.js";
+
+const REFUSED_SHOWN_MS = 2_500;
+const CLOCK_MS = 250;
+const PING_MS = 5_000;
+
+/** @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
+function byId(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`the page has no ${id}`);
+  return element;
+}
+
+class App {
+  settings = readSettings();
+  /** @type {ButacaClient | undefined} */ client;
+  #frame = 0;
+  #refusals = 0;
+  #events = 0;
+  #eventsSince = Date.now();
+  #retryAt = 0;
+  /** @type {string | undefined} */ #looked;
+
+  constructor() {
+    chooseLanguage(this.settings.lang);
+    for (const path of document.querySelectorAll("[data-glyph]")) {
+      path.setAttribute("d", GLYPHS[/** @type {keyof typeof GLYPHS} */ (path.getAttribute("data-glyph"))]);
+    }
+    this.say = byId("say", HTMLElement);
+    this.info = byId("info", HTMLElement);
+    this.log = new MessageLog(byId("log", HTMLDetailsElement), byId("log-lines", HTMLElement));
+    this.map = new SeatMap(byId("map", HTMLElement), {
+      onToggle: (seatId) => void this.toggle(seatId),
+      onLook: (seatId) => this.look(seatId),
+      onZoom: () => this.touchedZoom(),
+      rowLabel: (seat) => (isNumbered(seat) ? t("rowInBlock", { ...seat }) : t("rowLabel", { row: seat.row })),
+      stageLabel: () => t("stage"),
+    });
+    this.holds = new HoldList(byId("holds", HTMLElement), byId("no-holds", HTMLElement), {
+      onRelease: (roomId, seatId) => void this.release(roomId, seatId),
+      onSoon: (seatId, seconds) => this.tell("said_soon", { seat: seatId, seconds }),
+    });
+    this.tabs = new RoomTabs(byId("tabs", HTMLElement), {
+      onShow: (tab) => this.showRoom(tab),
+      onOpen: (tab) => void this.client?.join(tab.roomId),
+      onClose: (tab) => void this.leave(tab),
+      badge: (roomId) => this.client?.room(roomId).own().length ?? 0,
+    });
+    this.wire();
+    for (const roomId of this.settings.rooms) this.tabs.open(roomId, this.settings.plan);
+    this.tabs.show(0);
+    this.showStatus();
+    byId("connection", HTMLDetailsElement).open = this.settings.ask;
+    if (!this.settings.ask) this.connect();
+    setInterval(() => this.tick(), CLOCK_MS);
+    setInterval(() => void this.measure(), PING_MS);
+  }
+
+  wire() {
+    byId("server", HTMLInputElement).value = this.settings.server;
+    byId("name", HTMLInputElement).value = this.settings.name;
+    byId("connection-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.connect();
+    });
+    byId("disconnect", HTMLButtonElement).addEventListener("click", () => this.client?.close());
+    byId("retry", HTMLButtonElement).addEventListener("click", () => this.client?.connect());
+    addEventListener("online", () => this.client?.status === "waiting" && this.client.connect());
+    byId("new-room", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const field = byId("new-room-name", HTMLInputElement);
+      if (isValidId(field.value)) this.tabs.open(field.value, this.tabs.active.plan);
+      field.value = "";
+    });
+    byId("plan", HTMLSelectElement).addEventListener("change", (event) => {
+      this.tabs.active.plan = /** @type {HTMLSelectElement} */ (event.target).value;
+      this.showRoom(this.tabs.active);
+    });
+    byId("zoom-in", HTMLButtonElement).addEventListener("click", () => this.map.zoom(1.5));
+    byId("zoom-out", HTMLButtonElement).addEventListener("click", () => this.map.zoom(1 / 1.5));
+    byId("zoom-fit", HTMLButtonElement).addEventListener("click", () => this.map.fit());
+    byId("release-all", HTMLButtonElement).addEventListener("click", () => this.releaseAll());
+    byId("log-clear", HTMLButtonElement).addEventListener("click", () => this.log.clear());
+  }
+
+  connect() {
+    const server = byId("server", HTMLInputElement).value.trim();
+    const name = byId("name", HTMLInputElement).value.trim();
+    const problem = !isValidId(name) ? "badName" : !/^wss?:\/\/[^/]+/.test(server) ? "badServer" : undefined;
+    byId("problem", HTMLElement).textContent = problem ? t(problem) : "";
+    if (problem) return;
+    remember("server", server);
+    remember("name", name);
+    this.client?.close();
+    this.client = this.newClient(server, name);
+    for (const roomId of this.tabs.roomIds()) void this.client.join(roomId);
+    this.client.connect();
+    byId("connection", HTMLDetailsElement).open = false;
+  }
+
+  /** @param {string} server @param {string} name */
+  newClient(server, name) {
+    const client = new ButacaClient({ url: server, clientId: name, userInfo: { name } });
+    /** @param {string} type @param {(detail: any) => void} act */
+    const on = (type, act) =>
+      client.addEventListener(type, (event) => client === this.client && act(/** @type {CustomEvent} */ (event).detail));
+    on("status", (detail) => this.statusChanged(detail));
+    on("change", () => this.changed());
+    on("message", ({ direction, frame }) => this.messageSeen(direction, frame));
+    on("refused", (detail) => this.refused(detail));
+    on("ended", ({ seatId, reason }) => this.tell(reason === "expired" ? "said_expired" : "said_ended", { seat: seatId }));
+    on("lost", ({ seatId }) => this.tell("said_lost", { seat: seatId }));
+    return client;
+  }
+
+  /** @param {import("../butaca-client.js").StatusDetail} detail */
+  statusChanged(detail) {
+    this.#retryAt = Date.now() + (detail.retryInMs ?? 0);
+    if (detail.status === "open") this.tell("said_open");
+    if (detail.status === "waiting" && detail.attempt === 1) this.tell("said_waiting");
+    if (detail.code !== undefined) this.log.add("note", { type: "closed", ...detail });
+    if (detail.status === "open") void this.measure();
+    this.showStatus();
+    this.changed();
+  }
+
+  showStatus() {
+    const status = this.client?.status ?? "idle";
+    const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
+    document.body.dataset.status = status;
+    const text = t(/** @type {TextKey} */ (`status_${status}`), { seconds });
+    const label = byId("status", HTMLElement);
+    if (label.textContent !== text) label.textContent = text;
+    byId("retry", HTMLButtonElement).hidden = status !== "waiting";
+    byId("disconnect", HTMLButtonElement).disabled = status === "idle" || status === "closed";
+  }
+
+  /** @param {"in" | "out"} direction @param {any} frame */
+  messageSeen(direction, frame) {
+    this.log.add(direction, frame);
+    if (direction === "in" && (frame.type === "seat_selected" || frame.type === "seat_released")) this.#events += 1;
+  }
+
+  /** @param {{ roomId?: string, seatId?: string, code: string, message: string }} detail */
+  refused({ roomId, seatId, code, message }) {
+    this.#refusals += 1;
+    const tab = this.tabs.find(roomId ?? "");
+    this.tell("said_refused", { seat: seatId ?? roomId ?? "", why: why(code, message) });
+    if (!tab || seatId === undefined) return;
+    const mark = { code, message };
+    tab.refused.set(seatId, mark);
+    setTimeout(() => {
+      if (tab.refused.get(seatId) === mark) tab.refused.delete(seatId);
+      this.changed();
+    }, REFUSED_SHOWN_MS);
+    this.changed();
+  }
+
+  /** What a click, a tap, Enter or Space on a seat does. @param {string} seatId */
+  async toggle(seatId) {
+    const { client, tabs } = this;
+    const { roomId } = tabs.active;
+    if (client?.status !== "open") return this.tell("said_refused", { seat: seatId, why: t("why_offline") });
+    const seat = client.room(roomId).seat(seatId);
+    tabs.active.refused.delete(seatId);
+    if (seat.status === "mine") return this.release(roomId, seatId);
+    // A seat in my name that is not mine belongs to another connection, or waits for me after a restart: the server knows.
+    if (seat.status === "pending" || (seat.status === "other" && seat.clientId !== client.clientId)) return;
+    const outcome = await client.select(roomId, seatId);
+    if (!outcome.ok) return;
+    const left = client.remaining(client.room(roomId).seat(seatId));
+    this.tell("said_mine", { seat: seatId, time: left === undefined ? "" : clock(left) });
+  }
+
+  /** @param {string} roomId @param {string} seatId */
+  async release(roomId, seatId) {
+    const outcome = await this.client?.release(roomId, seatId);
+    if (outcome?.ok) this.tell("said_released", { seat: seatId });
+  }
+
+  releaseAll() {
+    for (const { roomId, seatId } of this.ownHolds()) void this.release(roomId, seatId);
+  }
+
+  /** Closing a room gives its seats back: nobody would see them any more. @param {RoomTab} tab */
+  async leave({ roomId }) {
+    for (const [seatId] of this.client?.room(roomId).own() ?? []) void this.client?.release(roomId, seatId);
+    await this.client?.leave(roomId);
+  }
+
+  /** @param {RoomTab} tab */
+  showRoom(tab) {
+    byId("plan", HTMLSelectElement).value = tab.plan;
+    this.map.setPlan(PLANS[tab.plan](), t("gridLabel", { room: tab.roomId }));
+    this.#looked = undefined;
+    this.touchedZoom();
+    this.paint();
+  }
+
+  /** Something may look different: paint once, with the next frame. */
+  changed() {
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.paint();
+      this.tabs.draw();
+    });
+  }
+
+  paint() {
+    const { client, map } = this;
+    const { roomId, refused } = this.tabs.active;
+    const room = client?.room(roomId);
+    const count = { free: 0, mine: 0, other: 0 };
+    const live = client?.status === "open";
+    map.paint((place) => {
+      const seat = room?.seat(place.id) ?? { status: /** @type {const} */ ("free") };
+      count[seat.status === "pending" ? "free" : seat.status] += 1;
+      const refusal = refused.get(place.id);
+      const look = refusal ? "refused" : seat.status;
+      const reason = refusal ? why(refusal.code, refusal.message) : "";
+      const label = t(`is_${look}`, { seat: nameOf(place), who: whoOf(seat), why: reason });
+      return { look, label, live: live && (seat.status !== "other" || seat.clientId === client?.clientId) };
+    });
+    for (const key of /** @type {const} */ (["free", "mine", "other"])) setText(`count-${key}`, formatNumber(count[key]));
+    const strangers = [...(room?.holds.keys() ?? [])].filter((seatId) => !map.placeOf(seatId));
+    byId("off-map", HTMLElement).hidden = strangers.length === 0;
+    setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
+    setText("count-refused", formatNumber(this.#refusals));
+    const holds = this.ownHolds();
+    byId("release-all", HTMLButtonElement).hidden = holds.length < 2;
+    this.holds.show(holds);
+    this.look(this.#looked);
+  }
+
+  /** The own holds of all open rooms, the first to end first. */
+  ownHolds() {
+    const client = this.client;
+    if (!client) return [];
+    const holds = this.tabs.roomIds().flatMap((roomId) =>
+      client.room(roomId).own().map(([seatId, hold]) => {
+        const releasing = client.room(roomId).pending.get(seatId) === "release_seat";
+        return { roomId, seatId, remaining: client.remaining(hold), releasing };
+      }),
+    );
+    return holds.sort((a, b) => (a.remaining ?? 0) - (b.remaining ?? 0));
+  }
+
+  /** The line under the map: the seat that the pointer or the focus is on. @param {string | undefined} seatId */
+  look(seatId) {
+    this.#looked = seatId;
+    if (seatId === undefined) return;
+    const place = this.map.placeOf(seatId);
+    const seat = this.client?.room(this.tabs.active.roomId).seat(seatId);
+    if (!place || !seat) return;
+    const refusal = this.tabs.active.refused.get(seatId);
+    const left = this.client?.remaining(seat);
+    const timed = left !== undefined && (seat.status === "mine" || seat.status === "other");
+    const key = refusal ? "is_refused" : timed ? `is_${seat.status}_until` : `is_${seat.status}`;
+    const reason = refusal ? why(refusal.code, refusal.message) : "";
+    const values = { seat: nameOf(place), who: whoOf(seat), time: clock(left ?? 0), why: reason };
+    setText("info", t(/** @type {TextKey} */ (key), values));
+  }
+
+  touchedZoom() {
+    byId("zoom-fit", HTMLButtonElement).disabled = !this.map.zoomedIn;
+    byId("zoom-out", HTMLButtonElement).disabled = !this.map.zoomedIn;
+  }
+
+  tick() {
+    this.showStatus();
+    this.holds.tick(this.ownHolds());
+    this.look(this.#looked);
+    this.countEvents();
+  }
+
+  countEvents() {
+    const seconds = (Date.now() - this.#eventsSince) / 1000;
+    if (seconds < 1) return;
+    setText("count-events", formatNumber(Math.round(this.#events / seconds)));
+    this.#events = 0;
+    this.#eventsSince = Date.now();
+  }
+
+  async measure() {
+    if (this.client?.status !== "open" || document.hidden) return;
+    const ms = await this.client.ping();
+    setText("round-trip", ms === undefined ? "–" : `${formatNumber(ms)} ms`);
+  }
+
+  /** In the live region, which is seen and read aloud. @param {TextKey} key @param {Record<string, string | number>} [values] */
+  tell(key, values) {
+    this.say.textContent = t(key, values);
+  }
+}
+
+/** Blocks of the arena are numbered; those of the theatre are only left, centre and right. @param {PlanSeat} seat */
+function isNumbered(seat) {
+  return /\d/.test(seat.block);
+}
+
+/** @param {PlanSeat} seat */
+function nameOf(seat) {
+  const { block, row, number } = seat;
+  return isNumbered(seat) ? t("seatInBlock", { block, row, number }) : t("seatLabel", { row, number });
+}
+
+/** @param {import("../butaca-room.js").Seat} seat */
+function whoOf(seat) {
+  const name = seat.userInfo?.name;
+  return typeof name === "string" && name !== "" ? name : (seat.clientId ?? "?");
+}
+
+/** @param {string} id @param {string} text */
+function setText(id, text) {
+  const element = byId(id, HTMLElement);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+new App();

@@ -1,0 +1,80 @@
+// The real server as a child process: a free port, the memory store, settings by environment.
+//
+// `BUTACA_BIN` names another binary; `scripts/test_web.sh` builds and names the one under test.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const BINARY = process.env.BUTACA_BIN ?? fileURLToPath(new URL("../../../target/debug/butaca", import.meta.url));
+const START_LIMIT_MS = 20_000;
+
+export class Server {
+  /** @param {Record<string, string>} settings */
+  static async start(settings = {}) {
+    const server = new Server();
+    server.folder = await mkdtemp(join(tmpdir(), "butaca-web-"));
+    server.settings = { STORE: "memory", WEBSOCKET_HOST: "127.0.0.1", SHARDS: "1", DATA_DIR: server.folder, ...settings };
+    await server.#run("0");
+    return server;
+  }
+
+  get http() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get ws() {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  /** Ends it without a chance to say goodbye. */
+  async kill() {
+    const gone = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.kill("SIGKILL");
+    await gone;
+  }
+
+  /** The same port again, with nothing remembered but what the store kept. */
+  async restart() {
+    await this.#run(String(this.port));
+  }
+
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.kill();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #run(port) {
+    this.output = "";
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...this.settings, WEBSOCKET_PORT: port };
+    this.child = spawn(BINARY, [], { env, cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
+    this.port = await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no port within ${START_LIMIT_MS} ms:\n${this.output}`)), START_LIMIT_MS);
+      const read = (chunk) => {
+        this.output += chunk;
+        const found = /(?:ws|http):\/\/[^\s/]*:(\d+)/.exec(this.output);
+        if (!found || found[1] === "0") return;
+        clearTimeout(timer);
+        resolve(Number(found[1]));
+      };
+      this.child.stdout.on("data", read);
+      this.child.stderr.on("data", read);
+      this.child.once("error", reject);
+      this.child.once("exit", (code) => reject(new Error(`it ended with ${code}:\n${this.output}`)));
+    });
+    await this.#ready();
+  }
+
+  async #ready() {
+    const until = Date.now() + START_LIMIT_MS;
+    for (;;) {
+      const answer = await fetch(`${this.http}/health`).catch(() => undefined);
+      await answer?.arrayBuffer();
+      if (answer?.ok) return;
+      if (Date.now() > until) throw new Error(`not healthy within ${START_LIMIT_MS} ms:\n${this.output}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,6 @@
+//! One function a target: it takes any bytes and panics when something that must be true of them is not.
+
+pub mod http_head;
+pub mod message_json;
+pub mod shard_ops;
+pub mod socket_bytes;

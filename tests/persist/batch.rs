@@ -1,0 +1,84 @@
+//! Batches, groups and records: pure.
+
+use std::collections::BTreeSet;
+
+use butaca::engine::ids::{RoomId, ShardId, shard_of};
+use butaca::persist::batch::{Batch, Group};
+use butaca::persist::record::{self, Unusable};
+
+use crate::rig::{held, room, seat};
+
+#[test]
+fn the_last_write_of_a_seat_wins_and_the_counts_follow() {
+    let mut batch = Batch::default();
+    batch.put(&room("r"), seat("1"), Some(held("ana", 1)));
+    let one = (batch.entries(), batch.bytes());
+    batch.put(&room("r"), seat("1"), None);
+    batch.put(&room("r"), seat("1"), Some(held("eve", 3)));
+    assert_eq!((batch.entries(), batch.bytes()), one);
+    let mut newer = Batch::default();
+    newer.put(&room("r"), seat("1"), None);
+    newer.put(&room("r"), seat("2"), None);
+    batch.merge(newer);
+    assert_eq!(batch.entries(), 2);
+    let mut group = Group::default();
+    group.add(ShardId::new(0), 1, batch);
+    assert!(group.deltas()["r"].seats.values().all(Option::is_none));
+}
+
+#[test]
+fn pairs_are_not_flattened() {
+    let mut batch = Batch::default();
+    batch.put(&room("x:y"), seat("z"), Some(held("ana", 1)));
+    batch.put(&room("x"), seat("y:z"), Some(held("eve", 1)));
+    assert_eq!(batch.entries(), 2);
+}
+
+#[test]
+fn a_full_state_empties_what_no_longer_exists_on_its_shard_only() {
+    let shards = 2;
+    let names: Vec<RoomId> = (0..20).map(|n| room(&format!("room {n}"))).collect();
+    let mine = ShardId::new(1);
+    let own: Vec<&RoomId> = names.iter().filter(|name| shard_of(name.as_str(), shards) == mine).collect();
+    let (kept, gone) = own.split_at(own.len() / 2);
+    let mut group = Group::default();
+    let mut before = Batch::default();
+    own.iter().for_each(|room| before.put(room, seat("old"), Some(held("ana", 1))));
+    group.add(mine, shards, before);
+    let mut full = Batch::default();
+    full.begin_full(kept.iter().map(|&room| room.clone()).collect::<BTreeSet<_>>());
+    kept.iter().for_each(|room| full.replace(room, 7, std::iter::empty()));
+    group.add(mine, shards, full);
+    group.resolve(&names, shards);
+    assert_eq!(group.entries(), 0, "what was changed before the full state is in it");
+    assert_eq!(group.deltas().len(), own.len());
+    assert!(group.deltas().values().all(|delta| delta.replace));
+    assert!(gone.iter().all(|room| group.deltas()[room.as_str()].seats.is_empty()));
+}
+
+#[test]
+fn records_come_back_as_they_were() {
+    let (room, seat, held) = (room("a room"), seat("κ:1"), held("ana", 42));
+    let mut bytes = Vec::new();
+    record::encode(&room, &seat, &held, &mut bytes);
+    assert_eq!(record::decode(&room, &seat, &bytes), Ok(held));
+}
+
+#[test]
+fn no_damage_is_believed() {
+    let (room_id, seat_id) = (room("r"), seat("1"));
+    let mut bytes = Vec::new();
+    record::encode(&room_id, &seat_id, &held("ana", 1), &mut bytes);
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            assert!(record::decode(&room_id, &seat_id, &damaged).is_err(), "bit {bit} of byte {at}");
+        }
+        assert!(record::decode(&room_id, &seat_id, &bytes[..at]).is_err(), "cut at {at}");
+    }
+    assert_eq!(record::decode(&room("q"), &seat_id, &bytes), Err(Unusable::Damaged), "another room");
+    assert_eq!(record::decode(&room_id, &seat("2"), &bytes), Err(Unusable::Damaged), "another seat");
+    bytes[0] = 9;
+    assert_eq!(record::decode(&room_id, &seat_id, &bytes), Err(Unusable::UnknownVersion(9)));
+}

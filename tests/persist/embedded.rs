@@ -1,0 +1,155 @@
+//! The embedded store: what it gives back, after whichever end.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use butaca::persist::batch::{Deltas, RoomDelta};
+use butaca::persist::embedded::EmbeddedStore;
+use butaca::persist::store::{Store, StoreError};
+use butaca::persist::writer::{Opener, StoreEvent};
+
+use crate::rig::{Rig, delta, held, now, room, seat};
+
+fn opener(dir: &Path) -> Opener {
+    let dir = dir.to_owned();
+    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir)?) as Box<dyn Store>))
+}
+
+fn seats(store: &mut EmbeddedStore) -> Vec<String> {
+    let mut seats: Vec<_> = store.load().expect("it is there").holds.iter().map(|hold| hold.seat.to_string()).collect();
+    seats.sort();
+    seats
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut rig = Rig::start(opener(dir.path()));
+    assert_eq!(rig.opened().holds(), 0);
+    for (n, place) in [("x:y", "z"), ("x", "y:z"), ("x", "gone")].into_iter().enumerate() {
+        rig.store(place, Some(held("ana", n as u64)));
+    }
+    rig.store(("x", "gone"), None);
+    rig.finish();
+    let rig = Rig::start(opener(dir.path()));
+    let restored = rig.opened();
+    let mut places: Vec<_> =
+        restored.shards.iter().flatten().map(|hold| (hold.room.to_string(), hold.seat.to_string())).collect();
+    places.sort();
+    assert_eq!(places, [("x".into(), "y:z".into()), ("x:y".into(), "z".into())]);
+    assert!(rig.status.may_grant(now().mono.after(1_000_000_000)), "a locked directory is not lost");
+    rig.finish();
+}
+
+#[test]
+fn a_replaced_room_has_nothing_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = EmbeddedStore::open(dir.path()).expect("it is ours");
+    for name in ["r", "rr", "s"] {
+        store.commit(&delta((name, "old"), Some(held("ana", 1))), now().wall).expect("it is there");
+    }
+    let seats = [(seat("new"), Some(held("ana", 1)))].into();
+    let full = Deltas::from([(room("r"), RoomDelta { replace: true, seats })]);
+    store.commit(&full, now().wall).expect("it is there");
+    assert_eq!(self::seats(&mut store), ["new", "old", "old"]);
+    assert_eq!(store.rooms().expect("it is there").len(), 3);
+}
+
+#[test]
+fn a_second_server_refuses_to_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let rig = Rig::start(opener(dir.path()));
+    rig.opened();
+    let second = Rig::start(opener(dir.path()));
+    let line = second.wait("a refusal", |event| if let StoreEvent::Refused(line) = event { Some(line) } else { None });
+    assert!(line.contains(&dir.path().display().to_string()), "{line}");
+    rig.finish();
+}
+
+#[test]
+fn damaged_files_are_put_aside_and_never_fatal() {
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let mut store = EmbeddedStore::open(dir.path()).expect("it is ours");
+        for n in 0..100 {
+            let place = ("room", &*format!("{n}"));
+            store.commit(&delta(place, Some(held("ana", n))), now().wall).expect("it is there");
+        }
+    }
+    let mut files = Vec::new();
+    files_in(&dir.path().join("holds"), &mut files);
+    for file in files {
+        let len = fs::metadata(&file).expect("it is there").len();
+        let noise: Vec<u8> = (0..len.min(4_096)).map(|n| n.to_le_bytes()[0].wrapping_mul(31)).collect();
+        fs::write(&file, noise).expect("it is ours");
+    }
+    let mut store = EmbeddedStore::open(dir.path()).expect("a new one begins");
+    assert!(store.load().expect("it is there").holds.len() < 100);
+    store.commit(&delta(("room", "after"), Some(held("ana", 1))), now().wall).expect("it is there");
+    assert!(seats(&mut store).contains(&"after".to_owned()));
+}
+
+fn files_in(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files_in(&path, files) } else { files.push(path) }
+    }
+}
+
+/// A directory on a disk of its own, so that it can be full.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Nothing where this process may not mount.
+    fn new(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_heals() {
+    let Some(disk) = SmallDisk::new("6m") else {
+        println!("not run: this process may not mount");
+        return;
+    };
+    let dir = disk.0.path().join("data");
+    let mut rig = Rig::start(opener(&dir));
+    rig.opened();
+    rig.store(("room", "before"), Some(held("ana", 1)));
+    let ballast = disk.0.path().join("ballast");
+    let filled = fs::write(&ballast, vec![1; 16 << 20]);
+    assert!(filled.is_err(), "the disk is full");
+    let mut during = Vec::new();
+    let mut n = 0;
+    while rig.figures().failures == 0 {
+        n += 1;
+        let mut big = held("ana", n);
+        big.user_info = format!("{{\"note\":\"{}\"}}", "x".repeat(4_000)).into();
+        during.push(rig.offer(("room", &format!("during {n}")), Some(big)));
+    }
+    rig.until("the failure is named", |figures| figures.error.as_ref().is_some_and(|error| error.contains("space")));
+    fs::remove_file(&ballast).expect("it is ours");
+    let (shard, last) = *during.last().expect("something was offered");
+    rig.committed((shard, last));
+    rig.finish();
+    let mut store = EmbeddedStore::open(&dir).expect("it is there");
+    assert_eq!(seats(&mut store).len(), during.len() + 1);
+}
+
+#[test]
+fn an_impossible_directory_is_said_and_not_fatal() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let Err(StoreError::Away(text)) = EmbeddedStore::open(file.path()) else { panic!("a file is no directory") };
+    assert!(text.contains("DATA_DIR"), "{text}");
+}

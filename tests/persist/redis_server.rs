@@ -1,0 +1,95 @@
+//! A real `redis-server` for a test: own directory, a unix socket, no port.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running server. It ends with the value.
+pub(crate) struct RedisServer {
+    dir: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// A server that keeps nothing on disk.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&["--save", "", "--appendonly", "no"])
+    }
+
+    /// A server with these arguments, once it is ready for connections.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        let mut server = Self { dir: tempfile::tempdir().expect("a directory"), child: None };
+        server.restart(args);
+        server
+    }
+
+    /// Ends the server at once and starts it again in the same directory.
+    pub(crate) fn restart(&mut self, args: &[&str]) {
+        self.kill();
+        let out = self.spawn(args);
+        let ready = out.lines().any(|line| line.expect("its log is text").contains("eady to accept connections"));
+        assert!(ready, "redis-server did not start");
+    }
+
+    /// Starts the server again and returns when it has begun to load its file.
+    pub(crate) fn restart_loading(&mut self, args: &[&str]) {
+        self.kill();
+        drop(self.spawn(args));
+        // The socket exists before the file is read.
+        while UnixStream::connect(self.socket()).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn spawn(&mut self, args: &[&str]) -> BufReader<std::process::ChildStdout> {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--dir"]).arg(self.dir.path()).arg("--unixsocket").arg(self.socket()).args(args);
+        let child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed");
+        let child = self.child.insert(child);
+        BufReader::new(child.stdout.take().expect("it is piped"))
+    }
+
+    /// Ends the server without a word.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it was started");
+            if self.socket().exists() {
+                std::fs::remove_file(self.socket()).expect("the directory is ours");
+            }
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its address for `REDIS_URL`.
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Sends it a command as an operator would.
+    pub(crate) fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).expect("a valid address");
+        let mut connection = client.get_connection().expect("it runs");
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(*word);
+        }
+        command.query(&mut connection).expect("it answers")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

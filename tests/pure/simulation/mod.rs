@@ -1,0 +1,115 @@
+//! A cluster of real shards and real views, run in one thread from one seed, with clients that check what they are told
+//! and an oracle that checks everything else.
+//!
+//! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000.
+
+mod chance;
+mod client;
+mod deliver;
+mod frames;
+mod mail;
+mod names;
+mod node;
+mod oracle;
+#[cfg(feature = "planted-bugs")]
+mod planted;
+mod world;
+
+use std::collections::BTreeMap;
+
+use butaca::engine::shard::Shard;
+
+use world::World;
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 2_000;
+
+/// What must have happened in an ordinary run, or it has proved less than it says.
+const FAULTS: &[&str] = &[
+    "a burst of requests",
+    "a client that goes unnoticed",
+    "a client that goes",
+    "a client that never reads",
+    "a client that reads slowly",
+    "a client that went during its hand-over",
+    "a full mailbox",
+    "a hand-over with requests behind the join",
+    "a hot room",
+    "a late tick",
+    "a pass that was interrupted",
+    "a request that waits",
+    "a resynchronisation",
+    "a send that the socket did not take whole",
+    "a shard that stalls",
+    "a step of the wall clock",
+    "a storm of expiries",
+    "an answer that finds nobody",
+    "an outbox at its bound",
+    "mail that is delayed",
+    "too slow even for a full state",
+];
+
+type Happened = BTreeMap<&'static str, u64>;
+
+/// Runs one seed from an empty service to an empty service.
+fn run(seed: u64, plant: impl Fn(&mut Shard)) -> Happened {
+    let mut world = World::new(seed, plant);
+    let steps = world.shared.chance.between(100, 800);
+    for step in 0..steps {
+        world.step();
+        if step == steps / 2 {
+            world.settle();
+        }
+    }
+    world.finish();
+    world.shared.happened
+}
+
+/// Says how to see a failure again.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {0} fails; replay it with: SIM_SEED={0} cargo test --test pure simulation", self.0);
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test has no configuration; whoever runs it chooses the seeds")]
+fn number_from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+/// Runs the seeds from `first` on, two at a time.
+fn run_seeds(first: u64, count: u64) -> Happened {
+    let half = |parity: u64| {
+        let mut happened = Happened::new();
+        for seed in (first..first + count).filter(|seed| seed % 2 == parity) {
+            let _replay = Replay(seed);
+            run(seed, |_| {}).into_iter().for_each(|(what, times)| *happened.entry(what).or_default() += times);
+        }
+        happened
+    };
+    std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(1));
+        let mut happened = half(0);
+        let odd = odd.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        odd.into_iter().for_each(|(what, times)| *happened.entry(what).or_default() += times);
+        happened
+    })
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    if let Some(seed) = number_from_environment("SIM_SEED") {
+        println!("{:#?}", run_seeds(seed, 1));
+        return;
+    }
+    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(SEEDS);
+    let happened = run_seeds(0, seeds);
+    println!("{seeds} seeds: {happened:#?}");
+    let missing: Vec<_> = FAULTS.iter().filter(|what| !happened.contains_key(*what)).collect();
+    assert!(seeds < SEEDS || missing.is_empty(), "never happened: {missing:?}");
+}

@@ -1,0 +1,308 @@
+//! Request heads as data, what each is answered, and the same result however the bytes are cut.
+
+use butaca::engine::ids::{ClientId, RoomId};
+use butaca::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
+use butaca::wire::http::{HttpError, HttpRequest, Target, parse_head};
+use butaca::wire::respond::{JSON, accept_upgrade, respond, respond_error, respond_message, respond_options};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+
+const UPGRADE: &str = "Host: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+fn parse(text: &str) -> Result<Option<(usize, HttpRequest<'_>)>, HttpError> {
+    parse_head(text.as_bytes())
+}
+
+fn check_head(text: &str, expected: Result<Target<'_>, HttpError>) {
+    let parsed = parse(text).map(|head| head.map(|(used, request)| (used, request.target)));
+    assert_eq!(parsed, expected.map(|target| Some((text.len(), target))), "{text:?}");
+}
+
+fn check_get(path: &str, expected: Result<Target<'_>, HttpError>) {
+    check_head(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"), expected);
+}
+
+fn check_socket(path: &str, client: &str, room_hint: Option<&str>) {
+    let socket = Target::Socket {
+        client: ClientId::new(client).expect("valid"),
+        room_hint: room_hint.map(|room| RoomId::new(room).expect("valid")),
+        accept_key: *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    };
+    check_head(&format!("GET {path} HTTP/1.1\r\n{UPGRADE}\r\n"), Ok(socket));
+}
+
+#[test]
+fn paths() {
+    check_get("/", Ok(Target::Home));
+    check_get("/?x=1", Ok(Target::Home));
+    check_get("/health", Ok(Target::Health));
+    check_get("/ready", Ok(Target::Ready));
+    check_get("/stats?pretty", Ok(Target::Stats));
+    check_get("/metrics", Ok(Target::Metrics));
+    check_get("/butaca-client.js", Ok(Target::Asset("butaca-client.js")));
+    check_get("http://example.org:8001/health", Ok(Target::Health));
+    check_get("http://example.org", Ok(Target::Home));
+    check_get("http://example.org?x=/y", Ok(Target::Home));
+    for unknown in [
+        "/healthz",
+        "/health/",
+        "//health",
+        "/Health",
+        "/ws",
+        "/room/r",
+        "/room/r/s/selections",
+        "/.env",
+        "/a/b.js",
+        "/..",
+        "/a%2e.js",
+        "/ws/a/b",
+    ] {
+        check_get(unknown, Ok(Target::NotFound));
+    }
+    check_get("health", Err(HttpError::Bad));
+}
+
+#[test]
+fn ids_in_paths() {
+    let room = |text: &str| Ok(Target::Selections { room: RoomId::new(text).expect("valid") });
+    check_get("/room/r/selections", room("r"));
+    check_get("/room/hall%201%2Fa:b/selections?x", room("hall 1/a:b"));
+    check_get("/room/%F0%9F%8E%AD/selections", room("🎭"));
+    check_get("/room/100%/selections", room("100%"));
+    for wrong in ["", "%0a", "%ff", "%C2%80", &"x".repeat(129)] {
+        check_get(&format!("/room/{wrong}/selections"), Err(HttpError::BadRoomId));
+        check_get(&format!("/ws/{wrong}"), Err(HttpError::BadClientId));
+    }
+}
+
+#[test]
+fn upgrades() {
+    check_socket("/ws/ana", "ana", None);
+    check_socket("/ws/Jos%C3%A9%20%2F?x=1", "José /", None);
+    check_socket("/ws/a+b?room=hall+1%2B", "a+b", Some("hall 1+"));
+    check_socket("/ws/a?v=2&room=r&room=s", "a", Some("r"));
+    check_socket("/ws/a?room=", "a", None);
+    check_socket("/ws/a?room=%00", "a", None);
+    check_socket("/ws/a?room=%ff", "a", None);
+    check_socket("/ws/a?classroom=x", "a", None);
+    check_socket(&format!("/ws/{}", "x".repeat(128)), &"x".repeat(128), None);
+}
+
+#[test]
+fn an_upgrade_without_one_of_its_parts_is_refused() {
+    let check_with = |from: &str, to: &str, expected| {
+        assert!(UPGRADE.contains(from), "{from}");
+        check_head(&format!("GET /ws/a HTTP/1.1\r\n{}\r\n", UPGRADE.replace(from, to)), Err(expected));
+    };
+    check_get("/ws/a", Err(HttpError::UpgradeRequired));
+    check_with("keep-alive, Upgrade", "keep-alive", HttpError::UpgradeRequired);
+    check_with("keep-alive, Upgrade", "upgrades", HttpError::UpgradeRequired);
+    check_with("websocket", "h2c", HttpError::UpgradeRequired);
+    check_with("Version: 13", "Version: 8", HttpError::UpgradeRequired);
+    check_with("Version: 13", "Protocol: 13", HttpError::UpgradeRequired);
+    check_with("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=", HttpError::BadKey);
+    check_with("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQAA", HttpError::BadKey);
+    check_with("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j!Q==", HttpError::BadKey);
+    check_with("Sec-WebSocket-Key", "X-Key", HttpError::BadKey);
+    check_with("Host: h", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", HttpError::BadKey);
+    check_head(&format!("GET /ws/a HTTP/1.0\r\n{UPGRADE}\r\n"), Err(HttpError::UpgradeRequired));
+    check_head(&format!("HEAD /ws/a HTTP/1.1\r\n{UPGRADE}\r\n"), Err(HttpError::UpgradeRequired));
+    check_head(&format!("POST /ws/a HTTP/1.1\r\n{UPGRADE}\r\n"), Err(HttpError::MethodNotAllowed));
+    let shouted = UPGRADE.to_uppercase().replace("DGHLIHNHBXBSZSBUB25JZQ==", "dGhlIHNhbXBsZSBub25jZQ==");
+    assert!(matches!(
+        parse(&format!("GET /ws/a HTTP/1.1\r\n{shouted}\r\n")),
+        Ok(Some((_, HttpRequest { target: Target::Socket { .. }, .. })))
+    ));
+}
+
+#[test]
+fn methods_versions_and_bodies() {
+    check_head("OPTIONS /room/r/selections HTTP/1.1\r\n\r\n", Ok(Target::Options));
+    check_head("OPTIONS * HTTP/1.1\r\n\r\n", Ok(Target::Options));
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get"] {
+        check_head(
+            &format!("{method} /health HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
+            Err(HttpError::MethodNotAllowed),
+        );
+    }
+    check_head("GET /health HTTP/1.1\r\nContent-Length: 0\r\n\r\n", Ok(Target::Health));
+    for (value, error) in
+        [("5", HttpError::BodyRefused), ("", HttpError::Bad), ("-1", HttpError::Bad), ("1,0", HttpError::Bad)]
+    {
+        check_head(&format!("GET / HTTP/1.1\r\nContent-Length: {value}\r\n\r\n"), Err(error));
+    }
+    check_head("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Err(HttpError::BodyRefused));
+    check_head("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Err(HttpError::UnsupportedVersion));
+    for garbage in
+        ["\x16\x03\x01", "{\"type\":\"ping\"}", "GET  / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nno colon\r\n", " GET /"]
+    {
+        check_head(garbage, Err(HttpError::Bad));
+    }
+}
+
+#[test]
+fn several_requests_in_one_write() {
+    let text = "GET /health HTTP/1.1\r\n\r\nHEAD /stats HTTP/1.1\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\nGET";
+    let mut rest = text;
+    let mut seen = Vec::new();
+    while let Ok(Some((used, request))) = parse(rest) {
+        seen.push((request.target, request.head_only, request.keep_alive));
+        rest = &rest[used..];
+    }
+    assert_eq!(seen, [(Target::Health, false, true), (Target::Stats, true, true), (Target::Home, false, false)]);
+    assert_eq!(rest, "GET");
+}
+
+#[test]
+fn keeping_the_connection_and_proxies() {
+    let check = |version: &str, headers: &str, keep_alive, forwarded_for| {
+        let text = format!("GET / HTTP/{version}\r\n{headers}\r\n");
+        let (_, request) = parse(&text).expect("good").expect("whole");
+        assert_eq!((request.keep_alive, request.forwarded_for), (keep_alive, forwarded_for), "{text:?}");
+    };
+    check("1.1", "", true, None);
+    check("1.1", "Connection: close\r\n", false, None);
+    check("1.1", "connection: x, CLOSE\r\n", false, None);
+    check("1.0", "", false, None);
+    check("1.0", "Connection: Keep-Alive\r\n", true, None);
+    check("1.1", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n", true, Some("10.0.0.1, 10.0.0.2"));
+    check("1.1", "X-Forwarded-For: 10.0.0.1\r\nx-forwarded-for: ::1\r\n", true, Some("::1"));
+    check("1.1", "X-Forwarded-For: 10.0.0.1\r\nx-forwarded-for: \u{80}\r\n", true, Some("\u{80}"));
+}
+
+#[test]
+fn the_limits_of_a_head_hold_as_soon_as_they_are_certain() {
+    let line = "X: y\r\n";
+    let with_headers = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(count));
+    check_head(&with_headers(HTTP_HEADERS_MAX), Ok(Target::Home));
+    let many = with_headers(HTTP_HEADERS_MAX + 1);
+    assert_eq!(parse(&many[..many.len() - 2]), Err(HttpError::TooLarge));
+    let long = |bytes: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(bytes - "GET / HTTP/1.1\r\n\r\n".len()));
+    check_head(&long(HTTP_HEAD_BYTES_MAX), Ok(Target::NotFound));
+    let too_long = long(HTTP_HEAD_BYTES_MAX + 1);
+    assert_eq!(parse(&too_long), Err(HttpError::TooLarge));
+    assert_eq!(parse(&too_long[..HTTP_HEAD_BYTES_MAX]), Err(HttpError::TooLarge));
+    assert_eq!(parse(&too_long[..HTTP_HEAD_BYTES_MAX - 1]), Ok(None));
+    assert_eq!(parse(&"\r\n".repeat(HTTP_HEAD_BYTES_MAX)), Err(HttpError::TooLarge));
+}
+
+/// Status, header lines and body of a response.
+fn read_response(bytes: &[u8]) -> (u16, Vec<(String, String)>, &str) {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let Ok(httparse::Status::Complete(used)) = response.parse(bytes) else { panic!("a whole response") };
+    let lines = response.headers.iter().map(|line| (line.name.to_owned(), String::from_utf8_lossy(line.value).into()));
+    (response.code.expect("whole"), lines.collect(), std::str::from_utf8(&bytes[used..]).expect("text"))
+}
+
+fn has(lines: &[(String, String)], name: &str, value: &str) -> bool {
+    lines.iter().filter(|line| line.0 == name).eq([&(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn responses() {
+    let mut out = Vec::new();
+    respond(&mut out, 200, JSON, b"{}", true, false, &[("X-Y", "z")]);
+    let (status, lines, body) = read_response(&out);
+    assert_eq!((status, body), (200, "{}"));
+    for (name, value) in [
+        ("Content-Type", "application/json"),
+        ("Content-Length", "2"),
+        ("Connection", "keep-alive"),
+        ("Cache-Control", "no-store"),
+        ("Access-Control-Allow-Origin", "*"),
+        ("X-Y", "z"),
+    ] {
+        assert!(has(&lines, name, value), "{name}: {lines:?}");
+    }
+    let mut out = Vec::new();
+    respond(&mut out, 200, "text/html", b"<p>", false, true, &[("Cache-Control", "max-age=60")]);
+    let (_, lines, body) = read_response(&out);
+    assert!(body.is_empty() && has(&lines, "Content-Length", "3") && has(&lines, "Connection", "close"));
+    assert!(has(&lines, "Cache-Control", "max-age=60"));
+    let mut out = Vec::new();
+    respond_message(&mut out, 503, "no \"place\"", false, false, &[("Retry-After", "1")]);
+    let (status, lines, body) = read_response(&out);
+    assert_eq!((status, body), (503, r#"{"error":"no \"place\""}"#));
+    assert!(has(&lines, "Retry-After", "1"));
+    let mut out = Vec::new();
+    respond_options(&mut out, true);
+    let (status, lines, body) = read_response(&out);
+    assert!(status == 204 && body.is_empty() && !lines.iter().any(|line| line.0 == "Content-Length"));
+    assert!(has(&lines, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"));
+}
+
+#[test]
+fn every_error_is_answered_as_json_and_ends_the_connection() {
+    for (error, expected) in [
+        (HttpError::Bad, 400),
+        (HttpError::BadClientId, 400),
+        (HttpError::BadRoomId, 400),
+        (HttpError::BadKey, 400),
+        (HttpError::BodyRefused, 413),
+        (HttpError::TooLarge, 431),
+        (HttpError::MethodNotAllowed, 405),
+        (HttpError::UnsupportedVersion, 505),
+        (HttpError::UpgradeRequired, 426),
+    ] {
+        let mut out = Vec::new();
+        respond_error(&mut out, error);
+        let (status, lines, body) = read_response(&out);
+        assert_eq!((status, body), (expected, format!(r#"{{"error":"{}"}}"#, error.message()).as_str()));
+        assert!(has(&lines, "Connection", "close") && has(&lines, "Content-Type", JSON));
+        assert_eq!(has(&lines, "Allow", "GET, HEAD, OPTIONS"), expected == 405);
+        assert_eq!(has(&lines, "Upgrade", "websocket"), expected == 426);
+        assert_eq!(has(&lines, "Sec-WebSocket-Version", "13"), expected == 426);
+    }
+}
+
+#[test]
+fn an_upgrade_is_accepted_as_the_rfc_shows() {
+    let mut out = Vec::new();
+    accept_upgrade(&mut out, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    let (status, lines, body) = read_response(&out);
+    assert_eq!((status, body), (101, ""));
+    assert!(has(&lines, "Upgrade", "websocket") && has(&lines, "Connection", "Upgrade"));
+    assert!(has(&lines, "Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+}
+
+fn head() -> impl Strategy<Value = Vec<u8>> {
+    let method = prop_oneof![5 => "GET", 1 => "HEAD", 1 => "OPTIONS", 1 => "[A-Z]{1,7}"];
+    let path = prop_oneof![
+        "/(health|stats|ready|metrics|nothing|a\\.js)?(\\?[a-z=&%+]{0,6})?",
+        "/ws/[a-z%0-9/]{0,10}(\\?room=[a-z%0-9+]{0,6})?",
+        "/room/[a-z%0-9/]{0,10}/selections",
+        "\\PC{0,10}",
+    ];
+    let line = prop_oneof![
+        "(Connection|connection|Upgrade|Sec-WebSocket-Version|Sec-WebSocket-Key|Content-Length): ?[a-zA-Z0-9, =-]{0,24}",
+        "[a-zA-Z-]{1,8}:\\PC{0,12}",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: [a-zA-Z]{22}==",
+    ];
+    let version = prop_oneof![5 => "HTTP/1\\.[01]", 1 => "\\PC{0,9}"];
+    let lines = prop::collection::vec(line, 0..6);
+    let mutation = prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>()));
+    (method, path, version, lines, mutation).prop_map(|(method, path, version, lines, mutation)| {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let mut head = format!("{method} {path} {version}\r\n{lines}\r\n").into_bytes();
+        if let Some((at, byte)) = mutation {
+            let at = at.index(head.len());
+            head[at] = byte;
+        }
+        head
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The first answer that is not "not whole yet" is the answer, wherever the bytes were cut.
+    #[test]
+    fn a_head_is_read_the_same_byte_by_byte(head in head()) {
+        let mut bytes = head.clone();
+        bytes.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
+        let whole = parse_head(&bytes);
+        let cut = (0..=bytes.len()).map(|end| parse_head(&bytes[..end])).find(|parsed| *parsed != Ok(None));
+        prop_assert_eq!(cut.unwrap_or(Ok(None)), whole);
+    }
+}
