@@ -205,6 +205,12 @@ fn requests_and_then_something_else() {
             assert_eq!(http.response(false).status, 200, "{path}");
             assert!(http.try_response(false).is_none(), "{path}");
         }
+        let mut http = Http::new(server.dial());
+        let paths = ["/health", "/stats", "/health", "/room/r/selections", "/room/s/selections", "/health"];
+        http.send(&paths.map(|path| format!("GET {path} HTTP/1.1\r\n\r\n")).concat());
+        http.half_close();
+        paths.iter().for_each(|path| assert_eq!(http.response(false).status, 200, "{path}"));
+        assert!(http.try_response(false).is_none());
         let stream = server.dial();
         let mut http = Http::new(stream.try_clone().expect("a copy"));
         http.send("GET /stats HTTP/1.1\r\n\r\n");

@@ -42,7 +42,7 @@ fn an_address_that_cannot_be_had_ends_with_69() {
 #[test]
 fn a_machine_that_grants_too_little_ends_with_71() {
     check(limited("ulimit -l 64", &[]), 71, "locked memory is limited to 64 KiB");
-    check(limited("ulimit -n 3", &[]), 71, "raise `ulimit -n`");
+    check(limited("ulimit -n 4", &[("SHARDS", "1")]), 71, "cannot open what a shard needs");
 }
 
 /// It says where it listens and with what, and `--print-config` shows every setting.
