@@ -31,7 +31,8 @@ impl RedisServer {
         self.kill();
         self.spawn(args);
         let log = self.log.as_mut().expect("it was just started");
-        let ready = log.by_ref().lines().any(|line| line.expect("its log is text").contains("eady to accept connections"));
+        let ready =
+            log.by_ref().lines().any(|line| line.expect("its log is text").contains("eady to accept connections"));
         assert!(ready, "redis-server did not start");
     }
 

@@ -79,6 +79,15 @@ impl Http {
         Some(response)
     }
 
+    /// The server hangs up, by a goodbye or by a reset, without a word.
+    pub(crate) fn expect_end(&mut self) {
+        let mut bytes = [0; 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(len) => assert_eq!(len, 0, "{}", String::from_utf8_lossy(&bytes[..len])),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+
     fn read_more(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         let len = self.stream.read(&mut bytes).expect("an answer in time");

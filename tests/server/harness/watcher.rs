@@ -66,6 +66,12 @@ impl Watcher {
         }
     }
 
+    /// Reads everything that the room's owner had for this client by now.
+    pub(crate) fn catch_up(&mut self, room: &str) {
+        self.client.release(room, "nobody holds this");
+        while self.next()["seat_id"] != "nobody holds this" {}
+    }
+
     fn follow(&mut self, message: &Value) {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let room = text("room_id");

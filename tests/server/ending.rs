@@ -1,0 +1,107 @@
+//! Ending well: SIGTERM, SIGINT, a second signal.
+
+use rustix::process::Signal;
+
+use crate::harness::http::Http;
+use crate::harness::wait::{now, parse_time, size};
+use crate::harness::{Client, Got, Server, VARIANTS, eventually};
+
+/// When this line was logged, in milliseconds; the log writes microseconds.
+fn logged_at(log: &str, what: &str) -> u64 {
+    let line = log.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what} in\n{log}"));
+    let time = line.split_whitespace().next().expect("a time comes first");
+    parse_time(&format!("{}Z", &time[..23]))
+}
+
+#[test]
+fn a_signal_closes_all_with_1001_and_ends_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        for variant in VARIANTS {
+            let server = Server::start(variant);
+            let mut clients: Vec<Client> =
+                (0..50).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
+            clients[0].select("r", "A1");
+            clients[0].json();
+            let mut bare = Client::connect(&server, "in no room");
+            let mut http = Http::new(server.dial());
+            http.send("GET /health HTTP/1.1\r\n\r\n");
+            assert_eq!(http.response(false).status, 200);
+            server.signal(signal);
+            for client in &mut clients[1..] {
+                assert_eq!(client.json()["type"], "seat_selected", "what was queued is flushed");
+            }
+            clients.iter_mut().for_each(|client| client.expect_close(1001));
+            bare.expect_close(1001);
+            assert!(http.try_response(false).is_none());
+            drop((clients, bare, http));
+            let (status, log) = server.ended();
+            assert_eq!(status.code(), Some(0), "{log}");
+        }
+    }
+}
+
+/// While connections that do not answer hold the drain up, the server says so to those who ask.
+#[test]
+fn health_says_draining_and_nobody_new_may_stay() {
+    for shards in ["1", "2"] {
+        let server = Server::start(&[("SHARDS", shards)]);
+        let mut stubborn: Vec<Client> =
+            (0..8).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
+        server.signal(Signal::TERM);
+        eventually("it drains", || server.log().contains("draining").then_some(()));
+        let ask = |request: &str| {
+            let mut http = Http::new(server.dial());
+            http.send(request);
+            http.try_response(false)
+        };
+        let health = eventually("an answer while it drains", || ask("GET /health HTTP/1.1\r\n\r\n"));
+        assert_eq!((health.status, &health.json()["status"]), (503, &"draining".into()));
+        let ready = ask("GET /ready HTTP/1.1\r\n\r\n");
+        assert!(ready.is_none_or(|answer| answer.status == 503));
+        let upgrade = ask(&crate::harness::client::upgrade("late", ""));
+        assert!(upgrade.is_none_or(|answer| answer.status == 503 && answer.header("retry-after").is_some()));
+        for client in &mut stubborn {
+            assert_eq!(client.got(), Got::Close(Some(1001), "the server is shutting down".into()));
+        }
+        let (status, log) = server.ended();
+        assert_eq!(status.code(), Some(0), "{log}");
+        let took = logged_at(&log, "stopped") - logged_at(&log, "draining");
+        assert!(took < 5_000, "{took} ms");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = Server::start(&[("SHARDS", "2")]);
+    let clients: Vec<Client> = (0..8).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
+    server.signal(Signal::TERM);
+    eventually("it drains", || server.log().contains("draining").then_some(()));
+    server.signal(Signal::INT);
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(130), "{log}");
+    assert!(!log.contains("stopped"));
+    drop(clients);
+}
+
+/// Many connections: all are told, and the end comes within 5 s.
+#[test]
+fn a_crowd_is_dismissed_in_time_alone() {
+    let count = size("DRAIN_CONNECTIONS", 2_000);
+    let server = Server::start(&[("SHARDS", "2")]);
+    let mut clients: Vec<Client> = (0..count)
+        .map(|number| Client::join(&server, &format!("c{number}"), &format!("room-{}", number % 100)))
+        .collect();
+    let began = now();
+    server.signal(Signal::TERM);
+    clients.iter_mut().for_each(|client| client.expect_close(1001));
+    let told = began.elapsed();
+    drop(clients);
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let took = logged_at(&log, "stopped") - logged_at(&log, "draining");
+    println!(
+        "{count} connections: all told after {told:?}, ended after {:?}, {took} ms by its own log",
+        began.elapsed()
+    );
+    assert!(took < 5_000, "{took} ms for {count} connections");
+}

@@ -1,0 +1,123 @@
+//! Holds end by themselves, on time, and everybody who looks or holds is told.
+
+use serde_json::Value;
+
+use crate::harness::client::text_frame;
+use crate::harness::wait::{parse_time, wall_ms};
+use crate::harness::{Client, Server, VARIANTS, room_on};
+
+const TTL: (&str, &str) = ("HOLD_TTL_MS", "300");
+/// An expiry is told within 100 ms of its deadline.
+const LATE_MS: u64 = 100;
+/// What a loaded machine may add before a test of this process reads a clock.
+const ALLOWANCE_MS: u64 = 2_000;
+
+fn time(message: &Value, name: &str) -> u64 {
+    parse_time(message[name].as_str().expect("a time"))
+}
+
+/// To members, to the holder too, and to a holder that never joined.
+#[test]
+fn an_expiry_is_told_to_members_and_to_the_holder() {
+    for variant in VARIANTS {
+        let server = Server::start(&[variant, &[TTL]].concat());
+        for _ in 0..4 {
+            let room = crate::harness::unique("room");
+            let mut member = Client::join(&server, "member", &room);
+            let mut holder = Client::join(&server, "holder", &room);
+            let mut stranger = Client::connect(&server, "stranger");
+            holder.select(&room, "A1");
+            let answer = holder.json();
+            stranger.select(&room, "A2");
+            assert_eq!(stranger.json()["type"], "seat_selected");
+            let check = |who: &mut Client, seat: &str, holder: &str| {
+                let message = who.json();
+                assert_eq!((&message["type"], &message["reason"]), (&"seat_released".into(), &"expired".into()));
+                assert_eq!((&message["seat_id"], &message["client_id"]), (&seat.into(), &holder.into()));
+                wall_ms()
+            };
+            assert_eq!(holder.json()["seat_id"], "A2", "the stranger's");
+            let told = check(&mut holder, "A1", "holder");
+            let deadline = time(&answer, "expires_at");
+            assert!(told >= deadline, "told {} ms too early", deadline - told);
+            assert!(told < deadline + LATE_MS + ALLOWANCE_MS, "told {} ms too late", told - deadline);
+            check(&mut holder, "A2", "stranger");
+            check(&mut stranger, "A2", "stranger");
+            (0..2).for_each(|_| assert_eq!(member.json()["type"], "seat_selected"));
+            check(&mut member, "A1", "holder");
+            check(&mut member, "A2", "stranger");
+            member.select(&room, "A1");
+            assert_eq!(member.json()["type"], "seat_selected", "it is free again");
+        }
+    }
+}
+
+/// By the server's own clock: it never answers a ping more than 100 ms after a deadline that it has not told. What is
+/// sent before the ping's answer comes before it, so a loaded machine delays both and the test still holds.
+#[test]
+fn no_answer_overtakes_an_expiry_that_is_due() {
+    for owner in 0..2 {
+        let server = Server::start(&[("SHARDS", "2"), TTL]);
+        let home = room_on(0, 2);
+        let mut client = Client::join(&server, "a", &home);
+        let room = room_on(owner, 2);
+        client.select(&room, "A1");
+        let deadline = time(&client.json(), "expires_at");
+        let mut last_pong = 0;
+        loop {
+            // Through the owner, so that the answer stands behind what the owner has told.
+            client.write(&text_frame(&crate::harness::client::release(&room, "nobody holds this")));
+            let message = client.json();
+            if message["type"] == "seat_released" {
+                break;
+            }
+            last_pong = time(&message, "timestamp");
+            assert!(last_pong <= deadline + LATE_MS, "{} ms late", last_pong - deadline);
+        }
+        assert!(last_pong + LATE_MS + ALLOWANCE_MS > deadline, "it expired long before its time");
+    }
+}
+
+/// Selecting again gives no longer life.
+#[test]
+fn selecting_again_does_not_prolong() {
+    let server = Server::start(&[("SHARDS", "1"), TTL]);
+    let mut client = Client::join(&server, "a", "r");
+    client.select("r", "A1");
+    let deadline = time(&client.json(), "expires_at");
+    loop {
+        client.select("r", "A1");
+        let message = client.json();
+        if message["type"] == "seat_released" {
+            break;
+        }
+        assert_eq!(time(&message, "expires_at"), deadline);
+    }
+    // The select that the expiry overtook takes the seat anew.
+    assert!(time(&client.json(), "expires_at") > deadline);
+}
+
+/// A released seat's deadline is nobody's: whoever holds the seat next keeps it for its own time.
+#[test]
+fn a_stale_deadline_releases_nothing() {
+    let server = Server::start(&[("SHARDS", "2"), TTL]);
+    let mut first = Client::connect(&server, "first");
+    let mut second = Client::connect(&server, "second");
+    first.select("r", "A1");
+    let old = time(&first.json(), "expires_at");
+    first.release("r", "A1");
+    first.json();
+    // Wait for a later moment by the server's clock, so that the two deadlines differ.
+    let mut new = old;
+    while new <= old + 20 {
+        second.select("r", "A1");
+        new = time(&second.json(), "expires_at");
+        if new <= old + 20 {
+            second.release("r", "A1");
+            second.json();
+        }
+    }
+    let message = second.json();
+    assert_eq!((&message["type"], &message["reason"]), (&"seat_released".into(), &"expired".into()));
+    assert!(wall_ms() >= new, "it was released with the first holder's deadline");
+}

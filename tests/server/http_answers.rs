@@ -1,0 +1,260 @@
+//! HTTP on the same port: answers, refusals, and every way in which requests may come.
+
+use serde_json::Value;
+
+use crate::harness::client::upgrade;
+use crate::harness::http::{Http, Response};
+use crate::harness::{Client, Server, VARIANTS};
+
+fn on_each(test: impl Fn(&Server)) {
+    for variant in VARIANTS {
+        test(&Server::start(variant));
+    }
+}
+
+/// Sends one request and reads its answer; the connection may end with it.
+fn ask(server: &Server, request: &str) -> Response {
+    let mut http = Http::new(server.dial());
+    http.send(request);
+    http.response(request.starts_with("HEAD"))
+}
+
+fn names(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn health_and_ready() {
+    on_each(|server| {
+        let mut client = Client::connect(server, "a");
+        client.enter("r");
+        for path in ["/health", "/ready"] {
+            let answer = server.get(path);
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+            assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+            let health = answer.json();
+            assert_eq!((&health["status"], &health["service"]), (&"healthy".into(), &"websocket".into()));
+            assert_eq!((&health["store"], &health["redis_connected"]), (&"memory".into(), &false.into()));
+            assert!(health["active_connections"].as_u64() >= Some(1) && health["version"].is_string(), "{health}");
+        }
+        crate::harness::eventually("the room is counted", || {
+            (server.get("/health").json()["active_rooms"] == 1).then_some(())
+        });
+    });
+}
+
+#[test]
+fn stats_tell_of_every_shard() {
+    on_each(|server| {
+        let mut client = Client::connect(server, "Ana");
+        client.enter("r");
+        client.select("r", "A1");
+        assert_eq!(client.json()["type"], "seat_selected");
+        let stats = server.stats();
+        let shards = if server.banner.contains("shards   2") { 2 } else { 1 };
+        assert_eq!(stats["shards"].as_array().expect("rows").len(), shards);
+        assert_eq!((&stats["active_rooms"], &stats["temporary_selections"]), (&1.into(), &1.into()), "{stats}");
+        assert_eq!(stats["active_connections"], 2, "the client and the question itself");
+        assert_eq!((&stats["clients"], &stats["rooms"]), (&serde_json::json!(["Ana"]), &serde_json::json!(["r"])));
+        assert_eq!(stats["truncated"], false);
+        let row = &stats["shards"][0];
+        let wanted = "connections rooms members holds commands deliveries sends mesh_sent mesh_received \
+                      mesh_depth_high_water outbound_queue_high_water watchdog_pokes slow_consumers handovers_in";
+        wanted.split_whitespace().for_each(|name| assert!(row[name].is_u64(), "{name} in {row}"));
+    });
+}
+
+#[test]
+fn the_lists_of_stats_can_be_switched_off_and_are_cut() {
+    let server = Server::start(&[("STATS_LIST_IDS", "0"), ("SHARDS", "2")]);
+    let _client = Client::join(&server, "Ana", "r");
+    let stats = server.stats();
+    assert_eq!((&stats["clients"], &stats["rooms"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let server = Server::start(&[("SHARDS", "2")]);
+    let clients: Vec<Client> = (0..1_001).map(|number| Client::connect(&server, &format!("c{number}"))).collect();
+    let stats = server.stats();
+    assert_eq!(stats["clients"].as_array().map(Vec::len), Some(1_000));
+    assert_eq!(stats["truncated"], true);
+    drop(clients);
+}
+
+#[test]
+fn selections_of_any_room() {
+    on_each(|server| {
+        let empty = server.get("/room/nobody%20was%2Fhere/selections");
+        assert_eq!(empty.json(), serde_json::json!({"room_id":"nobody was/here","selections":[],"count":0}));
+        let mut client = Client::connect(server, "Ana");
+        for number in 0..20 {
+            let room = format!("r{number}");
+            client.select(&room, "A1");
+            client.json();
+            let answer = server.get(&format!("/room/{room}/selections")).json();
+            assert_eq!((&answer["count"], &answer["selections"][0]["client_id"]), (&1.into(), &"Ana".into()));
+            assert_eq!(names(&answer), ["count", "room_id", "selections"]);
+        }
+        for room in ["%00", "%ff", &"x".repeat(129)] {
+            assert_eq!(server.get(&format!("/room/{room}/selections")).status, 400, "{room}");
+        }
+    });
+}
+
+#[test]
+fn what_there_is_not() {
+    let server = Server::start(&[]);
+    let check = |request: &str, status: u16| {
+        let answer = ask(&server, &format!("{request}\r\nHost: test\r\n\r\n"));
+        assert_eq!(answer.status, status, "{request}");
+        if status >= 400 && !request.starts_with("HEAD") {
+            assert!(answer.json()["error"].is_string(), "{request}");
+        }
+    };
+    check("GET / HTTP/1.1", 200);
+    check("GET /nothing HTTP/1.1", 404);
+    check("GET /ws/ HTTP/1.1", 400);
+    check("GET /room/r HTTP/1.1", 404);
+    check("GET /health/ HTTP/1.1", 404);
+    check("HEAD /nothing HTTP/1.1", 404);
+    check("POST /health HTTP/1.1", 405);
+    check("DELETE /room/r/selections HTTP/1.1", 405);
+    check("GET /health HTTP/1.1\r\nContent-Length: 5", 413);
+    check("GET /health HTTP/1.1\r\nTransfer-Encoding: chunked", 413);
+    check("GET /health HTTP/2.0", 505);
+    check("hello", 400);
+    check("GET /ws/a HTTP/1.1", 426);
+    check("OPTIONS /stats HTTP/1.1\r\nOrigin: https://x.example\r\nAccess-Control-Request-Method: GET", 204);
+    let allowed = ask(&server, "POST / HTTP/1.1\r\n\r\n");
+    assert_eq!(allowed.header("allow"), Some("GET, HEAD, OPTIONS"));
+    let preflight = ask(&server, "OPTIONS /room/r/selections HTTP/1.1\r\nOrigin: https://x.example\r\n\r\n");
+    assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
+}
+
+#[test]
+fn client_ids() {
+    on_each(|server| {
+        for id in ["a", "Ana María 🎭", "a/b", "100%", "?x=1", &"é".repeat(64)] {
+            let mut client = Client::connect(server, id);
+            client.enter("r");
+            client.send(r#"{"type":"leave_room","room_id":"r"}"#);
+            assert_eq!(client.json()["client_id"], *id);
+        }
+        for id in ["", "a\u{0}", "line\nbreak", "\u{7f}", &"é".repeat(65)] {
+            let answer = ask(server, &upgrade(id, ""));
+            assert_eq!(answer.status, 400, "{id:?}");
+            assert!(answer.json()["error"].as_str().expect("a text").contains("client_id"), "{id:?}");
+        }
+        assert_eq!(ask(server, &upgrade("", "").replace("/ws/", "/ws/%ff%fe")).status, 400, "not UTF-8");
+    });
+}
+
+#[test]
+fn upgrades_that_are_none() {
+    let server = Server::start(&[]);
+    let good = upgrade("a", "");
+    let check = |from: &str, to: &str, status: u16| {
+        assert!(good.contains(from), "{from}");
+        assert_eq!(ask(&server, &good.replace(from, to)).status, status, "{from} became {to}");
+    };
+    check("Version: 13", "Version: 8", 426);
+    check("Upgrade: websocket", "Upgrade: h2c", 426);
+    check("Connection: Upgrade", "Connection: close", 426);
+    check("dGhlIHNhbXBsZSBub25jZQ==", "short", 400);
+    check("HTTP/1.1", "HTTP/1.0", 426);
+    check("GET", "HEAD", 426);
+    let newer = ask(&server, &good.replace("Version: 13", "Version: 8"));
+    assert_eq!(newer.header("sec-websocket-version"), Some("13"));
+}
+
+#[test]
+fn kept_alive_pipelined_and_byte_by_byte() {
+    on_each(|server| {
+        let mut http = Http::new(server.dial());
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+        for path in ["/health", "/stats", "/room/r/selections", "/room/s/selections", "/", "/nothing"] {
+            http.send(&get(path));
+            let answer = http.response(false);
+            assert_eq!(answer.header("connection"), Some("keep-alive"), "{path}");
+            http.send_byte_by_byte(&get(path));
+            assert_eq!(http.response(false).status, answer.status);
+        }
+        let paths = ["/stats", "/health", "/room/r/selections", "/room/s/selections", "/nothing", "/stats", "/ready"];
+        let requests: String = paths.iter().map(|path| get(path)).collect();
+        http.send(&format!("{requests}HEAD /health HTTP/1.1\r\n\r\n"));
+        let statuses: Vec<u16> = paths.iter().map(|_| http.response(false).status).collect();
+        assert_eq!(statuses, [200, 200, 200, 200, 404, 200, 200]);
+        let head = http.response(true);
+        assert!(head.header("content-length").is_some_and(|length| length != "0"), "HEAD tells the length");
+        http.send("GET /stats HTTP/1.1\r\nConnection: close\r\n\r\nGET /health HTTP/1.1\r\n\r\n");
+        assert_eq!(http.response(false).header("connection"), Some("close"));
+        assert!(http.try_response(false).is_none(), "nothing is answered behind the last answer");
+        let mut old = Http::new(server.dial());
+        old.send("GET /health HTTP/1.0\r\n\r\n");
+        assert_eq!(old.response(false).header("connection"), Some("close"));
+        assert!(old.try_response(false).is_none());
+    });
+}
+
+/// An HTTP client that says goodbye with its request, and a WebSocket behind HTTP requests on one connection.
+#[test]
+fn requests_and_then_something_else() {
+    on_each(|server| {
+        for path in ["/health", "/stats", "/room/r/selections", "/room/s/selections"] {
+            let mut http = Http::new(server.dial());
+            http.send(&format!("GET {path} HTTP/1.1\r\n\r\n"));
+            http.half_close();
+            assert_eq!(http.response(false).status, 200, "{path}");
+            assert!(http.try_response(false).is_none(), "{path}");
+        }
+        let mut http = Http::new(server.dial());
+        let paths = ["/health", "/stats", "/health", "/room/r/selections", "/room/s/selections", "/health"];
+        http.send(&paths.map(|path| format!("GET {path} HTTP/1.1\r\n\r\n")).concat());
+        http.half_close();
+        paths.iter().for_each(|path| assert_eq!(http.response(false).status, 200, "{path}"));
+        assert!(http.try_response(false).is_none());
+        let stream = server.dial();
+        let mut http = Http::new(stream.try_clone().expect("a copy"));
+        http.send("GET /stats HTTP/1.1\r\n\r\n");
+        assert_eq!(http.response(false).status, 200);
+        let mut client = Client::connect_on(stream, "a", "");
+        client.enter("r");
+    });
+}
+
+#[test]
+fn heads_at_their_bounds() {
+    let server = Server::start(&[]);
+    let headers = |count: usize| -> String { (0..count).map(|number| format!("X-{number}: y\r\n")).collect() };
+    let check = |request: &str, status: u16| assert_eq!(ask(&server, request).status, status);
+    check(&format!("GET /health HTTP/1.1\r\n{}\r\n", headers(64)), 200);
+    check(&format!("GET /health HTTP/1.1\r\n{}\r\n", headers(65)), 431);
+    let start = "GET /health HTTP/1.1\r\nX: ";
+    let padding = |total: usize| "x".repeat(total - start.len() - 4);
+    check(&format!("{start}{}\r\n\r\n", padding(16 * 1024)), 200);
+    check(&format!("{start}{}\r\n\r\n", padding(16 * 1024 + 1)), 431);
+    check(&format!("GET /{}", "x".repeat(16 * 1024)), 431);
+    let whole = ask(&server, &format!("GET /{}", "x".repeat(16 * 1024)));
+    assert!(whole.json()["error"].as_str().expect("a text").contains("16 KiB"));
+}
+
+/// Answers that nobody reads are not piled up: the requests behind them wait.
+#[test]
+fn answers_that_nobody_reads_wait_for_their_reader() {
+    for shards in ["1", "2"] {
+        let server =
+            Server::start(&[("SHARDS", shards), ("MAX_SEATS_PER_CLIENT", "0"), ("OUTBOUND_QUEUE_BYTES", "65536")]);
+        let mut client = Client::connect(&server, "a");
+        for number in 0..500 {
+            client.select("big", &format!("seat {number} {}", "x".repeat(80)));
+        }
+        (0..500).for_each(|_| assert_eq!(client.json()["type"], "seat_selected"));
+        let body = server.get("/room/big/selections").body.len() as u64;
+        let requests = 500;
+        let mut http = Http::new(server.dial());
+        http.send(&"GET /room/big/selections HTTP/1.1\r\n\r\n".repeat(requests));
+        for _ in 0..requests {
+            assert_eq!(http.response(false).body.len() as u64, body);
+        }
+        let high_water = server.figures("outbound_queue_high_water").into_iter().max().expect("a shard");
+        assert!(high_water < 65_536 + 2 * body, "{high_water} bytes were queued for one reader");
+    }
+}

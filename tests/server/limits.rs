@@ -1,0 +1,92 @@
+//! How many may come: in all, from one address, and what those who may not are told.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use crate::harness::client::upgrade;
+use crate::harness::http::Http;
+use crate::harness::{BOUND, Client, Server, eventually, room_on};
+
+/// Connects from this address of the loopback range.
+fn dial_from(server: &Server, from: Ipv4Addr) -> TcpStream {
+    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&fd, &SocketAddr::new(IpAddr::V4(from), 0)).expect("an address of loopback");
+    connect(&fd, &server.address).expect("the server listens");
+    let stream = TcpStream::from(fd);
+    stream.set_nodelay(true).expect("a socket option");
+    stream.set_read_timeout(Some(BOUND)).expect("a socket option");
+    stream
+}
+
+fn is_refused(stream: TcpStream) {
+    let mut http = Http::new(stream);
+    http.send(&upgrade("late", ""));
+    let answer = http.response(false);
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{}", answer.head);
+    assert!(answer.json()["error"].is_string());
+    assert!(http.try_response(false).is_none());
+}
+
+#[test]
+fn beyond_the_limit_a_socket_is_refused_and_health_is_answered() {
+    for shards in ["1", "2"] {
+        let server = Server::start(&[("MAX_CONNECTIONS", "5"), ("SHARDS", shards)]);
+        assert!(server.banner.contains("5 connections"), "{}", server.banner);
+        let mut clients: Vec<Client> = (0..5).map(|number| Client::connect(&server, &format!("c{number}"))).collect();
+        is_refused(server.dial());
+        assert_eq!(server.get("/health").status, 200);
+        assert_eq!(server.get("/ready").status, 200);
+        for client in &mut clients {
+            client.send(r#"{"type":"ping"}"#);
+            assert_eq!(client.json()["type"], "pong", "who is in stays in");
+        }
+        assert!(server.figure("refused_connections") >= 1);
+        drop(clients.pop());
+        let mut next = eventually("a place is free", || {
+            let mut http = Http::new(server.dial());
+            http.send(&upgrade("next", ""));
+            (http.response(false).status == 101).then_some(http)
+        });
+        next.half_close();
+    }
+}
+
+/// Far beyond the limit connections are closed at once; those who are in do not notice.
+#[test]
+fn a_crowd_at_the_door_changes_nothing_inside() {
+    let server = Server::start(&[("MAX_CONNECTIONS", "2"), ("SHARDS", "2")]);
+    let mut client = Client::join(&server, "a", "r");
+    let crowd: Vec<TcpStream> = (0..400).map(|_| server.dial()).collect();
+    client.select("r", "A1");
+    assert_eq!(client.json()["type"], "seat_selected");
+    drop(crowd);
+    eventually("the crowd is gone", || {
+        let mut http = Http::new(server.dial());
+        http.send("GET /health HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let answer = http.try_response(false)?;
+        (answer.json()["active_connections"].as_u64() <= Some(2)).then_some(())
+    });
+}
+
+#[test]
+fn each_address_has_its_limit() {
+    let server = Server::start(&[("MAX_CONNECTIONS_PER_IP", "3"), ("SHARDS", "2")]);
+    let one = Ipv4Addr::new(127, 0, 0, 2);
+    let connect = |from: Ipv4Addr| Client::connect_on(dial_from(&server, from), "a", "");
+    let mut clients: Vec<Client> = (0..3).map(|_| connect(one)).collect();
+    is_refused(dial_from(&server, one));
+    let _others: Vec<Client> = (0..3).map(|_| connect(Ipv4Addr::new(127, 0, 0, 3))).collect();
+    is_refused(dial_from(&server, one));
+    // The address is counted with the connection, wherever that goes.
+    for (shard, client) in clients.iter_mut().enumerate() {
+        client.enter(&room_on(shard % 2, 2));
+    }
+    is_refused(dial_from(&server, one));
+    drop(clients);
+    eventually("the address has its places back", || {
+        let mut http = Http::new(dial_from(&server, one));
+        http.send(&upgrade("again", ""));
+        (http.response(false).status == 101).then_some(())
+    });
+}

@@ -1,0 +1,173 @@
+//! Those who do not read: bounded, resynchronised, closed if need be, and never at the cost of others.
+
+use std::net::TcpStream;
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::harness::client::text_frame;
+use crate::harness::{Client, Got, Server, Watcher, eventually};
+
+const QUEUE: u64 = 64 * 1024;
+const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "65536"), ("MAX_SEATS_PER_CLIENT", "0")];
+const VARIANTS: [&[(&str, &str)]; 3] =
+    [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
+
+/// A connection whose kernel takes little for it.
+fn narrow(server: &Server) -> TcpStream {
+    let stream = server.dial();
+    set_socket_recv_buffer_size(&stream, 4 * 1024).expect("a socket option");
+    stream
+}
+
+/// A member that reads nothing until it is asked to.
+fn sleeper(server: &Server, id: &str, room: &str) -> Watcher {
+    let mut watcher = Watcher::new(Client::connect_on(narrow(server), id, ""));
+    watcher.client.send(&crate::harness::client::join(room));
+    while watcher.next()["type"] != "room_joined" {}
+    watcher
+}
+
+/// Selects and releases until the server has met a slow consumer `times` times; every answer is read.
+fn flood(server: &Server, actor: &mut Watcher, room: &str, times: u64) {
+    let info = "x".repeat(3_000);
+    let mut number = 0;
+    eventually("a slow consumer", || {
+        let mut batch = Vec::new();
+        for _ in 0..50 {
+            let seat = format!("S{}", number % 40);
+            let select = format!(
+                r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"{info}"}}}}"#
+            );
+            batch.extend(text_frame(&select));
+            batch.extend(text_frame(&crate::harness::client::release(room, &seat)));
+            number += 1;
+        }
+        actor.client.write(&batch);
+        (0..100).for_each(|_| drop(actor.next()));
+        (server.figure("slow_consumers") >= times).then_some(())
+    });
+}
+
+/// A slow member among fast ones: the fast ones miss nothing, what waits for the slow one is bounded, and once it reads
+/// its map becomes right by a full state.
+#[test]
+fn a_slow_consumer_gets_a_full_state_and_the_fast_ones_everything() {
+    for variant in VARIANTS {
+        let server = Server::start(&[variant, SETTINGS].concat());
+        let mut slow = sleeper(&server, "slow", "r");
+        let mut fast: Vec<Watcher> =
+            (0..3).map(|number| Watcher::join(&server, &format!("fast{number}"), &["r"])).collect();
+        let mut actor = Watcher::join(&server, "actor", &["r"]);
+        std::thread::scope(|scope| {
+            for watcher in &mut fast {
+                scope.spawn(|| watcher.until("seat_selected", "r", "the end"));
+            }
+            flood(&server, &mut actor, "r", 1);
+            actor.client.select("r", "kept");
+            actor.until("seat_selected", "r", "kept");
+            actor.client.select("r", "the end");
+            actor.until("seat_selected", "r", "the end");
+        });
+        let seq = actor.rooms["r"].seq;
+        for watcher in &fast {
+            assert_eq!((watcher.rooms["r"].events, watcher.rooms["r"].resyncs), (seq, 0), "{}", watcher.client.id);
+        }
+        let high_water = server.figures("outbound_queue_high_water").into_iter().max().expect("a shard");
+        assert!(high_water <= QUEUE + 8 * 1024, "{high_water} bytes waited for one connection");
+        slow.until_seq("r", seq);
+        assert!(slow.rooms["r"].resyncs >= 1 && slow.rooms["r"].events < seq, "{:?}", slow.rooms["r"].events);
+        slow.agrees(&server, "r");
+        assert_eq!(server.figure("resyncs"), slow.rooms["r"].resyncs);
+        // From here on it is a member like any other.
+        actor.client.select("r", "later");
+        slow.until("seat_selected", "r", "later");
+        slow.client.select("r", "its own");
+        slow.until("seat_selected", "r", "its own");
+        slow.agrees(&server, "r");
+    }
+}
+
+/// A slow consumer that sleeps on is not closed, however long the room goes on, and its own replies are never dropped.
+#[test]
+fn a_sleeper_is_woken_to_one_full_state_and_all_its_replies() {
+    let server = Server::start(&[SETTINGS, &[("SHARDS", "2")]].concat());
+    let mut slow = sleeper(&server, "slow", "r");
+    let mut actor = Watcher::join(&server, "actor", &["r"]);
+    flood(&server, &mut actor, "r", 1);
+    for number in 0..20 {
+        slow.client.send(&format!(r#"{{"type":"leave_room","room_id":"other{number}"}}"#));
+    }
+    for _ in 0..200 {
+        actor.client.select("r", "again");
+        actor.until("seat_selected", "r", "again");
+        actor.client.release("r", "again");
+        actor.until("seat_released", "r", "again");
+    }
+    let mut left = 0;
+    while left < 20 || slow.rooms["r"].resyncs == 0 {
+        let message = slow.next();
+        if message["type"] == "room_left" {
+            assert_eq!(message["room_id"], format!("other{left}"));
+            left += 1;
+        }
+    }
+    slow.until_seq("r", actor.rooms["r"].seq);
+    slow.agrees(&server, "r");
+}
+
+/// One that stops reading in the middle of its full state while the room goes on is closed with 4008.
+#[test]
+fn a_consumer_too_slow_for_its_full_state_is_closed() {
+    let server = Server::start(&[SETTINGS, &[("SHARDS", "1")]].concat());
+    let info = "y".repeat(4_000);
+    let mut holder = Client::connect(&server, "holder");
+    for number in 0..2_500 {
+        holder.send(&format!(
+            r#"{{"type":"select_seat","room_id":"r","seat_id":"H{number}","user_info":{{"name":"{info}"}}}}"#
+        ));
+        assert_eq!(holder.json()["type"], "seat_selected");
+    }
+    let mut slow = sleeper(&server, "slow", "r");
+    assert_eq!(slow.next()["type"], "current_selections");
+    let mut actor = Watcher::join(&server, "actor", &["r"]);
+    flood(&server, &mut actor, "r", 1);
+    // It reads what is queued until its full state, ten megabytes, is on its way, and then stops for good.
+    while server.figure("resyncs") == 0 {
+        slow.next();
+    }
+    flood(&server, &mut actor, "r", 2);
+    loop {
+        match slow.client.got() {
+            Got::Text(_) => {}
+            Got::Close(code, _) => {
+                assert_eq!(code, Some(4008));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    actor.client.select("r", "after");
+    actor.until("seat_selected", "r", "after");
+}
+
+/// A log at its bound: with passes that cannot keep up, members are resynchronised instead of the log growing.
+#[test]
+fn members_that_never_read_delay_nobody() {
+    for variant in VARIANTS {
+        let server = Server::start(&[variant, SETTINGS].concat());
+        let sleepers: Vec<Watcher> = (0..5).map(|number| sleeper(&server, &format!("slow{number}"), "r")).collect();
+        let mut fast = Watcher::join(&server, "fast", &["r"]);
+        let mut actor = Watcher::join(&server, "actor", &["r"]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| fast.until("seat_selected", "r", "the end"));
+            flood(&server, &mut actor, "r", 5);
+            actor.client.select("r", "the end");
+            actor.until("seat_selected", "r", "the end");
+        });
+        assert_eq!(fast.rooms["r"].seq, actor.rooms["r"].seq);
+        assert!(server.figure("outbound_queue_bytes") <= 5 * (QUEUE + 8 * 1024));
+        drop(sleepers);
+        eventually("the sleepers are gone", || (server.figure("connections") <= 3).then_some(()));
+        assert_eq!(server.figure("outbound_queue_bytes"), 0);
+    }
+}
