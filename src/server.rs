@@ -93,6 +93,8 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
             clock,
             store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         };
+        // With a store the shard serves when it has got its holds back.
+        board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
         running.push(executor(parts, fd, placement(&machine, index, shards))?);
     }
     handle_signals(Arc::clone(&board), mesh.clone()).map_err(no_files)?;

@@ -9,6 +9,7 @@ use crate::audience::outbox::Kind;
 use crate::engine::command::{Caller, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType};
 use crate::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
 use crate::limits::{REMOTE_COMMANDS_MAX, ROOMS_PER_CONNECTION_MAX};
+use crate::runtime::connection::Parked;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Command, HandOver, Mail, OwnNews, Standing};
 use crate::stats::{Command as Counted, Outcome};
@@ -22,6 +23,8 @@ const MEASURED_DECISIONS: u64 = 16;
 pub(crate) enum Handled {
     /// It was answered, or will be.
     Here,
+    /// It waits for the answers to what was sent before it, and so does everything behind it.
+    Parked,
     /// The connection moves to another shard and asks there.
     HandOver(ShardId),
 }
@@ -45,11 +48,15 @@ impl Core {
         self.effects = effects;
     }
 
-    /// Answers a request, or passes it on.
+    /// Answers a request, passes it on, or parks it behind requests that another shard has not answered.
     pub(crate) fn request(&mut self, slot: u32, request: Request<'_>) -> Handled {
         let conn = self.conns.id(slot);
         let Some(client) = self.conns.get(slot).and_then(|conn| conn.client.clone()) else { return Handled::Here };
         let caller = Caller { conn, client: &client };
+        if self.must_park(slot, request) {
+            self.park(slot, request);
+            return Handled::Parked;
+        }
         match request {
             Request::Ping => {
                 self.stats.count(Counted::Ping, Outcome::Ok);
@@ -82,6 +89,67 @@ impl Core {
         Handled::Here
     }
 
+    /// Whether the request would be answered before one that was sent earlier: only what goes to the same shard as the
+    /// unanswered ones keeps its place behind them.
+    fn must_park(&self, slot: u32, request: Request<'_>) -> bool {
+        let Some(conn) = self.conns.get(slot) else { return false };
+        if conn.remote == 0 {
+            return false;
+        }
+        let room = match request {
+            Request::Ping => return true,
+            Request::Join { .. } if usize::from(conn.rooms) >= ROOMS_PER_CONNECTION_MAX => return true,
+            Request::Join { room } | Request::Leave { room } => room,
+            Request::Select { room, .. } | Request::Release { room, .. } => room,
+        };
+        self.owner(room) != conn.remote_owner
+    }
+
+    fn park(&mut self, slot: u32, request: Request<'_>) {
+        let room_id = |room: &str| RoomId::new(room).expect("the wire checked it");
+        let seat_id = |seat: &str| Some(SeatId::new(seat).expect("the wire checked it"));
+        let parked = |request, room, seat, user_info: &str| {
+            let room = room_id(room);
+            Parked::Request { request, room, seat, user_info: user_info.into() }
+        };
+        let parked = match request {
+            Request::Ping => {
+                self.stats.count(Counted::Ping, Outcome::Ok);
+                let mut answer = Vec::new();
+                message::pong(&mut answer, self.now.wall);
+                Parked::Answer(answer.into())
+            }
+            Request::Join { room } => parked(RequestType::Join, room, None, ""),
+            Request::Leave { room } => parked(RequestType::Leave, room, None, ""),
+            Request::Select { room, seat, user_info } => parked(RequestType::Select, room, seat_id(seat), user_info),
+            Request::Release { room, seat } => parked(RequestType::Release, room, seat_id(seat), ""),
+        };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.parked = Some(Box::new(parked));
+        }
+    }
+
+    /// Everything sent before has been answered: what was parked has its turn.
+    pub(crate) fn unpark(&mut self, slot: u32) {
+        let Some(parked) = self.conns.get_mut(slot).and_then(|conn| conn.parked.take()) else { return };
+        match *parked {
+            Parked::Answer(answer) => self.reply(slot, |out| out.extend_from_slice(&answer)),
+            Parked::Request { request, room, seat, user_info } => {
+                let room = room.as_str();
+                let seat = seat.as_ref().map_or("", SeatId::as_str);
+                let request = match request {
+                    RequestType::Join => Request::Join { room },
+                    RequestType::Leave => Request::Leave { room },
+                    RequestType::Select => Request::Select { room, seat, user_info: &user_info },
+                    RequestType::Release => Request::Release { room, seat },
+                    RequestType::Ping => Request::Ping,
+                };
+                let handled = self.request(slot, request);
+                debug_assert_eq!(handled, Handled::Here, "a connection that was answered before stays here");
+            }
+        }
+    }
+
     /// Whether the room is owned here; notes that its owner knows the connection from now on.
     fn passes(&mut self, slot: u32, room: &str) -> bool {
         let owner = self.owner(room);
@@ -100,8 +168,10 @@ impl Core {
         seat: Option<&str>,
         user_info: &str,
     ) {
+        let owner = self.owner(room);
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.remote += 1;
+            conn.remote_owner = owner;
         }
         let command = Command {
             conn: caller.conn,
@@ -111,7 +181,7 @@ impl Core {
             seat: seat.map(|seat| SeatId::new(seat).expect("the wire checked it")),
             user_info: user_info.into(),
         };
-        self.lanes.post(self.owner(room), Mail::Command(Box::new(command)));
+        self.lanes.post(owner, Mail::Command(Box::new(command)));
     }
 
     fn join(&mut self, slot: u32, caller: Caller<'_>, room: &str) -> Handled {
@@ -128,8 +198,7 @@ impl Core {
                 request_type: Some("join_room"),
             };
             self.stats.count(Counted::Join, Outcome::Overloaded);
-            self.refuse(slot, &bad);
-            return Handled::Here;
+            return self.refuse(slot, &bad);
         }
         conn.rooms += 1;
         if self.passes(slot, room) {
@@ -172,9 +241,18 @@ impl Core {
     }
 
     /// Answers what cannot be a request.
-    pub(crate) fn refuse(&mut self, slot: u32, bad: &BadMessage<'_>) {
+    pub(crate) fn refuse(&mut self, slot: u32, bad: &BadMessage<'_>) -> Handled {
         let now = self.now.wall;
+        if let Some(conn) = self.conns.get_mut(slot)
+            && conn.remote > 0
+        {
+            let mut answer = Vec::new();
+            message::error(&mut answer, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type);
+            conn.parked = Some(Box::new(Parked::Answer(answer.into())));
+            return Handled::Parked;
+        }
         self.reply(slot, |out| message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type));
+        Handled::Here
     }
 
     /// Tells whom it concerns. What was captured of the room's state is told in the place of its present state.
@@ -208,10 +286,11 @@ impl Core {
                 self.stats.count(request.into(), reject.into());
                 let now = self.now.wall;
                 let mut frames = std::mem::take(&mut self.frame);
+                let standing = if request == RequestType::Join { Standing::NotJoined } else { Standing::Same };
                 let (text, request) = (message::reject_message(reject), message::request_type_name(request));
                 let seat = seat.as_ref().map(SeatId::as_str);
                 message::error(&mut frames, reject.into(), text, now, Some(room.as_str()), seat, Some(request));
-                self.answer(to, &room, Standing::Same, frames);
+                self.answer(to, &room, standing, frames);
             }
         }
     }
@@ -273,7 +352,7 @@ impl Core {
                 }
             }
             // It was a member already: the place that its request reserved is free again.
-            (Standing::Joined, Some(_)) => conn.rooms = conn.rooms.saturating_sub(1),
+            (Standing::Joined, Some(_)) | (Standing::NotJoined, _) => conn.rooms = conn.rooms.saturating_sub(1),
             (Standing::Left, Some(membership)) => {
                 conn.rooms = conn.rooms.saturating_sub(1);
                 conn.memberships.remove(membership.view);
@@ -291,7 +370,11 @@ impl Core {
     pub(crate) fn remote_done(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         conn.remote = conn.remote.saturating_sub(1);
-        if conn.stalled && conn.remote < REMOTE_COMMANDS_MAX / 2 {
+        if conn.remote == 0 && conn.parked.is_some() {
+            self.unpark(slot);
+        }
+        let Some(conn) = self.conns.get(slot) else { return };
+        if conn.stalled && conn.parked.is_none() && conn.remote < REMOTE_COMMANDS_MAX / 2 {
             self.resume_reading(slot);
         }
     }

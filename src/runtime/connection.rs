@@ -13,7 +13,8 @@ use std::os::fd::OwnedFd;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::audience::outbox::Outbox;
-use crate::engine::ids::{CONN_SLOTS_MAX, ClientId, ConnId, ShardId, ShardSet};
+use crate::engine::command::RequestType;
+use crate::engine::ids::{CONN_SLOTS_MAX, ClientId, ConnId, RoomId, SeatId, ShardId, ShardSet};
 use crate::limits::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
 use crate::wire::frame::Assembly;
 
@@ -94,6 +95,15 @@ impl Memberships {
     }
 }
 
+/// What a connection has sent while another shard has not answered what it sent before.
+#[derive(Debug)]
+pub(crate) enum Parked {
+    /// A request for a room of another owner.
+    Request { request: RequestType, room: RoomId, seat: Option<SeatId>, user_info: Box<str> },
+    /// An answer that needs nobody.
+    Answer(Box<[u8]>),
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -125,8 +135,12 @@ pub(crate) struct Conn {
     pub(crate) rooms: u8,
     /// HTTP requests answered.
     pub(crate) requests: u16,
-    /// Commands that other shards have not answered.
+    /// Commands that another shard has not answered. All of them went to `remote_owner`.
     pub(crate) remote: u32,
+    /// The shard that `remote` commands went to.
+    pub(crate) remote_owner: ShardId,
+    /// What must not be answered before they are: replies come in the order of requests.
+    pub(crate) parked: Option<Box<Parked>>,
     /// When something last came from it.
     pub(crate) heard: Tenths,
     /// When it has to be looked at; an older entry of the wheel is stale.
@@ -162,6 +176,8 @@ impl Conn {
             rooms: 0,
             requests: 0,
             remote: 0,
+            remote_owner: ShardId::new(0),
+            parked: None,
             heard: now,
             check_at: 0,
             client: None,
@@ -356,6 +372,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Option<Conn>>() <= 128, "{} bytes", size_of::<Option<Conn>>());
+        assert!(size_of::<Option<Conn>>() <= 136, "{} bytes", size_of::<Option<Conn>>());
     }
 }

@@ -51,8 +51,6 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(core: Core, listener: Listener) -> io::Result<Self> {
         core.readiness.add_listener(listener.fd())?;
-        // With a store the shard serves when it has got its holds back.
-        core.board.pulse(core.id).serving.store(core.saving.is_none(), Ordering::Release);
         let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
         Ok(Self {
             core,

@@ -153,7 +153,7 @@ impl Core {
             let (phase, awaits_answer) = (conn.phase, conn.awaits_answer);
             let step = match phase {
                 Phase::Closing => return (have, Flow::More),
-                Phase::Http if awaits_answer => return (used, Flow::Stall),
+                Phase::Http if awaits_answer || self.must_wait(slot) => return (used, Flow::Stall),
                 Phase::Http => self.read_head(slot, bytes),
                 Phase::Open if self.must_wait(slot) => return (used, Flow::Stall),
                 Phase::Open => self.read_frame(reader, slot, bytes),
@@ -172,7 +172,9 @@ impl Core {
         if self.conns.get(slot).is_some_and(|conn| conn.unsent_len() > bytes_max && !conn.blocked) {
             self.send_queued(slot);
         }
-        self.conns.get(slot).is_none_or(|conn| conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX)
+        self.conns.get(slot).is_none_or(|conn| {
+            conn.parked.is_some() || conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX
+        })
     }
 
     /// Reads one request head. `Ok(0)`: it is not whole.
@@ -243,7 +245,8 @@ impl Core {
     fn text(&mut self, reader: &mut Reader, slot: u32, text: &mut [u8]) -> Option<Flow> {
         match reader.read(text) {
             Ok(request) => match self.request(slot, request) {
-                Handled::Here => None,
+                // The next frame is not read before what was parked has been answered (see `must_wait`).
+                Handled::Here | Handled::Parked => None,
                 Handled::HandOver(to) => {
                     let room = match request {
                         Request::Join { room } => RoomId::new(room),

@@ -79,6 +79,8 @@ pub(crate) enum Standing {
     Joined,
     /// It is no member any more.
     Left,
+    /// Its request to join was refused.
+    NotJoined,
     /// It has the full state that took the place of dropped events.
     CaughtUp,
 }
