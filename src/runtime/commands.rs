@@ -188,8 +188,10 @@ impl Core {
         if let Some(to) = self.better_place(slot, room) {
             return Handled::HandOver(to);
         }
+        let view = self.views.find(room);
         let Some(conn) = self.conns.get_mut(slot) else { return Handled::Here };
-        if usize::from(conn.rooms) >= ROOMS_PER_CONNECTION_MAX {
+        let is_member = view.is_some_and(|view| conn.memberships.find(view).is_some());
+        if usize::from(conn.rooms) >= ROOMS_PER_CONNECTION_MAX && !is_member {
             let bad = BadMessage {
                 code: Code::Overloaded,
                 message: "a connection can be in 64 rooms at most".into(),

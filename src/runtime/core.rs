@@ -377,8 +377,9 @@ impl Core {
         for Membership { view, at } in memberships {
             self.leave_view(view, at);
         }
-        // The end of the server is no end of a hold when there is a store: the next start gives it back.
-        if self.saving.is_some() && self.board.is_draining() {
+        // The end of the server is no end of a hold: with a store the next start gives it back, and without one there is
+        // nobody left to be told.
+        if self.board.is_draining() {
             return;
         }
         for shard in touched.iter() {

@@ -115,8 +115,10 @@ impl Driver {
         let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
         if quiet && !saves && !self.core.lanes.is_waiting() {
             self.core.readiness.wake_after(self.until_due(now_ns))?;
-            readable_through_glommio(self.core.readiness.as_fd()).await?;
-            self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready)?;
+            // Parking needs a descriptor; without one the shard waits in the set itself.
+            let parked = readable_through_glommio(self.core.readiness.as_fd()).await;
+            let timeout = if parked.is_ok() { Duration::ZERO } else { Duration::from_nanos(timeout) };
+            self.core.readiness.wait(timeout, &mut self.events, &mut self.ready)?;
         } else {
             self.core.readiness.wait(Duration::from_nanos(timeout), &mut self.events, &mut self.ready)?;
         }

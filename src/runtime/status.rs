@@ -137,7 +137,6 @@ impl Core {
     /// A response has been queued: the next request may come, or the connection ends.
     fn responded(&mut self, slot: u32, keep_alive: bool) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let keep_alive = keep_alive && !conn.hung_up;
         conn.awaits_answer = false;
         if keep_alive {
             self.check_after(slot, self.config.handshake_ms);

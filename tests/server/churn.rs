@@ -24,7 +24,7 @@ fn wave(server: &Server, count: usize) {
         client.upgraded();
         while client.json()["type"] != "room_joined" {}
     }
-    eventually("all have come", || (server.figure("connections") as usize > count).then_some(()));
+    eventually("all have come", || (server.figure("connections") > u64::try_from(count).expect("small")).then_some(()));
     for (number, client) in clients.iter_mut().enumerate() {
         if number % 3 == 0 {
             client.write(&crate::harness::client::frame(0x88, &1000_u16.to_be_bytes()));

@@ -43,7 +43,7 @@ fn beyond_the_limit_a_socket_is_refused_and_health_is_answered() {
         }
         assert!(server.figure("refused_connections") >= 1);
         drop(clients.pop());
-        let mut next = eventually("a place is free", || {
+        let next = eventually("a place is free", || {
             let mut http = Http::new(server.dial());
             http.send(&upgrade("next", ""));
             (http.response(false).status == 101).then_some(http)

@@ -3,6 +3,10 @@
 //! Each test starts servers of its own on ports that the system chooses. Tests whose name ends with `alone` load every
 //! core or open many files; the full sizes of two of them are asked for by `scripts/server_full.sh`.
 
+#![allow(clippy::too_many_lines, reason = "a dialogue is data")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
+#![allow(clippy::needless_range_loop, clippy::single_element_loop, reason = "tables of cases that grow")]
+
 mod churn;
 mod closing;
 mod dialogues;

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Checks what can be checked of the containers and units without running them. scripts/test_image.sh runs them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+hadolint Dockerfile
+echo "Dockerfile: no finding"
+compose-lint --version >/dev/null
+compose-lint docker-compose.yml | tail -2
+if docker compose version >/dev/null 2>&1; then
+  docker compose --profile monitoring config -q && echo "docker-compose.yml: valid"
+elif command -v docker-compose >/dev/null; then
+  docker-compose --profile monitoring config -q && echo "docker-compose.yml: valid"
+fi
+for script in scripts/*.sh docker/*.sh .ci/run; do bash -n "$script"; done
+if command -v shellcheck >/dev/null; then
+  shellcheck scripts/*.sh docker/*.sh .ci/run
+  echo "scripts: no finding"
+fi
+
+python3 - <<'END'
+import json
+profile = json.load(open("docker/seccomp.json"))
+allowed = [name for rule in profile["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" and "args" not in rule for name in rule["names"]]
+assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+assert len(allowed) == len(set(allowed)), "a call stands twice"
+assert {"io_uring_setup", "io_uring_enter", "io_uring_register"} <= set(allowed)
+forbidden = {"bpf", "mount", "umount2", "setns", "unshare", "init_module", "kexec_load", "keyctl", "add_key", "userfaultfd", "perf_event_open", "reboot"}
+assert not forbidden & set(allowed), forbidden & set(allowed)
+print(f"seccomp profile: {len(allowed)} calls, io_uring among them")
+END
+
+# systemd knows best what a unit means; the binary need not be installed for that.
+if command -v systemd-analyze >/dev/null; then
+  unit=$(mktemp -d)/butaca.service
+  sed 's#/usr/local/bin/butaca#/bin/true#' deploy/butaca.service >"$unit"
+  systemd-analyze verify "$unit"
+  rm -r "$(dirname "$unit")"
+  echo "systemd unit: no finding"
+fi
