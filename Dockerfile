@@ -12,7 +12,8 @@ RUN cp Cargo.toml Cargo.toml.whole \
     && awk '/^\[/ { drop = /^\[\[(test|bench)\]\]/ } !drop' Cargo.toml.whole > Cargo.toml \
     && mkdir -p src loadgen/src \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs > loadgen/src/main.rs \
+    && echo 'fn main() {}' > src/main.rs \
+    && cp src/main.rs loadgen/src/ \
     && cargo build --release --locked --package butaca \
     && rm -r src loadgen Cargo.toml Cargo.toml.whole
 
@@ -27,9 +28,9 @@ RUN groupadd --system --gid 10001 butaca \
     && useradd --system --uid 10001 --gid butaca --no-create-home --shell /usr/sbin/nologin butaca \
     && install --directory --owner butaca --group butaca /data
 COPY --from=build /build/target/release/butaca /usr/local/bin/butaca
-COPY --chmod=755 docker/healthcheck.sh /usr/local/bin/healthcheck
+COPY docker/healthcheck.sh /usr/local/bin/healthcheck
 
-USER butaca
+USER 10001:10001
 ENV DATA_DIR=/data
 VOLUME /data
 EXPOSE 8001

@@ -40,7 +40,7 @@ health() {
 holder() {
   local who=''
   if command -v ss >/dev/null; then
-    who=$(ss -Hltnp "sport = :$port" 2>/dev/null | grep -oE 'users:.*' | head -1 || true)
+    who=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -nE 's/.*users:\(\("([^"]+)",pid=([0-9]+).*/\1 (pid \2)/p' | head -1)
     [ -n "$who" ] || [ -z "$(ss -Hltn "sport = :$port" 2>/dev/null)" ] || who='a process of another user (try sudo ss -ltnp)'
   elif command -v lsof >/dev/null; then
     who=$(lsof -nP -iTCP:"$port" -sTCP:LISTEN 2>/dev/null | awk 'NR > 1 {print $1 " (pid " $2 ")"}' | head -1 || true)
