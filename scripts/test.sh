@@ -6,7 +6,7 @@
 #
 # The closing line is "N passed, N failed": the tests of cargo, and each other stage as one.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 tools=$PWD/target/tools
 logs=$PWD/target/test-logs
