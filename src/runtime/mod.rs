@@ -18,6 +18,7 @@ pub(crate) mod wheel;
 pub(crate) mod core;
 
 pub(crate) mod commands;
+pub(crate) mod handover;
 pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod post;
