@@ -13,6 +13,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("MAX_SEATS_PER_CLIENT", "0"),
     // Those who wait here for a slow machine are not silent on purpose.
     ("PING_AFTER_MS", "60000"),
+    ("PONG_WITHIN_MS", "60000"),
 ];
 const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
@@ -20,7 +21,7 @@ const VARIANTS: [&[(&str, &str)]; 3] =
 /// A connection whose kernel takes little for it.
 fn narrow(server: &Server) -> TcpStream {
     let stream = server.dial();
-    set_socket_recv_buffer_size(&stream, 4 * 1024).expect("a socket option");
+    set_socket_recv_buffer_size(&stream, 32 * 1024).expect("a socket option");
     stream
 }
 
