@@ -36,7 +36,7 @@ impl Shard {
         let Some(room) = self.find(room) else { return };
         let Some((slot, held)) = self.rooms[room].seat(seat) else { return };
         let SeatState::Held(hold) = &held.state;
-        let Owner::Conn(owner) = hold.owner;
+        let Owner::Conn(owner) = hold.owner else { return };
         if owner != conn {
             let (hold, _) = self.rooms[room].free(slot, ReleaseReason::Released, None);
             self.rooms[room].seq -= 1;
