@@ -14,7 +14,10 @@ use percent_encoding::percent_decode_str;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::engine::ids::{ClientId, RoomId};
-use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
+use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, ID_BYTES_MAX};
+
+const _: () = assert!(HTTP_HEAD_BYTES_MAX == 16 * 1024 && HTTP_HEADERS_MAX == 64, "the message of TooLarge says so");
+const _: () = assert!(ID_BYTES_MAX == 128, "the messages about ids say so");
 
 /// Why a request head is refused. The connection ends with the answer, since it is not known where the next request begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

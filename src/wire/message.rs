@@ -13,6 +13,7 @@ pub use super::reply::{
 };
 use crate::engine::command::{Reject, RequestType};
 use crate::engine::ids::is_valid_id;
+use crate::limits::ID_BYTES_MAX;
 
 /// What a client asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,7 +136,8 @@ pub struct BadMessage<'a> {
 /// Longest `type` that a refusal repeats.
 pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
 
-/// Reads requests. One a shard, since it keeps buffers.
+/// Reads requests. One a shard, since it keeps buffers: a few times the size of the largest message, or forty times the size
+/// of one that is all brackets.
 pub struct Reader {
     objects: ObjectReader,
     user_info_bytes_max: usize,
@@ -217,7 +219,7 @@ impl<'a> Fields<'a> {
         match member {
             Member::Text(text) if is_valid_id(text) => Ok(text),
             Member::Text(_) => {
-                let range = format!("{name} must be 1 to 128 bytes of UTF-8 without control characters");
+                let range = format!("{name} must be 1 to {ID_BYTES_MAX} bytes of UTF-8 without control characters");
                 Err(self.bad(Code::BadRequest, range))
             }
             Member::Missing | Member::Object(_) | Member::Other => Err(self.bad_type(name, member)),
