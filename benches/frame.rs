@@ -53,7 +53,7 @@ fn bench_read(bencher: Bencher<'_, '_>, stream: &[u8]) {
     });
 }
 
-// No length near a multiple of 4096: there the copy before each round meets its own stores and takes a microsecond more.
+// No length at 4,096: there a round took a microsecond more, for a reason that was not found (perhaps the bench's own copy).
 #[divan::bench(args = [16, 120, 1_000, 4_000, 65_000])]
 fn read_text(bencher: Bencher<'_, '_>, length: usize) {
     bench_read(bencher, &client_frame(0x81, length));
