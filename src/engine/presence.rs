@@ -126,8 +126,14 @@ impl Presences {
     pub(super) fn hold(&mut self, conn: ConnId, hold: HoldNumber, room: Slot, seat: Slot) {
         let record = self.record(conn);
         record.enter(room).holds += 1;
-        assert!(record.holds.back().is_none_or(|last| last.number < hold), "a hold's number is used twice");
-        record.holds.push_back(OwnHold { number: hold, room, seat });
+        let own = OwnHold { number: hold, room, seat };
+        if record.holds.back().is_none_or(|last| last.number < hold) {
+            record.holds.push_back(own);
+            return;
+        }
+        // A hold from before a restart is adopted, and is older than what the connection has selected since.
+        let at = record.holds.binary_search_by_key(&hold, |own| own.number);
+        record.holds.insert(at.expect_err("a hold's number is used once"), own);
     }
 
     /// Notes that a hold of the connection has ended.

@@ -29,13 +29,22 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Holds from before a restart, in the order in which they end.
+fn restored() -> impl Strategy<Value = Vec<Op>> {
+    let hold = (0..CLIENTS, 0..ROOMS.len(), 0..SEATS.len(), 0..=TTL_MS);
+    proptest::collection::vec(hold, 0..8).prop_map(|mut holds| {
+        holds.sort_by_key(|hold| hold.3);
+        holds.into_iter().map(|(client, room, seat, ms)| Op::Restore(client, room, seat, ms)).collect()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_shard_does_what_its_model_does(ops in proptest::collection::vec(op(), 1..120), max in 0_u32..4) {
+    fn a_shard_does_what_its_model_does(restored in restored(), ops in proptest::collection::vec(op(), 1..120), max in 0_u32..4) {
         let mut pair = Pair::new(Rules { hold_ttl_ms: TTL_MS, seats_per_client_max: max }, CLIENTS);
-        for op in ops.into_iter().chain((0..CLIENTS).map(Op::Gone)) {
+        for op in restored.into_iter().chain(ops).chain((0..CLIENTS).map(Op::Gone)) {
             pair.check(op);
         }
     }

@@ -8,7 +8,9 @@ pub(crate) mod pair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType};
+use butaca::engine::command::{
+    Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold,
+};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
 use butaca::engine::shard::Rules;
 use butaca::engine::time::{Millis, Now, WallMillis};
@@ -18,7 +20,8 @@ type SeatKey = (String, String);
 
 /// A hold as the model remembers it.
 pub(crate) struct Hold {
-    pub(crate) conn: ConnId,
+    /// Its owner; nobody while a client that held it before a restart has not come back.
+    pub(crate) conn: Option<ConnId>,
     pub(crate) client: ClientId,
     pub(crate) user_info: Arc<str>,
     pub(crate) at: WallMillis,
@@ -41,6 +44,8 @@ pub(crate) struct Model {
     clock: Millis,
     holds_made: u64,
     lives_begun: u64,
+    /// When holds without an owner are released.
+    grace_ends: Millis,
     pub(crate) members: BTreeSet<(String, ConnId)>,
     pub(crate) holds: BTreeMap<SeatKey, Hold>,
     pub(crate) rooms: BTreeMap<String, Life>,
@@ -53,6 +58,7 @@ impl Model {
             clock: Millis(0),
             holds_made: 0,
             lives_begun: 0,
+            grace_ends: Millis(0),
             members: BTreeSet::new(),
             holds: BTreeMap::new(),
             rooms: BTreeMap::new(),
@@ -63,6 +69,7 @@ impl Model {
     pub(crate) fn handle(&mut self, now: Now, input: Input<'_>) -> Vec<Effect> {
         self.clock = self.clock.max(now.mono);
         let mut effects = self.expire_due();
+        effects.extend(self.give_up_absent());
         match input {
             Input::Join { caller, room } => effects.push(self.join(caller, room)),
             Input::Leave { caller, room } => {
@@ -82,11 +89,12 @@ impl Model {
             }
             Input::Gone { conn } => {
                 self.members.retain(|&(_, member)| member != conn);
-                let own = self.in_order(|hold| hold.conn == conn);
+                let own = self.in_order(|hold| hold.conn == Some(conn));
                 effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)));
             }
             Input::Tick => {}
-            Input::Restore { .. } | Input::Retract { .. } => unreachable!("the model has no store"),
+            Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
+            Input::Retract { .. } => unreachable!("the model has no store that fails"),
         }
         self.close_empty_rooms();
         effects
@@ -94,7 +102,8 @@ impl Model {
 
     /// The first deadline.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        self.holds.values().map(|hold| hold.deadline).min()
+        let grace = self.holds.values().any(|hold| hold.conn.is_none()).then_some(self.grace_ends);
+        self.holds.values().map(|hold| hold.deadline).chain(grace).min()
     }
 
     fn expire_due(&mut self) -> Vec<Effect> {
@@ -102,10 +111,40 @@ impl Model {
         let mut effects = Vec::new();
         for at in self.in_order(|hold| hold.deadline <= clock) {
             let holder = self.holds[&at].conn;
-            effects.push(self.end(&at, ReleaseReason::Expired, Some(holder)));
+            effects.push(self.end(&at, ReleaseReason::Expired, holder));
         }
         self.close_empty_rooms();
         effects
+    }
+
+    fn give_up_absent(&mut self) -> Vec<Effect> {
+        let absent = self.in_order(|hold| hold.conn.is_none());
+        let given_up: &[SeatKey] = if self.grace_ends <= self.clock { &absent } else { &[] };
+        let effects = given_up.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)).collect();
+        self.close_empty_rooms();
+        effects
+    }
+
+    fn restore(&mut self, at: (&str, &str), restored: RestoredHold<'_>) {
+        let key = (at.0.to_owned(), at.1.to_owned());
+        if restored.ends <= self.clock || self.holds.contains_key(&key) {
+            return;
+        }
+        self.grace_ends = self.grace_ends.max(restored.waits_until);
+        let life = self.life(at.0);
+        life.seq = life.seq.max(restored.seq);
+        self.holds_made += 1;
+        let hold = Hold {
+            conn: None,
+            client: restored.client.clone(),
+            user_info: restored.user_info.clone(),
+            at: restored.at,
+            expires_at: restored.expires_at,
+            deadline: restored.ends,
+            order: self.holds_made,
+            seq: restored.seq,
+        };
+        self.holds.insert(key, hold);
     }
 
     fn join(&mut self, caller: Caller<'_>, room: &str) -> Effect {
@@ -114,7 +153,10 @@ impl Model {
             let (reject, request) = (Reject::Overloaded, RequestType::Join);
             return Effect::Refused { to, reject, request, room: room_id(room), seat: None };
         }
-        self.members.insert((room.into(), to));
+        if self.members.insert((room.into(), to)) {
+            let in_room = self.holds.iter_mut().filter(|((of, _), _)| of == room).map(|(_, hold)| hold);
+            in_room.filter(|hold| hold.conn.is_none() && hold.client == *client).for_each(|hold| hold.conn = Some(to));
+        }
         let Life { seq, epoch } = *self.life(room);
         Effect::Joined { to, client: client.clone(), room: room_id(room), seq, epoch }
     }
@@ -124,14 +166,14 @@ impl Model {
         let key = (at.0.to_owned(), at.1.to_owned());
         let refused = |reject| refused(to, reject, RequestType::Select, at);
         if let Some(hold) = self.holds.get(&key) {
-            if hold.conn != to {
+            if hold.conn != Some(to) {
                 return refused(Reject::SeatTaken);
             }
             let (room, seat, expires_at) = (room_id(at.0), seat_id(at.1), hold.expires_at);
             let (seq, epoch) = (hold.seq, self.rooms[at.0].epoch);
             return Effect::Again { to, client: client.clone(), room, seat, seq, epoch, expires_at };
         }
-        let own = self.holds.iter().filter(|((room, _), hold)| room == at.0 && hold.conn == to).count();
+        let own = self.holds.iter().filter(|((room, _), hold)| room == at.0 && hold.conn == Some(to)).count();
         if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max as usize {
             return refused(Reject::LimitExceeded);
         }
@@ -143,7 +185,7 @@ impl Model {
         let seq = life.seq;
         self.holds_made += 1;
         let hold = Hold {
-            conn: to,
+            conn: Some(to),
             client: client.clone(),
             user_info: user_info.into(),
             at: now.wall,
@@ -162,7 +204,7 @@ impl Model {
         let key = (at.0.to_owned(), at.1.to_owned());
         let reject = match self.holds.get(&key) {
             None => Reject::NotHeld,
-            Some(hold) if hold.conn != caller.conn => Reject::NotOwner,
+            Some(hold) if hold.conn != Some(caller.conn) => Reject::NotOwner,
             Some(_) => return self.end(&key, ReleaseReason::Released, Some(caller.conn)),
         };
         refused(caller.conn, reject, RequestType::Release, at)
@@ -191,7 +233,7 @@ impl Model {
 
     fn may_enter(&self, conn: ConnId, room: &str) -> bool {
         let member = self.members.iter().filter(|(_, member)| *member == conn).map(|(room, _)| room);
-        let holder = self.holds.iter().filter(|(_, hold)| hold.conn == conn).map(|((room, _), _)| room);
+        let holder = self.holds.iter().filter(|(_, hold)| hold.conn == Some(conn)).map(|((room, _), _)| room);
         let rooms: BTreeSet<_> = member.chain(holder).map(String::as_str).collect();
         rooms.contains(room) || rooms.len() < ROOMS_PER_CONNECTION_MAX
     }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use butaca::engine::command::{Caller, Effect, Effects, Input};
+use butaca::engine::command::{Caller, Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, ShardId};
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 
 use super::Model;
+
+/// How long restored holds wait for their clients.
+const GRACE_MS: u64 = 60;
 
 pub(crate) const ROOMS: [&str; 3] = ["r", "r:s", "Zürich"];
 pub(crate) const SEATS: [&str; 4] = ["s", "s:1", "1", "x"];
@@ -22,6 +25,8 @@ pub(crate) enum Op {
     Resync(usize, usize),
     /// The connection ends; the client comes back with another one.
     Gone(usize),
+    /// A hold of the client from before a restart is given back; it has so many milliseconds to live.
+    Restore(usize, usize, usize, u64),
     /// A connection that never was ends.
     Stranger,
     /// So many milliseconds pass.
@@ -77,10 +82,20 @@ impl Pair {
             Op::Pass(ms) => self.now = Now { mono: self.now.mono.after(ms), wall: self.now.wall.after(ms) },
             Op::WallStep(ms) => self.now.wall = WallMillis(self.now.wall.0.saturating_add_signed(ms)),
             Op::Join(..) | Op::Leave(..) | Op::Select(..) | Op::Release(..) | Op::Resync(..) => {}
-            Op::Gone(_) | Op::Stranger => {}
+            Op::Gone(_) | Op::Stranger | Op::Restore(..) => {}
         }
         let mut effects = Effects::new();
-        let input = Self::input(&self.clients, op);
+        let user_info = "{}".into();
+        let restored = RestoredHold {
+            client: &self.clients[0].0,
+            user_info: &user_info,
+            at: self.now.wall,
+            expires_at: self.now.wall,
+            ends: self.now.mono,
+            waits_until: self.now.mono.after(GRACE_MS),
+            seq: 0,
+        };
+        let input = Self::input(&self.clients, op, restored);
         self.shard.handle(self.now, input, &mut effects);
         let expected = self.model.handle(self.now, input);
         if let Op::Gone(client) = op {
@@ -90,7 +105,7 @@ impl Pair {
         (effects, expected)
     }
 
-    fn input<'a>(clients: &'a [(ClientId, ConnId)], op: Op) -> Input<'a> {
+    fn input<'a>(clients: &'a [(ClientId, ConnId)], op: Op, restored: RestoredHold<'a>) -> Input<'a> {
         let caller = |client: usize| Caller { conn: clients[client].1, client: &clients[client].0 };
         match op {
             Op::Join(client, room) => Input::Join { caller: caller(client), room: ROOMS[room] },
@@ -104,6 +119,12 @@ impl Pair {
             }
             Op::Resync(client, room) => Input::Resync { conn: caller(client).conn, room: ROOMS[room] },
             Op::Gone(client) => Input::Gone { conn: caller(client).conn },
+            Op::Restore(client, room, seat, ms) => {
+                let (client, seq) = (&clients[client].0, ms / 3);
+                let (ends, expires_at) = (restored.ends.after(ms), restored.expires_at.after(ms));
+                let hold = RestoredHold { client, seq, ends, expires_at, ..restored };
+                Input::Restore { room: ROOMS[room], seat: SEATS[seat], hold }
+            }
             Op::Stranger => Input::Gone { conn: ConnId::new(ShardId::new(0), 77, 77) },
             Op::Pass(_) | Op::WallStep(_) => Input::Tick,
         }
