@@ -158,8 +158,8 @@ impl Node {
         for (room, at) in rooms {
             let view = self.views.get_mut(&room).expect("it has a member");
             let owed = view.owed(at).to_vec();
-            view.settle(at);
             if !owed.is_empty() {
+                view.settle(at);
                 self.push_events(slot, &owed, 0, shared);
             }
         }
