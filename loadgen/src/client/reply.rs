@@ -34,11 +34,17 @@ impl Crowd {
     #[inline]
     pub fn text(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
         if let Some(known) = self.oracle.recognise(who, payload) {
-            let stamp = if known.what == What::Selected { known.stamp } else { 0 };
-            self.measure.delivered(stamp, now);
+            self.delivered(who, known.what, known.stamp, now);
             return Reply::Nothing;
         }
         self.read(who, payload, now)
+    }
+
+    /// Counts an event. Selects are timed, but not at readers that are slow by design: they would time themselves.
+    #[inline]
+    fn delivered(&mut self, who: Who, what: What, stamp: u64, now: u64) {
+        let timed = what == What::Selected && !self.clients[who as usize].slow;
+        self.measure.delivered(if timed { stamp } else { 0 }, now);
     }
 
     fn read(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
@@ -142,8 +148,7 @@ impl Crowd {
         let own = request.is_some();
         let due = request.map_or(0, |request| request.due);
         let stamp = if own { due } else { scan::stamp(message.user_info).unwrap_or(0) };
-        let timed = if what == What::Selected { stamp } else { 0 };
-        self.measure.delivered(timed, now);
+        self.delivered(who, what, stamp, now);
         if own {
             self.measure.answered(due, now);
         }

@@ -107,6 +107,10 @@ fn safe_after(durability: Durability) -> u64 {
 fn sale_figures(outcome: &mut Outcome, scripts: &[Sale]) {
     outcome.figure("users_served", scripts.iter().map(|script| script.served).sum::<u64>() as f64);
     outcome.figure("users_gave_up", scripts.iter().map(|script| script.gave_up).sum::<u64>() as f64);
+    let nearly_all = f64::from(outcome.shape.seats) * outcome.shape.rooms as f64 * 0.99;
+    if let Some(point) = outcome.series.iter().find(|point| point.held as f64 >= nearly_all) {
+        outcome.figure("secs_until_99_percent_held", point.t);
+    }
     let mut back = crate::measure::histogram();
     for script in scripts {
         back.add(&script.back_us).expect("the bounds are the same");

@@ -8,6 +8,7 @@ mod life;
 mod raw;
 mod settle;
 mod story;
+mod told;
 pub mod violation;
 
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 pub use event::{Event, Reason, What};
 use life::{Fault, Life, Put};
 pub use story::shown;
+use told::{LastTold, Told};
 use violation::{Findings, Kind};
 
-use crate::limits::{RAW_BYTES_BIG, RAW_BYTES_SMALL, REFUSAL_SLACK, REFUSALS_KEPT_MAX};
+use crate::limits::{RAW_BYTES_BIG, RAW_BYTES_SMALL};
 use crate::names::{FREE, Names, Seat, Who};
 
 /// Two views of one moment.
@@ -48,6 +50,7 @@ struct Member {
     awaiting: Option<u64>,
     /// An own reply ran ahead of dropped events: a full state must come next.
     behind: bool,
+    told: LastTold,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +157,7 @@ impl Oracle {
         let member = &mut self.members[who as usize];
         (member.life, member.seq, member.joined) = (life, seq, true);
         (member.awaiting, member.behind) = (Some(seq), false);
+        member.told.add(Told::Joined, seq);
     }
 
     /// Whether it is still open if a full state follows `room_joined`.
@@ -177,16 +181,12 @@ impl Oracle {
         }
         let (before, first) = (member.seq, member.awaiting.take());
         (member.seq, member.behind) = (seq.max(before), false);
+        member.told.add(Told::FullState, seq);
         if seq < before {
             self.tell(Kind::OutOfOrder, who, None, format!("a full state of seq {seq} after seq {before}"));
         }
-        if first != Some(seq) {
-            self.resyncs += 1;
-        }
-        if let Some(joined) = first.filter(|joined| *joined < seq) {
-            // Nothing came with `room_joined`, so the room was empty then; this one tells of skipped events.
-            self.whole_room(who, joined, Vec::new());
-        }
+        // A later one than `room_joined` announced stands for the first one and for what was skipped since.
+        self.resyncs += u64::from(first != Some(seq));
         self.whole_room(who, seq, list);
     }
 
@@ -206,6 +206,7 @@ impl Oracle {
     /// The client left the room or its connection ended.
     pub fn left(&mut self, who: Who) {
         let member = &mut self.members[who as usize];
+        member.told.add(Told::Left, member.seq);
         // A full state that was on its way when the connection ended proves nothing.
         (member.joined, member.awaiting, member.behind) = (false, None, false);
     }
@@ -223,6 +224,7 @@ impl Oracle {
             return None;
         }
         member.seq += 1;
+        member.told.add(Told::Event, member.seq);
         Some(Recognised { what: entry.event.what, stamp: entry.event.stamp })
     }
 
@@ -240,6 +242,7 @@ impl Oracle {
             return event.stamp;
         }
         self.resolve(who);
+        self.members[who as usize].told.add(if own { Told::Own } else { Told::Event }, event.seq);
         if own && event.what == What::Selected && self.is_again(who, &event) {
             return event.stamp;
         }
@@ -315,17 +318,6 @@ impl Oracle {
             Some(event.seat),
             format!("seq {}: others were told {others}, this client {}", event.seq, shown(payload)),
         );
-    }
-
-    /// A select was refused as taken. `since` is the number the client had reached when it sent.
-    pub fn refused_as_taken(&mut self, who: Who, seat: Seat, since: u64) {
-        let member = self.members[who as usize];
-        let Some(life) = self.life(who) else { return };
-        // It was decided before it came, so not long after what anybody has seen by now.
-        let until = life.highest + REFUSAL_SLACK;
-        if member.joined && !life.was_held_between(seat, since, until) && self.doubts.len() < REFUSALS_KEPT_MAX {
-            self.doubts.push(Doubt { who, room: member.room, life: member.life, seat, seq: since, until });
-        }
     }
 
     /// The number this client has reached.

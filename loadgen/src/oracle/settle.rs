@@ -1,10 +1,22 @@
 //! What can only be judged over time: holes, deadlines, and the end of a run.
 
-use super::Oracle;
 use super::violation::Kind;
-use crate::names::FREE;
+use super::{Doubt, Oracle};
+use crate::limits::{REFUSAL_SLACK, REFUSALS_KEPT_MAX};
+use crate::names::{FREE, Seat, Who};
 
 impl Oracle {
+    /// A select was refused as taken. `since` is the number the client had reached when it sent.
+    pub fn refused_as_taken(&mut self, who: Who, seat: Seat, since: u64) {
+        let member = self.members[who as usize];
+        let Some(life) = self.life(who) else { return };
+        // It was decided before it came, so not long after what anybody has seen by now.
+        let until = life.highest + REFUSAL_SLACK;
+        if member.joined && !life.was_held_between(seat, since, until) && self.doubts.len() < REFUSALS_KEPT_MAX {
+            self.doubts.push(Doubt { who, room: member.room, life: member.life, seat, seq: since, until });
+        }
+    }
+
     /// Gives up on events that nobody can tell any more.
     pub(super) fn bridge(&mut self, room: usize, life: usize) {
         let members = self.rooms[room].members.iter().map(|who| self.members[*who as usize]);

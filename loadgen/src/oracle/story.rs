@@ -2,6 +2,7 @@
 
 use super::Oracle;
 use super::life::Fault;
+use super::told::Told;
 use super::violation::{Kind, Violation};
 use crate::names::{FREE, Seat, Who};
 
@@ -51,17 +52,15 @@ impl Oracle {
     fn client_history(&self, who: Who) -> Vec<String> {
         let Some(member) = self.members.get(who as usize) else { return Vec::new() };
         let Some(life) = self.life(who) else { return Vec::new() };
-        let last = member.seq.saturating_sub(7)..=member.seq;
-        let line = |seq| {
-            let event = life.entry(seq)?.event;
-            Some(format!(
-                "seq {seq}: {} {:?} {}",
-                self.names.seat(event.seat),
-                event.what,
-                self.names.client(event.who)
-            ))
+        let line = |(told, seq): (Told, u64)| {
+            let event = life.entry(seq).map(|entry| entry.event).filter(|_| matches!(told, Told::Event | Told::Own));
+            let what = event.map(|event| {
+                let (seat, who) = (self.names.seat(event.seat), self.names.client(event.who));
+                format!(": {seat} {:?} {who}", event.what)
+            });
+            format!("{told:?} seq {seq}{}", what.unwrap_or_default())
         };
-        last.filter_map(line).collect()
+        member.told.iter().map(line).collect()
     }
 }
 
