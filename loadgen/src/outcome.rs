@@ -236,7 +236,9 @@ impl Outcome {
             reply_p50: round(quantile_ms(&part.reply, 0.5), 3),
             reply_p99: round(quantile_ms(&part.reply, 0.99), 3),
         };
-        self.series = measure.slices.iter().enumerate().map(point).collect();
+        // The last slice may be a short one, which would look like a collapse.
+        let whole = |point: &Point| point.t + slice <= secs + slice / 10.0;
+        self.series = measure.slices.iter().enumerate().map(point).filter(whole).collect();
     }
 
     /// Writes down a figure.

@@ -124,7 +124,7 @@ pub fn conclude<S>(
         .seen
         .samples
         .iter()
-        .filter(|sample| sample.rss_mib.is_some() || !sample.stats.is_empty())
+        .filter(|sample| sample.t <= secs && (sample.rss_mib.is_some() || !sample.stats.is_empty()))
         .cloned()
         .collect();
     outcome.shards = ended.seen.shards();
@@ -214,7 +214,8 @@ fn costs(outcome: &mut Outcome, sessions: &[Session], lead: &Marks) {
         outcome.figure("deliveries_per_read", round(deliveries as f64 / reads.max(1) as f64, 2));
         outcome.figure("bytes_per_delivery", round(bytes as f64 / deliveries as f64, 1));
     }
-    if lead.opening.server.rss_bytes > 0 {
+    // A server that was restarted in between has no sums over the run.
+    if lead.opening.server.rss_bytes > 0 && lead.end.server.rss_bytes > 0 {
         server_costs(outcome, lead, (deliveries, joins), (wall, opening));
     }
 }

@@ -13,11 +13,13 @@ const AISLE: u32 = 2;
 pub(super) fn picture(hall: Hall, counts: &[u32], hue: &str) -> Option<(String, u32)> {
     let most = counts.iter().copied().max().filter(|most| *most > 0)?;
     let across = blocks_across(hall);
-    let (width, height) = (across * (hall.row_seats + AISLE), hall.blocks.div_ceil(across) * (hall.rows + AISLE));
+    let down = hall.blocks.div_ceil(across);
+    let (width, height) = (across * (hall.row_seats + AISLE) - AISLE, down * (hall.rows + AISLE) - AISLE);
+    let least = counts.iter().copied().filter(|count| *count > 0).min().unwrap_or(most);
     let mut paths = vec![String::new(); LEVELS + 1];
     for (seat, count) in (0..).zip(counts) {
         let (x, y) = cell(hall, across, seat);
-        paths[level(*count, most)].push_str(&format!("M{x} {y}h.9v.9h-.9z"));
+        paths[level(*count, least, most)].push_str(&format!("M{x} {y}h.9v.9h-.9z"));
     }
     let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" class=\"heat {hue}\">");
     for (level, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
@@ -39,10 +41,16 @@ fn cell(hall: Hall, across: u32, seat: Seat) -> (u32, u32) {
     (block % across * (hall.row_seats + AISLE) + place, block / across * (hall.rows + AISLE) + row)
 }
 
-/// By the logarithm: a sale has a few seats that hundreds want and many that one wants.
-fn level(count: u32, most: u32) -> usize {
-    let share = (f64::from(count) + 1.0).ln() / (f64::from(most) + 1.0).ln();
-    usize::try_from(crate::num::whole((share * LEVELS as f64).ceil())).expect("a handful of levels").min(LEVELS)
+/// By the logarithm between the least and the most wanted seat: a sale has a few seats that hundreds want and many that
+/// one wants. Level 0 is for seats that nobody wanted.
+fn level(count: u32, least: u32, most: u32) -> usize {
+    if count == 0 {
+        return 0;
+    }
+    let place = |count: u32| f64::from(count).ln();
+    let share = (place(count) - place(least)) / (place(most) - place(least)).max(f64::MIN_POSITIVE);
+    let level = crate::num::whole((share * (LEVELS - 1) as f64).round()) + 1;
+    usize::try_from(level).expect("a handful of levels").min(LEVELS)
 }
 
 #[cfg(test)]

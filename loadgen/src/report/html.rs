@@ -41,7 +41,10 @@ pub fn render(outcome: &Outcome) -> String {
     latency(&mut page, outcome);
     over_time(&mut page, outcome);
     server(&mut page, outcome);
+    page.push_str("<div class=\"stack\">");
     refusals(&mut page, outcome);
+    latency_table(&mut page, outcome);
+    page.push_str("</div>");
     shards(&mut page, outcome);
     heat(&mut page, outcome);
     tables(&mut page, outcome);
@@ -252,7 +255,7 @@ fn heat(page: &mut String, outcome: &Outcome) {
     ] {
         let Some((svg, most)) = picture(hall, counts, hue) else { continue };
         let unit = if hue == "cold" { "selects" } else { "refusals as taken" };
-        page.push_str(&format!("<div class=\"card wide\"><h2>{title} <span class=\"unit\">{unit} by seat{over}; darkest: {most}</span></h2><p class=\"stage\">STAGE</p>{svg}</div>"));
+        page.push_str(&format!("<div class=\"card\"><h2>{title} <span class=\"unit\">{unit} by seat{over}; darkest: {most}</span></h2><p class=\"stage\">STAGE</p>{svg}</div>"));
     }
 }
 
@@ -266,7 +269,7 @@ fn quantile_row(page: &mut String, name: &str, q: &Quantiles) {
     }
 }
 
-fn tables(page: &mut String, outcome: &Outcome) {
+fn latency_table(page: &mut String, outcome: &Outcome) {
     page.push_str("<div class=\"card\"><h2>Latency <span class=\"unit\">ms</span></h2><table><tr><th></th>");
     ["p50", "p90", "p99", "p99.9", "max", "n"]
         .iter()
@@ -282,6 +285,9 @@ fn tables(page: &mut String, outcome: &Outcome) {
         quantile_row(page, name, q);
     }
     page.push_str("</table></div>");
+}
+
+fn tables(page: &mut String, outcome: &Outcome) {
     let row = |(name, value): (String, f64)| {
         format!("<tr><td>{}</td><td class=\"n\">{}</td></tr>", escape(&name.replace('_', " ")), grouped(value))
     };
