@@ -1,7 +1,7 @@
 //! What waits for one connection whose socket did not take everything at once, and the rule for slow consumers.
 //!
 //! Invariants: bytes leave in the order in which they came; a frame that was begun is finished; own replies are never
-//! dropped; room events beyond the bound are dropped, all of them, and a full state is owed once the socket has drained;
+//! dropped; room events beyond the bound (which counts nothing but room events) are dropped, all of them, and a full state is owed once the socket has drained;
 //! a second overflow before that full state has left means that the consumer is too slow to be served.
 //! What own replies may take is bounded by the reader: a socket is not read while its outbox is above the bound.
 //!
@@ -75,8 +75,9 @@ impl Outbox {
         self.note(kind, self.bytes.len() - before);
     }
 
-    /// Appends room events, of which `sent` bytes have left already (the socket took a part of them), as long as what is
-    /// unsent stays within `bytes_max`.
+    /// Appends room events, of which `sent` bytes have left already (the socket took a part of them), as long as the
+    /// events that are unsent stay within `bytes_max`. Replies and full states do not count: a full state may be larger
+    /// than the bound, and whoever is being sent one is not slow for that.
     pub fn push_events(&mut self, events: &[u8], sent: usize, bytes_max: usize) -> Fit {
         debug_assert!(sent == 0 || self.unsent().is_empty(), "bytes would overtake others");
         if self.lagging {
@@ -88,7 +89,19 @@ impl Outbox {
         }
         self.bytes.extend_from_slice(events);
         self.note(Kind::Event, events.len());
-        if self.unsent().len() <= bytes_max { Fit::Queued } else { self.overflow() }
+        if self.unsent_events() <= bytes_max { Fit::Queued } else { self.overflow() }
+    }
+
+    /// Bytes of room events that have not left.
+    fn unsent_events(&self) -> usize {
+        let (mut end, mut unsent) = (0, 0);
+        for run in &self.runs {
+            end += run.len;
+            if run.kind == Kind::Event {
+                unsent += run.len.min(end.saturating_sub(self.sent));
+            }
+        }
+        unsent
     }
 
     fn note(&mut self, kind: Kind, len: usize) {
@@ -254,6 +267,20 @@ mod tests {
         outbox.caught_up();
         outbox.write(Kind::Resync, |out| out.extend(frame("full state")));
         assert_eq!(outbox.push_events(&frame("more"), 0, 4), Fit::TooSlow);
+    }
+
+    /// A member whose full state is larger than the bound is not slow: the bound is for what happens while it is sent.
+    #[test]
+    fn a_large_full_state_leaves_the_events_their_room() {
+        for kind in [Kind::Reply, Kind::Resync] {
+            let mut outbox = Outbox::default();
+            outbox.write(kind, |out| out.extend(frame(&"x".repeat(100))));
+            outbox.advance(50);
+            assert_eq!(outbox.push_events(&frame("one"), 0, 10), Fit::Queued, "5 bytes of events");
+            assert_eq!(outbox.push_events(&frame("two"), 0, 10), Fit::Queued, "10 bytes of events");
+            let full = if kind == Kind::Resync { Fit::TooSlow } else { Fit::Overflow };
+            assert_eq!(outbox.push_events(&frame("three"), 0, 10), full);
+        }
     }
 
     #[test]

@@ -206,9 +206,10 @@ impl Core {
     pub(crate) fn flush_all(&mut self) {
         while !(self.flushes.is_empty() && self.broken.is_empty() && self.too_slow.is_empty()) {
             for (slot, generation) in std::mem::take(&mut self.too_slow) {
-                if let Some(out) = self.conns.live(slot, generation).and_then(|conn| conn.out.as_mut()) {
-                    out.abandon();
-                    self.close(slot, frame::CLOSE_SLOW, "too slow");
+                // It may have drained in the meantime and got its full state: then it is not too slow.
+                let out = self.conns.live(slot, generation).and_then(|conn| conn.out.as_ref());
+                if out.is_some_and(|out| out.is_lagging()) {
+                    self.cut_off(slot, frame::CLOSE_SLOW, "too slow");
                 }
             }
             let mut flushes = std::mem::take(&mut self.flushes);
@@ -354,6 +355,16 @@ impl Core {
         self.take_owed(slot);
         self.write(slot, Kind::Reply, |out| frame::close(out, code, reason));
         self.begin_closing(slot);
+    }
+
+    /// Ends a WebSocket that does not take what is queued for it: that is dropped. Nothing newer may follow it, or the
+    /// client would see a hole in its rooms before it sees our close frame.
+    pub(crate) fn cut_off(&mut self, slot: u32, code: u16, reason: &str) {
+        self.skip_rooms(slot);
+        if let Some(out) = self.conns.get_mut(slot).and_then(|conn| conn.out.as_mut()) {
+            out.abandon();
+        }
+        self.close(slot, code, reason);
     }
 
     /// Everything that will be sent has been queued: from now on the connection is no participant.

@@ -328,10 +328,7 @@ impl Core {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
             Phase::Http | Phase::Closing => self.end(slot),
             Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
-                if let Some(out) = conn.out.as_mut() {
-                    out.abandon();
-                }
-                self.close(slot, frame::CLOSE_NO_PONG, "no pong in time");
+                self.cut_off(slot, frame::CLOSE_NO_PONG, "no pong in time");
             }
             Phase::Open if conn.pinged => self.check_after(slot, ping_after + pong_within - silence_ms),
             Phase::Open if silence_ms >= ping_after => {
