@@ -196,6 +196,7 @@ impl Session {
                     self.messages = worker.traffic.messages;
                     self.deadline = (now + self.settings.drain_ns).min(self.end + DRAINS_MAX * self.settings.drain_ns);
                 }
+                self.make_sure(worker, now);
                 if now >= self.deadline || self.is_quiet(worker) {
                     self.stage = Stage::Done;
                 }
@@ -205,10 +206,12 @@ impl Session {
         }
     }
 
-    /// Whoever has heard nothing since `room_joined` pings: behind the pong no full state can follow.
+    /// Whoever has heard nothing since `room_joined` and waits for no answer pings: behind the pong no full state can follow.
+    /// Asked again while draining, since a join may be answered only then, with its full state still on the way.
     fn make_sure(&mut self, worker: &mut Worker, now: u64) {
         for who in self.mine.clone() {
-            if self.crowd.oracle.is_awaiting(who) && !self.crowd.clients[who as usize].slow {
+            let idle = self.crowd.pending(who) == 0 && worker.is_open(who as usize);
+            if idle && self.crowd.oracle.is_awaiting(who) && !self.crowd.clients[who as usize].slow {
                 self.crowd.ask(worker, who, Ask::Ping, 0, now, now);
             }
         }
