@@ -58,6 +58,12 @@ stage_test() {
 # The simulation must find each planted bug: a test of the tests.
 stage_planted() { cargo test --test pure --features planted-bugs; }
 
+# Instruction counts of the pure layers, which no busy machine can move.
+stage_counts() {
+  need_apt valgrind valgrind || return 1
+  perf/counts.sh
+}
+
 stage_web() {
   if [ ! -x scripts/test_web.sh ]; then
     echo "there are no browser tests yet"
@@ -89,7 +95,7 @@ stage_docs() {
 
 # --- running them -----------------------------------------------------------------------------------------------
 
-all=(fmt clippy test planted web monitoring containers docs)
+all=(fmt clippy test planted counts web monitoring containers docs)
 [ $# -gt 0 ] && stages=("$@") || stages=("${all[@]}")
 passed=0 failed=0 report=''
 
