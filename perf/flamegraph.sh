@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Profiles the server under a workload of the load generator and writes target/flamegraph.svg.
+#
+#   perf/flamegraph.sh fanout --rate 400
+#   perf/flamegraph.sh rooms --rate 3000 --secs 10
+#
+# The server runs on CPU 0 with one shard, the generator on CPU 1. perf samples the server from before the first connection
+# to the end; kernel frames need root or kernel.perf_event_paranoid <= 1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ $# -gt 0 ] || { sed -n '2,/^set/p' "$0" | grep '^#' >&2; exit 64; }
+command -v perf >/dev/null || { echo "perf is missing: apt-get install linux-perf" >&2; exit 69; }
+tools=$PWD/target/tools
+export PATH="$tools/bin:$PATH"
+command -v inferno-flamegraph >/dev/null || {
+  echo "building inferno, which draws the graph"
+  cargo install --quiet --locked --root "$tools" inferno --version 0.12.8 --no-default-features --features cli
+}
+
+out=target/flamegraph
+mkdir -p "$out"
+: "${SERVER:=target/release/butaca}" "${LOADGEN:=target/release/loadgen}"
+[ -x "$SERVER" ] && [ -x "$LOADGEN" ] || cargo build --release --locked --workspace --bins
+
+pids=()
+stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; }
+trap stop EXIT
+
+WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 \
+  taskset -c 0 "$SERVER" >"$out/server.log" 2>&1 &
+server=$! && pids+=("$server")
+for _ in $(seq 200); do
+  port=$(sed -nE 's/.*ws:\/\/127\.0\.0\.1:([0-9]+).*/\1/p' "$out/server.log" | head -1)
+  [ -n "$port" ] && break
+  kill -0 "$server" 2>/dev/null || { cat "$out/server.log" >&2; exit 1; }
+  sleep 0.05
+done
+[ -n "$port" ] || { echo "the server did not say its port" >&2; exit 1; }
+
+# Unwinding by the tables of the binary: no build of its own with frame pointers is needed.
+perf record --quiet -F 997 --call-graph dwarf,8192 -p "$server" -o "$out/perf.data" 2>"$out/perf.log" &
+perf=$! && pids+=("$perf")
+# A run that is void for a late generator is still a profile.
+taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN" "$@" --url "ws://127.0.0.1:$port" --server-pid "$server" --quiet || true
+kill -INT "$perf" && wait "$perf" || true
+[ -s "$out/perf.data" ] || { cat "$out/perf.log" >&2; exit 1; }
+
+perf script --no-inline -i "$out/perf.data" 2>/dev/null | inferno-collapse-perf >"$out/folded" 2>"$out/collapse.log"
+inferno-flamegraph --title "butaca: $*" --countname samples <"$out/folded" >target/flamegraph.svg
+echo "target/flamegraph.svg: $(awk '{n += $NF} END {print n + 0}' "$out/folded") samples"
