@@ -1,7 +1,7 @@
 //! Repeats one piece of work, for a tool that counts its instructions: `perf/counts.sh` does.
 //!
-//! `counts NAME TIMES` does the work once outside of [`counted`] and then so many times inside; without arguments it
-//! lists the names.
+//! `counts NAME TIMES` warms the work up outside of [`counted`] and then does it so many times inside; with other
+//! arguments it lists the names.
 
 use std::process::ExitCode;
 
@@ -12,16 +12,20 @@ const WARM_UP: usize = 64;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, times] = &arguments[..] else {
+    let wanted = match &arguments[..] {
+        [name, times] => times.parse::<usize>().ok().map(|times| (name, times)),
+        _ => None,
+    };
+    // `cargo bench` passes arguments of its own.
+    let Some((name, times)) = wanted else {
         for layer in work::LAYERS {
             layer.works.iter().for_each(|work| println!("{}.{work}", layer.name));
         }
         return ExitCode::SUCCESS;
     };
-    let layer =
-        work::LAYERS.iter().find(|layer| name.strip_prefix(layer.name).is_some_and(|rest| rest.starts_with('.')));
-    let (Some(layer), Ok(times)) = (layer, times.parse()) else {
-        eprintln!("counts NAME TIMES; without arguments it lists the names");
+    let is_of = |layer: &work::Layer| name.strip_prefix(layer.name).is_some_and(|rest| rest.starts_with('.'));
+    let Some(layer) = work::LAYERS.into_iter().find(is_of) else {
+        eprintln!("there is no work {name}");
         return ExitCode::from(64);
     };
     let mut work = (layer.prepare)(&name[layer.name.len() + 1..]);

@@ -39,7 +39,7 @@ done
 [ -n "$port" ] || { echo "the server did not say its port" >&2; exit 1; }
 
 # Unwinding by the tables of the binary: no build of its own with frame pointers is needed.
-perf record --quiet -F 997 --call-graph dwarf,8192 -p "$server" -o "$out/perf.data" 2>"$out/perf.log" &
+perf record --quiet -e cpu-clock -F 997 --call-graph dwarf,8192 -p "$server" -o "$out/perf.data" 2>"$out/perf.log" &
 perf=$! && pids+=("$perf")
 # A run that is void for a late generator is still a profile.
 taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN" "$@" --url "ws://127.0.0.1:$port" --server-pid "$server" --quiet || true
@@ -47,5 +47,5 @@ kill -INT "$perf" && wait "$perf" || true
 [ -s "$out/perf.data" ] || { cat "$out/perf.log" >&2; exit 1; }
 
 perf script --no-inline -i "$out/perf.data" 2>/dev/null | inferno-collapse-perf >"$out/folded" 2>"$out/collapse.log"
-inferno-flamegraph --title "butaca: $*" --countname samples <"$out/folded" >target/flamegraph.svg
-echo "target/flamegraph.svg: $(awk '{n += $NF} END {print n + 0}' "$out/folded") samples"
+inferno-flamegraph --title "butaca: $*" --countname ns <"$out/folded" >target/flamegraph.svg
+echo "target/flamegraph.svg: $(awk '{ns += $NF} END {printf "%.2f", ns / 1e9}' "$out/folded") s of the server's CPU"

@@ -141,6 +141,8 @@ pub(crate) struct Conn {
     pub(crate) remote_owner: ShardId,
     /// What must not be answered before they are: replies come in the order of requests.
     pub(crate) parked: Option<Box<Parked>>,
+    /// How many connections had its slot before it.
+    generation: u32,
     /// When something last came from it.
     pub(crate) heard: Tenths,
     /// When it has to be looked at; an older entry of the wheel is stale.
@@ -178,6 +180,7 @@ impl Conn {
             remote: 0,
             remote_owner: ShardId::new(0),
             parked: None,
+            generation: 0,
             heard: now,
             check_at: 0,
             client: None,
@@ -214,47 +217,83 @@ impl Conn {
     }
 }
 
+/// One place of the table.
+#[derive(Debug)]
+enum Place {
+    Full(Conn),
+    /// Nobody; the next connection here gets this generation.
+    Free(u32),
+}
+
+/// Places by which the table grows: 16 KiB, which the allocator hands out without a rest. They never move: a table that
+/// doubled left as much memory behind, with the allocator, as its connections took.
+const PLACES_PER_CHUNK: usize = 16 * 1024 / size_of::<Place>();
+
 /// The connections of one shard.
 #[derive(Debug)]
 pub(crate) struct Conns {
     shard: ShardId,
-    slots: Vec<Option<Conn>>,
-    generations: Vec<u32>,
+    /// All chunks but the last are full of places.
+    chunks: Vec<Vec<Place>>,
     free: Vec<u32>,
     used: usize,
     #[allow(clippy::vec_box, reason = "the boxes themselves are what is kept for the next turn")]
     spare: Vec<Box<Outbox>>,
 }
 
+fn place_mut(chunks: &mut [Vec<Place>], slot: u32) -> Option<&mut Place> {
+    let slot = slot as usize;
+    chunks.get_mut(slot / PLACES_PER_CHUNK)?.get_mut(slot % PLACES_PER_CHUNK)
+}
+
 impl Conns {
     pub(crate) fn new(shard: ShardId) -> Self {
-        Self { shard, slots: Vec::new(), generations: Vec::new(), free: Vec::new(), used: 0, spare: Vec::new() }
+        Self { shard, chunks: Vec::new(), free: Vec::new(), used: 0, spare: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.used
     }
 
+    fn place(&self, slot: u32) -> Option<&Place> {
+        let slot = slot as usize;
+        self.chunks.get(slot / PLACES_PER_CHUNK)?.get(slot % PLACES_PER_CHUNK)
+    }
+
     /// Takes the connection in, or gives it back when there is no slot.
-    pub(crate) fn insert(&mut self, conn: Conn) -> Result<u32, Conn> {
+    pub(crate) fn insert(&mut self, mut conn: Conn) -> Result<u32, Conn> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None if self.slots.len() < CONN_SLOTS_MAX => {
-                self.slots.push(None);
-                self.generations.push(0);
-                u32::try_from(self.slots.len() - 1).expect("CONN_SLOTS_MAX fits")
-            }
-            None => return Err(conn),
+            None => match self.new_slot() {
+                Some(slot) => slot,
+                None => return Err(conn),
+            },
         };
-        self.slots[slot as usize] = Some(conn);
+        conn.generation = self.generation(slot);
+        *place_mut(&mut self.chunks, slot).expect("the slot exists") = Place::Full(conn);
         self.used += 1;
         Ok(slot)
     }
 
+    fn new_slot(&mut self) -> Option<u32> {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == PLACES_PER_CHUNK) {
+            self.chunks.push(Vec::with_capacity(PLACES_PER_CHUNK));
+        }
+        let full_chunks = self.chunks.len() - 1;
+        let last = &mut self.chunks[full_chunks];
+        let slot = full_chunks * PLACES_PER_CHUNK + last.len();
+        if slot >= CONN_SLOTS_MAX {
+            return None;
+        }
+        last.push(Place::Free(0));
+        Some(u32::try_from(slot).expect("CONN_SLOTS_MAX fits"))
+    }
+
     /// Takes the connection out; whoever still names it finds nobody.
     pub(crate) fn remove(&mut self, slot: u32) -> Conn {
-        let mut conn = self.slots[slot as usize].take().expect("the slot is in use");
-        self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
+        let next = Place::Free(self.generation(slot).wrapping_add(1));
+        let place = place_mut(&mut self.chunks, slot).expect("the slot is in use");
+        let Place::Full(mut conn) = std::mem::replace(place, next) else { panic!("the slot is in use") };
         self.free.push(slot);
         self.used -= 1;
         self.recycle(&mut conn);
@@ -272,31 +311,38 @@ impl Conns {
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Conn> {
-        self.slots.get(slot as usize).and_then(Option::as_ref)
+        match self.place(slot)? {
+            Place::Full(conn) => Some(conn),
+            Place::Free(_) => None,
+        }
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Conn> {
-        self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+        match place_mut(&mut self.chunks, slot)? {
+            Place::Full(conn) => Some(conn),
+            Place::Free(_) => None,
+        }
     }
 
     /// The connection with this slot and generation, unless it has ended.
     pub(crate) fn live(&mut self, slot: u32, generation: u32) -> Option<&mut Conn> {
-        if self.generations.get(slot as usize) != Some(&generation) {
-            return None;
-        }
-        self.get_mut(slot)
+        self.get_mut(slot).filter(|conn| conn.generation == generation)
     }
 
+    /// The generation of the slot's connection, or of its next one.
     pub(crate) fn generation(&self, slot: u32) -> u32 {
-        self.generations[slot as usize]
+        match self.place(slot).expect("the slot exists") {
+            Place::Full(conn) => conn.generation,
+            Place::Free(generation) => *generation,
+        }
     }
 
     /// The slot of the connection with this name, unless it has ended or is ending.
     pub(crate) fn find(&self, conn: ConnId) -> Option<u32> {
         debug_assert_eq!(conn.shard(), self.shard, "a connection is looked for where it lives");
         let slot = conn.slot();
-        let live = self.generations.get(slot as usize) == Some(&conn.generation());
-        (live && self.get(slot).is_some_and(|conn| conn.phase != Phase::Closing)).then_some(slot)
+        let entry = self.get(slot)?;
+        (entry.generation == conn.generation() && entry.phase != Phase::Closing).then_some(slot)
     }
 
     pub(crate) fn id(&self, slot: u32) -> ConnId {
@@ -305,14 +351,13 @@ impl Conns {
 
     /// The connection's outbox; an empty one is taken from the spare ones.
     pub(crate) fn outbox(&mut self, slot: u32) -> Option<&mut Outbox> {
-        let spare = &mut self.spare;
-        let conn = self.slots.get_mut(slot as usize)?.as_mut()?;
-        Some(conn.out.get_or_insert_with(|| spare.pop().unwrap_or_default()))
+        let Place::Full(conn) = place_mut(&mut self.chunks, slot)? else { return None };
+        Some(conn.out.get_or_insert_with(|| self.spare.pop().unwrap_or_default()))
     }
 
     /// Puts the connection's outbox away when it is idle.
     pub(crate) fn put_outbox_away(&mut self, slot: u32) {
-        let Some(conn) = self.slots[slot as usize].as_mut() else { return };
+        let Some(conn) = self.get_mut(slot) else { return };
         if !conn.out.as_ref().is_some_and(|out| out.is_idle()) {
             return;
         }
@@ -324,14 +369,15 @@ impl Conns {
 
     /// The slots in use.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
-        let used = self.slots.iter().enumerate().filter(|(_, conn)| conn.is_some());
+        let places = self.chunks.iter().flatten().enumerate();
+        let used = places.filter(|(_, place)| matches!(place, Place::Full(_)));
         used.map(|(slot, _)| u32::try_from(slot).expect("CONN_SLOTS_MAX fits"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Conn, Conns, Membership, Memberships};
+    use super::{Conn, Conns, Membership, Memberships, Place};
     use crate::engine::ids::ShardId;
 
     fn conn() -> Conn {
@@ -372,6 +418,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Option<Conn>>() <= 136, "{} bytes", size_of::<Option<Conn>>());
+        assert!(size_of::<Place>() <= 128, "{} bytes", size_of::<Place>());
     }
 }

@@ -86,6 +86,9 @@ impl Core {
             conn.client = Some(client);
             conn.heard = now;
         }
-        self.check_after(slot, self.config.ping_after_ms);
+        // It is looked at when its time for the handshake would have been over, and from then on as its silence asks for.
+        if self.config.ping_after_ms < self.config.handshake_ms {
+            self.check_after(slot, self.config.ping_after_ms);
+        }
     }
 }
