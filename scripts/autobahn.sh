@@ -5,6 +5,8 @@
 #   scripts/autobahn.sh            all cases outside 12.* and 13.* (compression, which is never negotiated)
 #   scripts/autobahn.sh '9.*'      only these
 #
+# The same build shows that a panic of one shard ends the whole process: that test runs first.
+#
 # Passes when no case failed, none was non-strict, and (without an argument) there were 301.
 # Environment: SHARDS (default 2), PYTHON2 (a Python 2.7 with virtualenv; default: what pyenv has).
 set -euo pipefail
@@ -46,10 +48,12 @@ fi
 
 # --- the server ---------------------------------------------------------------------------------------------------
 
-cargo build --features echo --bin butaca --target-dir "$PWD/target/echo"
+cargo test --features echo --test server a_panic_ends_the_process
+cargo build --features echo --bin butaca
+cp target/debug/butaca "$work/butaca"
 banner=$work/banner
 WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory SHARDS=${SHARDS:-2} MAX_MESSAGE_BYTES=1048576 LOG_LEVEL=warn \
-  target/echo/debug/butaca >"$banner" &
+  "$work/butaca" >"$banner" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 address=

@@ -262,11 +262,13 @@ impl Core {
             }
         }
         let queued = conn.unsent_len() as u64;
+        // An overflow may leave nothing queued for a socket that is still full: then it has not drained.
+        let drained = queued == 0 && !conn.blocked;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
         if full {
             self.blocked(slot);
         }
-        if queued == 0 {
+        if drained {
             self.drained(slot);
         }
     }

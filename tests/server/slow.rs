@@ -1,36 +1,19 @@
 //! Those who do not read: bounded, resynchronised, closed if need be, and never at the cost of others.
 
-use std::net::TcpStream;
-
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use crate::harness::client::text_frame;
-use crate::harness::{Client, Server, Watcher, eventually};
+use crate::harness::{Client, Got, Server, Watcher, eventually};
 
 const QUEUE: u64 = 64 * 1024;
-const SETTINGS: &[(&str, &str)] = &[
-    ("OUTBOUND_QUEUE_BYTES", "65536"),
-    ("MAX_SEATS_PER_CLIENT", "0"),
-    // Those who wait here for a slow machine are not silent on purpose.
-    ("PING_AFTER_MS", "60000"),
-    ("PONG_WITHIN_MS", "60000"),
-];
+const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "65536"), ("MAX_SEATS_PER_CLIENT", "0")];
 const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
 
-/// A connection whose kernel takes little for it.
-fn narrow(server: &Server) -> TcpStream {
-    let stream = server.dial();
-    set_socket_recv_buffer_size(&stream, 32 * 1024).expect("a socket option");
-    stream
-}
-
-/// A member that reads nothing until it is asked to.
+/// A member that reads nothing until it is asked to. Its kernel takes what it takes for any connection: a narrow window
+/// would fill sooner, but reading through it takes minutes.
 fn sleeper(server: &Server, id: &str, room: &str) -> Watcher {
-    let mut watcher = Watcher::new(Client::connect_on(narrow(server), id, ""));
-    watcher.client.send(&crate::harness::client::join(room));
-    while watcher.next()["type"] != "room_joined" {}
-    watcher
+    Watcher::join(server, id, &[room])
 }
 
 /// Selects and releases until the server has met a slow consumer `times` times; every answer is read.
@@ -121,7 +104,44 @@ fn a_sleeper_is_woken_to_one_full_state_and_all_its_replies() {
     slow.agrees(&server, "r");
 }
 
-/// A log at its bound: with passes that cannot keep up, members are resynchronised instead of the log growing.
+/// One that stops reading in the middle of its full state while the room goes on is closed with 4008.
+#[test]
+fn a_consumer_too_slow_for_its_full_state_is_closed() {
+    let server = Server::start(&[SETTINGS, &[("SHARDS", "1")]].concat());
+    let info = "y".repeat(4_000);
+    let mut holder = Client::connect(&server, "holder");
+    for number in 0..2_000 {
+        holder.send(&format!(
+            r#"{{"type":"select_seat","room_id":"r","seat_id":"H{number}","user_info":{{"name":"{info}"}}}}"#
+        ));
+        assert_eq!(holder.json()["type"], "seat_selected");
+    }
+    let mut slow = Watcher::join(&server, "slow", &["r"]);
+    assert_eq!(slow.next()["type"], "current_selections");
+    set_socket_recv_buffer_size(&slow.client.stream, 4 * 1024).expect("a socket option");
+    let mut actor = Watcher::join(&server, "actor", &["r"]);
+    flood(&server, &mut actor, "r", 1);
+    // It reads what is queued until its full state, eight megabytes, is on its way, and then stops.
+    set_socket_recv_buffer_size(&slow.client.stream, 200 * 1024).expect("a socket option");
+    while server.figure("resyncs") == 0 {
+        slow.next();
+    }
+    flood(&server, &mut actor, "r", 2);
+    loop {
+        match slow.client.got() {
+            Got::Text(_) => {}
+            Got::Close(code, _) => {
+                assert_eq!(code, Some(4008));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    actor.client.select("r", "after");
+    actor.until("seat_selected", "r", "after");
+}
+
+/// Members that never read: those who read miss nothing, what waits is bounded, and nothing of it is left behind.
 #[test]
 fn members_that_never_read_delay_nobody() {
     for variant in VARIANTS {

@@ -63,7 +63,9 @@ impl Server {
         });
         let stdout = child.stdout.take().expect("it is piped");
         let (address, banner) = read_banner(stdout, &mut child, &stderr);
-        Self { child, address, banner, stderr, log: Some(log) }
+        let server = Self { child, address, banner, stderr, log: Some(log) };
+        eventually("it is ready", || (server.get("/ready").status == 200).then_some(()));
+        server
     }
 
     /// What it has logged so far.
