@@ -55,6 +55,8 @@ struct Gather {
     until_ms: u64,
     /// For `/metrics` rather than `/stats`.
     for_metrics: bool,
+    /// For the selections of a room, which one shard alone can tell.
+    for_room: bool,
     head_only: bool,
     keep_alive: bool,
 }
@@ -203,7 +205,9 @@ impl Core {
             conn.awaits_answer = true;
         }
         let until_ms = self.now.mono.0 + GATHER_MS;
-        let gather = Gather { rows: Vec::new(), waiting: asked.len(), until_ms, for_metrics, head_only, keep_alive };
+        let (rows, waiting) = (Vec::new(), asked.len());
+        let for_room = matches!(question, Question::Selections(_));
+        let gather = Gather { rows, waiting, until_ms, for_metrics, for_room, head_only, keep_alive };
         self.gathers.0.insert(slot, gather);
         for shard in asked {
             if shard == self.id {
@@ -245,12 +249,21 @@ impl Core {
         }
     }
 
-    /// Answers with what there is when a shard has not answered in time.
+    /// Answers with what there is when a shard has not answered in time. The connection ends with that, so that an answer
+    /// that comes after all finds nobody instead of the next question.
     pub(crate) fn finish_late_gathers(&mut self) {
         let now = self.now.mono.0;
         let late: Vec<u32> = self.gathers.0.iter().filter(|(_, g)| g.until_ms <= now).map(|(slot, _)| *slot).collect();
         for slot in late {
-            self.finish_stats(slot);
+            let Some(gather) = self.gathers.0.get_mut(&slot) else { continue };
+            gather.keep_alive = false;
+            if gather.for_room {
+                self.gathers.forget(slot);
+                let body = br#"{"error":"the shard that owns the room does not answer"}"#;
+                self.respond_with(slot, 503, JSON, body, false, false);
+            } else {
+                self.finish_stats(slot);
+            }
         }
     }
 
