@@ -286,6 +286,7 @@ impl Core {
 
     #[cfg(feature = "echo")]
     fn echo(&mut self, slot: u32, payload: &[u8], header: fn(&mut Vec<u8>, usize)) {
+        assert_ne!(payload, b"panic", "a test wants to see what a panic does");
         self.reply(slot, |out| {
             header(out, payload.len());
             out.extend_from_slice(payload);
