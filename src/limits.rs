@@ -32,13 +32,21 @@ pub const RESTORE_GRACE_MS: u64 = 30_000;
 /// Default of `MAX_MESSAGE_BYTES`: longest message of a client. At the bound: close 1009.
 pub const MESSAGE_BYTES: usize = 64 * 1024;
 /// Largest `MAX_MESSAGE_BYTES` that is accepted. One message and its frame header always fit the scratch buffer.
+#[cfg(not(feature = "echo"))]
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The Autobahn suite sends messages of 16 MiB.
+#[cfg(feature = "echo")]
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Default of `MAX_USER_INFO_BYTES`: longest `user_info` as written by the client. At the bound: `bad_request`.
 pub const USER_INFO_BYTES: usize = 4 * 1024;
 /// Nesting of JSON that is read. At the bound: `bad_json`.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Fragments of one message. At the bound: close 1009.
+#[cfg(not(feature = "echo"))]
 pub const FRAGMENTS_MAX: usize = 4_096;
+/// The Autobahn suite sends 4 MiB in fragments of 64 bytes and an empty one.
+#[cfg(feature = "echo")]
+pub const FRAGMENTS_MAX: usize = 65_537;
 /// Payload of a control frame, RFC 6455 section 5.5.
 pub const CONTROL_PAYLOAD_MAX: usize = 125;
 

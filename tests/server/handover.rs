@@ -74,11 +74,6 @@ fn a_small_room_stays_on_its_core() {
         let room = room_on(shard, 2);
         let mut members: Vec<Watcher> =
             (0..8).map(|number| Watcher::join(&server, &format!("m{number}"), &[&room])).collect();
-        // Asking for the figures is itself a question and an answer by mail.
-        let of_one_question = {
-            let before = server.figure("mesh_sent");
-            server.figure("mesh_sent") - before
-        };
         let before = server.figure("mesh_sent");
         for round in 0..50 {
             for number in 0..8 {
@@ -90,7 +85,8 @@ fn a_small_room_stays_on_its_core() {
             members.iter_mut().for_each(|member| member.until_seq(&room, (round + 1) * 16));
         }
         let mail = server.figure("mesh_sent") - before;
-        assert!(mail <= of_one_question + 1, "{mail} letters for 800 events of a small room");
+        // Asking twice for the figures is a few questions and answers by mail.
+        assert!(mail <= 8, "{mail} letters for 800 events of a small room");
         let row = &server.stats()["shards"][shard];
         assert!(row["commands"].as_u64() >= Some(800), "the owner decided: {row}");
     }

@@ -113,6 +113,27 @@ fn write(server: &Server, rooms: &[String], number: usize, rounds: usize) -> Wat
     watcher
 }
 
+/// A room so big that a pass over it is cut into slices: what happens between two slices is due again after the pass, and
+/// reaches those who only listen.
+#[test]
+fn what_happens_during_a_pass_reaches_everybody() {
+    let server = Server::start(&[("SHARDS", "1"), ("MAX_SEATS_PER_CLIENT", "0")]);
+    let mut members: Vec<Watcher> =
+        (0..300).map(|number| Watcher::join(&server, &format!("m{number}"), &["r"])).collect();
+    let mut actor = Client::connect(&server, "actor");
+    let mut seq = 0;
+    for _ in 0..20 {
+        // One write for each event, so that they come while the room is being served.
+        for _ in 0..20 {
+            seq += 1;
+            actor.select("r", &format!("S{seq}"));
+        }
+        (0..20).for_each(|_| assert_eq!(actor.json()["type"], "seat_selected"));
+        members.iter_mut().for_each(|member| member.until_seq("r", seq));
+    }
+    assert!(members.iter().all(|member| member.rooms["r"].events == seq));
+}
+
 #[test]
 fn members_agree_under_load_on_one_shard() {
     under_load(&[("SHARDS", "1")], 6, 3, 400);

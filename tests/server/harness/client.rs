@@ -93,8 +93,19 @@ impl Client {
         Self { stream, id: id.into(), bytes: Vec::new(), used: 0 }
     }
 
-    /// Reads the answer to the upgrade.
+    /// Reads the answer to the upgrade, which is yes.
     pub(crate) fn upgraded(&mut self) {
+        let head = self.answer_to_upgrade();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")), "{head}");
+    }
+
+    /// Reads the answer to the upgrade and says whether it is yes.
+    pub(crate) fn is_upgraded(&mut self) -> bool {
+        self.answer_to_upgrade().starts_with("HTTP/1.1 101 ")
+    }
+
+    fn answer_to_upgrade(&mut self) -> String {
         let end = loop {
             if let Some(at) = self.rest().windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
@@ -103,8 +114,7 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&self.rest()[..end]).into_owned();
         self.used += end;
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")), "{head}");
+        head
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
