@@ -33,7 +33,8 @@ fn beyond_the_limit_a_socket_is_refused_and_health_is_answered() {
     for shards in ["1", "2"] {
         let server = Server::start(&[("MAX_CONNECTIONS", "5"), ("SHARDS", shards)]);
         assert!(server.banner.contains("5 connections"), "{}", server.banner);
-        let mut clients: Vec<Client> = (0..5).map(|number| Client::connect(&server, &format!("c{number}"))).collect();
+        let mut clients: Vec<Client> =
+            (0..5).map(|number| Client::connect_when_free(&server, &format!("c{number}"))).collect();
         is_refused(server.dial());
         assert_eq!(server.get("/health").status, 200);
         assert_eq!(server.get("/ready").status, 200);
@@ -43,12 +44,7 @@ fn beyond_the_limit_a_socket_is_refused_and_health_is_answered() {
         }
         assert!(server.figure("refused_connections") >= 1);
         drop(clients.pop());
-        let next = eventually("a place is free", || {
-            let mut http = Http::new(server.dial());
-            http.send(&upgrade("next", ""));
-            (http.response(false).status == 101).then_some(http)
-        });
-        next.half_close();
+        drop(Client::connect_when_free(&server, "next"));
     }
 }
 

@@ -20,6 +20,7 @@ mod hogs;
 mod hot_room;
 mod http_answers;
 mod limits;
+mod logs;
 mod opinion;
 mod order;
 #[cfg(feature = "echo")]

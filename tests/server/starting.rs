@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::Server;
-use crate::harness::server::{command, limited};
+use crate::harness::server::{command, limited, without_io_uring};
 
 /// It ends with this code and says one line with this in it.
 fn check(mut command: Command, code: i32, what: &str) {
@@ -26,6 +26,18 @@ fn wrong_settings_end_with_64() {
     let mut unknown = command(&[]);
     unknown.arg("--sell-everything");
     check(unknown, 64, "--sell-everything");
+    // Before a port is bound: one that is taken does not matter yet.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    check(command(&[("WEBSOCKET_PORT", &port), ("SHARDS", "many")]), 64, "SHARDS=many: allowed is");
+}
+
+/// A shard for each CPU that the process may use, not for each that there is.
+#[test]
+fn the_affinity_mask_is_respected() {
+    let mask = limited("first=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//') && taskset -cp $first $$ >/dev/null", &[]);
+    let server = Server::run(mask);
+    assert!(server.banner.contains("shards   1\n"), "{}", server.banner);
 }
 
 #[test]
@@ -43,6 +55,9 @@ fn an_address_that_cannot_be_had_ends_with_69() {
 fn a_machine_that_grants_too_little_ends_with_71() {
     check(limited("ulimit -l 64", &[]), 71, "locked memory is limited to 64 KiB");
     check(limited("ulimit -n 4", &[("SHARDS", "1")]), 71, "cannot open what a shard needs");
+    check(without_io_uring(1), 71, "seccomp");
+    check(without_io_uring(38), 71, "io_uring is missing");
+    check(without_io_uring(12), 71, "io_uring got no memory");
 }
 
 /// It says where it listens and with what, and `--print-config` shows every setting.
@@ -67,12 +82,20 @@ fn the_banner_and_the_configuration() {
     assert_eq!(line("PING_AFTER_MS"), ["PING_AFTER_MS", "25000", "default"]);
 }
 
-/// A JSON log is one object a line.
+/// `--help` has a line for every setting that `--print-config` shows, and both need no port.
 #[test]
-fn the_log_can_be_json() {
-    let server = Server::start(&[("LOG_FORMAT", "json")]);
-    server.signal(rustix::process::Signal::TERM);
-    let (_, log) = server.ended();
-    let words: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert!(words.iter().any(|line| line["message"] == "serving"), "{log}");
+fn help_tells_of_every_setting() {
+    let ask = |flag: &str| {
+        let mut command = command(&[]);
+        let output = command.arg(flag).output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{flag}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let (help, config) = (ask("--help"), ask("--print-config"));
+    let names: Vec<&str> = config.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 30, "{config}");
+    for name in names {
+        let flag = format!("--{}", name.to_ascii_lowercase().replace('_', "-"));
+        assert!(help.contains(&flag), "{flag} in {help}");
+    }
 }

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use serde_json::Value;
 
 use super::server::Server;
+use super::wait::eventually;
 
 /// The key of RFC 6455 section 1.3, and what the server must make of it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -79,6 +80,15 @@ impl Client {
         let mut client = Self::connect(server, id);
         client.enter(room);
         client
+    }
+
+    /// Connects, again and again until there is a place: the server may not have noticed yet that somebody has gone.
+    pub(crate) fn connect_when_free(server: &Server, id: &str) -> Self {
+        eventually("a place is free", || {
+            let mut client = Self::unanswered(server.dial(), id);
+            client.write(upgrade(id, "").as_bytes());
+            client.is_upgraded().then_some(client)
+        })
     }
 
     pub(crate) fn connect_on(stream: TcpStream, id: &str, query: &str) -> Self {

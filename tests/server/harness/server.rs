@@ -35,8 +35,26 @@ pub(crate) fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
     with_settings(shell, settings)
 }
 
+/// The binary under a seccomp profile in which `io_uring_setup` fails with this error, as in many containers. The profile
+/// is set by a few lines of Python, because it takes a raw system call.
+pub(crate) fn without_io_uring(errno: i32) -> Command {
+    let script = format!(
+        "import ctypes, os, struct, sys\n\
+         steps = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]\n\
+         code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in steps))\n\
+         program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(steps), ctypes.addressof(code)))\n\
+         prctl = ctypes.CDLL(None, use_errno=True).prctl\n\
+         assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()\n\
+         os.execv(sys.argv[1], sys.argv[1:])\n"
+    );
+    let mut python = Command::new("python3");
+    python.args(["-c", &script, env!("CARGO_BIN_EXE_butaca")]);
+    with_settings(python, &[])
+}
+
 fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
-    command.env_clear().envs([("WEBSOCKET_HOST", "127.0.0.1"), ("WEBSOCKET_PORT", "0"), ("STORE", "memory")]);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.envs([("WEBSOCKET_HOST", "127.0.0.1"), ("WEBSOCKET_PORT", "0"), ("STORE", "memory")]);
     command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
