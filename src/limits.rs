@@ -95,7 +95,7 @@ pub const HANDSHAKE_MS: u64 = 10_000;
 pub const PING_AFTER_MS: u64 = 25_000;
 /// Default of `PONG_WITHIN_MS`: silence after the ping after which the connection is closed with 4012.
 pub const PONG_WITHIN_MS: u64 = 10_000;
-/// How long a closing connection waits for the peer's close frame.
+/// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close frame.
 pub const CLOSE_WITHIN_MS: u64 = 2_000;
 /// How long a drain lasts before what is left is cut. With the exit itself it stays below 5 s.
 pub const DRAIN_MS: u64 = 3_500;

@@ -115,6 +115,8 @@ pub struct Config {
     pub ping_after_ms: u64,
     /// Silence after the ping after which it is closed.
     pub pong_within_ms: u64,
+    /// How long a closing connection waits for the client's close frame.
+    pub close_within_ms: u64,
     /// Where holds survive a restart.
     pub store: Store,
     /// What an acknowledgement is worth. `Memory` exactly when `store` is.
@@ -207,6 +209,7 @@ impl Config {
             handshake_ms: number(values, "HANDSHAKE_MS")?,
             ping_after_ms: number(values, "PING_AFTER_MS")?,
             pong_within_ms: number(values, "PONG_WITHIN_MS")?,
+            close_within_ms: number(values, "CLOSE_WITHIN_MS")?,
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),

@@ -17,7 +17,6 @@ use crate::engine::command::{Effects, Input};
 use crate::engine::ids::{RoomId, ShardId, shard_of};
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
-use crate::limits::CLOSE_WITHIN_MS;
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
@@ -349,7 +348,7 @@ impl Core {
     }
 
     /// Ends the WebSocket with our close frame: the connection's holds are released now, and it goes when the peer has
-    /// hung up or [`CLOSE_WITHIN_MS`] are over.
+    /// hung up or [`Config::close_within_ms`] are over.
     pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
         if self.conns.get(slot).is_none_or(|conn| conn.phase == Phase::Closing) {
             return;
@@ -376,7 +375,7 @@ impl Core {
             conn.phase = Phase::Closing;
             conn.unread = None;
         }
-        self.check_after(slot, CLOSE_WITHIN_MS);
+        self.check_after(slot, self.config.close_within_ms);
         self.queue_flush(slot);
     }
 

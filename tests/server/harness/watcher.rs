@@ -72,7 +72,8 @@ impl Watcher {
         while self.next()["seat_id"] != "nobody holds this" {}
     }
 
-    fn follow(&mut self, message: &Value) {
+    /// Follows a message with the maps.
+    pub(crate) fn follow(&mut self, message: &Value) {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let room = text("room_id");
         let kind = text("type");
