@@ -260,19 +260,13 @@ impl Conns {
         self.chunks.get(slot / PLACES_PER_CHUNK)?.get(slot % PLACES_PER_CHUNK)
     }
 
-    /// Takes the connection in, or gives it back when there is no slot.
-    pub(crate) fn insert(&mut self, mut conn: Conn) -> Result<u32, Conn> {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => match self.new_slot() {
-                Some(slot) => slot,
-                None => return Err(conn),
-            },
-        };
+    /// Takes the connection in; one for which there is no slot is closed.
+    pub(crate) fn insert(&mut self, mut conn: Conn) -> Option<u32> {
+        let slot = self.free.pop().or_else(|| self.new_slot())?;
         conn.generation = self.generation(slot);
         *place_mut(&mut self.chunks, slot).expect("the slot exists") = Place::Full(conn);
         self.used += 1;
-        Ok(slot)
+        Some(slot)
     }
 
     fn new_slot(&mut self) -> Option<u32> {

@@ -417,9 +417,6 @@ impl Core {
         self.retire(slot);
         let conn = self.conns.remove(slot);
         self.gathers.forget(slot);
-        self.board.disconnected();
-        if let Some(peer) = conn.peer {
-            self.board.release_ip(*peer);
-        }
+        self.uncount(conn.peer.as_deref().copied());
     }
 }

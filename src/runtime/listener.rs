@@ -138,14 +138,12 @@ impl Core {
 
     /// Takes a socket in that has been counted. On failure it is closed.
     pub(crate) fn admit(&mut self, fd: OwnedFd, peer: Option<Box<IpAddr>>) -> Option<u32> {
+        let ip = peer.as_deref().copied();
         let mut conn = Conn::new(fd, self.tenths());
         conn.peer = peer;
-        let slot = match self.conns.insert(conn) {
-            Ok(slot) => slot,
-            Err(_) => {
-                self.board.disconnected();
-                return None;
-            }
+        let Some(slot) = self.conns.insert(conn) else {
+            self.uncount(ip);
+            return None;
         };
         let generation = self.conns.generation(slot);
         let added = self.conns.get(slot).map(|conn| self.readiness.add(&conn.fd, slot, generation));
@@ -156,6 +154,14 @@ impl Core {
         }
         self.check_after(slot, self.config.handshake_ms);
         Some(slot)
+    }
+
+    /// A connection that had been counted has ended.
+    pub(crate) fn uncount(&self, peer: Option<IpAddr>) {
+        self.board.disconnected();
+        if let Some(ip) = peer {
+            self.board.release_ip(ip);
+        }
     }
 
     /// Whether the connection may become a WebSocket; otherwise it is told why not and ends.
