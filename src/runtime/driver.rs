@@ -254,7 +254,8 @@ impl Driver {
     fn is_drained(&self) -> bool {
         let core = &self.core;
         let Some(until) = self.drain_until_ns else { return false };
-        (self.is_closing && core.conns.len() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
+        // Not only the own ones: one that is on its way here from another shard must be told, too.
+        (self.is_closing && core.board.connections() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! A socket goes to the owner of the room that it joins first, so that a small room's traffic never crosses a core; the
 //! members of a hot room stay where they were accepted. Invariants: only a connection that no engine knows moves; what
-//! it has sent and what it is owed travel with it. Never here: what a request does.
+//! it has sent and is not answered travels with it. Never here: what a request does.
 
-use crate::audience::outbox::Kind;
 use crate::engine::ids::{ClientId, RoomId, ShardId};
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{HandOver, Mail};
@@ -21,48 +20,52 @@ impl Core {
         (may_move && !self.board.is_hot(room)).then_some(owner)
     }
 
-    /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that.
+    /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that. One
+    /// whose socket is full stays: what it is owed begins within a frame, and only here it is known where that ends.
     pub(crate) fn hand_over(&mut self, slot: u32, to: ShardId, join: Option<RoomId>, unread: Vec<u8>) {
         self.send_queued(slot);
-        if self.conns.get(slot).is_none() {
-            return;
+        let Some(conn) = self.conns.get(slot) else { return };
+        if conn.unsent_len() > 0 {
+            return self.go_on(slot, join, unread);
         }
         self.gathers.forget(slot);
-        let unsent = self.conns.get(slot).and_then(|conn| conn.out.as_ref()).map(|out| out.unsent().to_vec());
         let conn = self.conns.remove(slot);
         if let Err(error) = self.readiness.remove(&conn.fd) {
             tracing::error!(%error, "a connection could not leave its shard");
-            self.board.disconnected();
+            self.uncount(conn.peer.as_deref().copied());
             return;
         }
         let client = conn.client.expect("only a WebSocket is handed over");
         self.stats.handovers_out += 1;
-        let unsent = unsent.unwrap_or_default();
-        let letter = HandOver { from: self.id, fd: conn.fd, client, peer: conn.peer, join, unread, unsent };
+        let letter = HandOver { from: self.id, fd: conn.fd, client, peer: conn.peer, join, unread };
         self.lanes.post(to, Mail::HandOver(Box::new(letter)));
     }
 
     /// A connection came over from another shard.
     pub(crate) fn arrive(&mut self, letter: HandOver) {
-        let HandOver { from, fd, client, peer, join, unread, unsent } = letter;
+        let HandOver { from, fd, client, peer, join, unread } = letter;
         self.stats.handovers_in += 1;
         let Some(slot) = self.admit(fd, peer) else { return };
         self.open(slot, client);
         if self.board.is_draining() {
             return self.say_goodbye(slot);
         }
-        if !unsent.is_empty() {
-            self.write(slot, Kind::Reply, |out| out.extend_from_slice(&unsent));
+        // The room has become hot while the connection was on its way: it goes back, once, and stays there.
+        if let Some(room) = &join
+            && self.owner(room.as_str()) == self.id
+            && self.board.is_hot(room.as_str())
+        {
+            return self.hand_over(slot, from, join, unread);
         }
+        self.go_on(slot, join, unread);
+    }
+
+    /// The connection stays here: it joins the room that it asked for, and what is behind that is looked at.
+    fn go_on(&mut self, slot: u32, join: Option<RoomId>, unread: Vec<u8>) {
+        self.settle(slot);
         if let Some(room) = join {
-            // The room has become hot while the connection was on its way: it goes back, once, and stays there.
-            if self.owner(room.as_str()) == self.id && self.board.is_hot(room.as_str()) {
-                return self.hand_over(slot, from, Some(room), unread);
-            }
-            self.settle(slot);
             self.request(slot, Request::Join { room: room.as_str() });
         }
-        self.settle(slot);
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.readable = true;
             conn.stalled = !unread.is_empty();

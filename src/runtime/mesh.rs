@@ -43,8 +43,6 @@ pub(crate) struct HandOver {
     pub(crate) join: Option<RoomId>,
     /// What has been received behind that request and not consumed.
     pub(crate) unread: Vec<u8>,
-    /// Bytes on their way to the client (the end of the answer to its upgrade).
-    pub(crate) unsent: Vec<u8>,
 }
 
 /// What happened in one room during one turn of its owner, for the members on one shard.

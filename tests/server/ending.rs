@@ -1,10 +1,13 @@
 //! Ending well: SIGTERM, SIGINT, a second signal.
 
+use std::io::Write;
+
 use rustix::process::Signal;
 
+use crate::harness::client::{join, text_frame, upgrade};
 use crate::harness::http::Http;
 use crate::harness::wait::{now, parse_time, size};
-use crate::harness::{Client, Got, Server, VARIANTS, eventually};
+use crate::harness::{Client, Got, Server, VARIANTS, eventually, room_on};
 
 /// When this line was logged, in milliseconds; the log writes microseconds.
 fn logged_at(log: &str, what: &str) -> u64 {
@@ -83,6 +86,40 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(status.code(), Some(130), "{log}");
     assert!(!log.contains("stopped"));
     drop(clients);
+}
+
+/// Whoever was let in is told, also one that is on its way to another shard when the end begins.
+#[test]
+fn who_is_on_its_way_between_shards_is_told_too() {
+    let rooms = [room_on(0, 2), room_on(1, 2)];
+    for round in 0..20 {
+        let server = Server::start(&[("SHARDS", "2")]);
+        let mut clients: Vec<Client> =
+            (0..40).map(|number| Client::unanswered(server.dial(), &format!("c{number}"))).collect();
+        for (number, client) in clients.iter_mut().enumerate() {
+            if number == round {
+                server.signal(Signal::TERM);
+            }
+            let request = [upgrade(&client.id, "").into_bytes(), text_frame(&join(&rooms[number % 2]))].concat();
+            // The server may have hung up already.
+            client.stream.write_all(&request).ok();
+        }
+        for client in &mut clients {
+            if !client.is_let_in() {
+                continue;
+            }
+            let end = loop {
+                match client.got() {
+                    Got::Text(_) => {}
+                    end => break end,
+                }
+            };
+            assert_eq!(end, Got::Close(Some(1001), "the server is shutting down".into()), "{}", client.id);
+        }
+        drop(clients);
+        let (status, log) = server.ended();
+        assert_eq!(status.code(), Some(0), "{log}");
+    }
 }
 
 /// Many connections: all are told, and the end comes within 5 s.

@@ -1,7 +1,7 @@
 //! Sockets on their way to the shard that owns their room, and what never crosses a core once they are there.
 
 use crate::harness::client::{join, select, text_frame, upgrade};
-use crate::harness::{Client, Server, Watcher, room_on, unique};
+use crate::harness::{Client, Got, Server, Watcher, eventually, room_on, unique};
 
 /// Many connections, each with its upgrade, a ping, its join and commands for that room in one write: every reply comes,
 /// in order, wherever the socket was accepted and wherever it goes.
@@ -118,4 +118,68 @@ fn a_socket_in_rooms_of_both_shards() {
         }
     }
     assert!(server.figure("handovers_in") <= 4, "each moved once at most");
+}
+
+/// What another shard answers to somebody who has gone meanwhile reaches nobody else, though its slot is in use again.
+#[test]
+fn answers_for_who_has_gone_reach_nobody_else() {
+    let server = Server::start(&[("SHARDS", "2"), ("MAX_SEATS_PER_CLIENT", "0")]);
+    let (home, elsewhere) = (room_on(0, 2), room_on(1, 2));
+    let commands: Vec<u8> = (0..800).flat_map(|seat| text_frame(&select(&elsewhere, &format!("S{seat}")))).collect();
+    let hint = format!("?room={home}");
+    for round in 0..100 {
+        let mut gone = Client::connect_on(server.dial(), "gone", &hint);
+        gone.write(&commands);
+        // Nothing is unread, so that this is an ordinary end: the commands still count.
+        drop(gone);
+        let mut next: Vec<Client> =
+            (0..3).map(|number| Client::connect_on(server.dial(), &format!("next {round} {number}"), &hint)).collect();
+        for client in &mut next {
+            client.send(r#"{"type":"ping"}"#);
+            assert_eq!(client.json()["type"], "pong");
+            let joined = client.enter(&elsewhere);
+            assert_eq!(joined["client_id"], client.id.as_str());
+        }
+    }
+    let left = || (server.get(&format!("/room/{elsewhere}/selections")).json()["count"] == 0).then_some(());
+    eventually("who has gone holds nothing", left);
+}
+
+/// A connection whose socket is full when it joins a room of another shard: what it is owed begins within a frame. It is
+/// served where it is, and when it is closed for its silence, that frame comes to its end before the close frame.
+#[test]
+fn a_full_socket_stays_where_it_is() {
+    let patience: &[(&str, &str)] =
+        &[("PING_AFTER_MS", "400"), ("PONG_WITHIN_MS", "400"), ("CLOSE_WITHIN_MS", "60000")];
+    for _ in 0..2 {
+        let server = Server::start(&[patience, &[("SHARDS", "2")]].concat());
+        let mut client = Client::connect(&server, "a");
+        let pings = text_frame(r#"{"type":"ping"}"#).repeat(500);
+        let mut sent = 0;
+        eventually("its socket is full", || {
+            client.write(&pings);
+            sent += 500;
+            // Each batch is answered, or queued, before the next one is sent.
+            eventually("they are answered", || (server.figure("commands") >= sent).then_some(()));
+            (server.figure("outbound_queue_bytes") > 0).then_some(())
+        });
+        let here = server.figures("commands").iter().position(|&count| count > 0).expect("it lives somewhere");
+        client.send(&join(&room_on(1 - here, 2)));
+        eventually("it joins, and is closed for its silence", || {
+            let stats = server.stats();
+            (server.figure("commands") > sent && stats["active_rooms"] == 0).then_some(())
+        });
+        assert_eq!(server.figure("handovers_out"), 0, "it stays");
+        let mut pongs = 0;
+        let end = loop {
+            match client.got() {
+                Got::Text(text) if text.contains("pong") => pongs += 1,
+                Got::Text(text) => panic!("what was queued for one that is silent was not dropped: {text}"),
+                Got::Ping(_) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end, Got::Close(Some(4012), "no pong in time".into()));
+        assert!(pongs > 0 && pongs <= sent, "{pongs} of {sent}");
+    }
 }

@@ -69,7 +69,6 @@ pub(crate) struct HandOver {
     pub(crate) pipe: usize,
     pub(crate) client: ClientId,
     pub(crate) unread: VecDeque<Request>,
-    pub(crate) unsent: Vec<u8>,
 }
 
 /// A letter from one shard to another.

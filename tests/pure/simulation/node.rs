@@ -225,19 +225,26 @@ impl Node {
     }
 
     fn hand_over(&mut self, slot: u32, to: ShardId, join: Request, shared: &mut Shared) {
+        let conn = self.conn(slot);
+        let sent = shared.pipes[conn.pipe].send(conn.outbox.unsent());
+        conn.outbox.advance(sent);
+        if !conn.outbox.unsent().is_empty() {
+            shared.note("a full socket that stays");
+            conn.is_settled = true;
+            return self.request(slot, join, shared);
+        }
         shared.note("a hand-over");
-        let Conn { pipe, client, mut unread, outbox, .. } = self.vacate(slot);
+        let Conn { pipe, client, mut unread, .. } = self.vacate(slot);
         if !unread.is_empty() {
             shared.note("a hand-over with requests behind the join");
         }
         unread.push_front(join);
-        let unsent = outbox.unsent().to_vec();
-        self.out[to.index()].push_back(Letter::HandOver(HandOver { pipe, client, unread, unsent }));
+        self.out[to.index()].push_back(Letter::HandOver(HandOver { pipe, client, unread }));
     }
 
     /// A connection came over from another shard.
     pub(crate) fn arrive(&mut self, letter: HandOver, shared: &mut Shared) {
-        let HandOver { pipe, client, unread, unsent } = letter;
+        let HandOver { pipe, client, unread } = letter;
         if shared.pipes[pipe].peer == Peer::Gone {
             shared.note("a client that went during its hand-over");
         }
@@ -245,7 +252,6 @@ impl Node {
         let conn = self.conn(slot);
         conn.unread = unread;
         conn.is_settled = true;
-        conn.outbox.write(butaca::audience::outbox::Kind::Reply, |out| out.extend_from_slice(&unsent));
     }
 
     /// Ends a connection: it leaves its views, and every shard that may know it hears of it.

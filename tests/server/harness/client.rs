@@ -115,6 +115,20 @@ impl Client {
         self.answer_to_upgrade().starts_with("HTTP/1.1 101 ")
     }
 
+    /// Reads the answer to the upgrade, unless the server hangs up without one, and says whether it is yes.
+    pub(crate) fn is_let_in(&mut self) -> bool {
+        while !self.rest().windows(4).any(|four| four == b"\r\n\r\n") {
+            let mut bytes = [0; 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(len @ 1..) => self.bytes.extend_from_slice(&bytes[..len]),
+                Ok(0) => return false,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+                Err(error) => panic!("{} waits in vain: {error}", self.id),
+            }
+        }
+        self.is_upgraded()
+    }
+
     fn answer_to_upgrade(&mut self) -> String {
         let end = loop {
             if let Some(at) = self.rest().windows(4).position(|four| four == b"\r\n\r\n") {
