@@ -98,7 +98,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         running.push(executor(parts, fd, placement(&machine, index, shards))?);
     }
     handle_signals(Arc::clone(&board), mesh.clone()).map_err(no_files)?;
-    watch(Arc::clone(&board), mesh, watched).map_err(no_files)?;
+    Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, shards, connections_max);
     Ok((running, storage))
 }
@@ -153,25 +153,44 @@ fn handle_signals(board: Arc<Board>, mesh: Mesh) -> io::Result<()> {
 }
 
 /// Wakes a shard whose turns stand still while work waits for it: glommio 0.9.0 can lose a wake-up.
-fn watch(board: Arc<Board>, mesh: Mesh, watched: Vec<OwnedFd>) -> io::Result<()> {
-    std::thread::Builder::new().name("watchdog".into()).spawn(move || {
-        let mut seen = vec![u64::MAX; watched.len()];
-        loop {
-            std::thread::park_timeout(Duration::from_millis(WATCHDOG_MS));
-            for (index, epoll) in watched.iter().enumerate() {
-                let shard = ShardId::new(index);
-                let pulse = board.pulse(shard);
-                let turns = pulse.turns.load(Ordering::Relaxed);
-                let stands = std::mem::replace(&mut seen[index], turns) == turns;
-                if stands && (mesh.depth(shard) > 0 || is_readable(epoll)) {
-                    tracing::error!(shard = index, turns, "a shard stands still while work waits; waking it");
-                    pulse.pokes.fetch_add(1, Ordering::Relaxed);
-                    mesh.wake(shard);
-                }
+struct Watchdog {
+    board: Arc<Board>,
+    mesh: Mesh,
+    /// The epoll set of each shard.
+    watched: Vec<OwnedFd>,
+    /// The turns of each shard at the last look.
+    seen: Vec<u64>,
+}
+
+impl Watchdog {
+    fn new(board: Arc<Board>, mesh: Mesh, watched: Vec<OwnedFd>) -> Self {
+        let seen = vec![u64::MAX; watched.len()];
+        Self { board, mesh, watched, seen }
+    }
+
+    fn start(mut self) -> io::Result<()> {
+        std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+            loop {
+                std::thread::park_timeout(Duration::from_millis(WATCHDOG_MS));
+                self.look();
+            }
+        })?;
+        Ok(())
+    }
+
+    fn look(&mut self) {
+        for (index, (epoll, seen)) in self.watched.iter().zip(&mut self.seen).enumerate() {
+            let shard = ShardId::new(index);
+            let pulse = self.board.pulse(shard);
+            let turns = pulse.turns.load(Ordering::Relaxed);
+            let stands = std::mem::replace(seen, turns) == turns;
+            if stands && (self.mesh.depth(shard) > 0 || is_readable(epoll)) {
+                tracing::error!(shard = index, turns, "a shard stands still while work waits; waking it");
+                pulse.pokes.fetch_add(1, Ordering::Relaxed);
+                self.mesh.wake(shard);
             }
         }
-    })?;
-    Ok(())
+    }
 }
 
 fn is_readable(epoll: &OwnedFd) -> bool {
@@ -208,4 +227,42 @@ fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: us
     );
     drop(written.and_then(|()| out.flush()));
     tracing::info!(%bound, shards, connections_max, store, durability, "serving");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::Watchdog;
+    use crate::engine::ids::{ConnId, ShardId};
+    use crate::runtime::board::Board;
+    use crate::runtime::mesh::{Lanes, Mail, Mesh};
+    use crate::runtime::readiness::{Alarm, Readiness};
+
+    #[test]
+    fn the_watchdog_wakes_who_stands_still_with_work_and_nobody_else() {
+        let alarms = [Alarm::new().expect("an eventfd"), Alarm::new().expect("an eventfd")];
+        let (board, mesh) = (Arc::new(Board::new(2)), Mesh::new(&alarms));
+        let sets = alarms.clone().map(|alarm| Readiness::new(alarm).expect("an epoll set"));
+        let watched = sets.iter().map(|set| set.as_fd().try_clone_to_owned().expect("a file")).collect();
+        let mut watchdog = Watchdog::new(Arc::clone(&board), mesh.clone(), watched);
+        let mut check = |pokes: [u64; 2], why: &str| {
+            watchdog.look();
+            let found = [0, 1].map(|shard| board.pulse(ShardId::new(shard)).pokes.load(Ordering::Relaxed));
+            assert_eq!(found, pokes, "{why}");
+        };
+        check([0, 0], "nobody stands at the first look");
+        check([0, 0], "who has no work may stand");
+        let mut lanes = Lanes::new(ShardId::new(0), mesh);
+        lanes.post(ShardId::new(1), Mail::Gone { conn: ConnId::new(ShardId::new(0), 0, 0) });
+        lanes.flush();
+        check([0, 1], "mail waits");
+        alarms[1].wait_for_test();
+        board.pulse(ShardId::new(1)).turns.store(1, Ordering::Relaxed);
+        check([0, 1], "it has taken a turn");
+        alarms[0].ring();
+        board.pulse(ShardId::new(1)).turns.store(2, Ordering::Relaxed);
+        check([1, 1], "a descriptor of the other is ready");
+    }
 }

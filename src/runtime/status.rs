@@ -258,9 +258,10 @@ impl Core {
             let Some(gather) = self.gathers.0.get_mut(&slot) else { continue };
             gather.keep_alive = false;
             if gather.for_room {
+                let head_only = gather.head_only;
                 self.gathers.forget(slot);
                 let body = br#"{"error":"the shard that owns the room does not answer"}"#;
-                self.respond_with(slot, 503, JSON, body, false, false);
+                self.respond_with(slot, 503, JSON, body, head_only, false);
             } else {
                 self.finish_stats(slot);
             }

@@ -194,6 +194,34 @@ fn kept_alive_pipelined_and_byte_by_byte() {
     });
 }
 
+/// HEAD is GET without the body, on every path; what follows on the connection is understood.
+#[test]
+fn head_has_no_body() {
+    on_each(|server| {
+        let paths = ["/", "/health", "/ready", "/stats", "/metrics", "/room/r/selections", "/room/s/selections", "/no"];
+        let mut http = Http::new(server.dial());
+        for path in paths {
+            http.send(&format!("HEAD {path} HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\n\r\n"));
+            let head = http.response(true);
+            assert!(head.header("content-length").is_some_and(|length| length != "0"), "{path}: {}", head.head);
+            assert_eq!(http.response(false).json()["status"], "healthy", "after HEAD {path}");
+        }
+    });
+}
+
+/// A connection is kept for 1,000 requests; the last answer says so.
+#[test]
+fn a_kept_connection_ends_after_a_thousand_requests() {
+    let server = Server::start(&[("SHARDS", "1")]);
+    let mut http = Http::new(server.dial());
+    http.send(&"GET /health HTTP/1.1\r\n\r\n".repeat(1_000));
+    for number in 1..=1_000 {
+        let kept = if number < 1_000 { "keep-alive" } else { "close" };
+        assert_eq!(http.response(false).header("connection"), Some(kept), "answer {number}");
+    }
+    assert!(http.try_response(false).is_none());
+}
+
 /// An HTTP client that says goodbye with its request, and a WebSocket behind HTTP requests on one connection.
 #[test]
 fn requests_and_then_something_else() {
