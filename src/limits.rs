@@ -86,8 +86,9 @@ pub const EPOLL_EVENTS_MAX: usize = 1_024;
 pub const SCRATCH_BYTES: usize = 128 * 1024;
 /// Spare buffers a shard keeps for its next busy turn.
 pub const SPARE_BUFFERS_MAX: usize = 1_024;
-/// A spare buffer that grew beyond this is given back to the allocator.
-pub const SPARE_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// A spare buffer that grew beyond this is given back to the allocator: all of a shard's are 4 MiB at most, however large the
+/// full states were that went through them.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
 /// Default of `HANDSHAKE_MS`: time for a whole request head from the first byte, however slowly it comes.
 pub const HANDSHAKE_MS: u64 = 10_000;

@@ -128,7 +128,11 @@ fn a_crowd_is_dismissed_in_time_alone() {
     let count = size("DRAIN_CONNECTIONS", 2_000);
     let server = Server::start(&[("SHARDS", "2")]);
     let mut clients: Vec<Client> = (0..count)
-        .map(|number| Client::join(&server, &format!("c{number}"), &format!("room-{}", number % 100)))
+        .map(|number| {
+            let mut client = Client::connect_on(server.dial_in_a_crowd(number), &format!("c{number}"), "");
+            client.enter(&format!("room-{}", number % 100));
+            client
+        })
         .collect();
     let began = now();
     server.signal(Signal::TERM);

@@ -1,23 +1,10 @@
 //! How many may come: in all, from one address, and what those who may not are told.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use std::net::{Ipv4Addr, TcpStream};
 
 use crate::harness::client::upgrade;
 use crate::harness::http::Http;
-use crate::harness::{BOUND, Client, Server, eventually, room_on};
-
-/// Connects from this address of the loopback range.
-fn dial_from(server: &Server, from: Ipv4Addr) -> TcpStream {
-    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    bind(&fd, &SocketAddr::new(IpAddr::V4(from), 0)).expect("an address of loopback");
-    connect(&fd, &server.address).expect("the server listens");
-    let stream = TcpStream::from(fd);
-    stream.set_nodelay(true).expect("a socket option");
-    stream.set_read_timeout(Some(BOUND)).expect("a socket option");
-    stream
-}
+use crate::harness::{Client, Server, eventually, room_on};
 
 fn is_refused(stream: TcpStream) {
     let mut http = Http::new(stream);
@@ -69,19 +56,19 @@ fn a_crowd_at_the_door_changes_nothing_inside() {
 fn each_address_has_its_limit() {
     let server = Server::start(&[("MAX_CONNECTIONS_PER_IP", "3"), ("SHARDS", "2")]);
     let one = Ipv4Addr::new(127, 0, 0, 2);
-    let connect = |from: Ipv4Addr| Client::connect_on(dial_from(&server, from), "a", "");
+    let connect = |from: Ipv4Addr| Client::connect_on(server.dial_from(from), "a", "");
     let mut clients: Vec<Client> = (0..3).map(|_| connect(one)).collect();
-    is_refused(dial_from(&server, one));
+    is_refused(server.dial_from(one));
     let _others: Vec<Client> = (0..3).map(|_| connect(Ipv4Addr::new(127, 0, 0, 3))).collect();
-    is_refused(dial_from(&server, one));
+    is_refused(server.dial_from(one));
     // The address is counted with the connection, wherever that goes.
     for (shard, client) in clients.iter_mut().enumerate() {
         client.enter(&room_on(shard % 2, 2));
     }
-    is_refused(dial_from(&server, one));
+    is_refused(server.dial_from(one));
     drop(clients);
     eventually("the address has its places back", || {
-        let mut http = Http::new(dial_from(&server, one));
+        let mut http = Http::new(server.dial_from(one));
         http.send(&upgrade("again", ""));
         (http.response(false).status == 101).then_some(())
     });

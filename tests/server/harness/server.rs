@@ -3,11 +3,12 @@
 //! Invariants: the child ends with its [`Server`]; what it logs is shown when a test fails.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -108,11 +109,22 @@ impl Server {
     }
 
     pub(crate) fn dial(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_nodelay(true).expect("a socket option");
-        stream.set_read_timeout(Some(BOUND)).expect("a socket option");
-        stream.set_write_timeout(Some(BOUND)).expect("a socket option");
-        stream
+        ready_to_use(TcpStream::connect(self.address).expect("the server listens"))
+    }
+
+    /// Connects from this address of the loopback range.
+    pub(crate) fn dial_from(&self, from: Ipv4Addr) -> TcpStream {
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&fd, &SocketAddr::new(IpAddr::V4(from), 0)).expect("an address of loopback");
+        connect(&fd, &self.address).expect("the server listens");
+        ready_to_use(TcpStream::from(fd))
+    }
+
+    /// Connects one of many: each hundred from an address of its own, or a test of tens of thousands of connections would
+    /// run out of ports.
+    pub(crate) fn dial_in_a_crowd(&self, number: usize) -> TcpStream {
+        let host = u8::try_from(number / 100 % 200 + 2).expect("small");
+        self.dial_from(Ipv4Addr::new(127, 0, 1, host))
     }
 
     /// One request on a connection of its own.
@@ -137,6 +149,13 @@ impl Server {
         let rows = stats["shards"].as_array().expect("a row for each shard");
         rows.iter().map(|row| row[name].as_u64().unwrap_or_else(|| panic!("{name} in {row}"))).collect()
     }
+}
+
+fn ready_to_use(stream: TcpStream) -> TcpStream {
+    stream.set_nodelay(true).expect("a socket option");
+    stream.set_read_timeout(Some(BOUND)).expect("a socket option");
+    stream.set_write_timeout(Some(BOUND)).expect("a socket option");
+    stream
 }
 
 /// Reads until the line with the address. What comes after it is read and forgotten.
