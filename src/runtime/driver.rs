@@ -335,7 +335,8 @@ impl Core {
             Phase::Open if silence_ms >= ping_after => {
                 conn.pinged = true;
                 self.reply(slot, |out| frame::ping(out, b""));
-                self.check_after(slot, pong_within);
+                // With a long time for the pong, the next ping must not wait for the end of it.
+                self.check_after(slot, pong_within.min(ping_after));
             }
             Phase::Open => self.check_after(slot, ping_after - silence_ms),
         }

@@ -42,6 +42,17 @@ fn a_pong_or_any_message_keeps_a_client_alive() {
     }
 }
 
+/// Pings come as often as asked for (a proxy's time-out may need that), however long a pong may take.
+#[test]
+fn pings_do_not_wait_for_the_end_of_a_long_pong_time() {
+    let server = Server::start(&[("PING_AFTER_MS", "200"), ("PONG_WITHIN_MS", "60000"), ("SHARDS", "1")]);
+    let mut client = Client::join(&server, "a", "r");
+    for _ in 0..3 {
+        assert_eq!(client.got(), Got::Ping(Vec::new()));
+        client.write(&frame(0x8a, b""));
+    }
+}
+
 /// A peer that vanished without a word while the server has bytes for it: closed all the same.
 #[test]
 fn a_vanished_peer_is_forgotten() {
