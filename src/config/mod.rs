@@ -231,6 +231,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether a peer's word about its client's address is taken.
+    #[must_use]
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusted_proxies.iter().any(|network| network.contains(peer)))
+    }
+
     fn check_combinations(&self, values: &Values) -> Result<(), String> {
         if self.user_info_bytes_max >= self.message_bytes_max {
             let why = format!("must be below MAX_MESSAGE_BYTES, which is {}", self.message_bytes_max);

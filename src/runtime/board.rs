@@ -71,16 +71,15 @@ impl Board {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts a connection from an address, unless that has `max` of them already.
-    pub(crate) fn admit_ip(&self, ip: IpAddr, max: usize) -> bool {
+    /// Counts a new connection from an address and returns how many that has now.
+    pub(crate) fn connected_from(&self, ip: IpAddr) -> usize {
         let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_ip.entry(ip).or_default();
-        let admitted = *count < max;
-        *count += usize::from(admitted);
-        admitted
+        *count += 1;
+        *count
     }
 
-    pub(crate) fn release_ip(&self, ip: IpAddr) {
+    pub(crate) fn disconnected_from(&self, ip: IpAddr) {
         let mut by_ip = self.by_ip.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = by_ip.get_mut(&ip) {
             *count -= 1;

@@ -16,6 +16,7 @@ use crate::audience::outbox::Outbox;
 use crate::engine::command::RequestType;
 use crate::engine::ids::{CONN_SLOTS_MAX, ClientId, ConnId, RoomId, SeatId, ShardId, ShardSet};
 use crate::limits::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
+use crate::stats::Refusal;
 use crate::wire::frame::Assembly;
 
 /// A tenth of a second since the shard began: fine enough for heartbeats and half the size.
@@ -24,6 +25,8 @@ pub(crate) type Tenths = u32;
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
+    /// A trusted proxy names the client first, by a PROXY protocol header.
+    Preamble,
     /// It sends HTTP request heads.
     Http,
     /// It is a WebSocket.
@@ -127,8 +130,8 @@ pub(crate) struct Conn {
     pub(crate) pinged: bool,
     /// An HTTP answer is being collected from other shards; requests behind it wait.
     pub(crate) awaits_answer: bool,
-    /// Accepted beyond the limit, or while draining: it may ask for `/health` but not stay.
-    pub(crate) surplus: bool,
+    /// Accepted beyond this limit: it may ask for `/health` but not stay.
+    pub(crate) surplus: Option<Refusal>,
     /// It may have been handed over once; it is not handed over again.
     pub(crate) settled: bool,
     /// Rooms that it has joined or asked to join.
@@ -173,7 +176,7 @@ impl Conn {
             stalled: false,
             pinged: false,
             awaits_answer: false,
-            surplus: false,
+            surplus: None,
             settled: false,
             rooms: 0,
             requests: 0,

@@ -302,7 +302,7 @@ impl Core {
                 }
                 self.conns.put_outbox_away(slot);
             }
-            Phase::Http | Phase::Open => {
+            Phase::Preamble | Phase::Http | Phase::Open => {
                 if lagging {
                     self.resynchronise(slot);
                 }

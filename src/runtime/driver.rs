@@ -327,7 +327,7 @@ impl Core {
         let silence_ms = u64::from(now - conn.heard) * 100;
         match conn.phase {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
-            Phase::Http | Phase::Closing => self.end(slot),
+            Phase::Preamble | Phase::Http | Phase::Closing => self.end(slot),
             Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
                 self.cut_off(slot, frame::CLOSE_NO_PONG, "no pong in time");
             }
@@ -352,10 +352,10 @@ impl Core {
         for slot in slots {
             match self.conns.get(slot).map(|conn| conn.phase) {
                 Some(Phase::Open) => self.say_goodbye(slot),
-                Some(Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
+                Some(Phase::Preamble | Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
                     self.begin_closing(slot);
                 }
-                Some(Phase::Http | Phase::Closing) | None => {}
+                Some(Phase::Preamble | Phase::Http | Phase::Closing) | None => {}
             }
         }
     }

@@ -153,6 +153,7 @@ impl Core {
             let (phase, awaits_answer) = (conn.phase, conn.awaits_answer);
             let step = match phase {
                 Phase::Closing => return (have, Flow::More),
+                Phase::Preamble => self.read_proxy_header(slot, bytes).ok_or((bytes.len(), Flow::More)),
                 Phase::Http if awaits_answer || self.must_wait(slot) => return (used, Flow::Stall),
                 Phase::Http => self.read_head(slot, bytes),
                 Phase::Open if self.must_wait(slot) => return (used, Flow::Stall),
@@ -191,11 +192,14 @@ impl Core {
                 return Err((bytes.len(), Flow::More));
             }
         };
-        let HttpRequest { target, head_only, keep_alive, .. } = request;
+        let HttpRequest { target, head_only, keep_alive, forwarded_for } = request;
         let Target::Socket { client, room_hint, accept_key } = target else {
             self.respond(slot, &target, head_only, keep_alive);
             return Ok(len);
         };
+        if !self.believe_forwarded(slot, forwarded_for) {
+            return Err((bytes.len(), Flow::Over));
+        }
         if !self.may_stay(slot) {
             return Err((bytes.len(), Flow::More));
         }

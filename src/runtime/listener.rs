@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, bind, getpeername, getsockname, listen, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with, sockopt,
 };
 
 use crate::audience::outbox::Kind;
@@ -115,31 +115,20 @@ impl Core {
             self.board.disconnected();
             return;
         }
-        let mut surplus = over > 0;
-        let mut peer = None;
-        if self.config.connections_per_ip_max > 0 {
-            let ip = peer_ip(&fd);
-            if ip.is_some_and(|ip| !self.board.admit_ip(ip, self.config.connections_per_ip_max)) {
-                self.stats.refuse(Refusal::PerIp);
-                surplus = true;
-            } else {
-                peer = ip.map(Box::new);
-            }
-        }
-        if let Some(slot) = self.admit(fd, peer)
-            && let Some(conn) = self.conns.get_mut(slot)
-        {
-            conn.surplus = surplus;
+        let Some(slot) = self.admit(fd, None) else { return };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.surplus = (over > 0).then_some(Refusal::Limit);
             // The request is usually there already: reading it now saves an event.
             conn.readable = true;
             self.resume_reading(slot);
         }
+        self.find_origin(slot);
     }
 
     /// Takes a socket in that has been counted. On failure it is closed.
     pub(crate) fn admit(&mut self, fd: OwnedFd, peer: Option<Box<IpAddr>>) -> Option<u32> {
-        let ip = peer.as_deref().copied();
         let mut conn = Conn::new(fd, self.tenths());
+        let ip = peer.as_deref().copied();
         conn.peer = peer;
         let Some(slot) = self.conns.insert(conn) else {
             self.uncount(ip);
@@ -160,23 +149,25 @@ impl Core {
     pub(crate) fn uncount(&self, peer: Option<IpAddr>) {
         self.board.disconnected();
         if let Some(ip) = peer {
-            self.board.release_ip(ip);
+            self.board.disconnected_from(ip);
         }
     }
 
     /// Whether the connection may become a WebSocket; otherwise it is told why not and ends.
     pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
-        let surplus = self.conns.get(slot).is_some_and(|conn| conn.surplus);
+        let surplus = self.conns.get(slot).and_then(|conn| conn.surplus);
         let draining = self.board.is_draining();
         let starting = self.saving.is_some() && !self.board.is_serving();
-        if !surplus && !draining && !starting {
+        if surplus.is_none() && !draining && !starting {
             return true;
         }
-        self.stats.refuse(if draining || starting { Refusal::Draining } else { Refusal::Limit });
+        self.stats.refuse(surplus.filter(|_| !draining && !starting).unwrap_or(Refusal::Draining));
         let message = if draining {
             "the server is shutting down"
         } else if starting {
             "the server is starting: it has not read its store yet"
+        } else if surplus == Some(Refusal::PerIp) {
+            "this address has all the connections it may have"
         } else {
             "the server has all the connections it may have"
         };
@@ -186,9 +177,4 @@ impl Core {
         self.begin_closing(slot);
         false
     }
-}
-
-fn peer_ip(fd: &OwnedFd) -> Option<IpAddr> {
-    let address = getpeername(fd).ok().flatten()?;
-    SocketAddr::try_from(address).ok().map(|address| address.ip().to_canonical())
 }

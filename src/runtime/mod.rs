@@ -21,6 +21,7 @@ pub(crate) mod commands;
 pub(crate) mod handover;
 pub(crate) mod intake;
 pub(crate) mod listener;
+pub(crate) mod origin;
 pub(crate) mod post;
 pub(crate) mod saving;
 pub(crate) mod status;

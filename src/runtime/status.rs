@@ -119,7 +119,7 @@ impl Core {
     fn count_request(&mut self, slot: u32) -> bool {
         let Some(conn) = self.conns.get_mut(slot) else { return false };
         conn.requests += 1;
-        u32::from(conn.requests) < HTTP_REQUESTS_MAX && !conn.surplus && !self.board.is_draining()
+        u32::from(conn.requests) < HTTP_REQUESTS_MAX && conn.surplus.is_none() && !self.board.is_draining()
     }
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {

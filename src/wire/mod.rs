@@ -1,7 +1,8 @@
 //! The wire: pure functions between bytes and the vocabulary of the engine.
 //!
-//! Bytes come in through `http` (request heads) and `frame` (WebSocket frames), whose texts `message` reads as requests.
-//! They go out through `respond` (HTTP), `frame` and `message`, which hands on what `reply` writes.
+//! Bytes come in through `proxy` (who is behind a proxy), `http` (request heads) and `frame` (WebSocket frames), whose
+//! texts `message` reads as requests. They go out through `respond` (HTTP), `frame` and `message`, which
+//! hands on what `reply` writes.
 //!
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.

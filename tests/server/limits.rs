@@ -66,10 +66,25 @@ fn each_address_has_its_limit() {
         client.enter(&room_on(shard % 2, 2));
     }
     is_refused(server.dial_from(one));
+    let answer = server.get("/metrics");
+    let metrics = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(metrics.contains(r#"butaca_refused_connections_total{reason="per_ip"} 3"#), "each once: {metrics}");
+    assert!(metrics.contains(r#"butaca_refused_connections_total{reason="limit"} 0"#), "and for one reason: {metrics}");
     drop(clients);
     eventually("the address has its places back", || {
         let mut http = Http::new(server.dial_from(one));
         http.send(&upgrade("again", ""));
         (http.response(false).status == 101).then_some(())
     });
+}
+
+/// Connections that say nothing count for their address, too: it cannot fill the server with them.
+#[test]
+fn an_address_far_beyond_its_limit_is_closed_at_once() {
+    let server = Server::start(&[("MAX_CONNECTIONS_PER_IP", "1"), ("SHARDS", "1")]);
+    let greedy = Ipv4Addr::new(127, 0, 0, 2);
+    let _silent: Vec<TcpStream> = (0..17).map(|_| server.dial_from(greedy)).collect();
+    Http::new(server.dial_from(greedy)).expect_end();
+    let mut other = Client::connect_on(server.dial_from(Ipv4Addr::new(127, 0, 0, 3)), "other", "");
+    other.enter("r");
 }

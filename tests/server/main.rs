@@ -25,6 +25,7 @@ mod opinion;
 mod order;
 #[cfg(feature = "echo")]
 mod panics;
+mod proxies;
 mod refusals;
 mod slow;
 mod starting;

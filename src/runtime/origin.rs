@@ -1,0 +1,94 @@
+//! Where a connection comes from, when connections are counted by address, and whose word is taken for it.
+//!
+//! Invariants: only a peer within `TRUSTED_PROXIES` may name another address than its own; a connection counts for one
+//! address at most, and once; connections beyond an address's limit are few and do not live longer than a handshake.
+//! Never here: how a header is read (`wire/proxy.rs`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::net::getpeername;
+
+use crate::audience::outbox::Kind;
+use crate::runtime::connection::Phase;
+use crate::runtime::core::Core;
+use crate::stats::Refusal;
+use crate::wire::proxy::{forwarded_client, parse_proxy_header};
+use crate::wire::respond;
+
+/// Connections beyond an address's limit that are open just to be told so; they count for it, too.
+const SURPLUS_PER_IP_MAX: usize = 16;
+
+impl Core {
+    /// A connection has been accepted: counts it for its address, unless a trusted proxy will name another.
+    pub(crate) fn find_origin(&mut self, slot: u32) {
+        if self.config.connections_per_ip_max == 0 && !self.config.proxy_protocol {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        let ip = peer_ip(&conn.fd);
+        if !self.config.trusts(ip) {
+            self.count_origin(slot, ip);
+        } else if self.config.proxy_protocol {
+            conn.phase = Phase::Preamble;
+        }
+    }
+
+    /// Reads the PROXY protocol header that a trusted proxy begins with. 0: it is not whole, or the connection has ended.
+    /// `None`: there is none, and the connection ends.
+    pub(crate) fn read_proxy_header(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+        match parse_proxy_header(bytes) {
+            Ok(None) => Some(0),
+            Ok(Some(header)) => {
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.phase = Phase::Http;
+                }
+                self.count_origin(slot, header.client);
+                Some(header.length)
+            }
+            Err(_) => {
+                let message = "a PROXY protocol header is expected from this address";
+                self.write(slot, Kind::Reply, |out| respond::respond_message(out, 400, message, false, false, &[]));
+                self.begin_closing(slot);
+                None
+            }
+        }
+    }
+
+    /// An upgrade is asked for: takes the word of a trusted proxy about the client. False: the connection has ended.
+    pub(crate) fn believe_forwarded(&mut self, slot: u32, forwarded_for: Option<&str>) -> bool {
+        if self.config.connections_per_ip_max == 0 || self.config.proxy_protocol {
+            return true;
+        }
+        let Some(conn) = self.conns.get(slot) else { return false };
+        // What was counted when it was accepted came from nobody's proxy.
+        if conn.peer.is_none() && self.config.trusts(peer_ip(&conn.fd)) {
+            self.count_origin(slot, forwarded_for.and_then(forwarded_client));
+        }
+        self.conns.get(slot).is_some()
+    }
+
+    /// Counts a connection for an address. Beyond the limit it may not stay, and far beyond it is closed at once: an
+    /// address must not fill the server with connections that say nothing. Without an address it counts for none.
+    fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
+        let max = self.config.connections_per_ip_max;
+        let (Some(conn), Some(ip)) = (self.conns.get_mut(slot), ip) else { return };
+        if max == 0 {
+            return;
+        }
+        conn.peer = Some(Box::new(ip));
+        let over = self.board.connected_from(ip).saturating_sub(max);
+        if over > 0 {
+            conn.surplus.get_or_insert(Refusal::PerIp);
+        }
+        if over > SURPLUS_PER_IP_MAX {
+            self.stats.refuse(Refusal::PerIp);
+            self.end(slot);
+        }
+    }
+}
+
+fn peer_ip(fd: &OwnedFd) -> Option<IpAddr> {
+    let address = getpeername(fd).ok().flatten()?;
+    SocketAddr::try_from(address).ok().map(|address| address.ip().to_canonical())
+}
