@@ -2,6 +2,8 @@
 # Checks what can be checked of the containers and units without running them. scripts/test_image.sh runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Where scripts/test.sh installs hadolint and compose-lint.
+export PATH="$PWD/target/tools/venv/bin:$PATH"
 
 hadolint Dockerfile
 echo "Dockerfile: no finding"

@@ -30,7 +30,7 @@ promtool test rules monitoring/tests/*.yml
 
 STORE=memory SHARDS=2 WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 "$binary" >"$work/server.log" 2>&1 &
 started+=($!)
-server_address() { grep -oE '127\.0\.0\.1:[0-9]+' "$work/server.log" | head -1 | grep .; }
+server_address() { grep -oE '127\.0\.0\.1:[0-9]+' "$work/server.log" 2>/dev/null | head -1 | grep .; }
 until_true 'the server' server_address >/dev/null
 address=$(server_address)
 until_true 'the first scrape' curl -fs "http://$address/metrics" -o "$work/scrape.txt"
