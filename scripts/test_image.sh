@@ -55,14 +55,16 @@ until docker exec "$project" healthcheck 2>/dev/null; do
   sleep 0.2
 done
 docker logs "$project" 2>&1 | sed -n 1,9p
+docker logs "$project" 2>&1 | grep WARN && fail 'a start in good order warns of nothing'
 docker exec "$project" sh -c 'id -u; touch /usr/local/bin/x 2>&1 || true'
 docker stop -t 10 "$project" >/dev/null
 [ "$(docker inspect -f '{{.State.ExitCode}}' "$project")" = 0 ] || fail 'the stop was not clean'
 
 say 'compose: server and Redis, healthy'
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-WEBSOCKET_PORT=$(free_port) REDIS_PORT_OUTSIDE=$(free_port) BUTACA_TAG=${IMAGE#*:}
-export WEBSOCKET_PORT REDIS_PORT_OUTSIDE BUTACA_TAG
+WEBSOCKET_PORT=$(free_port) REDIS_PORT_OUTSIDE=$(free_port) BUTACA_TAG=${IMAGE#*:} REDIS_PASSWORD=secret-$$
+NOFILE=${NOFILE:-$(ulimit -Hn)} # where the machine grants less than the compose file asks for
+export WEBSOCKET_PORT REDIS_PORT_OUTSIDE BUTACA_TAG REDIS_PASSWORD NOFILE
 begun=$SECONDS
 "${compose[@]}" -p "$project" up -d --no-build
 until curl -fs "http://127.0.0.1:$WEBSOCKET_PORT/health"; do
@@ -71,5 +73,53 @@ until curl -fs "http://127.0.0.1:$WEBSOCKET_PORT/health"; do
 done
 echo
 curl -fs "http://127.0.0.1:$WEBSOCKET_PORT/metrics" | grep -E '^(butaca_serving|butaca_store_connected|butaca_connections_max)'
+wait_for_health() { # wait_for_health SERVICE: by its own health check.
+  local id
+  id=$("${compose[@]}" -p "$project" ps -q "$1")
+  until [ "$(docker inspect -f '{{.State.Health.Status}}' "$id")" = healthy ]; do
+    [ $SECONDS -lt $((begun + 120)) ] || fail "$1 is not healthy: $(docker inspect -f '{{json .State.Health}}' "$id")"
+    sleep 0.5
+  done
+}
+wait_for_health redis
+wait_for_health websocket
 "${compose[@]}" -p "$project" ps
+
+say 'compose: Redis wants the password, keeps an append-only file, and a hold outlives a restart of everything'
+redis() { "${compose[@]}" -p "$project" exec -T redis sh -c "$1"; }
+redis 'redis-cli get x' | grep NOAUTH || fail 'Redis answers without its password'
+# shellcheck disable=SC2016
+redis 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli config get appendonly' | grep -x yes || fail 'there is no append-only file'
+export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
+python3 - "$WEBSOCKET_PORT" "${compose[@]}" -p "$project" <<'END'
+import json, subprocess, sys, time, urllib.request
+from proxy_check import Client
+port, compose = int(sys.argv[1]), sys.argv[2:]
+def redis(command):
+    asked = compose + ["exec", "-T", "redis", "sh", "-c", f'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli {command}']
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+def until_true(what, ask):
+    deadline = time.monotonic() + 60
+    while not ask():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+def held():
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/room/r/selections", timeout=2) as answer:
+            return [selection["seat_id"] for selection in json.load(answer)["selections"]]
+    except OSError:
+        return None
+before = redis("dbsize")
+client = Client(port, "127.0.0.1")
+client.send({"type": "select_seat", "room_id": "r", "seat_id": "A-1"})
+assert client.read()["type"] == "seat_selected"
+until_true("Redis has the hold", lambda: redis("dbsize") != before)
+# Killed, not stopped, and while the client is still there: nobody could release or save anything.
+subprocess.run(compose + ["kill", "websocket", "redis"], check=True, capture_output=True)
+assert held() is None
+subprocess.run(compose + ["up", "-d", "--no-build"], check=True, capture_output=True)
+until_true("the server answers again", lambda: held() is not None)
+assert held() == ["A-1"], held()
+print("the hold is back after both were killed")
+END
 say 'all passed'

@@ -15,7 +15,10 @@ use crate::config::LogFormat;
 
 /// Starts logging. Called once, before the first thread.
 pub fn start(level: LevelFilter, format: LogFormat) {
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("butaca", level);
+    // glommio registers buffers that nothing here uses, and warns, over several lines, where 8 MiB of locked memory are
+    // too little for that: each counts as the 2 MiB page that it lies in.
+    let rings = ("glommio::sys::uring", LevelFilter::ERROR);
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets([("butaca", level), rings]);
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_target(false);
     match format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().with(filter).init(),
