@@ -15,8 +15,9 @@ scripts\start_websocket.ps1 -Monitoring
 [CmdletBinding()]
 param([switch]$Monitoring)
 
-$ErrorActionPreference = 'Stop'
-Set-Location (Join-Path $PSScriptRoot '..')
+# Not 'Stop': Windows PowerShell 5.1 would take each line that docker writes to its error output for the end of the script.
+$ErrorActionPreference = 'Continue'
+Set-Location (Join-Path $PSScriptRoot '..') -ErrorAction Stop
 
 $port = if ($env:WEBSOCKET_PORT) { [int]$env:WEBSOCKET_PORT } else { 8001 }
 $timeout = if ($env:START_TIMEOUT) { [int]$env:START_TIMEOUT } else { 120 }
@@ -28,7 +29,7 @@ function Stop-With([string]$Message) {
 
 function Test-Health {
     try {
-        $answer = Invoke-WebRequest -Uri "http://localhost:$port/health" -TimeoutSec 2 -UseBasicParsing
+        $answer = Invoke-WebRequest -Uri "http://127.0.0.1:$port/health" -TimeoutSec 2 -UseBasicParsing -ErrorAction Stop
         return $answer.StatusCode -eq 200
     } catch {
         return $false
@@ -68,5 +69,8 @@ Write-Output "sockets  ws://localhost:$port/ws/{client_id}"
 Write-Output "page     http://localhost:$port/"
 Write-Output "health   http://localhost:$port/health"
 Write-Output "numbers  http://localhost:$port/stats and /metrics"
-if ($Monitoring) { Write-Output 'graphs   http://localhost:3000/ (admin, GRAFANA_PASSWORD or admin)' }
+if ($Monitoring) {
+    $grafana = if ($env:GRAFANA_PORT) { $env:GRAFANA_PORT } else { 3000 }
+    Write-Output "graphs   http://localhost:$grafana/ (admin, GRAFANA_PASSWORD or admin)"
+}
 Write-Output 'stop     docker compose down'
