@@ -52,7 +52,7 @@ def check_commands(path, text, commands):
 
 def check_files(path, text):
     folder = pathlib.Path(path).parent
-    for target in re.findall(r"\]\(([^)\s#]+)", text):
+    for target in re.findall(r'(?:\]\(|src=")([^)\s#"]+)', text):
         if not re.match(r"[a-z]+:", target) and not (folder / target).exists():
             fault(path, f"links to {target}, which is not there")
     for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./-]*\w)", text)) - ELSEWHERE:

@@ -92,7 +92,8 @@ start_compose() {
   if [ -z "$("${compose[@]}" ps -q websocket 2>/dev/null)" ]; then
     require_free_port
   fi
-  "${compose[@]}" "${profiles[@]+"${profiles[@]}"}" up -d --build
+  "${compose[@]}" "${profiles[@]+"${profiles[@]}"}" up -d --build ||
+    fail 'the containers do not start; the reason is above ("rlimit": the host grants fewer open files, say NOFILE=65536)'
   wait_for_health "${compose[@]}" logs --tail 20 websocket
   print_urls
   echo "stop     ${compose[*]} down"

@@ -171,6 +171,36 @@ mod tests {
         }
     }
 
+    /// Every byte replaced by every other: no panic, no more than the bytes that are there, and the same verdict however
+    /// the bytes are cut.
+    #[test]
+    fn a_damaged_header_is_read_the_same_in_one_piece_and_in_many() {
+        let mut six = [0_u8; 36];
+        (six[0], six[15]) = (0x20, 9);
+        let headers = [
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\nGET".to_vec(),
+            [v2(0x21, 0x11, 12, &[192, 0, 2, 7, 198, 51, 100, 1, 0, 1, 0, 2]), b"GET".to_vec()].concat(),
+            [v2(0x21, 0x21, 36, &six), b"GET".to_vec()].concat(),
+        ];
+        for mut header in headers {
+            for at in 0..header.len() {
+                let whole = header[at];
+                for byte in 0..=u8::MAX {
+                    header[at] = byte;
+                    let verdict = parse_proxy_header(&header);
+                    let in_pieces = (0..=header.len()).map(|cut| parse_proxy_header(&header[..cut]));
+                    let first = in_pieces.into_iter().find(|verdict| *verdict != Ok(None)).unwrap_or(Ok(None));
+                    assert_eq!(first, verdict, "{header:?}");
+                    assert!(
+                        verdict.is_err()
+                            || verdict.is_ok_and(|read| read.is_none_or(|read| read.length <= header.len()))
+                    );
+                }
+                header[at] = whole;
+            }
+        }
+    }
+
     #[test]
     fn only_the_last_forwarded_address_counts() {
         let check = |header: &str, client: Option<&str>| {

@@ -46,7 +46,9 @@ test("the Spanish guide says what the English one says", async () => {
   assert.deepEqual(shape(await read("es/GUIA_WEBSOCKET.md")), shape(await read("WEBSOCKET_GUIDE.md")));
 });
 
-test("the picture is small", async () => {
-  const { size } = await stat(new URL("web-client.png", docs));
-  assert.ok(size < 300_000, `${size} bytes`);
+test("the pictures are small", async () => {
+  for (const picture of (await readdir(docs)).filter((path) => path.endsWith(".png"))) {
+    const { size } = await stat(new URL(picture, docs));
+    assert.ok(size < 300_000, `${picture}: ${size} bytes`);
+  }
 });
