@@ -17,5 +17,5 @@ pub(crate) use client::{Client, Got};
 pub(crate) use dialogue::{VARIANTS, check};
 pub(crate) use rooms::{room_on, unique};
 pub(crate) use server::Server;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{BOUND, eventually};
 pub(crate) use watcher::Watcher;

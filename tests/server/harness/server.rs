@@ -127,18 +127,6 @@ impl Server {
         self.dial_from(Ipv4Addr::new(127, 0, 1, host))
     }
 
-    /// Connects from this address of the loopback range.
-    pub(crate) fn dial_from(&self, from: Ipv4Addr) -> TcpStream {
-        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-        bind(&fd, &SocketAddr::new(IpAddr::V4(from), 0)).expect("an address of loopback");
-        connect(&fd, &self.address).expect("the server listens");
-        let stream = TcpStream::from(fd);
-        stream.set_nodelay(true).expect("a socket option");
-        stream.set_read_timeout(Some(BOUND)).expect("a socket option");
-        stream.set_write_timeout(Some(BOUND)).expect("a socket option");
-        stream
-    }
-
     /// One request on a connection of its own.
     pub(crate) fn get(&self, path: &str) -> Response {
         let mut http = Http::new(self.dial());
