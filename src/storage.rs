@@ -123,7 +123,7 @@ fn redis(config: &Config) -> Result<Opener, (u8, String)> {
         hold_ttl_ms: config.hold_ttl_ms,
     };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
-    let identity = identity(&config.data_dir, &redis.settings.namespace);
+    let identity = Arc::new(identity(&config.data_dir, &redis.settings.namespace));
     let about = about();
     Ok(Box::new(move |wall| Ok(Box::new(RedisStore::open(&redis, &identity, &about, wall)?) as Box<dyn Store>)))
 }

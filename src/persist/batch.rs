@@ -12,6 +12,9 @@ use crate::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
 
+#[cfg(feature = "planted-bugs")]
+use super::planted;
+
 /// One held seat as a store keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Held {
@@ -62,6 +65,10 @@ impl Batch {
             }),
             ChangeKind::Released { .. } => None,
         };
+        #[cfg(feature = "planted-bugs")]
+        if held.is_none() && planted::has(planted::Bug::ForgottenRelease) {
+            return;
+        }
         self.put(&change.room, change.seat.clone(), held);
     }
 
@@ -72,6 +79,10 @@ impl Batch {
             self.rooms.insert(room.clone(), RoomDelta::default());
         }
         let delta = self.rooms.get_mut(room).expect("it was just put in");
+        #[cfg(feature = "planted-bugs")]
+        if delta.seats.contains_key(&seat) && planted::has(planted::Bug::OlderWins) {
+            return;
+        }
         self.entries += 1;
         self.bytes += cost;
         let key = seat.clone();
@@ -176,6 +187,10 @@ impl Group {
     /// Turns the beginnings of full states into changes: what is stored of these shards and no longer exists is emptied.
     pub fn resolve(&mut self, stored: &[RoomId], shards: usize) {
         for (shard, existing) in std::mem::take(&mut self.resets) {
+            #[cfg(feature = "planted-bugs")]
+            if planted::has(planted::Bug::StrangersStay) {
+                continue;
+            }
             let strangers =
                 stored.iter().filter(|room| shard_of(room.as_str(), shards) == shard && !existing.contains(*room));
             for room in strangers {

@@ -14,6 +14,9 @@ use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
 use crate::limits::STORE_REFUSE_MS;
 
+#[cfg(feature = "planted-bugs")]
+use super::planted;
+
 /// An effect, and what was captured of the room's state when it was decided.
 pub type Waiting = (Effect, Vec<u8>);
 
@@ -93,6 +96,8 @@ impl Gate {
 
     /// The next effect that waits for no more than this batch.
     pub fn next_committed(&mut self, batch: u64) -> Option<Waiting> {
+        #[cfg(feature = "planted-bugs")]
+        let batch = batch + u64::from(planted::has(planted::Bug::AckTooEarly));
         let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
         self.count_down(&entry.waiting.0);
         Some(entry.waiting)
@@ -163,6 +168,10 @@ impl Undoing {
                     ChangeKind::Released { reason } => {
                         if undone.held.remove(&change.seat).is_none() {
                             undone.seq += 1;
+                            #[cfg(feature = "planted-bugs")]
+                            if planted::has(planted::Bug::SkippedNumber) {
+                                return Some(Effect::Change(change));
+                            }
                             change.seq = undone.seq;
                             return Some(Effect::Change(change));
                         }

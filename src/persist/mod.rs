@@ -13,6 +13,8 @@ pub mod embedded;
 pub mod gate;
 pub mod identity;
 pub mod outbox;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod pump;
 pub mod queue;
 pub mod record;

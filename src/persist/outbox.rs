@@ -78,6 +78,10 @@ impl Outbox {
 
     /// The seat is free after all: its select was undone.
     pub fn record_free(&mut self, now: Millis, room: &RoomId, seat: SeatId) {
+        #[cfg(feature = "planted-bugs")]
+        if super::planted::has(super::planted::Bug::GhostOfRefusal) {
+            return;
+        }
         self.since.get_or_insert(now);
         if !matches!(self.full, FullState::Owed) {
             self.batch.put(room, seat, None);
@@ -128,6 +132,12 @@ impl Outbox {
             let Some(offer) = self.next_offer(now) else { break };
             self.queue.offer_last(self.shard, offer);
         }
+    }
+
+    /// Whether no full state is on its way.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.unsure.is_none()
     }
 
     /// Whether everything was handed over.

@@ -3,11 +3,12 @@
 //! Invariants: batches of a shard are committed in their order; nothing is forgotten before it is committed; a group that
 //! failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can drive it.
 
-use crate::engine::ids::{RoomId, SeatId, ShardId};
+use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
 
 use super::batch::{Batch, Group};
 use super::queue::Offer;
+use super::restore::{Restored, StoredHold};
 use super::store::{Continuity, Store, StoreError};
 
 /// What was taken and is not committed.
@@ -50,10 +51,13 @@ impl Pump {
         }
     }
 
-    /// What was over at the start leaves the store with the first group.
-    pub fn forget(&mut self, expired: &[(RoomId, SeatId)]) {
+    /// What the start made of the stored holds goes to the store with the first group.
+    pub fn begin(&mut self, restored: &Restored) {
         let mut batch = Batch::default();
-        expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
+        restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
+        for StoredHold { room, seat, held } in &restored.shortened {
+            batch.put(room, seat.clone(), Some(held.clone()));
+        }
         self.group.add(ShardId::new(0), self.shards, batch);
     }
 

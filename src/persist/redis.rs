@@ -12,6 +12,8 @@ mod answer;
 mod link;
 mod scripts;
 
+use std::sync::Arc;
+
 use ::redis::{Cmd, Value, cmd};
 
 use crate::config::RedisSettings;
@@ -63,7 +65,8 @@ pub struct RedisStore {
     config: RedisConfig,
     address: Address,
     keys: Keys,
-    owner: String,
+    /// Kept for as long as this is the writer: whoever can lock its file may take the lease over.
+    identity: Arc<Identity>,
     about: String,
     token: String,
     link: Option<Link>,
@@ -80,13 +83,18 @@ impl RedisStore {
     ///
     /// # Errors
     /// When Redis is away, or another server is the writer.
-    pub fn open(config: &RedisConfig, identity: &Identity, about: &str, now: WallMillis) -> Result<Self, StoreError> {
+    pub fn open(
+        config: &RedisConfig,
+        identity: &Arc<Identity>,
+        about: &str,
+        now: WallMillis,
+    ) -> Result<Self, StoreError> {
         let address = Address::new(&config.settings).map_err(StoreError::Away)?;
         let mut store = Self {
             config: config.clone(),
             address,
             keys: Keys::new(&config.settings.namespace),
-            owner: identity.name().to_owned(),
+            identity: Arc::clone(identity),
             about: about.to_owned(),
             token: String::new(),
             link: None,
@@ -123,7 +131,7 @@ impl RedisStore {
     fn writer(&self) -> Writer<'_> {
         Writer {
             token: &self.token,
-            owner: &self.owner,
+            owner: self.identity.name(),
             about: &self.about,
             lease_ms: self.config.settings.lease_ms,
             keep_ms: self.config.hold_ttl_ms + REDIS_KEEP_MS,

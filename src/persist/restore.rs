@@ -9,6 +9,8 @@ use crate::engine::time::WallMillis;
 use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 
 use super::batch::Held;
+#[cfg(feature = "planted-bugs")]
+use super::planted;
 
 /// One held seat with its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +39,8 @@ pub struct Restored {
     pub shards: Vec<Vec<StoredHold>>,
     /// Holds that were over by now; the store is to forget them.
     pub expired: Vec<(RoomId, SeatId)>,
+    /// Holds that now end earlier than the store has it, because the wall clock was set back; the store is to learn it.
+    pub shortened: Vec<StoredHold>,
     /// Records that were skipped.
     pub skipped: u64,
 }
@@ -71,7 +75,14 @@ pub fn sift(
             restored.skipped += 1;
             continue;
         }
-        hold.held.expires_at = hold.held.expires_at.min(now.after(hold_ttl_ms));
+        let latest = now.after(hold_ttl_ms);
+        #[cfg(feature = "planted-bugs")]
+        let latest = if planted::has(planted::Bug::EternalHold) { WallMillis(u64::MAX) } else { latest };
+        if hold.held.expires_at > latest {
+            hold.held.expires_at = latest;
+            hold.held.at = hold.held.at.min(now);
+            restored.shortened.push(hold.clone());
+        }
         hold.held.at = hold.held.at.min(now);
         place.push(hold);
     }

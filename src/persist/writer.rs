@@ -75,7 +75,16 @@ pub fn start(
     report: Report,
 ) -> io::Result<JoinHandle<()>> {
     let pump = Pump::new(queue.shards());
-    let thread = StoreThread { setup, queue, status, report, pump, next_renewal: Millis::default(), end: None };
+    let thread = StoreThread {
+        setup,
+        queue,
+        status,
+        report,
+        pump,
+        next_renewal: Millis::default(),
+        last_commit_ms: 0,
+        end: None,
+    };
     std::thread::Builder::new().name("store".into()).spawn(move || thread.run(opener))
 }
 
@@ -86,6 +95,8 @@ struct StoreThread {
     report: Report,
     pump: Pump,
     next_renewal: Millis,
+    /// How long the commit took that ended just now.
+    last_commit_ms: u64,
     /// When the process no longer waits for this thread.
     end: Option<Millis>,
 }
@@ -143,7 +154,7 @@ impl StoreThread {
         self.note_renewal(now.mono, store.lease_ms());
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);
-        self.pump.forget(&restored.expired);
+        self.pump.begin(&restored);
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
     }
@@ -158,7 +169,9 @@ impl StoreThread {
         self.renew_if_due(store)?;
         let now = self.setup.clock.now().mono;
         let idle_ms = if self.pump.is_idle() { self.next_renewal.since(now) } else { 0 };
-        let gather_ms = if self.setup.is_durable { 0 } else { STORE_GATHER_MS };
+        // What came during a long commit has been gathered already.
+        let gather_ms = if self.setup.is_durable { 0 } else { STORE_GATHER_MS.saturating_sub(self.last_commit_ms) };
+        self.last_commit_ms = 0;
         let taken = self.queue.take(idle_ms, gather_ms);
         let is_last = taken.is_last && taken.offers.is_empty();
         self.pump.add(taken.offers);
@@ -195,8 +208,9 @@ impl StoreThread {
         Ok(())
     }
 
-    fn note_commit(&self, started: Millis, took_us: u64, committed: Committed) {
+    fn note_commit(&mut self, started: Millis, took_us: u64, committed: Committed) {
         let Committed { entries, since, batches, continuity } = committed;
+        self.last_commit_ms = took_us / 1_000;
         self.status.add_commit(Commit { entries, started, took_us, since: since.unwrap_or(started) });
         self.note_backlog();
         self.note_back();

@@ -1,5 +1,7 @@
 //! One writer at a time.
 
+use std::sync::Arc;
+
 use butaca::persist::identity::{Identity, NoIdentity};
 use butaca::persist::redis::RedisStore;
 use butaca::persist::store::{Continuity, Store, StoreError};
@@ -9,7 +11,7 @@ use crate::redis_server::RedisServer;
 use crate::rig::{Rig, delta, held, now, redis_config, redis_opener};
 
 fn open(server: &RedisServer, name: &str) -> Result<RedisStore, StoreError> {
-    RedisStore::open(&redis_config(&server.url()), &Identity::passing(name), name, now().wall)
+    RedisStore::open(&redis_config(&server.url()), &Arc::new(Identity::passing(name)), name, now().wall)
 }
 
 /// Ends the lease as time would.
@@ -101,11 +103,11 @@ fn a_dead_server_s_lease_is_taken_over_at_once_on_the_same_machine() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("identity");
     let config = redis_config(&server.url());
-    let identity = Identity::lock(&file, "fresh1").expect("nobody has it");
+    let identity = Arc::new(Identity::lock(&file, "fresh1").expect("nobody has it"));
     let mut dead = RedisStore::open(&config, &identity, "dead", now().wall).expect("nobody else is there");
     assert!(matches!(Identity::lock(&file, "fresh2"), Err(NoIdentity::Taken)), "it lives");
     drop(identity);
-    let identity = Identity::lock(&file, "fresh3").expect("the owner has ended");
+    let identity = Arc::new(Identity::lock(&file, "fresh3").expect("the owner has ended"));
     assert_eq!(identity.name(), "fresh1");
     let _next = RedisStore::open(&config, &identity, "next", now().wall).expect("the other is dead");
     assert!(matches!(dead.commit(&delta(("room", "1"), None), now().wall), Err(StoreError::Deposed(_))));

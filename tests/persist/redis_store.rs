@@ -1,6 +1,7 @@
 //! Redis as a store: what is written, how it is read back, and what stays behind.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use butaca::engine::ids::{ShardId, shard_of};
@@ -14,7 +15,8 @@ use crate::redis_server::RedisServer;
 use crate::rig::{HOLD_TTL_MS, Rig, SHARDS, delta, held, now, redis_config, redis_opener, room, seat};
 
 fn open(server: &RedisServer) -> RedisStore {
-    RedisStore::open(&redis_config(&server.url()), &Identity::passing("one"), "one", now().wall).expect("it is ours")
+    RedisStore::open(&redis_config(&server.url()), &Arc::new(Identity::passing("one")), "one", now().wall)
+        .expect("it is ours")
 }
 
 #[test]
@@ -38,7 +40,8 @@ fn every_key_expires() {
     let server = RedisServer::start();
     let mut config = redis_config(&server.url());
     config.compat_json = Some(|_, _, _| b"{}".to_vec());
-    let mut store = RedisStore::open(&config, &Identity::passing("one"), "one", now().wall).expect("it is ours");
+    let mut store =
+        RedisStore::open(&config, &Arc::new(Identity::passing("one")), "one", now().wall).expect("it is ours");
     for n in 0..100 {
         store.commit(&delta((&format!("room {n}"), "1"), Some(held("ana", 1))), now().wall).expect("it is there");
     }

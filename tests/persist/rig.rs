@@ -77,7 +77,7 @@ pub(crate) fn redis_config(url: &str) -> RedisConfig {
 /// Opens Redis as a server with this name.
 pub(crate) fn redis_opener(config: RedisConfig, name: &'static str) -> Opener {
     Box::new(move |wall| {
-        let store = RedisStore::open(&config, &Identity::passing(name), name, wall)?;
+        let store = RedisStore::open(&config, &Arc::new(Identity::passing(name)), name, wall)?;
         Ok(Box::new(store) as Box<dyn Store>)
     })
 }

@@ -8,6 +8,7 @@ mod model;
 mod room_model;
 mod simulation;
 mod small_scopes;
+mod store_simulation;
 mod tidy;
 mod wire_frames;
 mod wire_golden;

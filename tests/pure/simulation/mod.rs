@@ -3,7 +3,7 @@
 //!
 //! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000.
 
-mod chance;
+pub(crate) mod chance;
 mod client;
 mod deliver;
 mod frames;
@@ -66,7 +66,7 @@ fn run(seed: u64, plant: impl Fn(&mut Shard)) -> Happened {
 }
 
 /// Says how to see a failure again.
-struct Replay(u64);
+pub(crate) struct Replay(pub(crate) u64);
 
 impl Drop for Replay {
     fn drop(&mut self) {
@@ -77,7 +77,7 @@ impl Drop for Replay {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test has no configuration; whoever runs it chooses the seeds")]
-fn number_from_environment(name: &str) -> Option<u64> {
+pub(crate) fn number_from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }

@@ -1,0 +1,21 @@
+//! Proofs with the real binary that what is acknowledged survives: restarts, `kill -9`, stores that fail, two servers.
+//!
+//! `KILL_ROUNDS=200 cargo test --test durability kill` repeats the crash so often instead of 10 times.
+
+#![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
+
+#[path = "../server/harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of the server")]
+mod harness;
+#[path = "../persist/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of the persistence layer")]
+mod proxy;
+#[path = "../persist/redis_server.rs"]
+#[allow(dead_code, reason = "shared with the tests of the persistence layer")]
+mod redis_server;
+
+mod failing;
+mod home;
+mod kill;
+mod restart;
+mod rivals;

@@ -1,0 +1,59 @@
+//! Two servers on one store.
+
+use crate::harness::{Client, eventually};
+use crate::home::{Home, kill};
+
+#[test]
+fn a_second_server_refuses_to_start_with_one_clear_line() {
+    for home in Home::all() {
+        let _first = home.start();
+        let second = home.command().output().expect("it runs");
+        let said = String::from_utf8(second.stderr).expect("a text");
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("butaca: ")).collect();
+        assert_eq!(second.status.code(), Some(75), "{said}");
+        assert!(lines.len() == 1 && lines[0].contains("another server"), "{said}");
+    }
+}
+
+#[test]
+fn of_two_servers_that_race_one_starts() {
+    for home in [Home::embedded("window"), Home::redis("window")] {
+        let children: Vec<_> = (0..2).map(|_| home.command().spawn().expect("it runs")).collect();
+        let mut children = children;
+        let loser = eventually("one gives up", || {
+            children.iter_mut().position(|child| child.try_wait().expect("it is ours").is_some())
+        });
+        let mut loser = children.remove(loser);
+        assert_eq!(loser.wait().expect("it has ended").code(), Some(75));
+        let mut winner = children.remove(0);
+        assert!(winner.try_wait().expect("it is ours").is_none(), "one serves");
+        winner.kill().expect("it is ours");
+        winner.wait().expect("it is ours");
+    }
+}
+
+#[test]
+fn a_server_that_lost_its_lease_grants_nothing_more_and_says_so() {
+    for durability in ["window", "durable"] {
+        let home = Home::redis(durability);
+        let server = home.start();
+        let mut ana = Client::join(&server, "ana", "show");
+        ana.select("show", "A1");
+        assert_eq!(ana.json()["type"], "seat_selected");
+        let redis = home.redis.as_ref().expect("it is Redis");
+        let _: i64 = redis.ask(&["DEL", "{butaca:lease}:lease"]);
+        let mut second = Home::redis(durability);
+        second.set("REDIS_URL", &redis.url());
+        let rival = second.start();
+        eventually("the first says so", || {
+            let health = server.get("/health");
+            (health.status == 503 && health.json()["status"] == "unavailable").then_some(())
+        });
+        ana.select("show", "A2");
+        assert_eq!(ana.json()["code"], "persistence_unavailable");
+        let mut eve = Client::connect(&rival, "eve");
+        eve.select("show", "A2");
+        assert_eq!(eve.json()["type"], "seat_selected");
+        kill(server);
+    }
+}

@@ -1,0 +1,109 @@
+//! A store that fails in every way that a real one can: not at all, after the fact, in part, twice, and by losing things.
+
+use std::collections::BTreeMap;
+
+use butaca::engine::ids::{RoomId, SeatId};
+use butaca::engine::time::WallMillis;
+use butaca::persist::batch::{Deltas, Held};
+use butaca::persist::restore::{Loaded, StoredHold};
+use butaca::persist::store::{Continuity, Store, StoreError};
+
+/// What the next commit does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mood {
+    Well,
+    /// Nothing happens, and it says so.
+    Fails,
+    /// It happens, and the answer is lost.
+    AnswerLost,
+    /// Only the first rooms are written, and it fails.
+    Partial,
+    /// Everything it had is lost before the commit, which it notices.
+    Loses,
+}
+
+pub(crate) struct Disk {
+    pub(crate) holds: BTreeMap<(RoomId, SeatId), Held>,
+    pub(crate) mood: Mood,
+    /// The token of the newest writer.
+    pub(crate) newest: u64,
+}
+
+/// The disk as one server sees it.
+pub(crate) struct Access<'a> {
+    pub(crate) disk: &'a mut Disk,
+    pub(crate) token: u64,
+}
+
+impl Access<'_> {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.token < self.disk.newest { Err(StoreError::Deposed("deposed".into())) } else { Ok(()) }
+    }
+
+    fn apply(&mut self, deltas: &Deltas, rooms_max: usize) {
+        for (room, delta) in deltas.iter().take(rooms_max) {
+            if delta.replace {
+                self.disk.holds.retain(|(of, _), _| of != room);
+            }
+            for (seat, held) in &delta.seats {
+                let key = (room.clone(), seat.clone());
+                match held {
+                    Some(held) => _ = self.disk.holds.insert(key, held.clone()),
+                    None => _ = self.disk.holds.remove(&key),
+                }
+            }
+        }
+    }
+}
+
+impl Store for Access<'_>
+where
+    Self: Send,
+{
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        let holds = self.disk.holds.iter();
+        let holds =
+            holds.map(|((room, seat), held)| StoredHold { room: room.clone(), seat: seat.clone(), held: held.clone() });
+        Ok(Loaded { holds: holds.collect(), skipped: 0 })
+    }
+
+    fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError> {
+        self.check()?;
+        let mut rooms: Vec<RoomId> = self.disk.holds.keys().map(|(room, _)| room.clone()).collect();
+        rooms.dedup();
+        Ok(rooms)
+    }
+
+    fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+        self.check()?;
+        let away = || Err(StoreError::Away("a fault".into()));
+        match self.disk.mood {
+            Mood::Well => self.apply(deltas, usize::MAX),
+            Mood::Fails => return away(),
+            Mood::AnswerLost => {
+                self.apply(deltas, usize::MAX);
+                return away();
+            }
+            Mood::Partial => {
+                self.apply(deltas, deltas.len() / 2);
+                return away();
+            }
+            Mood::Loses => {
+                self.disk.holds.clear();
+                self.apply(deltas, usize::MAX);
+                return Ok(Continuity::Lost);
+            }
+        }
+        Ok(Continuity::Kept)
+    }
+
+    fn renew(&mut self, _: WallMillis) -> Result<Continuity, StoreError> {
+        self.check().map(|()| Continuity::Kept)
+    }
+
+    fn lease_ms(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn close(&mut self) {}
+}
