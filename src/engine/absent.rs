@@ -1,7 +1,10 @@
 //! Holds from before a restart whose clients have not come back yet.
 //!
-//! Invariant: what is in here is held by nobody who is present; nothing is in here for longer than the grace.
+//! Invariants: what is in here is held by nobody who is present; nothing is in here for longer than the grace; a client's
+//! holds stand in the order of their numbers, which is that in which they end, so that each end finds its hold in front.
 //! Never here: rooms and seats themselves.
+
+use std::collections::VecDeque;
 
 use super::deadlines::HoldNumber;
 use super::ids::ClientId;
@@ -19,7 +22,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 pub(super) struct Absentees {
-    by_client: KeyedMap<ClientId, Vec<Waiting>>,
+    by_client: KeyedMap<ClientId, VecDeque<Waiting>>,
     len: usize,
     until: Millis,
 }
@@ -39,31 +42,38 @@ impl Absentees {
     }
 
     pub(super) fn add(&mut self, client: ClientId, waiting: Waiting, until: Millis) {
-        self.by_client.entry(client).or_default().push(waiting);
+        let all = self.by_client.entry(client).or_default();
+        assert!(
+            all.back().is_none_or(|last| last.hold < waiting.hold),
+            "holds are given back in the order of their numbers"
+        );
+        all.push_back(waiting);
         self.len += 1;
         self.until = self.until.max(until);
     }
 
     /// Takes the client's holds of one room out: it has come back.
     pub(super) fn adopt(&mut self, client: &ClientId, room: Slot) -> Vec<Waiting> {
-        self.take(client, |waiting| waiting.room == room)
+        let Some(all) = self.by_client.get_mut(client) else { return Vec::new() };
+        let taken: Vec<Waiting> = all.iter().filter(|waiting| waiting.room == room).copied().collect();
+        all.retain(|waiting| waiting.room != room);
+        self.taken(client, taken.len());
+        taken
     }
 
     /// Takes out a hold that has ended.
     pub(super) fn forget(&mut self, client: &ClientId, hold: HoldNumber) {
-        assert_eq!(self.take(client, |waiting| waiting.hold == hold).len(), 1, "an absent client's hold is known");
+        let all = self.by_client.get_mut(client).expect("an absent client's holds are known");
+        let at = all.binary_search_by_key(&hold, |waiting| waiting.hold).expect("an absent client's hold is known");
+        all.remove(at);
+        self.taken(client, 1);
     }
 
-    fn take(&mut self, client: &ClientId, is_taken: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-        let Some(all) = self.by_client.get_mut(client) else { return Vec::new() };
-        let (taken, rest): (Vec<_>, Vec<_>) = all.iter().partition(|waiting| is_taken(waiting));
-        self.len -= taken.len();
-        if rest.is_empty() {
+    fn taken(&mut self, client: &ClientId, count: usize) {
+        self.len -= count;
+        if self.by_client.get(client).is_some_and(VecDeque::is_empty) {
             self.by_client.remove(client);
-        } else {
-            *all = rest;
         }
-        taken
     }
 
     /// Takes everything out, in the order in which it was given back.
