@@ -10,12 +10,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 
-use super::batch::Deltas;
+use super::batch::{Deltas, RoomDelta};
 use super::identity::{Identity, NoIdentity};
 use super::record;
 use super::restore::{Loaded, StoredHold};
@@ -27,8 +27,6 @@ const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Disk for the journals; the least that the library allows.
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
-/// Changes in one batch of the library when much is forgotten at once.
-const FORGET_AT_ONCE: usize = 4_096;
 
 /// The embedded store with its directory.
 pub struct EmbeddedStore {
@@ -135,12 +133,13 @@ impl Store for EmbeddedStore {
 
     fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
         self.with("writing", |open| {
-            for (room, _) in deltas.iter().filter(|(_, delta)| delta.replace) {
-                forget(open, room)?;
-            }
+            // One batch is one entry of the journal, so a crash leaves all of it or nothing, also of a room that is replaced.
             let mut batch = open.db.batch().durability(Some(PersistMode::SyncData));
             let mut bytes = Vec::new();
             for (room, delta) in deltas {
+                if delta.replace {
+                    forget(open, &mut batch, room, delta)?;
+                }
                 for (seat, held) in &delta.seats {
                     let key = key_of(room, seat);
                     let Some(held) = held else {
@@ -189,13 +188,16 @@ fn read(open: &Open, loaded: &mut Loaded) -> Result<(), fjall::Error> {
     Ok(())
 }
 
-/// Removes all seats of a room. What comes after in the same commit is synced, and this before it.
-fn forget(open: &Open, room: &RoomId) -> Result<(), fjall::Error> {
-    let keys: Result<Vec<_>, _> = open.holds.prefix(prefix_of(room)).map(fjall::Guard::key).collect();
-    for keys in keys?.chunks(FORGET_AT_ONCE) {
-        let mut batch = open.db.batch().durability(Some(PersistMode::SyncData));
-        keys.iter().for_each(|key| batch.remove(&open.holds, key.clone()));
-        batch.commit()?;
+/// Removes the seats of a room that the delta does not name. Those that it names must not be removed here too: a batch of
+/// the library has no order within itself.
+fn forget(open: &Open, batch: &mut OwnedWriteBatch, room: &RoomId, delta: &RoomDelta) -> Result<(), fjall::Error> {
+    let prefix = prefix_of(room);
+    for entry in open.holds.prefix(&prefix) {
+        let key = entry.key()?;
+        let seat = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(SeatId::new);
+        if seat.is_none_or(|seat| !delta.seats.contains_key(&seat)) {
+            batch.remove(&open.holds, key);
+        }
     }
     Ok(())
 }

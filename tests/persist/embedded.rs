@@ -148,6 +148,34 @@ fn a_full_disk_is_an_error_and_heals() {
 }
 
 #[test]
+fn a_room_that_cannot_be_replaced_stays_as_it_was() {
+    let Some(disk) = SmallDisk::new("6m") else {
+        println!("not run: this process may not mount");
+        return;
+    };
+    let dir = disk.0.path().join("data");
+    let mut store = EmbeddedStore::open(&dir).expect("it is ours");
+    let full = |count: u64, bytes: usize| {
+        let seats = (0..count).map(|n| {
+            let mut held = held("ana", n);
+            held.user_info = format!("{{\"note\":\"{}\"}}", "x".repeat(bytes)).into();
+            (seat(&format!("{n}")), Some(held))
+        });
+        Deltas::from([(room("r"), RoomDelta { replace: true, seats: seats.collect() })])
+    };
+    store.commit(&full(50, 10), now().wall).expect("there is room");
+    let ballast = disk.0.path().join("ballast");
+    assert!(fs::write(&ballast, vec![1; 16 << 20]).is_err(), "the disk is full");
+    let left = fs::metadata(&ballast).expect("it is there").len().checked_sub(64 << 10).expect("it is large");
+    fs::File::options().write(true).open(&ballast).and_then(|file| file.set_len(left)).expect("it is ours");
+    // There is room for the removals and not for what comes in their place.
+    assert!(matches!(store.commit(&full(40, 4_000), now().wall), Err(StoreError::Away(_))));
+    drop(store);
+    let mut store = EmbeddedStore::open(&dir).expect("it is there");
+    assert_eq!(seats(&mut store).len(), 50, "what a crash at this moment would leave");
+}
+
+#[test]
 fn an_impossible_directory_is_said_and_not_fatal() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let Err(StoreError::Away(text)) = EmbeddedStore::open(file.path()) else { panic!("a file is no directory") };
