@@ -1,8 +1,9 @@
 //! Redis as a store: one writer, fenced; a hash a room; everything expires by itself.
 //!
 //! The writer holds a lease with a token that only grows. At its start it claims every part of the key space with the token;
-//! each later call checks the part's fence inside Redis, so a deposed writer can change nothing. The fence also counts
-//! groups, so that a Redis that was emptied, or a copy that lagged behind when it took over, is recognised.
+//! each later call checks the part's fence inside Redis, so a deposed writer can change nothing. Calls are numbered, and the
+//! fence knows the last one: a Redis that was emptied, or a copy that lagged behind when it took over, is recognised, and a
+//! call that was given up and reaches Redis late changes nothing.
 //! Invariants: after any error the connection is dropped, so that a late answer is never taken for another's; an answer
 //! that is not expected is an error. Every key expires [`REDIS_KEEP_MS`] and a hold's life after it was last written.
 //! Never here: threads, batches of shards.
@@ -24,7 +25,7 @@ use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
 use self::link::{Link, words};
-use self::scripts::{Keys, Step, Writer, cut};
+use self::scripts::{Keys, Piece, Step, Writer, cut};
 use super::batch::{Deltas, Held};
 use super::identity::Identity;
 use super::record;
@@ -70,10 +71,12 @@ pub struct RedisStore {
     about: String,
     token: String,
     link: Option<Link>,
-    /// The number of the group that is or will be committed; one that failed keeps its number.
-    group: u64,
-    /// The last group committed to each part.
+    /// How many numbers calls have got. One that is tried again gets a new one.
+    numbered: u64,
+    /// The last call to each part that was answered.
     last: [u64; REDIS_PARTS],
+    /// Whether a loss was heard of and not yet passed on.
+    is_lost: bool,
     /// When all fences are to be looked at again; at once after a new connection.
     next_look: WallMillis,
 }
@@ -98,8 +101,9 @@ impl RedisStore {
             about: about.to_owned(),
             token: String::new(),
             link: None,
-            group: 1,
+            numbered: 0,
             last: [0; REDIS_PARTS],
+            is_lost: false,
             next_look: WallMillis::default(),
         };
         store.acquire(now)?;
@@ -163,6 +167,7 @@ impl RedisStore {
             match text(answer).as_deref() {
                 Some("OK") => {}
                 Some("LOST") => continuity = Continuity::Lost,
+                // `STALE` is among what cannot be: it goes to a call that somebody gave up.
                 Some("DEPOSED") => {
                     let namespace = &self.config.settings.namespace;
                     return Err(StoreError::Deposed(format!("the Redis namespace \"{namespace}\" has another writer")));
@@ -176,18 +181,32 @@ impl RedisStore {
         Ok(continuity)
     }
 
-    fn step(&self, part: usize, now: WallMillis) -> Step {
-        Step { part, last: self.last[part], this: self.group, now }
+    /// Commits these shares of parts, at most [`CALLS_AT_ONCE`]. A part's fence goes to the number of its last call.
+    fn commit_shares(&mut self, shares: &[(usize, Vec<Piece<'_>>)], now: WallMillis) -> Result<(), StoreError> {
+        let mut steps = Vec::with_capacity(shares.len());
+        for &(part, _) in shares {
+            self.numbered += 1;
+            steps.push(Step { part, last: self.last[part], this: self.numbered, now });
+        }
+        let commit = |(step, (_, share)): (&Step, &(usize, Vec<_>))| self.keys.commit(&self.writer(), *step, share);
+        let commands = steps.iter().zip(shares).map(commit).collect();
+        let answers = self.call(commands)?;
+        self.is_lost |= self.judge(answers.into_iter())? == Continuity::Lost;
+        steps.iter().for_each(|step| self.last[step.part] = step.this);
+        Ok(())
+    }
+
+    /// What the calls that have all succeeded now mean together, those of earlier attempts included.
+    fn continuity(&mut self) -> Continuity {
+        if std::mem::take(&mut self.is_lost) { Continuity::Lost } else { Continuity::Kept }
     }
 
     /// Looks at every fence: whether this is still the writer, and everything still there.
     fn look(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {
-        let step = |part| Step { this: self.last[part], ..self.step(part, now) };
-        let looks = (0..REDIS_PARTS).map(|part| self.keys.commit(&self.writer(), step(part), &[])).collect();
-        let answers = self.call(looks)?;
-        let continuity = self.judge(answers.into_iter())?;
+        let nothing: Vec<_> = (0..REDIS_PARTS).map(|part| (part, Vec::new())).collect();
+        self.commit_shares(&nothing, now)?;
         self.next_look = now.after(REDIS_KEEP_MS / 4);
-        Ok(continuity)
+        Ok(self.continuity())
     }
 
     fn write_compat(&mut self, deltas: &Deltas, json: CompatJson, now: WallMillis) -> Result<(), StoreError> {
@@ -237,23 +256,13 @@ impl Store for RedisStore {
     }
 
     fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
-        let mut continuity = Continuity::Kept;
-        let calls = cut(deltas);
-        for calls in calls.chunks(CALLS_AT_ONCE) {
-            let share =
-                |(part, share): &(usize, Vec<_>)| self.keys.commit(&self.writer(), self.step(*part, now), share);
-            let commands = calls.iter().map(share).collect();
-            let answers = self.call(commands)?;
-            if self.judge(answers.into_iter())? == Continuity::Lost {
-                continuity = Continuity::Lost;
-            }
+        for shares in cut(deltas).chunks(CALLS_AT_ONCE) {
+            self.commit_shares(shares, now)?;
         }
         if let Some(json) = self.config.compat_json {
             self.write_compat(deltas, json, now)?;
         }
-        calls.iter().for_each(|&(part, _)| self.last[part] = self.group);
-        self.group += 1;
-        Ok(continuity)
+        Ok(self.continuity())
     }
 
     fn renew(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {

@@ -103,10 +103,12 @@ fn a_dead_server_s_lease_is_taken_over_at_once_on_the_same_machine() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("identity");
     let config = redis_config(&server.url());
-    let identity = Arc::new(Identity::lock(&file, "fresh1").expect("nobody has it"));
-    let mut dead = RedisStore::open(&config, &identity, "dead", now().wall).expect("nobody else is there");
+    let locked = Identity::lock(&file, "fresh1").expect("nobody has it");
     assert!(matches!(Identity::lock(&file, "fresh2"), Err(NoIdentity::Taken)), "it lives");
-    drop(identity);
+    // The store of a process that has ended has no file open any more.
+    let ended = Arc::new(Identity::passing(locked.name()));
+    drop(locked);
+    let mut dead = RedisStore::open(&config, &ended, "dead", now().wall).expect("nobody else is there");
     let identity = Arc::new(Identity::lock(&file, "fresh3").expect("the owner has ended"));
     assert_eq!(identity.name(), "fresh1");
     let _next = RedisStore::open(&config, &identity, "next", now().wall).expect("the other is dead");

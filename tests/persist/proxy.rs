@@ -20,6 +20,11 @@ pub(crate) enum Fault {
     CutAfter { ms: u64 },
     /// Answers are replaced by noise.
     Garbage,
+    /// Requests pass, answers do not.
+    Mute,
+    /// What open connections ask for is delivered when the fault ends, even if nobody waits for the answer any more.
+    /// Connections that are opened meanwhile are well.
+    Late,
     /// New connections are closed at once and open ones are cut.
     Refuse,
 }
@@ -84,7 +89,7 @@ fn serve(client: &TcpStream, shared: &Arc<Shared>) {
     client.set_nodelay(true).expect("a socket");
     client.set_read_timeout(tick).expect("a socket");
     server.set_read_timeout(tick).expect("a socket");
-    let opened = Instant::now();
+    let (opened, is_new) = (Instant::now(), shared.fault() == Fault::Late);
     let (to_server, from_server) = (server.try_clone().expect("a socket"), server);
     let (from_client, to_client) = (client.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
     for is_answer in [false, true] {
@@ -96,7 +101,8 @@ fn serve(client: &TcpStream, shared: &Arc<Shared>) {
         };
         let (client, server) = (to_client.try_clone().expect("a socket"), from_server.try_clone().expect("a socket"));
         std::thread::spawn(move || {
-            pump(&mut *reader, &mut *writer, is_answer, opened, &shared);
+            let way = Way { is_answer, opened, is_new, shared: &shared };
+            way.pump(&mut *reader, &mut *writer);
             // Either side may be gone already.
             client.shutdown(Shutdown::Both).ok();
             server.shutdown(Shutdown::Both).ok();
@@ -104,34 +110,53 @@ fn serve(client: &TcpStream, shared: &Arc<Shared>) {
     }
 }
 
-/// Moves bytes until an end, or until the fault says that it is over.
-fn pump(from: &mut dyn Read, to: &mut dyn Write, is_answer: bool, opened: Instant, shared: &Shared) {
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        let fault = shared.fault();
-        match fault {
-            Fault::BlackHole => {
-                shared.wait_while(60_000, fault);
-                continue;
+/// One direction of a connection.
+struct Way<'a> {
+    is_answer: bool,
+    opened: Instant,
+    /// Whether it was opened during [`Fault::Late`], which is then no fault of its own.
+    is_new: bool,
+    shared: &'a Shared,
+}
+
+impl Way<'_> {
+    fn fault(&self) -> Fault {
+        let fault = self.shared.fault();
+        if fault == Fault::Late && (self.is_new || self.is_answer) { Fault::None } else { fault }
+    }
+
+    /// Moves bytes until an end, or until the fault says that it is over.
+    fn pump(&self, from: &mut dyn Read, to: &mut dyn Write) {
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            let fault = self.fault();
+            match fault {
+                Fault::BlackHole => {
+                    self.shared.wait_while(60_000, fault);
+                    continue;
+                }
+                Fault::Refuse => return,
+                Fault::CutAfter { ms } if self.opened.elapsed() >= Duration::from_millis(ms) => return,
+                Fault::None | Fault::Delay { .. } | Fault::CutAfter { .. } | Fault::Garbage => {}
+                Fault::Mute | Fault::Late => {}
             }
-            Fault::Refuse => return,
-            Fault::CutAfter { ms } if opened.elapsed() >= Duration::from_millis(ms) => return,
-            Fault::None | Fault::Delay { .. } | Fault::CutAfter { .. } | Fault::Garbage => {}
-        }
-        let got = match from.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(got) => got,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
-            Err(_) => return,
-        };
-        match shared.fault() {
-            fault @ Fault::Delay { ms } if is_answer => shared.wait_while(ms, fault),
-            Fault::Garbage if is_answer => buffer[..got].fill(b'?'),
-            fault @ Fault::BlackHole => shared.wait_while(60_000, fault),
-            Fault::None | Fault::Delay { .. } | Fault::CutAfter { .. } | Fault::Garbage | Fault::Refuse => {}
-        }
-        if to.write_all(&buffer[..got]).is_err() {
-            return;
+            let got = match from.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(got) => got,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+                Err(_) => return,
+            };
+            match self.fault() {
+                fault @ Fault::Delay { ms } if self.is_answer => self.shared.wait_while(ms, fault),
+                Fault::Garbage if self.is_answer => buffer[..got].fill(b'?'),
+                Fault::Mute if self.is_answer => continue,
+                fault @ (Fault::BlackHole | Fault::Late) => self.shared.wait_while(60_000, fault),
+                Fault::None | Fault::Delay { .. } | Fault::CutAfter { .. } | Fault::Garbage => {}
+                Fault::Refuse | Fault::Mute => {}
+            }
+            if to.write_all(&buffer[..got]).is_err() {
+                return;
+            }
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use butaca::engine::ids::{ShardId, shard_of};
 use butaca::limits::{REDIS_KEEP_MS, REDIS_SEATS_PER_CALL_MAX};
 use butaca::persist::batch::{Batch, Deltas, RoomDelta};
 use butaca::persist::identity::Identity;
 use butaca::persist::redis::RedisStore;
-use butaca::persist::store::Store;
+use butaca::persist::store::{Continuity, Store, StoreError};
 
+use crate::proxy::{Fault, Proxy};
 use crate::redis_server::RedisServer;
 use crate::rig::{HOLD_TTL_MS, Rig, SHARDS, delta, held, now, redis_config, redis_opener, room, seat};
 
@@ -88,6 +90,86 @@ fn a_room_larger_than_a_call_is_replaced_as_a_whole() {
     let loaded = store.load().expect("it is there");
     assert_eq!(loaded.holds.len(), seats);
     assert!(loaded.holds.iter().all(|hold| hold.seat.as_str().starts_with('b')));
+}
+
+/// A store whose way to Redis leads through a proxy.
+fn open_through_proxy(server: &RedisServer) -> (RedisStore, Proxy) {
+    let proxy = Proxy::start(&server.socket());
+    let identity = Arc::new(Identity::passing("one"));
+    let store = RedisStore::open(&redis_config(&proxy.url()), &identity, "one", now().wall).expect("it is ours");
+    (store, proxy)
+}
+
+/// How many scripts the server has run.
+fn scripts_run(server: &RedisServer) -> u64 {
+    let info: String = server.ask(&["INFO", "commandstats"]);
+    let calls = info.lines().find_map(|line| line.strip_prefix("cmdstat_eval:calls="));
+    calls.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().expect("a number"))
+}
+
+#[test]
+fn a_commit_that_was_given_up_and_comes_late_changes_nothing() {
+    let server = RedisServer::start();
+    let (mut store, proxy) = open_through_proxy(&server);
+    store.commit(&delta(("room", "1"), Some(held("ana", 1))), now().wall).expect("it is there");
+    proxy.set(Fault::Late);
+    let given_up = delta(("room", "1"), None);
+    assert!(matches!(store.commit(&given_up, now().wall), Err(StoreError::Away(_))));
+    store.commit(&given_up, now().wall).expect("a new connection is well");
+    store.commit(&delta(("room", "1"), Some(held("eve", 3))), now().wall).expect("it is there");
+    let before = scripts_run(&server);
+    proxy.set(Fault::None);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while scripts_run(&server) == before {
+        assert!(Instant::now() < deadline, "the late request does not come");
+    }
+    let loaded = store.load().expect("it is there");
+    assert_eq!(loaded.holds.len(), 1, "the seat is hers");
+    let next = store.commit(&delta(("room", "2"), Some(held("eve", 4))), now().wall);
+    assert_eq!(next, Ok(Continuity::Kept));
+}
+
+#[test]
+fn a_loss_is_told_until_it_was_heard() {
+    let server = RedisServer::start();
+    let (mut store, proxy) = open_through_proxy(&server);
+    let change = |n| delta(("room", "1"), Some(held("ana", n)));
+    store.commit(&change(1), now().wall).expect("it is there");
+    let _: String = server.ask(&["FLUSHALL"]);
+    proxy.set(Fault::Mute);
+    assert!(matches!(store.commit(&change(2), now().wall), Err(StoreError::Away(_))));
+    proxy.set(Fault::None);
+    assert_eq!(store.commit(&change(2), now().wall), Ok(Continuity::Lost));
+    assert_eq!(store.commit(&change(3), now().wall), Ok(Continuity::Kept));
+}
+
+#[test]
+fn a_room_larger_than_a_call_is_never_seen_half_replaced() {
+    let server = RedisServer::start();
+    let mut store = open(&server);
+    let seats = REDIS_SEATS_PER_CALL_MAX * 3 + 1;
+    let full = |client: &str| {
+        let seats = (0..seats).map(|n| (seat(&format!("{n}")), Some(held(client, 1)))).collect();
+        Deltas::from([(room("big"), RoomDelta { replace: true, seats })])
+    };
+    store.commit(&full("ana"), now().wall).expect("it is there");
+    let keys: Vec<String> = server.ask(&["KEYS", "*:room:big"]);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = 0;
+            while !is_done.load(Ordering::Relaxed) || looks == 0 {
+                let len: usize = server.ask(&["HLEN", &keys[0]]);
+                assert_eq!(len, seats, "what a crash at this moment would leave");
+                looks += 1;
+            }
+        });
+        for n in 0..30 {
+            store.commit(&full(&format!("client {n}")), now().wall).expect("it is there");
+        }
+        is_done.store(true, Ordering::Relaxed);
+        reader.join().expect("each look finds everything");
+    });
 }
 
 #[test]

@@ -3,12 +3,15 @@
 //! The keys, all beginning with the namespace `ns`:
 //! `{ns:lease}:lease` a hash: `t` the writer's token, `o` its identity, `i` words about it; expires with the lease.
 //! `{ns:lease}:token` the highest token ever given.
-//! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last group there.
+//! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the number of
+//! the last call that found something lost.
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
 //! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
+//! `{ns:P}:next:R` what will take its place, while a room too large for one call is replaced.
 //! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its key
 //! and the seat's id is a field of its own, so no two seats share a place.
-//! Invariant: a writer with an older token changes nothing in any part that a newer one has claimed.
+//! Invariants: a writer with an older token changes nothing in any part that a newer one has claimed; the calls of a writer
+//! have growing numbers, so one that was given up and comes late changes nothing either; a loss is told until it was heard.
 
 use ::redis::{Cmd, cmd};
 
@@ -53,34 +56,48 @@ return 'OK'";
 const CLAIM: &str = "
 local token = redis.call('HGET', KEYS[1], 't')
 if token and tonumber(token) > tonumber(ARGV[1]) then return 'DEPOSED' end
+redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'";
 
-/// Keys: fence, rooms, then a key a room. Arguments: token, number of the last group here, number of this one, keep in ms,
-/// now, kept until; then for each room its id, 1 to forget what was there, the number of seats; for each seat its id and
-/// its record, empty for a free one. Answers `OK`, `LOST` when the last group is not here any more, `DEPOSED`.
+/// Keys: fence, rooms, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
+/// whose answer was heard, number of this one, keep in ms, now, kept until; then for each room its id, how ([`How`]), the
+/// number of seats; for each seat its id and its record, empty for a free one. Answers `OK`, `LOST` when something that was
+/// there is not any more, `DEPOSED`, `STALE` when a later call of this writer has been here.
 const COMMIT: &str = "
-local fence = redis.call('HMGET', KEYS[1], 't', 'n')
+local fence = redis.call('HMGET', KEYS[1], 't', 'n', 'l')
 if fence[1] and tonumber(fence[1]) > tonumber(ARGV[1]) then return 'DEPOSED' end
-local answer = 'OK'
-if fence[1] ~= ARGV[1] or (fence[2] ~= ARGV[2] and fence[2] ~= ARGV[3]) then answer = 'LOST' end
+local last, this, answer = tonumber(ARGV[2]), tonumber(ARGV[3]), 'OK'
+if fence[1] ~= ARGV[1] or tonumber(fence[2] or '0') < last then
+  redis.call('HSET', KEYS[1], 'l', ARGV[3])
+  answer = 'LOST'
+else
+  if tonumber(fence[2]) >= this then return 'STALE' end
+  if fence[3] and tonumber(fence[3]) > last then answer = 'LOST' end
+end
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local at = 7
-for k = 3, #KEYS do
-  local key, room, seats = KEYS[k], ARGV[at], tonumber(ARGV[at + 2])
-  if ARGV[at + 1] == '1' then redis.call('DEL', key) end
+local at, k = 7, 3
+while k <= #KEYS do
+  local key, room, how, seats = KEYS[k], ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  if how == '1' or how == '2' then redis.call('DEL', key) end
   at = at + 3
   for _ = 1, seats do
     if ARGV[at + 1] == '' then redis.call('HDEL', key, ARGV[at]) else redis.call('HSET', key, ARGV[at], ARGV[at + 1]) end
     at = at + 2
   end
-  if redis.call('PEXPIRE', key, ARGV[4]) == 1 then
-    redis.call('ZADD', KEYS[2], ARGV[6], room)
-  else
-    redis.call('ZREM', KEYS[2], room)
+  if how == '4' then
+    k = k + 1
+    redis.call('DEL', KEYS[k])
+    if redis.call('EXISTS', key) == 1 then redis.call('RENAME', key, KEYS[k]) end
+    key = KEYS[k]
   end
+  local is_kept = redis.call('PEXPIRE', key, ARGV[4]) == 1
+  if how ~= '2' and how ~= '3' then
+    if is_kept then redis.call('ZADD', KEYS[2], ARGV[6], room) else redis.call('ZREM', KEYS[2], room) end
+  end
+  k = k + 1
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
@@ -122,6 +139,10 @@ impl Keys {
 
     fn room(&self, part: usize, room: &str) -> String {
         format!("{{{}:{part}}}:room:{room}", self.namespace)
+    }
+
+    fn next(&self, part: usize, room: &str) -> String {
+        format!("{{{}:{part}}}:next:{room}", self.namespace)
     }
 
     pub(super) fn acquire(&self, writer: &Writer<'_>, now: WallMillis) -> Cmd {
@@ -175,7 +196,7 @@ impl Keys {
         call.arg(step.now.0).arg(step.now.after(writer.keep_ms).0);
         let mut bytes = Vec::new();
         for piece in share {
-            call.arg(piece.room.as_str()).arg(u8::from(piece.replace)).arg(piece.seats.len());
+            call.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.seats.len());
             for (seat, held) in &piece.seats {
                 bytes.clear();
                 if let Some(held) = held {
@@ -189,21 +210,41 @@ impl Keys {
 
     fn part_call(&self, script: &str, part: usize, rooms: &Share<'_>) -> Cmd {
         let mut call = cmd("EVAL");
-        call.arg(script).arg(rooms.len() + 2).arg(self.part(part, "fence")).arg(self.part(part, "rooms"));
+        let keys = rooms.len() + rooms.iter().filter(|piece| piece.how == How::ReplacementEnds).count();
+        call.arg(script).arg(keys + 2).arg(self.part(part, "fence")).arg(self.part(part, "rooms"));
         for piece in rooms {
-            call.arg(self.room(part, piece.room.as_str()));
+            let room = piece.room.as_str();
+            if matches!(piece.how, How::ReplacementBegins | How::ReplacementGoesOn | How::ReplacementEnds) {
+                call.arg(self.next(part, room));
+            }
+            if matches!(piece.how, How::Changes | How::Replaces | How::ReplacementEnds) {
+                call.arg(self.room(part, room));
+            }
         }
         call
     }
 }
 
-/// Which part, and where the writer is in its sequence of groups there.
+/// Which part, and where the writer is in its sequence of calls there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) part: usize,
     pub(super) last: u64,
     pub(super) this: u64,
     pub(super) now: WallMillis,
+}
+
+/// What a piece does to its room. The numbers are those of the script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum How {
+    /// These seats change.
+    Changes = 0,
+    /// What was there is forgotten first.
+    Replaces = 1,
+    /// The same for a room that is too large for one call: it is written beside the old one, which goes when all is there.
+    ReplacementBegins = 2,
+    ReplacementGoesOn = 3,
+    ReplacementEnds = 4,
 }
 
 /// What one call changes.
@@ -213,7 +254,7 @@ pub(super) type Share<'a> = [Piece<'a>];
 #[derive(Debug)]
 pub(super) struct Piece<'a> {
     pub(super) room: &'a RoomId,
-    pub(super) replace: bool,
+    pub(super) how: How,
     pub(super) seats: Vec<(&'a SeatId, Option<&'a Held>)>,
 }
 
@@ -240,9 +281,15 @@ pub(super) fn cut(deltas: &Deltas) -> Vec<(usize, Vec<Piece<'_>>)> {
 
 fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
     let seats: Vec<_> = delta.seats.iter().map(|(seat, held)| (seat, held.as_ref())).collect();
-    if seats.is_empty() {
-        return vec![Piece { room, replace: delta.replace, seats }];
-    }
-    let chunks = seats.chunks(REDIS_SEATS_PER_CALL_MAX).enumerate();
-    chunks.map(|(i, seats)| Piece { room, replace: delta.replace && i == 0, seats: seats.to_vec() }).collect()
+    let count = seats.len().div_ceil(REDIS_SEATS_PER_CALL_MAX).max(1);
+    let how = |piece: usize| match (delta.replace, piece) {
+        (false, _) => How::Changes,
+        (true, 0) if count == 1 => How::Replaces,
+        (true, 0) => How::ReplacementBegins,
+        (true, _) if piece + 1 == count => How::ReplacementEnds,
+        (true, _) => How::ReplacementGoesOn,
+    };
+    let mut chunks = seats.chunks(REDIS_SEATS_PER_CALL_MAX);
+    let mut piece = |i| Piece { room, how: how(i), seats: chunks.next().unwrap_or_default().to_vec() };
+    (0..count).map(&mut piece).collect()
 }
