@@ -22,4 +22,5 @@ pub mod redis;
 pub mod restore;
 pub mod status;
 pub mod store;
+pub mod undo;
 pub mod writer;

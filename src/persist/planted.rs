@@ -20,6 +20,8 @@ pub enum Bug {
     GhostOfRefusal,
     /// Changes that remain when others are undone keep their numbers.
     SkippedNumber,
+    /// A writer believes in its lease for longer than the store does.
+    LongLease,
 }
 
 thread_local! {

@@ -11,6 +11,9 @@ use hdrhistogram::Histogram;
 use crate::engine::time::Millis;
 use crate::stats::{self, StoreStats};
 
+#[cfg(feature = "planted-bugs")]
+use super::planted;
+
 /// The state of the store and of this server's right to grant seats.
 #[derive(Debug)]
 pub struct StoreStatus {
@@ -175,6 +178,15 @@ impl StoreStatus {
             errors: figures.failures,
             commit: figures.commit.clone(),
         }
+    }
+
+    /// The store has said that this is the writer, for `lease_ms` from the moment at which it said so. That was after it was
+    /// asked, so the right to grant is counted from then, and it ends a little before the store lets another server in.
+    pub fn renewed(&self, asked: Millis, lease_ms: u64) {
+        let margin_ms = lease_ms / 10;
+        #[cfg(feature = "planted-bugs")]
+        let lease_ms = if planted::has(planted::Bug::LongLease) { lease_ms + lease_ms / 2 } else { lease_ms };
+        self.set_grant_until(asked.after(lease_ms - margin_ms));
     }
 
     /// Until when no other server can become the writer.

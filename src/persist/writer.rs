@@ -155,6 +155,10 @@ impl StoreThread {
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);
         self.pump.begin(&restored);
+        if !restored.shortened.is_empty() {
+            // Before anybody is told of the new deadlines, so that another crash cannot bring the old ones back.
+            self.pump.commit(&mut *store, now.wall)?;
+        }
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
     }
@@ -250,9 +254,8 @@ impl StoreThread {
         Ok(())
     }
 
-    /// The right to grant is counted from before the question, and ends a little before the store lets another server in.
     fn note_renewal(&mut self, asked: Millis, lease_ms: u64) {
-        self.status.set_grant_until(asked.after(lease_ms - lease_ms / 10));
+        self.status.renewed(asked, lease_ms);
         self.next_renewal = asked.after(REDIS_RENEW_MS);
     }
 

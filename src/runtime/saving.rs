@@ -16,6 +16,7 @@ use crate::persist::outbox::Outbox;
 use crate::persist::queue::Queue;
 use crate::persist::restore::StoredHold;
 use crate::persist::status::StoreStatus;
+use crate::persist::undo::undo;
 use crate::runtime::core::Core;
 
 /// What the store thread and the shards share.
@@ -191,23 +192,17 @@ impl Core {
 
     /// The store has not answered in time: what nobody was told of is undone.
     fn give_up_overdue(&mut self) {
-        let now = self.now.mono;
+        let now = self.now;
         let Some(saving) = self.saving.as_mut() else { return };
         saving.is_failing &= !saving.link.status.is_connected();
-        let Some(gate) = saving.gate.as_mut().filter(|gate| gate.is_overdue(now)) else { return };
-        saving.is_failing = true;
-        let failed = gate.fail();
-        for retract in &failed.retracts {
-            for (seat, _) in &retract.selects {
-                saving.outbox.record_free(now, &retract.room, seat.clone());
-            }
-            let (room, epoch) = (retract.room.as_str(), retract.epoch);
-            let input = Input::Retract { room, epoch, selects: &retract.selects, seq: retract.seq };
-            self.seats.handle(self.now, input, &mut self.effects);
+        if !saving.gate.as_ref().is_some_and(|gate| gate.is_overdue(now.mono)) {
+            return;
         }
-        let expired = std::mem::take(&mut self.effects);
-        failed.effects.into_iter().for_each(|effect| self.perform(effect, None));
-        expired.into_iter().for_each(|effect| self.save_and_perform(effect));
+        saving.is_failing = true;
+        self.decide(Input::Tick);
+        let Self { saving: Some(Saving { gate: Some(gate), outbox, .. }), seats, .. } = self else { return };
+        let effects = undo(now, gate, outbox, seats);
+        effects.into_iter().for_each(|effect| self.perform(effect, None));
     }
 
     /// Gives back what was held before the restart, and begins to serve.

@@ -69,7 +69,7 @@ impl Home {
 
     /// Starts a server that may have to wait for its store.
     pub(crate) fn start_waiting(&self) -> Server {
-        Server::run(self.command())
+        Server::run_unready(self.command())
     }
 }
 

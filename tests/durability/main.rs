@@ -3,6 +3,7 @@
 //! `KILL_ROUNDS=200 cargo test --test durability kill` repeats the crash so often instead of 10 times.
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
 #[path = "../server/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the server")]

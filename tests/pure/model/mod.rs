@@ -49,6 +49,18 @@ pub(crate) struct Model {
     pub(crate) members: BTreeSet<(String, ConnId)>,
     pub(crate) holds: BTreeMap<SeatKey, Hold>,
     pub(crate) rooms: BTreeMap<String, Life>,
+    /// The changes of each room's present life: the seat, the number, and whether it was selected. None from before the
+    /// last time that something was undone.
+    changes: BTreeMap<String, Vec<(SeatId, u64, bool)>>,
+}
+
+/// What a store that does not answer makes of the last changes of a room.
+pub(crate) struct Undone {
+    pub(crate) life: Epoch,
+    /// The selects among them, the last first.
+    pub(crate) selects: Vec<(SeatId, u64)>,
+    /// The room's number when these were never made.
+    pub(crate) seq: u64,
 }
 
 impl Model {
@@ -62,7 +74,24 @@ impl Model {
             members: BTreeSet::new(),
             holds: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            changes: BTreeMap::new(),
         }
+    }
+
+    /// What has to be undone when nobody was told of the last `back` changes of the room.
+    pub(crate) fn undone(&self, room: &str, back: usize) -> Option<Undone> {
+        let (life, changes) = (self.rooms.get(room)?, self.changes.get(room)?);
+        let last = &changes[changes.len().saturating_sub(back)..];
+        let (mut seq, mut selects) = (life.seq - last.len() as u64, Vec::new());
+        for (seat, number, is_selected) in last {
+            if *is_selected {
+                selects.insert(0, (seat.clone(), *number));
+            } else if last.iter().rfind(|(of, n, _)| of == seat && n < number).is_none_or(|(_, _, is)| !is) {
+                // The end of a hold that was made before: that remains.
+                seq += 1;
+            }
+        }
+        Some(Undone { life: life.epoch, selects, seq })
     }
 
     /// What the input should do.
@@ -94,7 +123,7 @@ impl Model {
             }
             Input::Tick => {}
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
-            Input::Retract { .. } => unreachable!("the model has no store that fails"),
+            Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }
         self.close_empty_rooms();
         effects
@@ -147,6 +176,15 @@ impl Model {
         self.holds.insert(key, hold);
     }
 
+    fn retract(&mut self, room: &str, epoch: Epoch, selects: &[(SeatId, u64)], seq: u64) {
+        let Some(life) = self.rooms.get_mut(room).filter(|life| life.epoch == epoch) else { return };
+        life.seq = seq;
+        self.holds.retain(|(of, seat), hold| {
+            of != room || !selects.iter().any(|(undone, number)| undone.as_str() == seat && *number == hold.seq)
+        });
+        self.changes.remove(room);
+    }
+
     fn join(&mut self, caller: Caller<'_>, room: &str) -> Effect {
         let Caller { conn: to, client } = caller;
         if !self.may_enter(to, room) {
@@ -196,6 +234,7 @@ impl Model {
         };
         let user_info = hold.user_info.clone();
         let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
+        self.changes.entry(at.0.into()).or_default().push((seat_id(at.1), seq, true));
         self.holds.insert(key, hold);
         Effect::Change(self.change(at, client, Some(to), kind))
     }
@@ -212,7 +251,10 @@ impl Model {
 
     fn end(&mut self, at: &SeatKey, reason: ReleaseReason, actor: Option<ConnId>) -> Effect {
         let hold = self.holds.remove(at).expect("the seat is held");
-        self.life(&at.0).seq += 1;
+        let life = self.life(&at.0);
+        life.seq += 1;
+        let seq = life.seq;
+        self.changes.entry(at.0.clone()).or_default().push((seat_id(&at.1), seq, false));
         Effect::Change(self.change((&at.0, &at.1), &hold.client, actor, ChangeKind::Released { reason }))
     }
 
@@ -247,8 +289,9 @@ impl Model {
     }
 
     fn close_empty_rooms(&mut self) {
-        let Self { rooms, members, holds, .. } = self;
+        let Self { rooms, members, holds, changes, .. } = self;
         rooms.retain(|room, _| members.iter().any(|(of, _)| of == room) || holds.keys().any(|(of, _)| of == room));
+        changes.retain(|room, _| rooms.contains_key(room));
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Op {
     Gone(usize),
     /// A hold of the client from before a restart is given back; it has so many milliseconds to live.
     Restore(usize, usize, usize, u64),
+    /// Nobody was told of the last changes of the room, so many, and the selects among them are undone.
+    Retract(usize, usize),
     /// A connection that never was ends.
     Stranger,
     /// So many milliseconds pass.
@@ -83,6 +85,7 @@ impl Pair {
             Op::WallStep(ms) => self.now.wall = WallMillis(self.now.wall.0.saturating_add_signed(ms)),
             Op::Join(..) | Op::Leave(..) | Op::Select(..) | Op::Release(..) | Op::Resync(..) => {}
             Op::Gone(_) | Op::Stranger | Op::Restore(..) => {}
+            Op::Retract(room, back) => return self.retract(ROOMS[room], back),
         }
         let mut effects = Effects::new();
         let user_info = "{}".into();
@@ -102,6 +105,17 @@ impl Pair {
             let conn = &mut self.clients[client].1;
             *conn = ConnId::new(conn.shard(), conn.slot(), conn.generation() + 100);
         }
+        (effects, expected)
+    }
+
+    fn retract(&mut self, room: &str, back: usize) -> (Effects, Effects) {
+        let Some(undone) = self.model.undone(room, back) else { return Default::default() };
+        let input = |epoch| Input::Retract { room, epoch, selects: &undone.selects, seq: undone.seq };
+        let mut effects = Effects::new();
+        // A room with changes has told its epoch with them.
+        let (epoch, _) = &self.lives[&undone.life.0];
+        self.shard.handle(self.now, input(*epoch), &mut effects);
+        let expected = self.model.handle(self.now, input(undone.life));
         (effects, expected)
     }
 
@@ -126,7 +140,7 @@ impl Pair {
                 Input::Restore { room: ROOMS[room], seat: SEATS[seat], hold }
             }
             Op::Stranger => Input::Gone { conn: ConnId::new(ShardId::new(0), 77, 77) },
-            Op::Pass(_) | Op::WallStep(_) => Input::Tick,
+            Op::Pass(_) | Op::WallStep(_) | Op::Retract(..) => Input::Tick,
         }
     }
 

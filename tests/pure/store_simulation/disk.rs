@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use butaca::engine::ids::{RoomId, SeatId};
-use butaca::engine::time::WallMillis;
+use butaca::engine::time::{Millis, WallMillis};
 use butaca::persist::batch::{Deltas, Held};
 use butaca::persist::restore::{Loaded, StoredHold};
 use butaca::persist::store::{Continuity, Store, StoreError};
@@ -20,14 +20,22 @@ pub(crate) enum Mood {
     Partial,
     /// Everything it had is lost before the commit, which it notices.
     Loses,
+    /// The same, and the answer that says so is lost.
+    LosesUnheard,
 }
 
 pub(crate) struct Disk {
     pub(crate) holds: BTreeMap<(RoomId, SeatId), Held>,
     pub(crate) mood: Mood,
-    /// The token of the newest writer.
+    /// The token of the newest writer, and until when no other can take its place.
     pub(crate) newest: u64,
+    pub(crate) lease_ends: Millis,
+    /// Whether a loss is still to be heard of.
+    pub(crate) is_lost: bool,
 }
+
+/// For how long a writer has the lease.
+pub(crate) const LEASE_MS: u64 = 1_500;
 
 /// The disk as one server sees it.
 pub(crate) struct Access<'a> {
@@ -88,13 +96,16 @@ where
                 self.apply(deltas, deltas.len() / 2);
                 return away();
             }
-            Mood::Loses => {
+            Mood::Loses | Mood::LosesUnheard => {
                 self.disk.holds.clear();
+                self.disk.is_lost = true;
                 self.apply(deltas, usize::MAX);
-                return Ok(Continuity::Lost);
+                if self.disk.mood == Mood::LosesUnheard {
+                    return away();
+                }
             }
         }
-        Ok(Continuity::Kept)
+        Ok(if std::mem::take(&mut self.disk.is_lost) { Continuity::Lost } else { Continuity::Kept })
     }
 
     fn renew(&mut self, _: WallMillis) -> Result<Continuity, StoreError> {
@@ -102,7 +113,7 @@ where
     }
 
     fn lease_ms(&self) -> u64 {
-        u64::MAX
+        LEASE_MS
     }
 
     fn close(&mut self) {}

@@ -21,7 +21,7 @@ use butaca::persist::restore::{Restored, sift};
 use butaca::persist::store::Store;
 
 use crate::simulation::chance::Chance;
-use disk::{Access, Disk, Mood};
+use disk::{Access, Disk, LEASE_MS, Mood};
 use oracle::Oracle;
 use server::Server;
 
@@ -37,7 +37,10 @@ const FAULTS: &[&str] = &[
     "an orderly end",
     "half a batch",
     "selects that are undone",
+    "a loss that is not heard of",
     "a rival takes over",
+    "a rival takes over when the lease has ended",
+    "a select that is refused for want of the lease",
 ];
 const CLIENTS: usize = 6;
 
@@ -62,16 +65,18 @@ impl World {
         let shards = chance.between(1, 2);
         let rules = Rules { hold_ttl_ms: chance.between(1_000, 20_000) as u64, seats_per_client_max: 0 };
         let is_durable = chance.percent(50);
-        let server = Server::new(shards, seed, 1, rules, is_durable);
+        let now = Now { mono: Millis(1), wall: WallMillis(1_768_473_000_000) };
+        let server = Server::new(now, shards, seed, 1, rules, is_durable);
+        let lease_ends = now.mono.after(LEASE_MS);
         Self {
             shards,
             rules,
             grace_ms: chance.between(100, 5_000) as u64,
             is_durable,
-            disk: Disk { holds: BTreeMap::new(), mood: Mood::Well, newest: 1 },
+            disk: Disk { holds: BTreeMap::new(), mood: Mood::Well, newest: 1, lease_ends, is_lost: false },
             server,
             oracle: Oracle::default(),
-            now: Now { mono: Millis(1), wall: WallMillis(1_768_473_000_000) },
+            now,
             conns: [None; CLIENTS],
             generation: 0,
             chance,
@@ -85,7 +90,8 @@ impl World {
                 let index = self.chance.below(self.shards);
                 self.server.turn(index, self.now, &mut self.oracle);
             }
-            680..880 => self.pump(),
+            680..840 => self.pump(),
+            840..880 => self.server.renew(self.now, &mut self.disk),
             880..940 => {
                 let ms = self.chance.between(1, 400) as u64;
                 self.pass(ms);
@@ -100,6 +106,10 @@ impl World {
 
     fn pass(&mut self, ms: u64) {
         self.now = Now { mono: self.now.mono.after(ms), wall: self.now.wall.after(ms) };
+        // A shard that is busy has not looked at the clock yet.
+        if self.chance.percent(30) {
+            return;
+        }
         for node in &mut self.server.nodes {
             node.decide(self.now, Input::Tick, &mut self.oracle);
         }
@@ -139,17 +149,20 @@ impl World {
             Mood::AnswerLost => self.oracle.note("an answer that is lost"),
             Mood::Partial => self.oracle.note("half a batch"),
             Mood::Loses => self.oracle.note("a store that loses everything"),
+            Mood::LosesUnheard => self.oracle.note("a loss that is not heard of"),
         }
         self.server.pump(self.now, &mut self.disk);
-        if self.disk.mood == Mood::Loses {
+        if matches!(self.disk.mood, Mood::Loses | Mood::LosesUnheard) {
             self.disk.mood = Mood::Well;
         }
     }
 
     fn change_mood(&mut self) {
-        let moods = [Mood::Well, Mood::Well, Mood::Well, Mood::Fails, Mood::AnswerLost, Mood::Partial, Mood::Loses];
-        let mood = moods[self.chance.below(moods.len())];
-        self.disk.mood = if mood == Mood::Loses && self.chance.percent(70) { Mood::Well } else { mood };
+        let faults = [Mood::Fails, Mood::AnswerLost, Mood::Partial, Mood::Loses, Mood::LosesUnheard];
+        let fault = faults[self.chance.below(faults.len())];
+        let is_loss = matches!(fault, Mood::Loses | Mood::LosesUnheard);
+        let is_well = self.chance.percent(if is_loss { 85 } else { 40 });
+        self.disk.mood = if is_well { Mood::Well } else { fault };
     }
 
     /// The server ends, in order or not, and the next one begins with what is stored.
@@ -192,7 +205,9 @@ impl World {
     fn begin(&mut self, token: u64, restored: &Restored) {
         let seed = self.chance.next();
         self.conns = [None; CLIENTS];
-        self.server = Server::new(self.shards, seed, token, self.rules, self.is_durable);
+        self.disk.lease_ends = self.now.mono.after(LEASE_MS);
+        self.disk.is_lost = false;
+        self.server = Server::new(self.now, self.shards, seed, token, self.rules, self.is_durable);
         let happened = std::mem::take(&mut self.oracle.happened);
         self.oracle = Oracle::default();
         self.oracle.happened = happened;
@@ -200,7 +215,7 @@ impl World {
             let place = (hold.room.clone(), hold.seat.clone());
             self.oracle.held.insert(place, (hold.held.client.clone(), hold.held.expires_at));
         }
-        self.server.restore(self.now, self.grace_ms, restored, &mut self.oracle);
+        self.server.restore(self.now, self.grace_ms, restored, &mut self.disk, &mut self.oracle);
     }
 
     /// What is given back, against what was true and what was told.
@@ -209,7 +224,7 @@ impl World {
         let back: BTreeMap<(RoomId, SeatId), (ClientId, WallMillis)> = holds
             .map(|hold| ((hold.room.clone(), hold.seat.clone()), (hold.held.client.clone(), hold.held.expires_at)))
             .collect();
-        if self.server.is_unsure() {
+        if self.server.is_unsure() || self.disk.is_lost {
             return;
         }
         let mut truth = BTreeMap::new();
@@ -236,12 +251,14 @@ impl World {
         }
     }
 
-    /// Another server takes the store over while this one goes on: in durable mode it can tell nobody of a new hold.
+    /// Another server takes the store over while this one goes on. In durable mode the old one can tell nobody of a new
+    /// hold then; in window mode the lease has to be over first, and the old one knows.
     fn rival(&mut self) {
-        if !self.is_durable {
+        let is_over = self.disk.lease_ends <= self.now.mono;
+        if !self.is_durable && !is_over {
             return;
         }
-        self.oracle.note("a rival takes over");
+        self.oracle.note(if is_over { "a rival takes over when the lease has ended" } else { "a rival takes over" });
         let token = self.disk.newest + 1;
         self.disk.newest = token;
         let restored = self.load(token);

@@ -25,6 +25,7 @@ fn every_planted_bug_of_the_store_is_found() {
         Bug::EternalHold,
         Bug::GhostOfRefusal,
         Bug::SkippedNumber,
+        Bug::LongLease,
     ];
     for bug in bugs {
         let search = std::thread::spawn(move || find(bug));

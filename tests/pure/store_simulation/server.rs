@@ -6,22 +6,25 @@ use std::sync::Arc;
 use butaca::engine::command::{Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{Epoch, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::shard::{Rules, Shard};
-use butaca::engine::time::Now;
+use butaca::engine::time::{Millis, Now};
 use butaca::persist::gate::Gate;
 use butaca::persist::outbox::Outbox;
 use butaca::persist::pump::Pump;
 use butaca::persist::queue::Queue;
 use butaca::persist::restore::Restored;
 use butaca::persist::status::StoreStatus;
-use butaca::persist::store::Continuity;
-use butaca::persist::store::StoreError;
+use butaca::persist::store::{Continuity, Store, StoreError};
+use butaca::persist::undo::undo;
 
-use super::disk::{Access, Disk};
+use super::disk::{Access, Disk, LEASE_MS, Mood};
 use super::oracle::Oracle;
 
 pub(crate) struct Server {
     pub(crate) token: u64,
     pub(crate) nodes: Vec<Node>,
+    status: Arc<StoreStatus>,
+    /// A renewal of the lease whose answer has not come yet: when it was asked for.
+    asked: Option<Millis>,
     queue: Arc<Queue>,
     pump: Pump,
     /// What the store thread has said and the shards have not heard: the last batch of each shard.
@@ -36,26 +39,31 @@ pub(crate) struct Node {
     pub(crate) shard: Shard,
     pub(crate) outbox: Outbox,
     gate: Option<Gate>,
+    status: Arc<StoreStatus>,
     effects: Effects,
     /// Seats whose last change the store is not known to have, with the batch that brings it.
     pub(crate) unsafe_seats: BTreeMap<(RoomId, SeatId), u64>,
 }
 
 impl Server {
-    pub(crate) fn new(shards: usize, seed: u64, token: u64, rules: Rules, is_durable: bool) -> Self {
+    pub(crate) fn new(now: Now, shards: usize, seed: u64, token: u64, rules: Rules, is_durable: bool) -> Self {
         let (queue, status) = (Arc::new(Queue::new(shards)), Arc::new(StoreStatus::default()));
         let nodes = (0..shards).map(ShardId::new).map(|id| Node {
             shard: Shard::new(id, shards, seed, rules),
             outbox: Outbox::new(id, Arc::clone(&queue), Arc::clone(&status)),
             gate: is_durable.then(Gate::default),
+            status: Arc::clone(&status),
             effects: Effects::new(),
             unsafe_seats: BTreeMap::new(),
         });
         let nodes = nodes.collect();
         let pump = Pump::new(shards);
+        status.renewed(now.mono, LEASE_MS);
         Self {
             token,
             nodes,
+            status,
+            asked: None,
             queue,
             pump,
             slips: vec![0; shards],
@@ -65,10 +73,21 @@ impl Server {
         }
     }
 
-    pub(crate) fn restore(&mut self, now: Now, grace_ms: u64, restored: &Restored, oracle: &mut Oracle) {
+    pub(crate) fn restore(
+        &mut self,
+        now: Now,
+        grace_ms: u64,
+        restored: &Restored,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) {
         self.pump.begin(restored);
-        let shortened = restored.shortened.iter().map(|hold| (hold.room.clone(), hold.seat.clone()));
-        self.first = restored.expired.iter().cloned().chain(shortened).collect();
+        self.first = restored.expired.iter().cloned().collect();
+        if !restored.shortened.is_empty() {
+            // As the store thread does. One that cannot be written to keeps the server from starting.
+            disk.mood = Mood::Well;
+            self.pump(now, disk);
+        }
         for (node, holds) in self.nodes.iter_mut().zip(&restored.shards) {
             for stored in holds {
                 let held = &stored.held;
@@ -128,6 +147,24 @@ impl Server {
         }
     }
 
+    /// The store thread asks for the lease again, or hears the answer, which may take its time or never come.
+    pub(crate) fn renew(&mut self, now: Now, disk: &mut Disk) {
+        if let Some(asked) = self.asked.take() {
+            return self.status.renewed(asked, LEASE_MS);
+        }
+        let is_answered = !matches!(disk.mood, Mood::AnswerLost | Mood::LosesUnheard);
+        if self.is_deposed || matches!(disk.mood, Mood::Fails) {
+            return;
+        }
+        match (Access { disk, token: self.token }).renew(now.wall) {
+            Ok(_) => {
+                disk.lease_ends = now.mono.after(LEASE_MS);
+                self.asked = is_answered.then_some(now.mono);
+            }
+            Err(_) => self.is_deposed = true,
+        }
+    }
+
     /// Whether the store has lost something that is not known to be there again.
     pub(crate) fn is_unsure(&self) -> bool {
         self.owes_full_state.contains(&true) || self.nodes.iter().any(|node| !node.outbox.is_sure())
@@ -149,7 +186,7 @@ impl Server {
         for node in &mut self.nodes {
             node.outbox.flush_last(now.mono, &node.shard);
         }
-        while !self.is_deposed && !(self.pump.is_idle() && self.queue_is_empty()) {
+        while !(self.is_deposed || self.pump.is_idle() && self.queue_is_empty()) {
             self.pump(now, disk);
         }
     }
@@ -162,6 +199,9 @@ impl Server {
 
 impl Node {
     pub(crate) fn decide(&mut self, now: Now, input: Input<'_>, oracle: &mut Oracle) {
+        if matches!(input, Input::Select { .. }) && !self.status.may_grant(now.mono) {
+            return oracle.note("a select that is refused for want of the lease");
+        }
         self.shard.handle(now, input, &mut self.effects);
         for effect in std::mem::take(&mut self.effects) {
             self.save_and_tell(now, effect, oracle);
@@ -192,21 +232,15 @@ impl Node {
     }
 
     fn give_up_overdue(&mut self, now: Now, oracle: &mut Oracle) {
-        let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_overdue(now.mono)) else { return };
+        if !self.gate.as_ref().is_some_and(|gate| gate.is_overdue(now.mono)) {
+            return;
+        }
         oracle.note("selects that are undone");
-        let failed = gate.fail();
-        for retract in &failed.retracts {
-            for (seat, _) in &retract.selects {
-                self.outbox.record_free(now.mono, &retract.room, seat.clone());
-                self.unsafe_seats.insert((retract.room.clone(), seat.clone()), self.outbox.number());
-            }
-            let (room, epoch) = (retract.room.as_str(), retract.epoch);
-            let input = Input::Retract { room, epoch, selects: &retract.selects, seq: retract.seq };
-            self.shard.handle(now, input, &mut self.effects);
-        }
-        failed.effects.iter().for_each(|effect| oracle.told(effect));
-        for effect in std::mem::take(&mut self.effects) {
-            self.save_and_tell(now, effect, oracle);
-        }
+        self.decide(now, Input::Tick, oracle);
+        let gate = self.gate.as_mut().expect("it was just looked at");
+        // The selects that are undone are among these; the batch that is being filled will say so to the store.
+        self.unsafe_seats.values_mut().for_each(|needed| *needed = self.outbox.number());
+        let effects = undo(now, gate, &mut self.outbox, &mut self.shard);
+        effects.iter().for_each(|effect| oracle.told(effect));
     }
 }

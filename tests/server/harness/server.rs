@@ -65,8 +65,15 @@ impl Server {
         Self::run(command(settings))
     }
 
-    /// Starts what [`command`] or [`limited`] prepared and waits for its banner.
-    pub(crate) fn run(mut command: Command) -> Self {
+    /// Starts what [`command`] or [`limited`] prepared and waits until it serves.
+    pub(crate) fn run(command: Command) -> Self {
+        let server = Self::run_unready(command);
+        eventually("it is ready", || (server.get("/ready").status == 200).then_some(()));
+        server
+    }
+
+    /// The same, but waits only for its banner: its store may be away.
+    pub(crate) fn run_unready(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         let mut errors = child.stderr.take().expect("it is piped");
         let stderr = Arc::new(Mutex::new(String::new()));
@@ -82,9 +89,7 @@ impl Server {
         });
         let stdout = child.stdout.take().expect("it is piped");
         let (address, banner) = read_banner(stdout, &mut child, &stderr);
-        let server = Self { child, address, banner, stderr, log: Some(log) };
-        eventually("it is ready", || (server.get("/ready").status == 200).then_some(()));
-        server
+        Self { child, address, banner, stderr, log: Some(log) }
     }
 
     /// What it has logged so far.

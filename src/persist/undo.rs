@@ -1,0 +1,29 @@
+//! The end of patience in durable mode: what waits for a store that does not answer is undone, in the engine and in what is
+//! to be stored.
+//!
+//! Invariant: what is due has ended before anything is undone, so that its number is among those that are given anew.
+//! Pure. Never here: clocks, the store.
+
+use crate::engine::command::{Effect, Effects, Input};
+use crate::engine::shard::Shard;
+use crate::engine::time::Now;
+
+use super::gate::Gate;
+use super::outbox::Outbox;
+
+/// Gives up everything that waits. Before it, the shard was told of this `now`, and what followed was withheld too.
+/// Returns what is to be performed, in order.
+pub fn undo(now: Now, gate: &mut Gate, outbox: &mut Outbox, shard: &mut Shard) -> Vec<Effect> {
+    let failed = gate.fail();
+    for retract in &failed.retracts {
+        for (seat, _) in &retract.selects {
+            outbox.record_free(now.mono, &retract.room, seat.clone());
+        }
+        let (room, epoch) = (retract.room.as_str(), retract.epoch);
+        let input = Input::Retract { room, epoch, selects: &retract.selects, seq: retract.seq };
+        let mut due = Effects::new();
+        shard.handle(now, input, &mut due);
+        assert!(due.is_empty(), "what was due has ended before");
+    }
+    failed.effects
+}
