@@ -130,8 +130,9 @@ pub const STORE_GATHER_MS: u64 = 20;
 pub const STORE_ANSWER_MS: u64 = 750;
 /// How long a connection to the store may take to come up.
 pub const STORE_CONNECT_MS: u64 = 500;
-/// In `durable` mode a select is refused after this time without a commit: within a second, the tick and the reply included.
-pub const STORE_REFUSE_MS: u64 = 900;
+/// In `durable` mode a select is refused after this time without a commit: within a second, the tick, the reply and a
+/// machine that is short of processors included.
+pub const STORE_REFUSE_MS: u64 = 800;
 /// The first pause before a commit is tried again.
 pub const STORE_RETRY_MS: u64 = 10;
 /// The longest one, so that a store that is back is noticed.

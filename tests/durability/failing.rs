@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use butaca::limits::STORE_BATCH_ENTRIES_MAX;
 use serde_json::Value;
 
 use crate::harness::{Client, Server, eventually};
@@ -14,7 +15,8 @@ fn health(server: &Server) -> (u16, Value) {
     (answer.status, body)
 }
 
-fn until_status(server: &Server, code: u16, status: &str) -> (Duration, Value) {
+/// Waits until the server says so, and says how long that took.
+pub(crate) fn until_status(server: &Server, code: u16, status: &str) -> (Duration, Value) {
     let began = Instant::now();
     let body = eventually(status, || {
         let (found, body) = health(server);
@@ -88,6 +90,108 @@ fn in_durable_mode_a_select_is_refused_within_a_second_and_changes_nothing() {
         kill(server);
         assert_eq!(held(&home.start(), "show").len(), 2);
     }
+}
+
+/// A network that is merely bad: each answer to a select comes within a second, whichever it is, and is true afterwards.
+#[test]
+fn in_durable_mode_no_select_hangs_in_a_bad_network() {
+    for fault in [Fault::Delay { ms: 500 }, Fault::CutAfter { ms: 100 }, Fault::Mute] {
+        let (home, proxy) = through_proxy("durable");
+        let server = home.start();
+        let mut ana = Client::join(&server, "ana", "show");
+        proxy.set(fault);
+        let (mut told, mut refused, mut longest) = (Vec::new(), 0, Duration::ZERO);
+        for n in 10..18 {
+            let (seat, asked) = (n.to_string(), Instant::now());
+            ana.select("show", &seat);
+            let answer = ana.json();
+            longest = longest.max(asked.elapsed());
+            if answer["type"] == "seat_selected" {
+                told.push(seat);
+            } else {
+                assert_eq!(answer["code"], "persistence_unavailable", "{answer}");
+                refused += 1;
+            }
+        }
+        println!("{fault:?}: {} granted, {refused} refused, the longest wait {longest:?}", told.len());
+        assert!(longest < Duration::from_secs(1), "{fault:?}: {longest:?}");
+        // Slow is not away, a new connection is as good as the old one, and without answers nothing is known.
+        assert_eq!(told.is_empty(), fault == Fault::Mute, "{fault:?}");
+        proxy.set(Fault::None);
+        until_status(&server, 200, "healthy");
+        ana.select("show", "99");
+        assert_eq!(ana.json()["type"], "seat_selected");
+        told.push("99".into());
+        kill(server);
+        let back: Vec<String> = held(&home.start(), "show").into_iter().map(|(seat, _)| seat).collect();
+        assert_eq!(back, told, "{fault:?}");
+    }
+}
+
+/// The same in `window` mode: the sale never stops, and what is late is caught up with.
+#[test]
+fn in_window_mode_a_bad_network_is_not_noticed_by_the_sale() {
+    for fault in [Fault::Delay { ms: 500 }, Fault::CutAfter { ms: 100 }, Fault::Mute] {
+        let (home, proxy) = through_proxy("window");
+        let server = home.start();
+        let mut ana = Client::join(&server, "ana", "show");
+        proxy.set(fault);
+        for n in 0..8 {
+            let asked = Instant::now();
+            ana.select("show", &n.to_string());
+            assert_eq!(ana.json()["type"], "seat_selected");
+            assert!(asked.elapsed() < Duration::from_millis(400), "{fault:?}: {:?}", asked.elapsed());
+        }
+        proxy.set(Fault::None);
+        let (took, _) = until_status(&server, 200, "healthy");
+        assert!(took < Duration::from_secs(2), "{fault:?}: {took:?}");
+        eventually("it has caught up", || (server.stats()["store"]["changes"] == 8).then_some(()));
+        kill(server);
+        assert_eq!(held(&home.start(), "show").len(), 8);
+    }
+}
+
+#[test]
+fn a_backlog_that_overflows_gives_way_to_a_full_state() {
+    let (mut home, proxy) = through_proxy("window");
+    home.set("MAX_SEATS_PER_CLIENT", "0");
+    home.set("SHARDS", "1");
+    let server = home.start();
+    let mut ana = Client::connect(&server, "ana");
+    ana.select("old", "1");
+    ana.json();
+    eventually("it is committed", || (server.stats()["store"]["changes"] == 1).then_some(()));
+    proxy.set(Fault::BlackHole);
+    ana.release("old", "1");
+    ana.json();
+    let (rooms, seats) = (20, STORE_BATCH_ENTRIES_MAX / 10);
+    for room in 0..rooms {
+        for seat in 0..seats {
+            ana.select(&format!("room-{room}"), &seat.to_string());
+            if seat % 100 == 99 || seat + 1 == seats {
+                (0..=seat % 100).for_each(|_| assert_eq!(ana.json()["type"], "seat_selected"));
+            }
+        }
+    }
+    let stats = server.stats();
+    assert!(stats["store"]["full_states"].as_u64() > Some(0), "{}", stats["store"]);
+    let waiting = stats["store"]["backlog_entries"].as_u64().expect("a number");
+    assert!(waiting <= 2 * STORE_BATCH_ENTRIES_MAX as u64, "{waiting}");
+    proxy.set(Fault::None);
+    let began = Instant::now();
+    let redis = home.redis.as_ref().expect("it is Redis");
+    eventually("everything is there", || {
+        let rooms: Vec<String> = redis.ask(&["KEYS", "*:room:*"]);
+        let held: i64 = rooms.iter().map(|key| redis.ask::<i64>(&["HLEN", key])).sum();
+        (held == i64::try_from(20 * seats).expect("few")).then_some(())
+    });
+    let took = began.elapsed();
+    println!("{} holds were caught up with in {took:?}", rooms * seats);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    kill(server);
+    let server = home.start();
+    assert_eq!(server.stats()["temporary_selections"], rooms * seats);
+    assert!(held(&server, "old").is_empty(), "what was released meanwhile is no ghost");
 }
 
 #[test]

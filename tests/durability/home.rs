@@ -1,5 +1,6 @@
 //! Where a server of these tests keeps its holds, over several lives of it.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -24,6 +25,11 @@ impl Home {
         Self::new(Some(RedisServer::start()), durability)
     }
 
+    /// With a Redis that was started with these arguments.
+    pub(crate) fn redis_with(durability: &str, args: &[&str]) -> Self {
+        Self::new(Some(RedisServer::start_with(args)), durability)
+    }
+
     /// Both stores in both modes.
     pub(crate) fn all() -> Vec<Self> {
         vec![Self::embedded("window"), Self::embedded("durable"), Self::redis("window"), Self::redis("durable")]
@@ -34,7 +40,7 @@ impl Home {
         let mut home = Self { dir, redis, settings: Vec::new() };
         home.set("DURABILITY", durability);
         home.set("SHARDS", "2");
-        let data = home.dir.path().join("data").display().to_string();
+        let data = home.data_dir().display().to_string();
         home.set("DATA_DIR", &data);
         match home.redis.as_ref().map(RedisServer::url) {
             Some(url) => {
@@ -49,6 +55,10 @@ impl Home {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.into(), value.into()));
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     pub(crate) fn is_durable(&self) -> bool {

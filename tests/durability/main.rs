@@ -1,6 +1,6 @@
 //! Proofs with the real binary that what is acknowledged survives: restarts, `kill -9`, stores that fail, two servers.
 //!
-//! `KILL_ROUNDS=200 cargo test --test durability kill` repeats the crash so often instead of 10 times.
+//! `scripts/durability_full.sh` repeats the crashes more often.
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
@@ -14,9 +14,14 @@ mod proxy;
 #[path = "../persist/redis_server.rs"]
 #[allow(dead_code, reason = "shared with the tests of the persistence layer")]
 mod redis_server;
+#[path = "../persist/small_disk.rs"]
+mod small_disk;
 
 mod failing;
+mod full_disk;
 mod home;
 mod kill;
+mod recovery;
 mod restart;
 mod rivals;
+mod sick_redis;

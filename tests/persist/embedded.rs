@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use butaca::persist::batch::{Deltas, RoomDelta};
 use butaca::persist::embedded::EmbeddedStore;
@@ -10,6 +9,7 @@ use butaca::persist::store::{Store, StoreError};
 use butaca::persist::writer::{Opener, StoreEvent};
 
 use crate::rig::{Rig, delta, held, now, room, seat};
+use crate::small_disk::SmallDisk;
 
 fn opener(dir: &Path) -> Opener {
     let dir = dir.to_owned();
@@ -97,39 +97,14 @@ fn files_in(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// A directory on a disk of its own, so that it can be full.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// Nothing where this process may not mount.
-    fn new(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
-        mount.status().is_ok_and(|status| status.success()).then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
-    }
-}
-
 #[test]
 fn a_full_disk_is_an_error_and_heals() {
-    let Some(disk) = SmallDisk::new("6m") else {
-        println!("not run: this process may not mount");
-        return;
-    };
-    let dir = disk.0.path().join("data");
+    let Some(disk) = SmallDisk::new("6m") else { return };
+    let dir = disk.path().join("data");
     let mut rig = Rig::start(opener(&dir));
     rig.opened();
     rig.store(("room", "before"), Some(held("ana", 1)));
-    let ballast = disk.0.path().join("ballast");
-    let filled = fs::write(&ballast, vec![1; 16 << 20]);
-    assert!(filled.is_err(), "the disk is full");
+    disk.fill(0);
     let mut during = Vec::new();
     let mut n = 0;
     while rig.figures().failures == 0 {
@@ -139,7 +114,7 @@ fn a_full_disk_is_an_error_and_heals() {
         during.push(rig.offer(("room", &format!("during {n}")), Some(big)));
     }
     rig.until("the failure is named", |figures| figures.error.as_ref().is_some_and(|error| error.contains("space")));
-    fs::remove_file(&ballast).expect("it is ours");
+    disk.free();
     let (shard, last) = *during.last().expect("something was offered");
     rig.committed((shard, last));
     rig.finish();
@@ -149,11 +124,8 @@ fn a_full_disk_is_an_error_and_heals() {
 
 #[test]
 fn a_room_that_cannot_be_replaced_stays_as_it_was() {
-    let Some(disk) = SmallDisk::new("6m") else {
-        println!("not run: this process may not mount");
-        return;
-    };
-    let dir = disk.0.path().join("data");
+    let Some(disk) = SmallDisk::new("6m") else { return };
+    let dir = disk.path().join("data");
     let mut store = EmbeddedStore::open(&dir).expect("it is ours");
     let full = |count: u64, bytes: usize| {
         let seats = (0..count).map(|n| {
@@ -164,10 +136,7 @@ fn a_room_that_cannot_be_replaced_stays_as_it_was() {
         Deltas::from([(room("r"), RoomDelta { replace: true, seats: seats.collect() })])
     };
     store.commit(&full(50, 10), now().wall).expect("there is room");
-    let ballast = disk.0.path().join("ballast");
-    assert!(fs::write(&ballast, vec![1; 16 << 20]).is_err(), "the disk is full");
-    let left = fs::metadata(&ballast).expect("it is there").len().checked_sub(64 << 10).expect("it is large");
-    fs::File::options().write(true).open(&ballast).and_then(|file| file.set_len(left)).expect("it is ours");
+    disk.fill(64 << 10);
     // There is room for the removals and not for what comes in their place.
     assert!(matches!(store.commit(&full(40, 4_000), now().wall), Err(StoreError::Away(_))));
     drop(store);

@@ -4,8 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 
 mod proxy;
+#[allow(dead_code, reason = "shared with the tests of durability")]
 mod redis_server;
 mod rig;
+mod small_disk;
 
 mod batch;
 mod embedded;

@@ -84,13 +84,26 @@ impl RedisServer {
 
     /// Sends it a command as an operator would.
     pub(crate) fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = redis::Client::open(self.url()).expect("a valid address");
-        let mut connection = client.get_connection().expect("it runs");
+        self.try_ask(&self.url(), words).expect("it answers")
+    }
+
+    /// The same for one that wants this password.
+    pub(crate) fn ask_with_password<T: redis::FromRedisValue>(&self, password: &str, words: &[&str]) -> T {
+        self.try_ask(&format!("{}?pass={password}", self.url()), words).expect("it answers")
+    }
+
+    /// Whether it has read its file.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.try_ask::<String>(&self.url(), &["PING"]).is_ok()
+    }
+
+    fn try_ask<T: redis::FromRedisValue>(&self, url: &str, words: &[&str]) -> redis::RedisResult<T> {
+        let mut connection = redis::Client::open(url)?.get_connection()?;
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
             command.arg(*word);
         }
-        command.query(&mut connection).expect("it answers")
+        command.query(&mut connection)
     }
 }
 

@@ -92,6 +92,10 @@ pub(super) fn words(error: RedisError) -> String {
     let plain = error.to_string();
     let said = error.into_server_errors().and_then(|errors| {
         let (_, first) = errors.first()?;
+        if first.details().is_some_and(|text| text.contains("unauthenticated")) {
+            // What it says to a long command on a connection without a password.
+            return Some("Redis says NOAUTH Authentication required.".into());
+        }
         Some(format!("Redis says {} {}", first.code(), first.details().unwrap_or_default()))
     });
     said.unwrap_or(plain).lines().next().unwrap_or_default().trim().chars().take(200).collect()
