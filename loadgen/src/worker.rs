@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::clock::now_ns;
-use crate::limits::SCRATCH_BYTES;
+use crate::limits::{RECEIVE_BYTES, RECEIVE_BYTES_SLOW, SCRATCH_BYTES};
 use crate::net::epoll::Epoll;
 use crate::net::socket::{self, Moved};
 use crate::num::index32;
@@ -105,6 +105,17 @@ pub struct Worker {
     sips: Vec<(usize, usize)>,
 }
 
+/// How far a socket is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Until {
+    /// One buffer.
+    Once,
+    /// Until less came than there was room for: then nothing is left.
+    Short,
+    /// Until it says so. Behind the last bytes may stand the end of the stream, which is not reported again.
+    TheEnd,
+}
+
 impl Worker {
     /// A worker with `slots` closed connections, which will come from `sources` addresses.
     ///
@@ -132,8 +143,8 @@ impl Worker {
     /// What the kernel says at once; later failures come as [`Driver::lost`].
     pub fn connect(&mut self, who: usize, client_id: &str, reading: Reading) -> io::Result<()> {
         let number = u8::try_from(2 + who % self.sources).expect("SOURCES_MAX is below 250");
-        let small = (reading == Reading::Sipping).then_some(4_096);
-        let socket = socket::connect(Ipv4Addr::new(127, 0, 0, number), self.target.addr, small)?;
+        let buffer = if reading == Reading::Sipping { RECEIVE_BYTES_SLOW } else { RECEIVE_BYTES };
+        let socket = socket::connect(Ipv4Addr::new(127, 0, 0, number), self.target.addr, buffer)?;
         let conn = &mut self.conns[who];
         assert_eq!(conn.state, State::Closed, "a slot is one connection at a time");
         conn.generation = conn.generation.wrapping_add(1);
@@ -224,7 +235,7 @@ impl Worker {
         let mut scratch = std::mem::take(&mut self.scratch);
         for (who, bytes) in std::mem::take(&mut self.sips) {
             if self.is_open(who) {
-                self.read(who, &mut scratch[..bytes], driver, true);
+                self.read(who, &mut scratch[..bytes], driver, Until::Once);
             }
         }
         self.scratch = scratch;
@@ -261,7 +272,7 @@ impl Worker {
             }
             let waits = self.conns[who].reading == Reading::Sipping && self.conns[who].state == State::Open;
             if ready.read && !waits {
-                self.read(who, &mut scratch, driver, false);
+                self.read(who, &mut scratch, driver, if ready.ended { Until::TheEnd } else { Until::Short });
             }
             now = now_ns();
             if now >= deadline {
@@ -288,8 +299,7 @@ impl Worker {
         }
     }
 
-    /// Reads until the socket has nothing more (`once`: at most one buffer).
-    fn read<D: Driver>(&mut self, who: usize, scratch: &mut [u8], driver: &mut D, once: bool) {
+    fn read<D: Driver>(&mut self, who: usize, scratch: &mut [u8], driver: &mut D, until: Until) {
         loop {
             let conn = &self.conns[who];
             let Some(socket) = &conn.socket else { return };
@@ -313,7 +323,7 @@ impl Worker {
             self.traffic.bytes_in += count as u64;
             self.arrived(who, &scratch[..count], driver, now);
             let replaced = self.conns[who].generation != generation;
-            if once || replaced || count < scratch.len() {
+            if replaced || until == Until::Once || (until == Until::Short && count < scratch.len()) {
                 return;
             }
         }

@@ -20,6 +20,8 @@ pub struct Ready {
     pub read: bool,
     /// There is room to write.
     pub write: bool,
+    /// The peer has ended the stream, perhaps behind bytes that are not yet read. It is said once.
+    pub ended: bool,
 }
 
 /// The set.
@@ -48,7 +50,8 @@ impl Epoll {
     /// # Errors
     /// What the kernel says.
     pub fn add(&self, socket: impl AsFd, token: u64) -> io::Result<()> {
-        epoll::add(&self.fd, socket, EventData::new_u64(token), EventFlags::IN | EventFlags::OUT | EventFlags::ET)?;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.fd, socket, EventData::new_u64(token), flags)?;
         Ok(())
     }
 
@@ -68,6 +71,8 @@ impl Epoll {
     pub fn ready(&self, index: usize) -> Ready {
         let event = self.events[index];
         let flags = event.flags;
-        Ready { token: event.data.u64(), read: flags != EventFlags::OUT, write: flags.contains(EventFlags::OUT) }
+        let ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        let (read, write) = (flags != EventFlags::OUT, flags.contains(EventFlags::OUT));
+        Ready { token: event.data.u64(), read, write, ended }
     }
 }

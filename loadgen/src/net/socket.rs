@@ -24,18 +24,16 @@ pub enum Moved {
     Ended,
 }
 
-/// Begins to connect to `to` from a port of `from`. A small `receive_buffer` makes the server feel a slow reader soon.
+/// Begins to connect to `to` from a port of `from`. With few `receive_bytes` the server feels a slow reader soon.
 ///
 /// # Errors
 /// What the kernel says: no file left, no port left, refused.
-pub fn connect(from: Ipv4Addr, to: SocketAddrV4, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+pub fn connect(from: Ipv4Addr, to: SocketAddrV4, receive_bytes: usize) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-    if let Some(bytes) = receive_buffer {
-        sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
-    }
+    sockopt::set_socket_recv_buffer_size(&socket, receive_bytes)?;
     net::bind(&socket, &SocketAddrV4::new(from, 0))?;
     match net::connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),

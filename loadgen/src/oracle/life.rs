@@ -76,6 +76,8 @@ pub(super) struct Life {
     history: Vec<Vec<(u64, Who)>>,
     due: VecDeque<(u64, u64, Seat)>,
     waiting: Vec<Waiting>,
+    /// Between which numbers nobody was told the events.
+    untold: Vec<(u64, u64)>,
 }
 
 fn mix(seat: Seat, who: Who) -> u64 {
@@ -110,6 +112,7 @@ impl Life {
             history: vec![Vec::new(); seats],
             due: VecDeque::new(),
             waiting: Vec::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -318,6 +321,7 @@ impl Life {
                 .min_by_key(|(_, told)| told.seq);
             let Some((index, _)) = oldest else { return };
             let told = self.waiting.swap_remove(index);
+            self.untold.push((self.frontier, told.seq));
             let known = usize::try_from(told.seq - self.base).expect("a log is short").min(self.entries.len());
             self.entries.drain(..known);
             let list = told.list.expect("it was chosen for its list");
@@ -373,7 +377,9 @@ impl Life {
         let history = &self.history[seat as usize];
         let within =
             history.iter().rev().take_while(|(changed, _)| *changed > from).filter(|(changed, _)| *changed <= to);
-        self.holder_at(seat, from) != FREE || within.clone().any(|(_, who)| *who != FREE)
+        // Where every member got a full state in the place of events, anybody may have held it for a while.
+        let untold = self.untold.iter().any(|(before, until)| *before < to && from < *until);
+        untold || self.holder_at(seat, from) != FREE || within.clone().any(|(_, who)| *who != FREE)
     }
 
     /// The last changes of a seat.

@@ -186,7 +186,12 @@ impl Oracle {
             self.tell(Kind::OutOfOrder, who, None, format!("a full state of seq {seq} after seq {before}"));
         }
         // A later one than `room_joined` announced stands for the first one and for what was skipped since.
-        self.resyncs += u64::from(first != Some(seq));
+        if first != Some(seq) {
+            self.resyncs += 1;
+            // Its refusals overtook events that it never got: they were decided anywhere up to here.
+            let own = self.doubts.iter_mut().filter(|doubt| doubt.who == who);
+            own.for_each(|doubt| doubt.until = doubt.until.max(seq));
+        }
         self.whole_room(who, seq, list);
     }
 
@@ -295,13 +300,22 @@ impl Oracle {
             (member.seq, member.behind) = (event.seq, true);
         } else {
             (member.seq, member.behind) = (event.seq, false);
-            self.tell(
-                Kind::SilentGap,
-                who,
-                Some(event.seat),
-                format!("seq {} after seq {before}: {}", event.seq, shown(payload)),
-            );
+            let missing = self.missing(who, before, event.seq);
+            let detail = format!("seq {} after seq {before}: {}; {missing}", event.seq, shown(payload));
+            self.tell(Kind::SilentGap, who, Some(event.seat), detail);
         }
+    }
+
+    /// What others know of the numbers between two.
+    fn missing(&self, who: Who, after: u64, before: u64) -> String {
+        let others = (after + 1..before).take(4).map(|seq| match self.life(who).and_then(|life| life.entry(seq)) {
+            Some(known) => {
+                let Event { seat, who, what, .. } = known.event;
+                format!("{seq} {} {} {what:?}", self.names.seat(seat), self.names.client(who))
+            }
+            None => format!("{seq} unknown"),
+        });
+        format!("others were told: {}", others.collect::<Vec<_>>().join(", "))
     }
 
     fn differs(&mut self, who: Who, event: &Event, known: &Event, payload: &[u8]) {

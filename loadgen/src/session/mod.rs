@@ -20,7 +20,7 @@ use crate::proc::{Usage, usage};
 use crate::worker::{Reading, Worker};
 
 /// A drain in which messages still arrive lasts so many times its limit.
-const DRAINS_MAX: u64 = 6;
+const DRAINS_MAX: u64 = 24;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
