@@ -66,6 +66,15 @@ pub const REMOTE_COMMANDS_MAX: u32 = 1_024;
 /// The log of one room on one shard. At the bound the members behind are resynchronised and the log is cut.
 pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Held seats from which on a full state is encoded once for all who need it, instead of into each one's bytes.
+pub const SHARED_STATE_SEATS_MIN: usize = 64;
+/// Full states that a shard keeps for the next one who needs the same.
+pub const FULL_STATES_KEPT_MAX: usize = 8;
+/// Bytes of all shared full states that are alive. At the bound slow consumers wait for theirs, and joins are `overloaded`.
+pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bytes that a shard sends for replies and full states before it turns to its rooms.
+pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
+
 /// Messages waiting in one shard's mailbox. At the bound senders keep theirs and read no more sockets until it drains.
 pub const MESH_DEPTH_MAX: usize = 65_536;
 /// Messages one shard keeps back for another whose mailbox is full, above which it reads no sockets.
@@ -96,6 +105,15 @@ pub const HANDSHAKE_MS: u64 = 10_000;
 pub const PING_AFTER_MS: u64 = 25_000;
 /// Default of `PONG_WITHIN_MS`: silence after the ping after which the connection is closed with 4012.
 pub const PONG_WITHIN_MS: u64 = 10_000;
+/// What the kernel may keep for one connection (`SO_SNDBUF`). It would go up to `tcp_wmem`, 4 MiB, and ten thousand slow
+/// readers would take the machine's `tcp_mem`: then the kernel drops packets of everybody. With 50 ms to a client and
+/// back it still allows over a megabyte a second.
+pub const SOCKET_SEND_BYTES: usize = 64 * 1024;
+/// Default of `SLOW_CONSUMER_MS`: how long a full state that took the place of dropped events may be on its way before a
+/// connection that drops events again is closed with 4008. Until then it drops them, and gets another full state.
+pub const SLOW_CONSUMER_MS: u64 = 30_000;
+/// How long a connection whose socket was full waits for the kernel to report it writable before it tries by itself.
+pub const BLOCKED_RETRY_MS: u64 = 1_000;
 /// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close frame.
 pub const CLOSE_WITHIN_MS: u64 = 2_000;
 /// How long a drain lasts before what is left is cut. With the exit itself it stays below 5 s.

@@ -44,7 +44,7 @@ fn serve(view: &mut View, until: usize) {
 }
 
 fn append(view: &mut View, frame: &[u8]) {
-    assert!(view.append(|log| log.extend_from_slice(frame)).is_some(), "the log has room");
+    assert!(view.append(1 << 20, |log| log.extend_from_slice(frame)).is_some(), "the log has room");
 }
 
 pub(crate) fn prepare(name: &str) -> Work {

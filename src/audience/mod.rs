@@ -4,5 +4,6 @@
 //! [`outbox::Outbox`] for each connection that could not be served at once. The runtime moves the bytes; which bytes
 //! are owed to whom, in which order, and what gives way at a bound is decided here, so that the simulation can check it.
 
+pub mod full_state;
 pub mod outbox;
 pub mod view;

@@ -3,9 +3,19 @@
 //! Invariants: bytes leave in the order in which they came; a frame that was begun is finished; own replies are never
 //! dropped; room events beyond the bound (which counts nothing but room events) are dropped, all of them, and a full state is owed once the socket has drained;
 //! a second overflow before that full state has left means that the consumer is too slow to be served.
-//! What own replies may take is bounded by the reader: a socket is not read while its outbox is above the bound.
+//! What own replies may take is bounded by the reader: a socket is not read while its outbox is above the bound. A large
+//! full state is not copied: all who wait for it share it.
 //!
 //! Never here: sockets, rooms.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::full_state::FullState;
+
+/// Bytes that have left and are still at the front of the buffer, above which they are moved out of it.
+const GONE_BYTES_MAX: usize = 64 * 1024;
 
 /// What kind of frames bytes are: it decides what gives way at the bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,36 +40,57 @@ pub enum Fit {
 }
 
 /// A run of whole frames of one kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Run {
     kind: Kind,
     len: usize,
+    /// The frames, when others wait for the same ones; otherwise they are in the outbox's own bytes.
+    shared: Option<Arc<FullState>>,
 }
 
 /// Bytes on their way to one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Whole frames; the first byte begins a frame.
-    bytes: Vec<u8>,
-    /// How many of `bytes` have left.
+    /// In order. The first one has not left completely.
+    runs: VecDeque<Run>,
+    /// How many bytes of the first run have left.
     sent: usize,
-    /// The kinds of `bytes`, in order; their lengths add up to it.
-    runs: Vec<Run>,
+    /// The runs that are not shared, one behind the other, from `gone` on.
+    bytes: Vec<u8>,
+    /// How many of `bytes` belong to runs that have left.
+    gone: usize,
+    /// Bytes that have not left.
+    unsent: usize,
     /// Events were dropped, and a full state is owed as soon as nothing is unsent.
     lagging: bool,
+    /// When the last full state was queued in the place of dropped events, on the caller's clock.
+    resynced: u32,
 }
 
 impl Outbox {
-    /// The bytes that have not left.
+    /// The bytes that leave next: all that have not left, or those before or of a shared run.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        match self.runs.front() {
+            None => &[],
+            Some(Run { shared: Some(state), .. }) => &state.frame()[self.sent..],
+            Some(_) => {
+                let own: usize = self.runs.iter().take_while(|run| run.shared.is_none()).map(|run| run.len).sum();
+                &self.bytes[self.gone + self.sent..self.gone + own]
+            }
+        }
+    }
+
+    /// How many bytes have not left.
+    #[must_use]
+    pub fn unsent_len(&self) -> usize {
+        self.unsent
     }
 
     /// Whether everything has left and nothing is owed: the outbox can be put away.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.sent == self.bytes.len() && !self.lagging
+        self.unsent == 0 && !self.lagging
     }
 
     /// Whether events were dropped and no full state has been queued since.
@@ -75,87 +106,135 @@ impl Outbox {
         self.note(kind, self.bytes.len() - before);
     }
 
+    /// Appends one frame that is never dropped and that others get too.
+    pub fn share(&mut self, kind: Kind, state: Arc<FullState>) {
+        debug_assert_ne!(kind, Kind::Event, "an event would be dropped frame by frame");
+        let len = state.frame().len();
+        self.unsent += len;
+        self.runs.push_back(Run { kind, len, shared: Some(state) });
+    }
+
+    /// Notes that a full state has been queued in the place of dropped events.
+    pub fn set_resynced(&mut self, now: u32) {
+        self.resynced = now;
+    }
+
+    /// When the last full state was queued in the place of dropped events.
+    #[must_use]
+    pub fn resynced(&self) -> u32 {
+        self.resynced
+    }
+
     /// Appends room events, of which `sent` bytes have left already (the socket took a part of them), as long as the
     /// events that are unsent stay within `bytes_max`. Replies and full states do not count: a full state may be larger
     /// than the bound, and whoever is being sent one is not slow for that.
     pub fn push_events(&mut self, events: &[u8], sent: usize, bytes_max: usize) -> Fit {
-        debug_assert!(sent == 0 || self.unsent().is_empty(), "bytes would overtake others");
+        debug_assert!(sent == 0 || self.unsent == 0, "bytes would overtake others");
         if self.lagging {
             return Fit::Overflow;
         }
-        if sent > 0 {
-            self.clear();
-            self.sent = sent;
-        }
         self.bytes.extend_from_slice(events);
         self.note(Kind::Event, events.len());
+        if sent > 0 {
+            self.advance(sent);
+        }
         if self.unsent_events() <= bytes_max { Fit::Queued } else { self.overflow() }
     }
 
     /// Bytes of room events that have not left.
     fn unsent_events(&self) -> usize {
-        let (mut end, mut unsent) = (0, 0);
-        for run in &self.runs {
-            end += run.len;
-            if run.kind == Kind::Event {
-                unsent += run.len.min(end.saturating_sub(self.sent));
-            }
-        }
-        unsent
+        let events: usize = self.runs.iter().filter(|run| run.kind == Kind::Event).map(|run| run.len).sum();
+        let begun = self.runs.front().is_some_and(|run| run.kind == Kind::Event);
+        if begun { events - self.sent } else { events }
     }
 
     fn note(&mut self, kind: Kind, len: usize) {
-        match self.runs.last_mut() {
+        self.unsent += len;
+        match self.runs.back_mut() {
             _ if len == 0 => {}
-            Some(run) if run.kind == kind => run.len += len,
-            Some(_) | None => self.runs.push(Run { kind, len }),
+            Some(run) if run.kind == kind && run.shared.is_none() => run.len += len,
+            Some(_) | None => self.runs.push_back(Run { kind, len, shared: None }),
         }
     }
 
     /// `len` more bytes have left.
     pub fn advance(&mut self, len: usize) {
+        self.unsent = self.unsent.checked_sub(len).expect("no more was sent than there is");
         self.sent += len;
-        assert!(self.sent <= self.bytes.len(), "more was sent than there is");
-        if self.sent == self.bytes.len() {
-            self.clear();
+        while let Some(run) = self.runs.front().filter(|run| run.len <= self.sent) {
+            self.sent -= run.len;
+            self.gone += if run.shared.is_none() { run.len } else { 0 };
+            self.runs.pop_front();
         }
+        if self.sent > GONE_BYTES_MAX {
+            self.split_first();
+        }
+        if self.gone == self.bytes.len() {
+            self.bytes.clear();
+            self.gone = 0;
+        } else if self.gone > GONE_BYTES_MAX && self.gone > self.bytes.len() / 2 {
+            self.bytes.drain(..self.gone);
+            self.gone = 0;
+        }
+    }
+
+    /// Lets the frames of the first run go that have left, though others of it have not.
+    fn split_first(&mut self) {
+        let Some(run) = self.runs.front_mut().filter(|run| run.shared.is_none()) else { return };
+        let begun = begun_frame(&self.bytes[self.gone..self.gone + run.len], self.sent);
+        let left = if begun.is_empty() { self.sent } else { begun.start };
+        run.len -= left;
+        self.sent -= left;
+        self.gone += left;
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
         self.runs.clear();
-        self.sent = 0;
+        (self.sent, self.gone, self.unsent) = (0, 0, 0);
     }
 
     /// Drops every event that has not begun to leave.
     fn overflow(&mut self) -> Fit {
-        let mut kept = Vec::new();
-        let mut kept_sent = 0;
-        let mut runs: Vec<Run> = Vec::new();
-        let mut resync_waits = false;
-        let mut start = 0;
-        for run in &self.runs {
-            let end = start + run.len;
-            let keep = match run.kind {
-                Kind::Event => begun_frame(&self.bytes[start..end], self.sent.saturating_sub(start)),
-                Kind::Reply | Kind::Resync if self.sent >= end => 0..0,
-                Kind::Reply | Kind::Resync => 0..run.len,
-            };
-            resync_waits |= run.kind == Kind::Resync && self.sent < end;
-            if !keep.is_empty() {
-                if kept.is_empty() {
-                    kept_sent = self.sent.saturating_sub(start + keep.start);
-                }
-                kept.extend_from_slice(&self.bytes[start + keep.start..start + keep.end]);
-                // What is left of an event here has begun to leave and must not be dropped by a later overflow.
-                let kind = if run.kind == Kind::Event { Kind::Reply } else { run.kind };
-                runs.push(Run { kind, len: keep.len() });
-            }
-            start = end;
-        }
-        (self.bytes, self.sent, self.runs) = (kept, kept_sent, runs);
+        let resync_waits = self.runs.iter().any(|run| run.kind == Kind::Resync);
+        self.keep_only(|kind| kind != Kind::Event);
         self.lagging = true;
         if resync_waits { Fit::TooSlow } else { Fit::Overflow }
+    }
+
+    /// Drops all runs but those of certain kinds, and but a frame that has begun to leave.
+    fn keep_only(&mut self, keep: impl Fn(Kind) -> bool) {
+        let (bytes, runs, begun) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.runs), self.sent);
+        let mut at = self.gone;
+        self.clear();
+        for (index, run) in runs.into_iter().enumerate() {
+            let sent = if index == 0 { begun } else { 0 };
+            let own = at..at + if run.shared.is_none() { run.len } else { 0 };
+            at = own.end;
+            let kept = match &run.shared {
+                _ if keep(run.kind) => 0..run.len,
+                Some(_) if sent > 0 => 0..run.len,
+                Some(_) => 0..0,
+                None => begun_frame(&bytes[own.clone()], sent),
+            };
+            if !kept.is_empty() {
+                let sent = sent.saturating_sub(kept.start);
+                self.keep(run, &bytes[own], kept, sent);
+            }
+        }
+    }
+
+    /// Takes a part of a run over, of which `sent` bytes have left.
+    fn keep(&mut self, run: Run, own: &[u8], kept: Range<usize>, sent: usize) {
+        // What is left of an event here has begun to leave and must not be dropped by a later overflow.
+        let kind = if run.kind == Kind::Event { Kind::Reply } else { run.kind };
+        match run.shared {
+            Some(state) => self.share(kind, state),
+            None => self.write(kind, |out| out.extend_from_slice(&own[kept])),
+        }
+        if sent > 0 {
+            self.advance(sent);
+        }
     }
 
     /// Frames of this connection were dropped elsewhere (a room's log was cut): it lags.
@@ -176,12 +255,8 @@ impl Outbox {
 
     /// Drops everything but a frame that has begun to leave: the connection is being closed.
     pub fn abandon(&mut self) {
-        let begun = begun_frame(&self.bytes, self.sent);
-        let sent = if begun.is_empty() { 0 } else { self.sent - begun.start };
-        let kept = self.bytes[begun].to_vec();
-        self.reset();
-        self.note(Kind::Reply, kept.len());
-        (self.bytes, self.sent) = (kept, sent);
+        self.keep_only(|_| false);
+        self.lagging = false;
     }
 
     /// Bytes of memory that the outbox keeps for the next time.
@@ -229,7 +304,8 @@ fn frame_len(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fit, Kind, Outbox, count_frames};
+    use super::super::full_state::{Alive, FullState};
+    use super::{Fit, GONE_BYTES_MAX, Kind, Outbox, count_frames};
 
     fn frame(text: &str) -> Vec<u8> {
         let mut bytes = vec![0x81, u8::try_from(text.len()).expect("short")];
@@ -281,6 +357,48 @@ mod tests {
             let full = if kind == Kind::Resync { Fit::TooSlow } else { Fit::Overflow };
             assert_eq!(outbox.push_events(&frame("three"), 0, 10), full);
         }
+    }
+
+    /// A shared full state stands in its place, is never dropped, and is finished when it has begun to leave.
+    #[test]
+    fn a_shared_frame_is_sent_between_others() {
+        let alive = Alive::default();
+        let state = FullState::new(frame("state"), &alive);
+        let mut outbox = Outbox::default();
+        outbox.write(Kind::Reply, |out| out.extend(frame("joined")));
+        outbox.share(Kind::Reply, state.clone());
+        assert_eq!(outbox.push_events(&frame("one"), 0, 100), Fit::Queued);
+        assert_eq!((outbox.unsent(), outbox.unsent_len()), (&frame("joined")[..], 8 + 7 + 5));
+        outbox.advance(8);
+        assert_eq!(outbox.unsent(), frame("state"));
+        outbox.advance(3);
+        assert_eq!(outbox.push_events(&frame("two"), 0, 5), Fit::Overflow);
+        assert_eq!((outbox.unsent(), outbox.unsent_len()), (&frame("state")[3..], 4), "both events are dropped");
+        outbox.write(Kind::Reply, |out| out.extend(frame("mine")));
+        outbox.advance(4);
+        assert_eq!(outbox.unsent(), frame("mine"));
+        outbox.advance(6);
+        outbox.caught_up();
+        outbox.share(Kind::Resync, state);
+        outbox.write(Kind::Reply, |out| out.extend(frame("mine")));
+        outbox.advance(1);
+        outbox.abandon();
+        assert_eq!(outbox.unsent(), &frame("state")[1..], "it has begun");
+        outbox.advance(6);
+        assert!(outbox.is_idle() && alive.bytes() == 0);
+    }
+
+    /// A connection that never quite drains does not keep what has left.
+    #[test]
+    fn what_has_left_is_forgotten() {
+        let mut outbox = Outbox::default();
+        outbox.write(Kind::Reply, |out| out.extend(frame("first")));
+        for _ in 0..10_000 {
+            outbox.write(Kind::Reply, |out| out.extend(frame(&"x".repeat(100))));
+            outbox.advance(102);
+        }
+        assert_eq!(outbox.unsent_len(), 7);
+        assert!(outbox.capacity() <= 4 * GONE_BYTES_MAX, "{} bytes", outbox.capacity());
     }
 
     #[test]

@@ -7,10 +7,8 @@
 //!
 //! Never here: sockets, seats, time.
 
-use crate::limits::ROOM_LOG_BYTES_MAX;
-
 /// A place in the stream of a view's frames, in bytes since the view began. It wraps; only differences count, and they
-/// stay below [`ROOM_LOG_BYTES_MAX`].
+/// stay within the bound of the log.
 type Position = u32;
 
 /// A connection that looks at the room: its slot on this shard, and how far it has been served.
@@ -121,15 +119,15 @@ impl View {
 
     /// Appends frames for everybody, written by `write`, and returns where in the log they begin (see [`View::tail`]).
     ///
-    /// Returns `None` when the log is at [`ROOM_LOG_BYTES_MAX`]: then everybody who was behind skips (see
+    /// Returns `None` when the log would outgrow `bytes_max` (at most 2 GiB): then everybody skips (see
     /// [`View::is_skipping`]), the log is empty and the caller must resynchronise those who skip.
-    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Option<usize> {
+    pub fn append(&mut self, bytes_max: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<usize> {
         let from = self.log.len();
         if self.members.is_empty() {
             return Some(from);
         }
         write(&mut self.log);
-        if self.log.len() <= ROOM_LOG_BYTES_MAX {
+        if self.log.len() <= bytes_max {
             return Some(from);
         }
         for member in &mut self.members {
@@ -240,7 +238,6 @@ impl View {
 
     /// Panics when an invariant of the module's first lines does not hold.
     pub fn check_invariants(&self) {
-        assert!(self.log.len() <= ROOM_LOG_BYTES_MAX, "the log is bounded");
         assert!(self.next <= self.members.len(), "the pass is inside the members");
         let len = self.log.len();
         for (index, member) in self.members.iter().enumerate() {
@@ -263,7 +260,7 @@ mod tests {
     }
 
     fn put(view: &mut View, frame: &str) {
-        view.append(|log| log.extend_from_slice(frame.as_bytes())).expect("room in the log");
+        view.append(1_000, |log| log.extend_from_slice(frame.as_bytes())).expect("room in the log");
         view.check_invariants();
     }
 
@@ -324,7 +321,7 @@ mod tests {
     fn a_log_at_its_bound_makes_everybody_skip() {
         let mut view = View::default();
         let index = view.add(1);
-        let full = view.append(|log| log.resize(super::ROOM_LOG_BYTES_MAX + 1, b'x'));
+        let full = view.append(10, |log| log.resize(11, b'x'));
         assert_eq!(full, None);
         assert!(view.is_skipping(index) && !view.is_due());
         put(&mut view, "unseen");

@@ -117,6 +117,8 @@ pub struct Config {
     pub pong_within_ms: u64,
     /// How long a closing connection waits for the client's close frame.
     pub close_within_ms: u64,
+    /// How long a full state may be on its way to a slow consumer that drops events again.
+    pub slow_consumer_ms: u64,
     /// Where holds survive a restart.
     pub store: Store,
     /// What an acknowledgement is worth. `Memory` exactly when `store` is.
@@ -210,6 +212,7 @@ impl Config {
             ping_after_ms: number(values, "PING_AFTER_MS")?,
             pong_within_ms: number(values, "PONG_WITHIN_MS")?,
             close_within_ms: number(values, "CLOSE_WITHIN_MS")?,
+            slow_consumer_ms: number(values, "SLOW_CONSUMER_MS")?,
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),

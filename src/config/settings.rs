@@ -112,6 +112,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("PING_AFTER_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PING_AFTER_MS), "Silence of a client after which it is pinged"),
     row("PONG_WITHIN_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::PONG_WITHIN_MS), "Silence after the ping after which it is closed with 4012"),
     row("CLOSE_WITHIN_MS", BOUNDS, up_to(100, 60_000), Default::Number(limits::CLOSE_WITHIN_MS), "How long a closing connection waits for the client's close frame"),
+    row("SLOW_CONSUMER_MS", BOUNDS, up_to(0, 600_000), Default::Number(limits::SLOW_CONSUMER_MS), "How long a slow consumer's full state may take before it is closed with 4008"),
 
     row("STORE", STORE, Kind::Choice(&["memory", "embedded", "redis"]), Default::Depends("redis when a REDIS_ address is set, else embedded"), "Where holds survive a restart"),
     row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),

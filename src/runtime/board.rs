@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::audience::full_state::Alive;
 use crate::engine::ids::ShardId;
 
 /// Slots of the table of hot rooms; rooms whose names share one are hot together.
@@ -37,6 +38,8 @@ pub(crate) struct Board {
     draining: AtomicBool,
     hot: Box<[AtomicBool]>,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
+    /// The full states that wait for somebody, on all shards.
+    pub(crate) full_states: Alive,
 }
 
 impl Board {
@@ -47,6 +50,7 @@ impl Board {
             draining: AtomicBool::new(false),
             hot: (0..HOT_SLOTS).map(|_| AtomicBool::new(false)).collect(),
             by_ip: Mutex::default(),
+            full_states: Alive::default(),
         }
     }
 

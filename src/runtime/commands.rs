@@ -5,12 +5,16 @@
 //!
 //! Never here: sockets; how bytes leave.
 
+use std::sync::Arc;
+
+use crate::audience::full_state::FullState;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Caller, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, RoomId, SeatId, ShardId};
-use crate::limits::{REMOTE_COMMANDS_MAX, ROOMS_PER_CONNECTION_MAX};
+use crate::limits::{REMOTE_COMMANDS_MAX, ROOM_LOG_BYTES_MAX, ROOMS_PER_CONNECTION_MAX};
 use crate::runtime::connection::Parked;
 use crate::runtime::core::Core;
+use crate::runtime::full_states::Captured;
 use crate::runtime::mesh::{Command, Mail, OwnNews, Standing};
 use crate::stats::{Command as Counted, Outcome};
 use crate::wire::message::{self, BadMessage, Code, Request};
@@ -202,6 +206,20 @@ impl Core {
             self.stats.count(Counted::Join, Outcome::Overloaded);
             return self.refuse(slot, &bad);
         }
+        let full = self.full_states.is_at_bound();
+        if full {
+            let message = "the server is sending as many full states as it can; try again".into();
+            let bad = BadMessage {
+                code: Code::Overloaded,
+                message,
+                room: Some(room),
+                seat: None,
+                request_type: Some("join_room"),
+            };
+            self.stats.count(Counted::Join, Outcome::Overloaded);
+            return self.refuse(slot, &bad);
+        }
+        let Some(conn) = self.conns.get_mut(slot) else { return Handled::Here };
         conn.rooms += 1;
         if self.passes(slot, room) {
             self.decide(Input::Join { caller, room });
@@ -228,13 +246,16 @@ impl Core {
 
     /// Tells whom it concerns. What was captured of the room's state is told in the place of its present state.
     pub(crate) fn perform(&mut self, effect: Effect, captured: Option<Vec<u8>>) {
-        let captured = captured.filter(|bytes| !bytes.is_empty()).unwrap_or_else(|| self.capture(&effect));
+        let captured = match captured.filter(|bytes| !bytes.is_empty()) {
+            Some(frames) => Captured { frames, state: None },
+            None => self.capture(&effect, false),
+        };
         match effect {
             Effect::Joined { to, room, .. } => {
                 self.stats.count(Counted::Join, Outcome::Ok);
                 let members = self.seats.members(room.as_str()).map_or(0, |members| members.total);
                 self.board.set_hot(room.as_str(), members >= self.config.hot_room_members);
-                self.answer(to, &room, Standing::Joined, captured);
+                self.answer_with(to, &room, Standing::Joined, captured);
             }
             Effect::Left { to, client, room } => {
                 self.stats.count(Counted::Leave, Outcome::Ok);
@@ -243,7 +264,7 @@ impl Core {
                 self.answer(to, &room, Standing::Left, frames);
             }
             Effect::Snapshot { to, room, .. } => {
-                self.answer(to, &room, Standing::CaughtUp, captured);
+                self.answer_with(to, &room, Standing::CaughtUp, captured);
             }
             Effect::Change(change) => self.announce(&change),
             Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
@@ -266,49 +287,34 @@ impl Core {
         }
     }
 
-    /// The frames that tell the present state of a room, for an effect that does so.
-    pub(crate) fn capture(&mut self, effect: &Effect) -> Vec<u8> {
-        match effect {
-            Effect::Joined { client, room, seq, epoch, .. } => {
-                let mut frames = std::mem::take(&mut self.frame);
-                let now = self.now.wall;
-                message::room_joined(&mut frames, room.as_str(), client.as_str(), *seq, *epoch, now);
-                self.write_state(&mut frames, room, true);
-                frames
-            }
-            Effect::Snapshot { room, .. } => {
-                let mut frames = std::mem::take(&mut self.frame);
-                self.write_state(&mut frames, room, false);
-                frames
-            }
-            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => Vec::new(),
-        }
-    }
-
-    /// Appends the full state of a room; an empty one only when it has to say so.
-    fn write_state(&self, out: &mut Vec<u8>, room: &RoomId, unless_empty: bool) {
-        let Some(state) = self.seats.selections(room.as_str()) else { return };
-        if !(unless_empty && state.is_empty()) {
-            message::current_selections(out, room.as_str(), state.seq, state.epoch, state.iter(), self.share);
-        }
-    }
-
     /// Gives an answer to a connection, wherever it lives.
     fn answer(&mut self, to: ConnId, room: &RoomId, standing: Standing, frames: Vec<u8>) {
+        self.answer_with(to, room, standing, Captured { frames, state: None });
+    }
+
+    fn answer_with(&mut self, to: ConnId, room: &RoomId, standing: Standing, captured: Captured) {
+        let Captured { frames, state } = captured;
         if to.shard() == self.id {
             if let Some(slot) = self.conns.find(to) {
-                self.answered(slot, room, standing, &frames);
+                self.answered(slot, room, standing, &frames, state);
             }
         } else {
-            let answer = Mail::Answer { to, room: room.clone(), standing, frames: frames.as_slice().into() };
-            self.lanes.post(to.shard(), answer);
+            let frames = frames.as_slice().into();
+            self.lanes.post(to.shard(), Mail::Answer { to, room: room.clone(), standing, frames, state });
         }
         self.frame = frames;
         self.frame.clear();
     }
 
     /// An answer has reached the shard of its connection.
-    pub(crate) fn answered(&mut self, slot: u32, room: &RoomId, standing: Standing, frames: &[u8]) {
+    pub(crate) fn answered(
+        &mut self,
+        slot: u32,
+        room: &RoomId,
+        standing: Standing,
+        frames: &[u8],
+        state: Option<Arc<FullState>>,
+    ) {
         self.take_owed(slot);
         let view = self.views.find(room.as_str());
         let Some(conn) = self.conns.get_mut(slot) else { return };
@@ -334,7 +340,16 @@ impl Core {
             (Standing::Left, None) | (Standing::Same, _) => {}
         }
         let kind = if standing == Standing::CaughtUp { Kind::Resync } else { Kind::Reply };
+        if kind == Kind::Resync {
+            let now = self.tenths();
+            if let Some(out) = self.conns.outbox(slot) {
+                out.set_resynced(now);
+            }
+        }
         self.write(slot, kind, |out| out.extend_from_slice(frames));
+        if let Some((out, state)) = self.conns.outbox(slot).zip(state) {
+            out.share(kind, state);
+        }
     }
 
     /// A command that this connection had passed on is answered.
@@ -405,7 +420,7 @@ impl Core {
         {
             let entry = self.views.get_mut(index);
             self.stats.deliveries += count * entry.view.len() as u64;
-            if entry.view.append(|log| log.extend_from_slice(frames)).is_none() {
+            if entry.view.append(ROOM_LOG_BYTES_MAX, |log| log.extend_from_slice(frames)).is_none() {
                 self.log_was_cut(index);
             }
             self.views.schedule(index, self.now_ns);

@@ -216,7 +216,7 @@ impl Conn {
 
     /// Bytes that wait for the socket.
     pub(crate) fn unsent_len(&self) -> usize {
-        self.out.as_ref().map_or(0, |out| out.unsent().len())
+        self.out.as_ref().map_or(0, |out| out.unsent_len())
     }
 }
 

@@ -14,13 +14,15 @@ use rustix::net::{Shutdown, shutdown};
 use crate::audience::outbox::{Fit, Kind};
 use crate::config::Config;
 use crate::engine::command::{Effects, Input};
-use crate::engine::ids::{RoomId, ShardId, shard_of};
+use crate::engine::ids::{ShardId, shard_of};
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
+use crate::limits::{BLOCKED_RETRY_MS, FLUSH_BYTES_PER_TURN};
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
 use crate::runtime::fanout::{Pace, Views};
+use crate::runtime::full_states::FullStates;
 use crate::runtime::mesh::{Lanes, Mail, Mesh};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::saving::{Saving, StoreLink};
@@ -82,11 +84,15 @@ pub(crate) struct Core {
     pub(crate) broken: Vec<(u32, u32)>,
     /// Connections too slow to be served, closed at the end of the phase.
     pub(crate) too_slow: Vec<(u32, u32)>,
+    pub(crate) full_states: FullStates,
+    /// What may still be sent for replies and full states in this turn.
+    pub(crate) flush_bytes_left: u64,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { id, config, connections_max, seats, mesh, board, readiness, clock, store } = parts;
+        let full_states = FullStates::new(board.full_states.clone());
         let pace = Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 };
         Self {
             id,
@@ -115,6 +121,8 @@ impl Core {
             reads: VecDeque::new(),
             broken: Vec::new(),
             too_slow: Vec::new(),
+            full_states,
+            flush_bytes_left: FLUSH_BYTES_PER_TURN,
         }
     }
 
@@ -187,6 +195,11 @@ impl Core {
             Fit::TooSlow => {
                 self.stats.slow_consumers += 1;
                 self.skip_rooms(slot);
+                let since = self.conns.outbox(slot).map_or(0, |out| out.resynced());
+                let waits_ms = u64::from(self.tenths().saturating_sub(since)) * 100;
+                if waits_ms < self.config.slow_consumer_ms {
+                    return;
+                }
                 // Closing releases holds, which is a decision: it must not overtake the effects being performed.
                 self.too_slow.push((slot, self.conns.generation(slot)));
             }
@@ -201,7 +214,8 @@ impl Core {
         }
     }
 
-    /// Sends what has been queued for the connections of this phase, each with one send, and ends what broke.
+    /// Sends what has been queued for the connections of this phase, each with one send, and ends what broke. At
+    /// [`FLUSH_BYTES_PER_TURN`] the rest waits for the next turn.
     pub(crate) fn flush_all(&mut self) {
         while !(self.flushes.is_empty() && self.broken.is_empty() && self.too_slow.is_empty()) {
             for (slot, generation) in std::mem::take(&mut self.too_slow) {
@@ -211,24 +225,32 @@ impl Core {
                     self.cut_off(slot, frame::CLOSE_SLOW, "too slow");
                 }
             }
-            let mut flushes = std::mem::take(&mut self.flushes);
-            let replies = flushes.len() as u64;
-            for slot in flushes.drain(..) {
-                self.flush(slot);
-            }
-            if replies > 0 {
-                // The whole phase counts for each of its replies: the clock is read once.
-                self.stats.reply.record(self.clock.nanos().saturating_sub(self.now_ns), replies);
-            }
-            if self.flushes.is_empty() {
-                self.flushes = flushes;
-            }
+            self.flush_some();
             for (slot, generation) in std::mem::take(&mut self.broken) {
                 if self.conns.live(slot, generation).is_some() {
                     self.end(slot);
                 }
             }
+            if self.flush_bytes_left == 0 {
+                return;
+            }
         }
+    }
+
+    fn flush_some(&mut self) {
+        let mut flushes = std::mem::take(&mut self.flushes);
+        let mut done = 0;
+        while done < flushes.len() && self.flush_bytes_left > 0 {
+            self.flush(flushes[done]);
+            done += 1;
+        }
+        if done > 0 {
+            // The whole phase counts for each of its replies: the clock is read once.
+            self.stats.reply.record(self.clock.nanos().saturating_sub(self.now_ns), done as u64);
+        }
+        flushes.drain(..done);
+        flushes.append(&mut self.flushes);
+        self.flushes = flushes;
     }
 
     fn flush(&mut self, slot: u32) {
@@ -254,6 +276,7 @@ impl Core {
             };
             self.stats.sends += 1;
             self.stats.bytes_sent += sent as u64;
+            self.flush_bytes_left = self.flush_bytes_left.saturating_sub(sent as u64);
             full = sent < wanted;
             conn.blocked = full;
             if let Some(out) = conn.out.as_mut() {
@@ -272,15 +295,29 @@ impl Core {
         }
     }
 
+    /// The kernel forgets to say that a socket is writable when it was refused memory, rather than room in the socket,
+    /// while nothing was in flight (the limit `tcp_mem`): nothing comes back then that could wake anybody. So a blocked
+    /// connection tries again by itself.
+    pub(crate) fn look_again(&mut self, slot: u32) {
+        let within = self.tenths() + Tenths::try_from(BLOCKED_RETRY_MS / 100).unwrap_or(1);
+        if self.conns.get(slot).is_some_and(|conn| conn.check_at > within) {
+            self.check_after(slot, BLOCKED_RETRY_MS);
+        }
+    }
+
     /// The socket is full: its connection waits until it is writable.
     pub(crate) fn blocked(&mut self, slot: u32) {
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
         conn.blocked = true;
-        if conn.watches_writes {
+        let (open, watches) = (conn.phase == Phase::Open, std::mem::replace(&mut conn.watches_writes, true));
+        if open {
+            self.look_again(slot);
+        }
+        if watches {
             return;
         }
-        conn.watches_writes = true;
+        let Some(conn) = self.conns.get(slot) else { return };
         // Edge-triggered, but asking for it reports at once when the socket has become writable in between.
         if self.readiness.watch_writes(&conn.fd, slot, generation).is_err() {
             self.broken.push((slot, generation));
@@ -310,29 +347,6 @@ impl Core {
                 if stalled {
                     self.resume_reading(slot);
                 }
-            }
-        }
-    }
-
-    /// Asks for the full state of each room that the connection looks at.
-    fn resynchronise(&mut self, slot: u32) {
-        if let Some(out) = self.conns.outbox(slot) {
-            out.caught_up();
-        }
-        let conn = self.conns.id(slot);
-        let Some(entry) = self.conns.get(slot) else { return };
-        let rooms: Vec<(RoomId, ShardId)> = entry
-            .memberships
-            .iter()
-            .map(|membership| self.views.get(membership.view))
-            .map(|view| (view.room.clone(), view.owner))
-            .collect();
-        for (room, owner) in rooms {
-            self.stats.resyncs += 1;
-            if owner == self.id {
-                self.decide(Input::Resync { conn, room: room.as_str() });
-            } else {
-                self.lanes.post(owner, Mail::Resync { conn, room });
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::audience::outbox::count_frames;
 use crate::engine::command::Input;
-use crate::limits::{DRAIN_MS, READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{DRAIN_MS, FLUSH_BYTES_PER_TURN, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -75,6 +75,7 @@ impl Driver {
             self.core.now = self.core.clock.now();
             self.core.now_ns = self.core.clock.nanos();
             self.core.stats.turns += 1;
+            self.core.flush_bytes_left = FLUSH_BYTES_PER_TURN;
             self.core.board.pulse(self.core.id).turns.store(self.core.stats.turns, Ordering::Relaxed);
 
             self.note_ready();
@@ -130,7 +131,12 @@ impl Driver {
     fn timeout_ns(&self, now_ns: u64) -> u64 {
         let core = &self.core;
         let accepts = self.listener.more && self.listener.paused_until_ns.is_none();
-        if !core.reads.is_empty() || core.views.has_work() || accepts || core.mesh.depth(core.id) > 0 {
+        if !core.reads.is_empty()
+            || !core.flushes.is_empty()
+            || core.views.has_work()
+            || accepts
+            || core.mesh.depth(core.id) > 0
+        {
             return 0;
         }
         if core.lanes.is_waiting() {
@@ -236,6 +242,7 @@ impl Driver {
         for (slot, generation) in self.due.drain(..) {
             core.check(slot, generation);
         }
+        core.tidy_full_states();
         core.finish_late_gathers();
         let counts = core.seats.counts();
         let pulse = core.board.pulse(core.id);
@@ -307,7 +314,7 @@ impl Core {
         let bytes_max = self.config.outbound_queue_bytes;
         let Some(out) = self.conns.outbox(slot) else { return };
         let fit = out.push_events(owed, sent, bytes_max);
-        let queued = out.unsent().len() as u64;
+        let queued = out.unsent_len() as u64;
         self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
         if full {
             self.blocked(slot);
@@ -325,6 +332,7 @@ impl Core {
             return;
         }
         let silence_ms = u64::from(now - conn.heard) * 100;
+        let tries_again = conn.phase == Phase::Open && std::mem::take(&mut conn.blocked);
         match conn.phase {
             Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
             Phase::Preamble | Phase::Http | Phase::Closing => self.end(slot),
@@ -339,6 +347,10 @@ impl Core {
                 self.check_after(slot, pong_within.min(ping_after));
             }
             Phase::Open => self.check_after(slot, ping_after - silence_ms),
+        }
+        if tries_again {
+            self.look_again(slot);
+            self.queue_flush(slot);
         }
     }
 

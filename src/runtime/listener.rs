@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::audience::outbox::Kind;
-use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
 use crate::runtime::connection::Conn;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
@@ -51,8 +51,9 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
     if shared {
         sockopt::set_socket_reuseport(&fd, true)?;
     }
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit both.
     sockopt::set_tcp_nodelay(&fd, true)?;
+    sockopt::set_socket_send_buffer_size(&fd, SOCKET_SEND_BYTES)?;
     bind(&fd, &address)?;
     listen(&fd, BACKLOG)?;
     Ok(fd)

@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::audience::full_state::FullState;
 use crate::engine::command::RequestType;
 use crate::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
 use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX};
@@ -103,8 +104,8 @@ pub(crate) enum Mail {
     Resync { conn: ConnId, room: RoomId },
     /// The connection has ended.
     Gone { conn: ConnId },
-    /// Frames for one connection.
-    Answer { to: ConnId, room: RoomId, standing: Standing, frames: Box<[u8]> },
+    /// Frames for one connection, and the full state behind them.
+    Answer { to: ConnId, room: RoomId, standing: Standing, frames: Box<[u8]>, state: Option<Arc<FullState>> },
     /// Frames for everybody who looks at a room.
     News(Box<News>),
     /// Somebody asks by HTTP.

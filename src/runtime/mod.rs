@@ -13,6 +13,7 @@ pub(crate) mod readiness;
 
 pub(crate) mod connection;
 pub(crate) mod fanout;
+pub(crate) mod full_states;
 pub(crate) mod wheel;
 
 pub(crate) mod core;
@@ -23,6 +24,7 @@ pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod origin;
 pub(crate) mod post;
+pub(crate) mod resync;
 pub(crate) mod saving;
 pub(crate) mod status;
 

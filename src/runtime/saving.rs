@@ -152,7 +152,8 @@ impl Core {
         if saving.gate.as_ref().is_none_or(|gate| gate.admits(&effect)) {
             return self.perform(effect, None);
         }
-        let captured = self.capture(&effect);
+        // It may wait long and is told by its number: nobody shares it.
+        let captured = self.capture(&effect, true).frames;
         if let Some(gate) = self.saving.as_mut().and_then(|saving| saving.gate.as_mut()) {
             gate.withhold(now, batch, (effect, captured));
         }

@@ -11,7 +11,7 @@ use super::client::own_seen;
 use super::frames::{Message, Room, Seen};
 use super::mail::{Letter, Own, Standing};
 use super::names;
-use super::node::{Node, OUTBOUND_BYTES, Shared};
+use super::node::{LOG_BYTES, Node, OUTBOUND_BYTES, Shared};
 
 impl Node {
     pub(crate) fn perform(&mut self, effect: Effect, shared: &mut Shared) {
@@ -99,8 +99,9 @@ impl Node {
         }
         if let Some(view) = self.views.get_mut(&room)
             && !public.is_empty()
+            && view.append(LOG_BYTES, |log| log.extend_from_slice(public)).is_none()
         {
-            view.append(|log| log.extend_from_slice(public)).expect("no run fills a log");
+            self.log_was_cut(room, shared);
         }
         let (Some(slot), Some(own)) = (actor, own) else { return };
         if let Some(&at) = self.conn(slot).rooms.get(&room) {
@@ -111,6 +112,16 @@ impl Node {
         conn.outbox.write(Kind::Reply, |out| out.extend_from_slice(&own.frame));
         if own.answers && is_remote {
             conn.remote -= 1;
+        }
+    }
+
+    /// A room's log was cut at its bound: all its members here need the full state.
+    fn log_was_cut(&mut self, room: Room, shared: &mut Shared) {
+        shared.note("a log at its bound");
+        for slot in self.views[&room].slots().collect::<Vec<u32>>() {
+            let conn = self.conn(slot);
+            conn.outbox.lag();
+            shared.pipes[conn.pipe].lagged = true;
         }
     }
 
@@ -210,7 +221,7 @@ impl Node {
         let conn = self.conn(slot);
         let sent = shared.pipes[conn.pipe].send(conn.outbox.unsent());
         conn.outbox.advance(sent);
-        if conn.outbox.unsent().is_empty() && conn.outbox.is_lagging() {
+        if conn.outbox.unsent_len() == 0 && conn.outbox.is_lagging() {
             self.resynchronise(slot, shared);
         }
     }

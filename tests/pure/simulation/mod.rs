@@ -36,6 +36,7 @@ const FAULTS: &[&str] = &[
     "a hand-over with requests behind the join",
     "a hot room",
     "a late tick",
+    "a log at its bound",
     "a pass that was interrupted",
     "a request that waits",
     "a resynchronisation",

@@ -20,6 +20,8 @@ use super::oracle::Oracle;
 
 /// What may wait for one connection.
 pub(crate) const OUTBOUND_BYTES: usize = 600;
+/// The log of a room on a shard.
+pub(crate) const LOG_BYTES: usize = 120;
 /// Requests of one connection that another shard has not answered.
 const REMOTE_MAX: usize = 6;
 /// Requests that one read brings.
@@ -149,7 +151,7 @@ impl Node {
             let count = count.min(pipe.up.len());
             conn.unread.extend(pipe.up.drain(..count));
         }
-        let is_over = pipe.peer == Peer::Gone && (conn.unread.is_empty() || !conn.outbox.unsent().is_empty());
+        let is_over = pipe.peer == Peer::Gone && (conn.unread.is_empty() || conn.outbox.unsent_len() > 0);
         if is_over {
             return self.end(slot, shared);
         }
@@ -166,7 +168,7 @@ impl Node {
         let request = *conn.unread.front()?;
         let decider = request.room().map_or(id, |room| names::owner(room, shards));
         let waits = conn.remote > 0 && conn.remote_at != Some(decider);
-        if waits || is_congested || conn.remote >= REMOTE_MAX || conn.outbox.unsent().len() > OUTBOUND_BYTES {
+        if waits || is_congested || conn.remote >= REMOTE_MAX || conn.outbox.unsent_len() > OUTBOUND_BYTES {
             shared.note("a request that waits");
             return None;
         }
@@ -228,7 +230,7 @@ impl Node {
         let conn = self.conn(slot);
         let sent = shared.pipes[conn.pipe].send(conn.outbox.unsent());
         conn.outbox.advance(sent);
-        if !conn.outbox.unsent().is_empty() {
+        if conn.outbox.unsent_len() > 0 {
             shared.note("a full socket that stays");
             conn.is_settled = true;
             return self.request(slot, join, shared);
@@ -290,7 +292,7 @@ impl Node {
         let memberships: usize = self.conns.iter().flatten().map(|conn| conn.rooms.len()).sum();
         assert_eq!(self.views.values().map(View::len).sum::<usize>(), memberships);
         for conn in self.conns.iter().flatten() {
-            let unsent = conn.outbox.unsent().len();
+            let unsent = conn.outbox.unsent_len();
             assert!(unsent <= OUTBOX_BYTES_MAX, "{unsent} bytes wait for {}", conn.client);
             assert!(conn.remote <= REMOTE_MAX && conn.unread.len() <= READ_MAX + 1);
         }

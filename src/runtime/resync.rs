@@ -1,0 +1,100 @@
+//! Full states: for those who join, and for those who lag once their socket has drained.
+//!
+//! Invariant: at [`crate::limits::FULL_STATES_BYTES_MAX`] those who lag wait, and those who would join are refused.
+//! Never here: who lags, how frames leave.
+
+use std::sync::Arc;
+
+use crate::audience::full_state::FullState;
+use crate::engine::command::{Effect, Input};
+use crate::engine::ids::{RoomId, ShardId};
+use crate::limits::SHARED_STATE_SEATS_MIN;
+use crate::runtime::core::Core;
+use crate::runtime::full_states::Captured;
+use crate::runtime::mesh::Mail;
+use crate::wire::message;
+
+impl Core {
+    /// What tells the present state of a room, for an effect that does so. `alone`: nobody shares it.
+    pub(crate) fn capture(&mut self, effect: &Effect, alone: bool) -> Captured {
+        match effect {
+            Effect::Joined { client, room, seq, epoch, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                message::room_joined(&mut frames, room.as_str(), client.as_str(), *seq, *epoch, self.now.wall);
+                let state = self.write_state(&mut frames, room, true, alone);
+                Captured { frames, state }
+            }
+            Effect::Snapshot { room, .. } => {
+                let mut frames = std::mem::take(&mut self.frame);
+                let state = self.write_state(&mut frames, room, false, alone);
+                Captured { frames, state }
+            }
+            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => {
+                Captured::default()
+            }
+        }
+    }
+
+    /// Appends the full state of a room, or returns it when it is large; an empty one only when it has to be said.
+    fn write_state(
+        &mut self,
+        out: &mut Vec<u8>,
+        room: &RoomId,
+        unless_empty: bool,
+        alone: bool,
+    ) -> Option<Arc<FullState>> {
+        let state = self.seats.selections(room.as_str()).filter(|state| !(unless_empty && state.is_empty()))?;
+        let (id, share) = (room.as_str(), self.share);
+        if alone || state.len() < SHARED_STATE_SEATS_MIN {
+            message::current_selections(out, id, state.seq, state.epoch, state.iter(), share);
+            return None;
+        }
+        let (epoch, seq) = (state.epoch, state.seq);
+        if let Some(same) = self.full_states.find(room, epoch, seq) {
+            return Some(same);
+        }
+        let mut frame = Vec::new();
+        message::current_selections(&mut frame, id, seq, epoch, state.iter(), share);
+        Some(self.full_states.keep(room, epoch, seq, frame))
+    }
+
+    /// Asks for the full state of each room that the connection looks at.
+    pub(crate) fn resynchronise(&mut self, slot: u32) {
+        if self.full_states.is_at_bound() {
+            self.full_states.waiting.push((slot, self.conns.generation(slot)));
+            return;
+        }
+        if let Some(out) = self.conns.outbox(slot) {
+            out.caught_up();
+        }
+        let conn = self.conns.id(slot);
+        let Some(entry) = self.conns.get(slot) else { return };
+        let rooms: Vec<(RoomId, ShardId)> = entry
+            .memberships
+            .iter()
+            .map(|membership| self.views.get(membership.view))
+            .map(|view| (view.room.clone(), view.owner))
+            .collect();
+        for (room, owner) in rooms {
+            self.stats.resyncs += 1;
+            if owner == self.id {
+                self.decide(Input::Resync { conn, room: room.as_str() });
+            } else {
+                self.lanes.post(owner, Mail::Resync { conn, room });
+            }
+        }
+    }
+
+    /// Once a tick: gives memory back, and those who waited for it another chance.
+    pub(crate) fn tidy_full_states(&mut self) {
+        self.full_states.tidy();
+        if self.full_states.is_at_bound() {
+            return;
+        }
+        for (slot, generation) in std::mem::take(&mut self.full_states.waiting) {
+            if self.conns.live(slot, generation).is_some() {
+                self.queue_flush(slot);
+            }
+        }
+    }
+}
