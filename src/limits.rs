@@ -70,8 +70,13 @@ pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const SHARED_STATE_SEATS_MIN: usize = 64;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
-/// Bytes of all shared full states that are alive. At the bound slow consumers wait for theirs, and joins are `overloaded`.
+/// Bytes of all shared full states that are alive. At the bound the others wait for theirs.
 pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Connections of a shard that are being sent large full states at the same time. At the bound the others wait: sent one
+/// after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent.
+pub const FULL_STATES_AT_ONCE: usize = 128;
+/// After this time a connection no longer keeps others waiting for theirs: it may read slowly.
+pub const FULL_STATE_TURN_MS: u64 = 1_000;
 /// Bytes that a shard sends for replies and full states before it turns to its rooms.
 pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
 

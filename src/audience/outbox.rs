@@ -65,6 +65,8 @@ pub struct Outbox {
     lagging: bool,
     /// When the last full state was queued in the place of dropped events, on the caller's clock.
     resynced: u32,
+    /// It stands in the queue of those who wait for their full state.
+    waiting: bool,
 }
 
 impl Outbox {
@@ -117,6 +119,11 @@ impl Outbox {
     /// Notes that a full state has been queued in the place of dropped events.
     pub fn set_resynced(&mut self, now: u32) {
         self.resynced = now;
+    }
+
+    /// Says whether the connection stands in the queue for a full state, and returns whether it did.
+    pub fn set_waiting(&mut self, waiting: bool) -> bool {
+        std::mem::replace(&mut self.waiting, waiting)
     }
 
     /// When the last full state was queued in the place of dropped events.
@@ -250,13 +257,13 @@ impl Outbox {
     /// Forgets everything: the connection has ended.
     pub fn reset(&mut self) {
         self.clear();
-        self.lagging = false;
+        (self.lagging, self.waiting) = (false, false);
     }
 
     /// Drops everything but a frame that has begun to leave: the connection is being closed.
     pub fn abandon(&mut self) {
         self.keep_only(|_| false);
-        self.lagging = false;
+        (self.lagging, self.waiting) = (false, false);
     }
 
     /// Bytes of memory that the outbox keeps for the next time.

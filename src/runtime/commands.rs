@@ -206,20 +206,6 @@ impl Core {
             self.stats.count(Counted::Join, Outcome::Overloaded);
             return self.refuse(slot, &bad);
         }
-        let full = self.full_states.is_at_bound();
-        if full {
-            let message = "the server is sending as many full states as it can; try again".into();
-            let bad = BadMessage {
-                code: Code::Overloaded,
-                message,
-                room: Some(room),
-                seat: None,
-                request_type: Some("join_room"),
-            };
-            self.stats.count(Counted::Join, Outcome::Overloaded);
-            return self.refuse(slot, &bad);
-        }
-        let Some(conn) = self.conns.get_mut(slot) else { return Handled::Here };
         conn.rooms += 1;
         if self.passes(slot, room) {
             self.decide(Input::Join { caller, room });
@@ -347,7 +333,9 @@ impl Core {
             }
         }
         self.write(slot, kind, |out| out.extend_from_slice(frames));
-        if let Some((out, state)) = self.conns.outbox(slot).zip(state) {
+        let Some(state) = state else { return };
+        self.full_states.begin(slot, self.conns.generation(slot), self.now.mono);
+        if let Some(out) = self.conns.outbox(slot) {
             out.share(kind, state);
         }
     }

@@ -340,6 +340,9 @@ impl Core {
                 self.conns.put_outbox_away(slot);
             }
             Phase::Preamble | Phase::Http | Phase::Open => {
+                if self.full_states.finish(slot, self.conns.generation(slot)) {
+                    self.begin_waiting();
+                }
                 if lagging {
                     self.resynchronise(slot);
                 }
@@ -429,6 +432,7 @@ impl Core {
     /// Ends the connection now.
     pub(crate) fn end(&mut self, slot: u32) {
         self.retire(slot);
+        self.full_states.finish(slot, self.conns.generation(slot));
         let conn = self.conns.remove(slot);
         self.gathers.forget(slot);
         self.uncount(conn.peer.as_deref().copied());

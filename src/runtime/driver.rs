@@ -179,11 +179,14 @@ impl Driver {
                             core.resume_reading(slot);
                         }
                     }
+                    let now = core.tenths();
                     if let Some(conn) = core.conns.get_mut(slot)
                         && writable
                         && conn.blocked
                     {
                         conn.blocked = false;
+                        // It reads what it is sent: a pong may be far behind that.
+                        conn.heard = now;
                         core.queue_flush(slot);
                     }
                 }

@@ -2,11 +2,13 @@
 //!
 //! Invariant: what is kept here is dropped when nobody waits for it any more. Never here: who needs one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::audience::full_state::{Alive, FullState};
 use crate::engine::ids::{Epoch, RoomId};
-use crate::limits::{FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX};
+use crate::engine::time::Millis;
+use crate::limits::{FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX};
 
 /// What was captured of a room for one connection.
 #[derive(Debug, Default)]
@@ -31,13 +33,57 @@ struct Kept {
 pub(crate) struct FullStates {
     kept: Vec<Kept>,
     alive: Alive,
-    /// Connections that have drained and found [`FULL_STATES_BYTES_MAX`] reached.
-    pub(crate) waiting: Vec<(u32, u32)>,
+    /// Connections that lag, have drained, and wait for their turn.
+    waiting: VecDeque<(u32, u32)>,
+    /// Connections that are being sent one, and since when.
+    sending: VecDeque<(u32, u32, Millis)>,
 }
 
 impl FullStates {
     pub(crate) fn new(alive: Alive) -> Self {
-        Self { kept: Vec::new(), alive, waiting: Vec::new() }
+        Self { kept: Vec::new(), alive, waiting: VecDeque::new(), sending: VecDeque::new() }
+    }
+
+    /// Whether the next one may begin.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.sending.len() < FULL_STATES_AT_ONCE && !self.is_at_bound()
+    }
+
+    /// Puts a connection behind the others that wait.
+    pub(crate) fn wait(&mut self, slot: u32, generation: u32) {
+        self.waiting.push_back((slot, generation));
+    }
+
+    /// A connection is going to be sent one.
+    pub(crate) fn begin(&mut self, slot: u32, generation: u32, now: Millis) {
+        if !self.sending.iter().any(|&(at, of, _)| (at, of) == (slot, generation)) {
+            self.sending.push_back((slot, generation, now));
+        }
+    }
+
+    /// The connection has been sent everything, or has ended. Says whether others waited for that.
+    pub(crate) fn finish(&mut self, slot: u32, generation: u32) -> bool {
+        let before = self.sending.len();
+        if before > 0 {
+            self.sending.retain(|&(at, of, _)| (at, of) != (slot, generation));
+        }
+        self.sending.len() < before
+    }
+
+    /// Those who have had their turn no longer count.
+    pub(crate) fn expire(&mut self, now: Millis) {
+        while self.sending.front().is_some_and(|(_, _, since)| now.0.saturating_sub(since.0) >= FULL_STATE_TURN_MS) {
+            self.sending.pop_front();
+        }
+    }
+
+    /// As many of those who wait as may begin.
+    pub(crate) fn next(&mut self) -> Vec<(u32, u32)> {
+        if self.is_at_bound() {
+            return Vec::new();
+        }
+        let free = FULL_STATES_AT_ONCE.saturating_sub(self.sending.len());
+        self.waiting.drain(..free.min(self.waiting.len())).collect()
     }
 
     pub(crate) fn is_at_bound(&self) -> bool {

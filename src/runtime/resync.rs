@@ -1,6 +1,7 @@
 //! Full states: for those who join, and for those who lag once their socket has drained.
 //!
-//! Invariant: at [`crate::limits::FULL_STATES_BYTES_MAX`] those who lag wait, and those who would join are refused.
+//! Invariant: while [`crate::limits::FULL_STATES_AT_ONCE`] are on their way, those who lag wait in order, and get no
+//! events until then. Those who join do not wait: their full state stands behind `room_joined`.
 //! Never here: who lags, how frames leave.
 
 use std::sync::Arc;
@@ -60,10 +61,14 @@ impl Core {
 
     /// Asks for the full state of each room that the connection looks at.
     pub(crate) fn resynchronise(&mut self, slot: u32) {
-        if self.full_states.is_at_bound() {
-            self.full_states.waiting.push((slot, self.conns.generation(slot)));
+        let generation = self.conns.generation(slot);
+        if !self.full_states.may_begin() {
+            if self.conns.outbox(slot).is_some_and(|out| !out.set_waiting(true)) {
+                self.full_states.wait(slot, generation);
+            }
             return;
         }
+        self.full_states.begin(slot, generation, self.now.mono);
         if let Some(out) = self.conns.outbox(slot) {
             out.caught_up();
         }
@@ -88,11 +93,15 @@ impl Core {
     /// Once a tick: gives memory back, and those who waited for it another chance.
     pub(crate) fn tidy_full_states(&mut self) {
         self.full_states.tidy();
-        if self.full_states.is_at_bound() {
-            return;
-        }
-        for (slot, generation) in std::mem::take(&mut self.full_states.waiting) {
-            if self.conns.live(slot, generation).is_some() {
+        self.full_states.expire(self.now.mono);
+        self.begin_waiting();
+    }
+
+    /// Lets as many of those who wait begin as may.
+    pub(crate) fn begin_waiting(&mut self) {
+        for (slot, generation) in self.full_states.next() {
+            if let Some(out) = self.conns.live(slot, generation).and_then(|conn| conn.out.as_mut()) {
+                out.set_waiting(false);
                 self.queue_flush(slot);
             }
         }

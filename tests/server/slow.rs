@@ -109,8 +109,13 @@ fn a_sleeper_is_woken_to_one_full_state_and_all_its_replies() {
 #[test]
 fn a_consumer_too_slow_for_its_full_state_is_closed() {
     // However starved the machine is, there is time to read that rest.
-    let patient: &[(&str, &str)] =
-        &[("CLOSE_WITHIN_MS", "60000"), ("SLOW_CONSUMER_MS", "0"), ("PING_AFTER_MS", "60000"), ("PONG_WITHIN_MS", "60000"), ("SHARDS", "1")];
+    let patient: &[(&str, &str)] = &[
+        ("CLOSE_WITHIN_MS", "60000"),
+        ("SLOW_CONSUMER_MS", "0"),
+        ("PING_AFTER_MS", "60000"),
+        ("PONG_WITHIN_MS", "60000"),
+        ("SHARDS", "1"),
+    ];
     let server = Server::start(&[SETTINGS, patient].concat());
     let info = "y".repeat(4_000);
     let mut holder = Client::connect(&server, "holder");
