@@ -317,11 +317,17 @@ test("it speaks Spanish", async () => {
   await ana.hears(/La butaca A1 es tuya durante \d:\d\d/);
 });
 
-for (const colorScheme of ["light", "dark"]) {
-  test(`axe finds nothing to complain about (${colorScheme})`, async () => {
+const looks = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+};
+for (const [name, look] of Object.entries(looks)) {
+  test(`axe finds nothing to complain about (${name})`, async () => {
     const server = await serve();
-    const ana = await visit(server, { name: "Ana", rooms: ["first", "second"] }, { colorScheme, bypassCSP: true });
-    await ana.click("C7");
+    const ana = await visit(server, { name: "Ana", rooms: ["first", "second"] }, { ...look, bypassCSP: true });
+    await ana.seat("C7").focus();
+    await ana.page.keyboard.press("Enter");
     await ana.page.locator("#holds li").waitFor();
     await ana.page.addScriptTag({ path: new URL("node_modules/axe-core/axe.min.js", import.meta.url).pathname });
     const { violations } = await ana.page.evaluate(() => globalThis.axe.run());

@@ -50,7 +50,7 @@ async function picture(file, name, rooms, plan, options, seats) {
     await visitor.sees(seatId, "mine");
   }
   await visitor.page.mouse.move(0, 0);
-  await visitor.page.screenshot({ path: join(folder, file) });
+  await visitor.page.screenshot({ path: join(folder, file), animations: "disabled" });
   await visitor.close();
 }
 
