@@ -128,7 +128,8 @@ impl World {
         }
     }
 
-    /// Whether the defect happens now to this member. Who joined last is the victim.
+    /// Whether the defect happens now to this member. The victim is the client with the
+    /// highest number: the first ones act, and act early, whatever the order in which a busy machine lets them join.
     fn strikes(&self, to: u64) -> bool {
         self.victim == Some(to) && self.grants >= 10
     }
@@ -233,7 +234,10 @@ impl World {
     }
 
     fn join(&mut self, from: u64, name: &str, client: &str, now: u64) {
-        self.victim = Some(from);
+        let rank = |id: u64| self.conns.get(&id).map(|conn| (conn.client.len(), conn.client.as_str()));
+        if self.victim.is_none_or(|victim| rank(victim) <= rank(from)) {
+            self.victim = Some(from);
+        }
         let room = self.rooms.entry(name.to_owned()).or_default();
         room.members.retain(|member| *member != from);
         room.members.push(from);
