@@ -78,6 +78,31 @@ fn no_answer_overtakes_an_expiry_that_is_due() {
     }
 }
 
+/// A selection tells when it was made and when it ends, the same to everybody. One shard, since two have two clocks.
+#[test]
+fn a_selection_tells_its_times() {
+    let server = Server::start(&[("SHARDS", "1"), ("HOLD_TTL_MS", "60000")]);
+    let mut holder = Client::join(&server, "holder", "r");
+    let mut member = Client::join(&server, "member", "r");
+    let mut ask = |text: &str| {
+        holder.send(text);
+        holder.json()
+    };
+    let before = time(&ask(r#"{"type":"ping"}"#), "timestamp");
+    let answer = ask(r#"{"type":"select_seat","room_id":"r","seat_id":"A1"}"#);
+    let after = time(&ask(r#"{"type":"ping"}"#), "timestamp");
+    let ends = time(&answer, "expires_at");
+    assert!((before..=after).contains(&(ends - 60_000)), "{before} {ends} {after}");
+    assert_eq!(member.json()["expires_at"], answer["expires_at"], "the news of it");
+    let mut late = Client::join(&server, "late", "r");
+    let told = late.json();
+    let listed = server.get("/room/r/selections").json();
+    for selection in [&told["selections"][0], &listed["selections"][0]] {
+        assert_eq!(time(selection, "expires_at"), ends, "{selection}");
+        assert_eq!(time(selection, "timestamp"), ends - 60_000, "{selection}");
+    }
+}
+
 /// Selecting again gives no longer life.
 #[test]
 fn selecting_again_does_not_prolong() {
