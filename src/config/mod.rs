@@ -9,6 +9,7 @@ mod settings;
 mod values;
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -164,11 +165,12 @@ impl ConfigError {
     /// Prints the text where it belongs and returns the exit code.
     #[must_use]
     pub fn report(&self) -> u8 {
-        if self.exit_code == 0 {
-            println!("{}", self.text.trim_end());
+        // Whoever reads may have had enough (`butaca --help | head`): that is no failure of ours.
+        drop(if self.exit_code == 0 {
+            writeln!(io::stdout(), "{}", self.text.trim_end())
         } else {
-            eprintln!("butaca: {}", self.text);
-        }
+            writeln!(io::stderr(), "butaca: {}", self.text)
+        });
         self.exit_code
     }
 }

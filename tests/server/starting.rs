@@ -82,6 +82,18 @@ fn the_banner_and_the_configuration() {
     assert_eq!(line("PING_AFTER_MS"), ["PING_AFTER_MS", "25000", "default"]);
 }
 
+/// Whoever asked may read no further, as `head` does: no panic, no failure.
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    for flag in ["--help", "--print-config", "--version"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut ask = command(&[]);
+        let output = ask.arg(flag).stdout(writer).output().expect("it ends");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{flag}: {:?}", output.stderr);
+    }
+}
+
 /// `--help` has a line for every setting that `--print-config` shows, and both need no port.
 #[test]
 fn help_tells_of_every_setting() {
