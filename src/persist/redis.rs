@@ -268,11 +268,15 @@ impl Store for RedisStore {
     fn renew(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {
         let call = self.keys.renew(&self.writer());
         let answer = self.call(vec![call])?.pop().and_then(text).ok_or_else(strange)?;
-        if answer != "OK" {
-            let namespace = &self.config.settings.namespace;
-            return Err(StoreError::Deposed(format!(
-                "the Redis namespace \"{namespace}\" has another writer ({answer})"
-            )));
+        match answer.as_str() {
+            "OK" => {}
+            "LOST" => self.next_look = WallMillis::default(),
+            holder => {
+                let namespace = &self.config.settings.namespace;
+                return Err(StoreError::Deposed(format!(
+                    "the Redis namespace \"{namespace}\" has another writer ({holder})"
+                )));
+            }
         }
         if now >= self.next_look { self.look(now) } else { Ok(Continuity::Kept) }
     }

@@ -30,6 +30,14 @@ impl Home {
         Self::new(Some(RedisServer::start_with(args)), durability)
     }
 
+    /// With a Redis that somebody else runs and this setting names.
+    pub(crate) fn elsewhere(durability: &str, name: &str, places: &str) -> Self {
+        let mut home = Self::new(None, durability);
+        home.set("STORE", "redis");
+        home.set(name, places);
+        home
+    }
+
     /// Both stores in both modes.
     pub(crate) fn all() -> Vec<Self> {
         vec![Self::embedded("window"), Self::embedded("durable"), Self::redis("window"), Self::redis("durable")]

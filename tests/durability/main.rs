@@ -22,6 +22,8 @@ mod full_disk;
 mod home;
 mod kill;
 mod recovery;
+mod redis_nodes;
 mod restart;
 mod rivals;
 mod sick_redis;
+mod topologies;

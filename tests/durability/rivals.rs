@@ -1,5 +1,8 @@
 //! Two servers on one store.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use crate::harness::{Client, eventually};
 use crate::home::{Home, kill};
 
@@ -15,20 +18,39 @@ fn a_second_server_refuses_to_start_with_one_clear_line() {
     }
 }
 
-#[test]
-fn of_two_servers_that_race_one_starts() {
-    for home in [Home::embedded("window"), Home::redis("window")] {
-        let children: Vec<_> = (0..2).map(|_| home.command().spawn().expect("it runs")).collect();
-        let mut children = children;
+/// Servers that are started at the same moment: all but one end with the code that says why.
+fn race(mut commands: Vec<Command>) {
+    let spawn = |command: &mut Command| command.stderr(Stdio::null()).spawn().expect("it runs");
+    let mut racing: Vec<_> = commands.iter_mut().map(spawn).collect();
+    while racing.len() > 1 {
         let loser = eventually("one gives up", || {
-            children.iter_mut().position(|child| child.try_wait().expect("it is ours").is_some())
+            racing.iter_mut().position(|child| child.try_wait().expect("it is ours").is_some())
         });
-        let mut loser = children.remove(loser);
-        assert_eq!(loser.wait().expect("it has ended").code(), Some(75));
-        let mut winner = children.remove(0);
-        assert!(winner.try_wait().expect("it is ours").is_none(), "one serves");
-        winner.kill().expect("it is ours");
-        winner.wait().expect("it is ours");
+        assert_eq!(racing.remove(loser).wait().expect("it has ended").code(), Some(75));
+    }
+    let mut winner = racing.remove(0);
+    std::thread::park_timeout(Duration::from_millis(50));
+    assert!(winner.try_wait().expect("it is ours").is_none(), "one serves");
+    winner.kill().expect("it is ours");
+    winner.wait().expect("it is ours");
+}
+
+#[test]
+fn of_servers_that_race_for_one_directory_one_starts() {
+    for _ in 0..5 {
+        let home = Home::embedded("window");
+        race((0..3).map(|_| home.command()).collect());
+    }
+}
+
+#[test]
+fn of_servers_that_race_for_one_namespace_one_starts() {
+    for _ in 0..5 {
+        // The first two share a directory too, the third one is as if on another machine.
+        let (home, mut other) = (Home::redis("window"), Home::embedded("window"));
+        other.set("STORE", "redis");
+        other.set("REDIS_URL", &home.redis.as_ref().expect("it is Redis").url());
+        race(vec![home.command(), other.command(), home.command()]);
     }
 }
 

@@ -35,7 +35,8 @@ redis.call('HSET', KEYS[1], 't', token, 'o', ARGV[1], 'i', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return {'1', token}";
 
-/// Arguments: token, owner, words about it, lease in ms, keep in ms. Answers `OK`, or the words about the new holder.
+/// Arguments: token, owner, words about it, lease in ms, keep in ms. Answers `OK`, `LOST` when not even the token is there
+/// any more, or the words about the new holder.
 /// A lease that ran out, or was lost with all else, is taken again as long as nobody else has had it since.
 const RENEW: &str = "
 local held = redis.call('HMGET', KEYS[1], 't', 'i')
@@ -45,7 +46,7 @@ if highest and highest ~= ARGV[1] then return 'a server that has ended since' en
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'o', ARGV[2], 'i', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[5])
-return 'OK'";
+return highest and 'OK' or 'LOST'";
 
 /// Arguments: token. Gives the lease back.
 const RELEASE: &str = "
