@@ -2,13 +2,14 @@
 # What a store costs: the server's CPU and latency with each of them beside STORE=memory, in interleaved rounds, and what
 # the store thread manages by itself. The figures are in store_cost.md. Needs redis-server and two CPUs.
 #
-#   perf/store_cost.sh [ROUNDS]
+#   perf/store_cost.sh [ROUNDS]    results as JSON stay in target/perf-run and target/perf-store
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-7}
 cargo build --release --locked --workspace --bins
 cargo bench --bench store --no-run
 
+rm -rf target/perf-store
 STORE_COST_DIR=$(mktemp -d)
 export STORE_COST_DIR
 redis=
@@ -21,9 +22,11 @@ export REDIS_URL="unix://$STORE_COST_DIR/redis.sock"
 until [ -S "$STORE_COST_DIR/redis.sock" ]; do sleep 0.05; done
 
 server=$PWD/target/release/butaca
-perf/run.sh --rounds "$rounds" --shapes 'fanout --rate 100 --secs 4,contend --conns 200 --seats 200,rooms --rate 300 --secs 3' \
+perf/run.sh --rounds "$rounds" --shapes 'fanout --rate 100 --secs 4,contend --conns 200 --seats 200' \
+  "redis=0=perf/store_server.sh redis-window $server"
+cp -r target/perf-run target/perf-store
+perf/run.sh --rounds "$rounds" --shapes 'rooms --rate 300 --secs 3' \
   "redis=0=perf/store_server.sh redis-window $server" \
   "redis-durable=0=perf/store_server.sh redis-durable $server" \
-  "embedded=0=perf/store_server.sh embedded-window $server" \
   "embedded-durable=0=perf/store_server.sh embedded-durable $server"
 cargo bench -q --bench store

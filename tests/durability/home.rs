@@ -106,8 +106,12 @@ pub(crate) fn kill(server: Server) {
 
 /// The seats of a room that are held, with their holders, as `/room/{id}/selections` tells them.
 pub(crate) fn held(server: &Server, room: &str) -> Vec<(String, String)> {
-    let body = server.get(&format!("/room/{room}/selections")).json();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    // A shard that is behind is given up by the one that answers, with 503.
+    let body = eventually("the room answers", || {
+        let answer = server.get(&format!("/room/{room}/selections"));
+        (answer.status == 200).then(|| answer.json())
+    });
     let selections = body["selections"].as_array().expect("a list");
     let mut held: Vec<_> = selections.iter().map(|one| (text(&one["seat_id"]), text(&one["client_id"]))).collect();
     held.sort();
