@@ -29,7 +29,7 @@ mod redis_server;
 use redis_server::RedisServer;
 
 const SHARDS: usize = 2;
-const BATCH: usize = 1_024;
+const BATCH: usize = 4_096;
 const RATE_FOR: Duration = Duration::from_secs(3);
 const WAITS: usize = 3_000;
 
