@@ -91,7 +91,7 @@ pub const FILES_RESERVE: u64 = 64;
 pub const FILES_RESERVE_PER_SHARD: u64 = 16;
 
 /// Connections accepted in one turn.
-pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Sockets read in one turn.
 pub const READS_PER_TURN_MAX: usize = 256;
 /// Readiness events taken from the kernel at once.

@@ -25,7 +25,7 @@ use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::driver::Driver;
-use crate::runtime::listener::{self, Listener};
+use crate::runtime::listener;
 use crate::runtime::mesh::Mesh;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
@@ -118,7 +118,7 @@ fn executor(parts: Parts, fd: OwnedFd, placement: Placement) -> Result<ExecutorJ
         .name(&format!("shard-{}", parts.id.index()))
         .io_memory(64 * 1024)
         .ring_depth(128)
-        .spawn(move || async move { Driver::new(Core::new(parts), Listener::new(fd))?.run().await })
+        .spawn(move || async move { Driver::new(Core::new(parts), fd)?.run().await })
         .map_err(|error| (EXIT_MACHINE, format!("cannot start an executor: {error}")))
 }
 

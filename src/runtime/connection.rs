@@ -35,6 +35,17 @@ pub(crate) enum Phase {
     Closing,
 }
 
+/// What the epoll set reports of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Watched {
+    /// Nothing: it is not in the set yet.
+    Not,
+    /// That it can be read.
+    Reads,
+    /// That it can be read or written: it was full once.
+    Writes,
+}
+
 /// A connection's place in a view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Membership {
@@ -122,8 +133,8 @@ pub(crate) struct Conn {
     pub(crate) flush_queued: bool,
     /// The socket did not take everything: nothing is sent before it says that it is writable.
     pub(crate) blocked: bool,
-    /// Its socket was full once: the epoll set reports when it becomes writable.
-    pub(crate) watches_writes: bool,
+    /// What the epoll set reports of its socket.
+    pub(crate) watched: Watched,
     /// Reading was put off with messages unread in `unread`: they are looked at before the socket is.
     pub(crate) stalled: bool,
     /// A ping is out and nothing has come since.
@@ -172,7 +183,7 @@ impl Conn {
             read_queued: false,
             flush_queued: false,
             blocked: false,
-            watches_writes: false,
+            watched: Watched::Not,
             stalled: false,
             pinged: false,
             awaits_answer: false,

@@ -20,7 +20,7 @@ use crate::engine::time::Now;
 use crate::limits::{BLOCKED_RETRY_MS, FLUSH_BYTES_PER_TURN};
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
-use crate::runtime::connection::{Conns, Membership, Phase, Tenths};
+use crate::runtime::connection::{Conns, Membership, Phase, Tenths, Watched};
 use crate::runtime::fanout::{Pace, Views};
 use crate::runtime::full_states::FullStates;
 use crate::runtime::mesh::{Lanes, Mail, Mesh};
@@ -253,7 +253,8 @@ impl Core {
         self.flushes = flushes;
     }
 
-    fn flush(&mut self, slot: u32) {
+    /// Sends what has been queued for one connection.
+    pub(crate) fn flush(&mut self, slot: u32) {
         match self.conns.get_mut(slot) {
             Some(conn) if conn.flush_queued => conn.flush_queued = false,
             Some(_) | None => return,
@@ -310,11 +311,15 @@ impl Core {
         let generation = self.conns.generation(slot);
         let Some(conn) = self.conns.get_mut(slot) else { return };
         conn.blocked = true;
-        let (open, watches) = (conn.phase == Phase::Open, std::mem::replace(&mut conn.watches_writes, true));
+        let (open, watched) = (conn.phase == Phase::Open, conn.watched);
+        // One that is not watched yet will be, for this as well.
+        if watched == Watched::Reads {
+            conn.watched = Watched::Writes;
+        }
         if open {
             self.look_again(slot);
         }
-        if watches {
+        if watched != Watched::Reads {
             return;
         }
         let Some(conn) = self.conns.get(slot) else { return };

@@ -7,6 +7,7 @@
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(core: Core, listener: Listener) -> io::Result<Self> {
-        core.readiness.add_listener(listener.fd())?;
+    pub(crate) fn new(core: Core, listener: OwnedFd) -> io::Result<Self> {
+        let listener = Listener::new(listener, &core.readiness)?;
         let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
         Ok(Self {
             core,
@@ -79,9 +80,7 @@ impl Driver {
             self.core.board.pulse(self.core.id).turns.store(self.core.stats.turns, Ordering::Relaxed);
 
             self.note_ready();
-            if self.listener.more {
-                self.listener.accept(&mut self.core);
-            }
+            self.listener.accept(&mut self.core, &mut self.intake);
             self.read_sockets();
             self.take_mail();
             self.core.take_store_news();
@@ -130,28 +129,22 @@ impl Driver {
     /// How long the shard may wait in the epoll set.
     fn timeout_ns(&self, now_ns: u64) -> u64 {
         let core = &self.core;
-        let accepts = self.listener.more && self.listener.paused_until_ns.is_none();
-        if !core.reads.is_empty()
-            || !core.flushes.is_empty()
-            || core.views.has_work()
-            || accepts
-            || core.mesh.depth(core.id) > 0
-        {
+        if !core.reads.is_empty() || !core.flushes.is_empty() || core.views.has_work() || core.mesh.depth(core.id) > 0 {
             return 0;
         }
         if core.lanes.is_waiting() {
             return TICK_NS / 10;
         }
         let tick = self.next_tick_ns.saturating_sub(now_ns);
-        let paced = core.views.next_paced_ns().map_or(TICK_NS, |at| at.saturating_sub(now_ns));
-        tick.min(paced)
+        let due = [core.views.next_paced_ns(), self.listener.next_ns()];
+        due.into_iter().flatten().fold(tick, |least, at| least.min(at.saturating_sub(now_ns)))
     }
 
     /// How long the shard may park: until an expiry, a heartbeat or something that waits for a tick.
     fn until_due(&self, now_ns: u64) -> Duration {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
-        if !core.gathers.is_empty() || self.listener.paused_until_ns.is_some() || self.drain_until_ns.is_some() {
+        if !core.gathers.is_empty() || self.listener.next_ns().is_some() || self.drain_until_ns.is_some() {
             return Duration::from_millis(TICK_MS);
         }
         let expiry = core.seats.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
@@ -168,7 +161,7 @@ impl Driver {
         }
         for ready in self.ready.drain(..) {
             match ready {
-                Ready::Listener => self.listener.more = true,
+                Ready::Listener => self.listener.called(),
                 Ready::Alarm | Ready::Timer => {}
                 Ready::Connection { slot, generation, readable, writable, hung_up } => {
                     let Some(conn) = core.conns.live(slot, generation) else { continue };

@@ -5,6 +5,7 @@
 //! it has sent and is not answered travels with it. Never here: what a request does.
 
 use crate::engine::ids::{ClientId, RoomId, ShardId};
+use crate::runtime::connection::{Conn, Watched};
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{HandOver, Mail};
 use crate::wire::message::Request;
@@ -30,7 +31,9 @@ impl Core {
         }
         self.gathers.forget(slot);
         let conn = self.conns.remove(slot);
-        if let Err(error) = self.readiness.remove(&conn.fd) {
+        if conn.watched != Watched::Not
+            && let Err(error) = self.readiness.remove(&conn.fd)
+        {
             tracing::error!(%error, "a connection could not leave its shard");
             self.uncount(conn.peer.as_deref().copied());
             return;
@@ -45,7 +48,10 @@ impl Core {
     pub(crate) fn arrive(&mut self, letter: HandOver) {
         let HandOver { from, fd, client, peer, join, unread } = letter;
         self.stats.handovers_in += 1;
-        let Some(slot) = self.admit(fd, peer) else { return };
+        let mut conn = Conn::new(fd, self.tenths());
+        conn.peer = peer;
+        let Some(slot) = self.admit(conn) else { return };
+        self.watch(slot, self.conns.generation(slot));
         self.open(slot, client);
         if self.board.is_draining() {
             return self.say_goodbye(slot);

@@ -4,7 +4,7 @@
 //! and a membarrier); one epoll set takes all ready sockets at once. While there is traffic the driver waits here;
 //! when it is quiet it parks in glommio until the set is readable, so that glommio's other tasks and timers run.
 //!
-//! Invariants: every descriptor is in the set once, from the moment it is owned until it is closed or handed over.
+//! Invariants: every descriptor is in the set once, at most from the moment it is owned until it is closed or handed over.
 //! Never here: what a connection is.
 
 use std::io;
@@ -100,14 +100,21 @@ impl Readiness {
         self.epoll.as_fd()
     }
 
-    /// Adds the listening socket.
+    /// Adds the listening socket. It is reported once: see [`Readiness::watch_listener`].
     pub(crate) fn add_listener(&self, listener: &OwnedFd) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET)?)
+        Ok(epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?)
+    }
+
+    /// Reports once more when somebody wants to connect, or does so already.
+    pub(crate) fn watch_listener(&self, listener: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?)
     }
 
     /// Adds a connection, for reading: a fresh socket is writable, and being told so would cost an event a connection.
-    pub(crate) fn add(&self, fd: &OwnedFd, slot: u32, generation: u32) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, fd, connection_token(slot, generation), reading())?)
+    /// Writing is watched if it must be.
+    pub(crate) fn add(&self, fd: &OwnedFd, slot: u32, generation: u32, writes: bool) -> io::Result<()> {
+        let flags = if writes { reading() | EventFlags::OUT } else { reading() };
+        Ok(epoll::add(&self.epoll, fd, connection_token(slot, generation), flags)?)
     }
 
     /// From now on also reports when the connection becomes writable, because a send found its socket full.
