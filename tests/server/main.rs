@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop, clippy::single_element_loop, reason = "tables of cases that grow")]
 
 mod arriving;
+mod balance;
 mod churn;
 mod closing;
 mod dialogues;
