@@ -273,11 +273,4 @@ impl<'a> Members<'a> {
     pub fn on(&self, shard: ShardId) -> usize {
         self.on.iter().find(|&&(on, _)| on == shard).map_or(0, |&(_, members)| members as usize)
     }
-
-    /// The first of `shards` shards with the fewest.
-    #[must_use]
-    pub fn fewest(&self, shards: usize) -> ShardId {
-        let all = (0..shards).map(ShardId::new);
-        all.min_by_key(|&shard| self.on(shard)).expect("there is a shard")
-    }
 }

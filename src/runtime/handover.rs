@@ -13,21 +13,12 @@ use crate::wire::message::Request;
 impl Core {
     /// Where a connection that has not touched any room should be served for this one: at the room's owner, so that a
     /// small room's traffic never crosses a core. The members of a hot room stay on the shards that accepted them, over
-    /// which the kernel spreads them evenly; those that the owner accepts beyond its share go to where the fewest are, since
-    /// it has had all of them until the room was hot.
+    /// which the kernel spreads them evenly.
     pub(crate) fn better_place(&self, slot: u32, room: &str) -> Option<ShardId> {
         let conn = self.conns.get(slot)?;
-        if self.shards == 1 || conn.settled || !conn.touched.is_empty() {
-            return None;
-        }
         let owner = self.owner(room);
-        if owner != self.id {
-            return (!self.board.is_hot(room)).then_some(owner);
-        }
-        let members = self.seats.members(room)?;
-        let hot = members.total >= self.config.hot_room_members;
-        let crowded = members.on(self.id) * self.shards > members.total;
-        (hot && crowded).then(|| members.fewest(self.shards))
+        let may_move = self.shards > 1 && !conn.settled && conn.touched.is_empty() && owner != self.id;
+        (may_move && !self.board.is_hot(room)).then_some(owner)
     }
 
     /// Sends the connection to another shard, with the room that it asked to join and what it has sent behind that. One
