@@ -98,9 +98,11 @@ impl Saving {
 
     /// Whether the store, or the loss of the right to write to it, forbids this input.
     fn forbids(&self, now: Now, input: &Input<'_>) -> bool {
+        // Asked anew, since whoever saw `/health` turn to healthy may ask in the same turn.
+        let is_failing = self.is_failing && !self.link.status.is_connected();
         match input {
-            Input::Select { .. } => self.is_failing || !self.link.status.may_grant(now.mono),
-            Input::Release { .. } => self.is_failing,
+            Input::Select { .. } => is_failing || !self.link.status.may_grant(now.mono),
+            Input::Release { .. } => is_failing,
             Input::Join { .. }
             | Input::Leave { .. }
             | Input::Resync { .. }
