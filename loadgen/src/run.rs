@@ -114,6 +114,12 @@ pub fn conclude<S>(
             findings.count(Kind::NoSequence, 1);
         }
     }
+    let unjudged: u64 = ended.sessions.iter().map(|session| session.crowd.oracle.unjudged).sum();
+    if unjudged > 0 {
+        outcome
+            .notes
+            .push(format!("{unjudged} refusals or rooms could not be judged: nobody was told all of their events"));
+    }
     let marks = ended.sessions[0].marks;
     costs(&mut outcome, &ended.sessions, &marks);
     let measure = merge(&mut ended.sessions, settings, &mut findings, &mut outcome);

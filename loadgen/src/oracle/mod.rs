@@ -101,6 +101,9 @@ pub struct Oracle {
     pub findings: Findings,
     /// Full states that came because events had been dropped for a slow reader.
     pub resyncs: u64,
+    /// Refusals and rooms about which nothing can be said, because no member was told the events of some moments and more
+    /// full states came than are kept.
+    pub unjudged: u64,
     names: Arc<Names>,
     rooms: Vec<Room>,
     members: Vec<Member>,
@@ -120,6 +123,7 @@ impl Oracle {
         Self {
             findings: Findings::default(),
             resyncs: 0,
+            unjudged: 0,
             names,
             rooms,
             members,
@@ -367,6 +371,12 @@ impl Oracle {
     #[must_use]
     pub fn knows(&self, room: usize) -> bool {
         !self.rooms[room].lives.is_empty()
+    }
+
+    /// Whether events are missing that no member was told.
+    #[must_use]
+    pub fn has_hole(&self, room: usize) -> bool {
+        self.rooms[room].lives.last().is_some_and(Life::has_hole)
     }
 
     /// The highest number seen in a room's newest life.

@@ -92,6 +92,10 @@ impl Oracle {
             }
         }
         for doubt in std::mem::take(&mut self.doubts) {
+            if self.rooms[doubt.room].lives[doubt.life].has_hole() {
+                self.unjudged += 1;
+                continue;
+            }
             if !self.rooms[doubt.room].lives[doubt.life].was_held_between(doubt.seat, doubt.seq, doubt.until) {
                 let detail =
                     format!("refused as taken, but nobody held it between seq {} and {}", doubt.seq, doubt.until);
