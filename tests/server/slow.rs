@@ -5,8 +5,9 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use crate::harness::client::text_frame;
 use crate::harness::{Client, Got, Server, Watcher, eventually};
 
-const QUEUE: u64 = 64 * 1024;
-const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "65536"), ("MAX_SEATS_PER_CLIENT", "0")];
+/// Much for a reader that is only short of a CPU, and soon full for one that does not read.
+const QUEUE: u64 = 512 * 1024;
+const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "524288"), ("MAX_SEATS_PER_CLIENT", "0")];
 const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
 
@@ -22,7 +23,7 @@ fn flood(server: &Server, actor: &mut Watcher, room: &str, times: u64) {
     let mut number = 0;
     eventually("a slow consumer", || {
         let mut batch = Vec::new();
-        for _ in 0..50 {
+        for _ in 0..20 {
             let seat = format!("S{}", number % 40);
             let select = format!(
                 r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"{info}"}}}}"#
@@ -32,7 +33,7 @@ fn flood(server: &Server, actor: &mut Watcher, room: &str, times: u64) {
             number += 1;
         }
         actor.client.write(&batch);
-        (0..100).for_each(|_| drop(actor.next()));
+        (0..40).for_each(|_| drop(actor.next()));
         (server.figure("slow_consumers") >= times).then_some(())
     });
 }
