@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 baseline=perf/counts.baseline
 out=target/counts
-times=200
+times=50
 grown_percent=5
 
 record=no
