@@ -36,9 +36,14 @@ pub const REFUSALS_KEPT_MAX: usize = 100_000;
 /// How many events of a room may be on their way while a refusal overtakes them.
 pub const REFUSAL_SLACK: u64 = 256;
 /// Raw bytes of recent frames kept for a room with many members, and for one with few.
-pub const RAW_BYTES_BIG: usize = 1 << 20;
+pub const RAW_BYTES_BIG: usize = 4 << 20;
 /// See [`RAW_BYTES_BIG`].
 pub const RAW_BYTES_SMALL: usize = 8 * 1024;
+
+/// Large full states of one thread that are recognised when they come again.
+pub const SEEN_MAX: usize = 4;
+/// Length from which on that is worth it.
+pub const SEEN_BYTES_MIN: usize = 4 * 1024;
 
 /// Most slices of time a run is cut into for the charts.
 pub const SLICES_MAX: usize = 120;
@@ -49,6 +54,6 @@ pub const FILES_BESIDE: u64 = 64;
 /// Longest answer that is read over HTTP.
 pub const HTTP_BODY_MAX: usize = 128 * 1024 * 1024;
 
-const _: () = assert!(WAITING_LISTS_MAX > 0);
+const _: () = assert!(WAITING_LISTS_MAX > 0 && SEEN_MAX > 0);
 const _: () = assert!(RAW_BYTES_SMALL < RAW_BYTES_BIG);
 const _: () = assert!(SOURCES_MAX <= 250, "sources are 127.0.0.2 .. 127.0.0.251");

@@ -5,6 +5,7 @@
 
 mod ask;
 mod reply;
+mod seen;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub use ask::Ask;
 use ask::Request;
 pub use reply::Reply;
+use seen::SeenStates;
 
 use crate::limits::{CLOSED_AS_SLOW, PENDING_MAX};
 use crate::measure::Measure;
@@ -62,6 +64,7 @@ pub struct Crowd {
     room_of: Vec<usize>,
     wall_offset_ms: u64,
     line: Vec<u8>,
+    seen: SeenStates,
 }
 
 impl Crowd {
@@ -81,6 +84,7 @@ impl Crowd {
             room_of,
             wall_offset_ms: crate::clock::wall_ms() - crate::clock::now_ns() / 1_000_000,
             line: Vec::new(),
+            seen: SeenStates::default(),
         }
     }
 

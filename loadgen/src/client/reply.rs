@@ -48,6 +48,10 @@ impl Crowd {
     }
 
     fn read(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
+        if let Some(seen) = self.seen.find(payload).filter(|seen| seen.room == self.room_of(who)) {
+            let (seq, list) = (seen.seq, seen.list.clone());
+            return self.told_all(who, seq, list, now);
+        }
         let message = scan::message(payload);
         if !message.room.is_empty() && message.room != self.names.room(self.room_of(who)).as_bytes() {
             self.oracle.tell(Wrong::Uninvited, who, None, format!("a message of another room: {}", shown(payload)));
@@ -107,17 +111,26 @@ impl Crowd {
 
     fn full_state(&mut self, who: Who, message: &Message<'_>, payload: &[u8], now: u64) -> Reply {
         let Some(seq) = message.seq.filter(|_| !self.plain) else { return Reply::Nothing };
-        let mut list = Vec::new();
+        let (mut list, mut whole) = (Vec::new(), true);
         for object in scan::objects(message.selections) {
             let selection = scan::message(object);
             match self.names.seat_of(selection.seat) {
                 Some(seat) => list.push((seat, self.names.who(selection.client))),
                 None => {
+                    whole = false;
                     let detail = format!("a full state with a seat that is none: {}", shown(payload));
                     self.oracle.tell(Wrong::WrongFullState, who, None, detail);
                 }
             }
         }
+        if whole {
+            self.seen.keep(payload, self.room_of(who), seq, &list);
+        }
+        self.told_all(who, seq, list, now)
+    }
+
+    /// A full state came.
+    fn told_all(&mut self, who: Who, seq: u64, list: Vec<(Seat, Who)>, now: u64) -> Reply {
         self.adopt(who, &list, now);
         self.oracle.full_state(who, seq, list);
         Reply::Nothing
