@@ -329,24 +329,27 @@ impl Worker {
         }
     }
 
-    /// Hands out the whole frames of what was kept and `bytes`, and keeps the rest.
-    fn arrived<D: Driver>(&mut self, who: usize, bytes: &[u8], driver: &mut D, now: u64) {
+    /// Hands out the whole frames of what was kept and `bytes`, and keeps the rest. Only the frame that was begun is put
+    /// together; those behind it are read where they are.
+    fn arrived<D: Driver>(&mut self, who: usize, mut bytes: &[u8], driver: &mut D, now: u64) {
         let generation = self.conns[who].generation;
         let mut kept = std::mem::take(&mut self.conns[who].rest);
-        if kept.is_empty() {
-            let used = self.consume(who, bytes, driver, now);
-            self.keep(who, generation, Vec::new(), &bytes[used..]);
-        } else {
-            kept.extend_from_slice(bytes);
-            let used = if kept.len() < self.conns[who].need { 0 } else { self.consume(who, &kept, driver, now) };
-            if used == kept.len() {
-                kept.clear();
-                kept.shrink_to(4_096);
-            } else {
+        while !kept.is_empty() {
+            let missing = self.conns[who].need.saturating_sub(kept.len());
+            let (head, tail) = bytes.split_at(if missing == 0 { bytes.len() } else { missing.min(bytes.len()) });
+            kept.extend_from_slice(head);
+            bytes = tail;
+            if kept.len() >= self.conns[who].need {
+                let used = self.consume(who, &kept, driver, now);
                 kept.drain(..used);
             }
-            self.keep(who, generation, kept, &[]);
+            if bytes.is_empty() {
+                return self.keep(who, generation, kept, &[]);
+            }
         }
+        let used = self.consume(who, bytes, driver, now);
+        kept.shrink_to(4_096);
+        self.keep(who, generation, kept, &bytes[used..]);
     }
 
     fn keep(&mut self, who: usize, generation: u32, mut kept: Vec<u8>, more: &[u8]) {
