@@ -4,6 +4,7 @@
 #   perf/run.sh                                              this server alone, all shapes, 5 rounds
 #   perf/run.sh --rounds 9 --shapes fanout,rooms             only these
 #   perf/run.sh --shapes 'fanout --rate 400,rooms --rate 3000'   own lines of loadgen
+#   perf/run.sh --shapes sustain --rate-max 51200            the highest rate of fanout whose p99 is below 100 ms
 #   perf/run.sh 'other=8104=/path/to/server --port 8104'     against others: NAME=PORT=COMMAND
 #   perf/run.sh 'before=0=/path/to/an/older/butaca'          port 0: a butaca, which says what port it got
 #
@@ -13,11 +14,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 rounds=5
-shapes=connect,idle,fanout,rooms,closed,contend
+rate_max=25600
+shapes='connect,idle,fanout,fanout --rate 400 --secs 4,sustain,rooms --rate 1000 --secs 4,rooms,closed,closed --window 8 --secs 4,contend'
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds) rounds=$2; shift 2 ;;
     --shapes) shapes=$2; shift 2 ;;
+    --rate-max) rate_max=$2; shift 2 ;;
     --*) sed -n '2,/^set/p' "$0" | grep '^#' >&2; exit 64 ;;
     *) break ;;
   esac
@@ -63,19 +66,49 @@ start() { # start PORT COMMAND: sets pid and port.
   exit 1
 }
 
+measure() { # measure SERVER LINE NAME: one fresh server under one line of loadgen.
+  local name given command plain= result="$out/$3.json"
+  IFS== read -r name given command <<<"$1"
+  start "$given" "$command"
+  [ "$given" = 0 ] || plain=--plain-v1
+  # 3: the generator was late or short of CPU; the table says so.
+  # shellcheck disable=SC2086
+  $(first) taskset -c 1 "$LOADGEN" $2 --url "ws://127.0.0.1:$port" --server-pid $pid --cores 1 \
+    --no-audit --no-stats $plain --quiet --json "$result" >"$out/loadgen.log" 2>&1 || echo "$3: $(grep -m1 . "$out/loadgen.log" || true)" >&2
+  stop
+}
+
+sustain() { # sustain SERVER NAME: doubles the rate while it is kept, then halves the gap; keeps the best run.
+  local low=0 high=0 rate=100 tries
+  for ((tries = 0; tries < 14; tries++)); do
+    rm -f "$out/$2.json"
+    measure "$1" "fanout --rate $rate --secs 3" "$2" 2>/dev/null
+    if [ -e "$out/$2.json" ] && python3 perf/table.py --kept "$out/$2.json"; then
+      low=$rate
+      mv "$out/$2.json" "$out/best"
+      if [ "$high" = 0 ] && [ "$rate" -ge "$rate_max" ]; then break; fi
+    else
+      high=$rate
+    fi
+    if [ "$high" = 0 ]; then
+      rate=$((rate * 2))
+    elif [ $((high * 100)) -lt $((low * 107)) ] || [ "$high" -le 2 ]; then
+      break
+    else
+      rate=$(((low + high) / 2))
+    fi
+  done
+  rm -f "$out/$2.json"
+  if [ -e "$out/best" ]; then mv "$out/best" "$out/$2.json"; fi
+}
+
 IFS=, read -ra wanted <<<"$shapes"
 for shape in "${wanted[@]}"; do
   for ((round = 0; round < rounds; round++)); do
     for ((turn = 0; turn < ${#servers[@]}; turn++)); do
-      IFS== read -r name given command <<<"${servers[$(((round + turn) % ${#servers[@]}))]}"
-      start "$given" "$command"
-      plain=; [ "$given" = 0 ] || plain=--plain-v1
-      result="$out/${shape// /_}.$round.$name.json"
-      # 3: the generator was late or short of CPU; the table says so.
-      # shellcheck disable=SC2086
-      $(first) taskset -c 1 "$LOADGEN" ${lines[$shape]:-$shape} --url "ws://127.0.0.1:$port" --server-pid $pid --cores 1 \
-        --no-audit --no-stats $plain --quiet --json "$result" >"$out/loadgen.log" 2>&1 || echo "$shape, round $round, $name: $(grep -m1 . "$out/loadgen.log" || true)" >&2
-      stop
+      server=${servers[$(((round + turn) % ${#servers[@]}))]}
+      name="${shape// /_}.$round.${server%%=*}"
+      if [ "$shape" = sustain ]; then sustain "$server" "$name"; else measure "$server" "${lines[$shape]:-$shape}" "$name"; fi
     done
   done
   echo "$shape: $rounds rounds done" >&2

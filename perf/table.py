@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The table of perf/run.sh: table.py DIRECTORY FIRST_SERVER OTHER...
 
+`table.py --kept RESULT` ends with 0 when the rate of that run was kept: nothing lost or wrong, and a p99 below 100 ms.
+
 Per figure: each server's median with the lowest and highest round, and the median of the per-round ratios other / first,
 turned over where more is better, so that a ratio above 1 always means that the first server is ahead.
 """
@@ -19,6 +21,7 @@ FIGURES = {
     ],
     "idle": [("RSS bytes per connection", "figures.server_rss_bytes_per_connection", False)],
     "fanout": [CPU, P50, P99, ("CPUs in use", "figures.server_cpus", False)],
+    "sustain": [("commands per s", "commands_per_s", True), P99],
     "rooms": [CPU, P50, P99, ("CPUs in use", "figures.server_cpus", False)],
     "closed": [("commands per s", "commands_per_s", True), CPU, ("reply p99 ms", "latency_ms.reply.p99", False)],
     "contend": [
@@ -43,12 +46,20 @@ def unclean(result):
     return "lost connections" if result["totals"].get("lost_connections") else None
 
 
+def is_kept(result):
+    p99 = at(result, P99[1])
+    wrong = result["verdict"]["name"] == "violated" or result["totals"].get("lost_connections")
+    return not wrong and p99 is not None and p99 < 100
+
+
 def spread(values, digits=1):
     text = [f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
     return f"{text[0]} [{text[1]}..{text[2]}]"
 
 
 def main():
+    if sys.argv[1] == "--kept":
+        sys.exit(0 if is_kept(json.loads(pathlib.Path(sys.argv[2]).read_text())) else 1)
     directory, first, *others = sys.argv[1], *sys.argv[2:]
     runs = {}
     for path in sorted(pathlib.Path(directory).glob("*.json")):
@@ -57,7 +68,7 @@ def main():
     rows = [["shape", "figure", "server", "median [lowest..highest]", "ratio to " + first]]
     for shape, by_server in runs.items():
         scenario = next(iter(next(iter(by_server.values())).values()))["scenario"]
-        for name, path, more in FIGURES.get(scenario, []):
+        for name, path, more in FIGURES.get("sustain" if shape == "sustain" else scenario, []):
             for server in [first, *others]:
                 rounds = by_server.get(server, {})
                 value = {number: at(result, path) for number, result in rounds.items() if at(result, path)}
