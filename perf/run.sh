@@ -67,8 +67,8 @@ start() { # start PORT COMMAND: sets pid and port.
 }
 
 measure() { # measure SERVER LINE NAME: one fresh server under one line of loadgen.
-  local name given command plain= result="$out/$3.json"
-  IFS== read -r name given command <<<"$1"
+  local name given command plain='' result="$out/$3.json"
+  IFS='=' read -r name given command <<<"$1"
   start "$given" "$command"
   [ "$given" = 0 ] || plain=--plain-v1
   # 3: the generator was late or short of CPU; the table says so.
