@@ -132,7 +132,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("REDIS_CLUSTER_NODES", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "First nodes of a Redis Cluster"),
 
     row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
-    row("PACE_FACTOR", CORES, up_to(0, 100), Default::Number(4), "A room's next pass starts this many times its last pass's cost after that one's start"),
+    row("PACE_FACTOR", CORES, up_to(0, 100), Default::Number(5), "A room's next pass starts this many times its last pass's cost after that one's start"),
     row("PACE_MAX_MS", CORES, up_to(0, 1_000), Default::Number(40), "Longest pause between two passes over a room"),
     row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(32), "Members from which a room's sockets stay spread over the shards"),
 

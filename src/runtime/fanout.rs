@@ -3,7 +3,7 @@
 //! A pass over a room sends each member what it is owed, with one send. Passes are cut into slices, so that a big room
 //! never keeps small ones waiting, and paced: the next pass over a room starts no sooner than k times the cost of its
 //! last pass after that pass's start, at most [`Pace::max_ns`] later. A room of twenty costs 0.15 ms a pass and never
-//! notices; a room of a thousand costs 7 ms and gets its events in fours, for a quarter of the price.
+//! notices; a room of a thousand costs 7 ms and gets its events three or four at a time, for a third of the price.
 //!
 //! Invariants: a view exists while somebody on this shard looks at its room; a view that is owed something is queued or
 //! waits for its time, once. Never here: sockets.
