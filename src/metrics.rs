@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub store: StoreStats,
     /// Of the process.
     pub process: ProcessStats,
+    /// Open WebSockets, those on their way between two shards included.
+    pub websockets: u64,
     /// Most connections that are accepted.
     pub connections_max: u64,
     /// Whether new work is taken: 0 while starting and draining.
@@ -63,7 +65,7 @@ pub fn text(snapshot: Snapshot) -> String {
 type PerShard = (&'static str, &'static str, fn(&ShardStats) -> u64);
 
 const GAUGES: [PerShard; 7] = [
-    ("connections", "Open connections", |s| s.connections),
+    ("connections", "Open sockets, those of HTTP requests included", |s| s.connections),
     ("rooms", "Rooms with a member or a hold", |s| s.rooms),
     ("members", "Memberships of rooms", |s| s.members),
     ("seats_held", "Held seats", |s| s.holds),
@@ -167,8 +169,10 @@ impl Snapshot {
         family.numbers(MetricType::Counter, "commands_total", "Commands by type and result", commands)?;
         let refused = REFUSALS.iter().zip(all.refused).map(|((_, why), n)| ([("reason", (*why).to_owned())], float(n)));
         family.numbers(MetricType::Counter, "refused_connections_total", "Connections that were not taken", refused)?;
+        let websockets = float(self.websockets);
+        family.one(MetricType::Gauge, "butaca_active_connections", "Open WebSockets", websockets)?;
         let max = float(self.connections_max);
-        family.one(MetricType::Gauge, "butaca_connections_max", "Most connections that are accepted", max)?;
+        family.one(MetricType::Gauge, "butaca_connections_max", "Most open sockets that are accepted", max)?;
         let serving = f64::from(u8::from(self.serving));
         family.one(
             MetricType::Gauge,
@@ -253,7 +257,7 @@ mod tests {
         shard.count(Command::Select, Outcome::SeatTaken);
         shard.decision.record(300, 4);
         shard.fan_out.record(u64::MAX / 4, 1);
-        Snapshot { shards: vec![(0, shard), (1, ShardStats::default())], ..Snapshot::default() }
+        Snapshot { shards: vec![(0, shard), (1, ShardStats::default())], websockets: 2, ..Snapshot::default() }
     }
 
     #[test]
@@ -262,6 +266,7 @@ mod tests {
         for line in [
             "# TYPE butaca_connections gauge",
             "butaca_connections{shard=\"0\"} 3.0",
+            "butaca_active_connections 2.0",
             "# TYPE butaca_sends_total counter",
             "butaca_sends_total{shard=\"0\"} 1099511627776.0",
             "butaca_handovers_total{shard=\"0\",direction=\"out\"} 2.0",

@@ -120,7 +120,7 @@ impl From<Reject> for Outcome {
 /// What one shard counts. Every field is its shard's to bump; a reader gets a copy.
 #[derive(Clone, Default, Debug)]
 pub struct ShardStats {
-    /// Gauge: open sockets.
+    /// Gauge: open sockets, those of HTTP requests included.
     pub connections: u64,
     /// Gauge: rooms owned here that have a member or a hold.
     pub rooms: u64,

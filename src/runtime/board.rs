@@ -33,8 +33,11 @@ pub(crate) struct Pulse {
 #[derive(Debug)]
 pub(crate) struct Board {
     pulses: Box<[Pulse]>,
-    /// Open connections of all shards.
+    /// Open sockets of all shards, HTTP requests included: what `MAX_CONNECTIONS` bounds.
     connections: AtomicUsize,
+    /// Those among them that are WebSockets: counted from the upgrade until they begin to close, also while one is on its
+    /// way between two shards.
+    websockets: AtomicUsize,
     draining: AtomicBool,
     hot: Box<[AtomicBool]>,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
@@ -47,6 +50,7 @@ impl Board {
         Self {
             pulses: (0..shards).map(|_| Pulse::default()).collect(),
             connections: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             hot: (0..HOT_SLOTS).map(|_| AtomicBool::new(false)).collect(),
             by_ip: Mutex::default(),
@@ -73,6 +77,20 @@ impl Board {
 
     pub(crate) fn disconnected(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn websockets(&self) -> usize {
+        self.websockets.load(Ordering::Relaxed)
+    }
+
+    /// A connection has become a WebSocket: to be said before its client can know.
+    pub(crate) fn websocket_opened(&self) {
+        self.websockets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is none any more.
+    pub(crate) fn websocket_ended(&self) {
+        self.websockets.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a new connection from an address and returns how many that has now.

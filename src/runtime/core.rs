@@ -394,6 +394,9 @@ impl Core {
     pub(crate) fn begin_closing(&mut self, slot: u32) {
         self.retire(slot);
         if let Some(conn) = self.conns.get_mut(slot) {
+            if conn.phase == Phase::Open {
+                self.board.websocket_ended();
+            }
             conn.phase = Phase::Closing;
             conn.unread = None;
         }
@@ -440,6 +443,6 @@ impl Core {
         self.full_states.finish(slot, self.conns.generation(slot));
         let conn = self.conns.remove(slot);
         self.gathers.forget(slot);
-        self.uncount(conn.peer.as_deref().copied());
+        self.uncount(conn.phase, conn.peer.as_deref().copied());
     }
 }

@@ -5,7 +5,7 @@
 //! it has sent and is not answered travels with it. Never here: what a request does.
 
 use crate::engine::ids::{ClientId, RoomId, ShardId};
-use crate::runtime::connection::{Conn, Watched};
+use crate::runtime::connection::{Conn, Phase, Watched};
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{HandOver, Mail};
 use crate::wire::message::Request;
@@ -35,7 +35,7 @@ impl Core {
             && let Err(error) = self.readiness.remove(&conn.fd)
         {
             tracing::error!(%error, "a connection could not leave its shard");
-            self.uncount(conn.peer.as_deref().copied());
+            self.uncount(conn.phase, conn.peer.as_deref().copied());
             return;
         }
         let client = conn.client.expect("only a WebSocket is handed over");
@@ -50,9 +50,11 @@ impl Core {
         self.stats.handovers_in += 1;
         let mut conn = Conn::new(fd, self.tenths());
         conn.peer = peer;
+        // It has been a WebSocket all the time: whatever ends it here takes it off the count.
+        conn.phase = Phase::Open;
         let Some(slot) = self.admit(conn) else { return };
-        self.watch(slot, self.conns.generation(slot));
         self.open(slot, client);
+        self.watch(slot, self.conns.generation(slot));
         if self.board.is_draining() {
             return self.say_goodbye(slot);
         }
@@ -87,11 +89,11 @@ impl Core {
         }
     }
 
-    /// The connection is a WebSocket of this client now.
+    /// The connection is a WebSocket of this client now. (It is counted once, at its upgrade.)
     pub(crate) fn open(&mut self, slot: u32, client: ClientId) {
         let now = self.tenths();
         if let Some(conn) = self.conns.get_mut(slot) {
-            conn.phase = crate::runtime::connection::Phase::Open;
+            conn.phase = Phase::Open;
             conn.client = Some(client);
             conn.heard = now;
         }

@@ -204,6 +204,7 @@ impl Core {
             return Err((bytes.len(), Flow::More));
         }
         self.write(slot, Kind::Reply, |out| respond::accept_upgrade(out, &accept_key));
+        self.board.websocket_opened();
         self.open(slot, client);
         let to = room_hint.and_then(|room| self.better_place(slot, room.as_str()));
         to.map_or(Ok(len), |to| Err((len, Flow::HandOver(to, None))))

@@ -15,7 +15,7 @@ use rustix::net::{
 
 use crate::audience::outbox::Kind;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
-use crate::runtime::connection::{Conn, Watched};
+use crate::runtime::connection::{Conn, Phase, Watched};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
@@ -165,9 +165,9 @@ impl Core {
 
     /// Takes a connection in that has been counted. On failure it is closed.
     pub(crate) fn admit(&mut self, conn: Conn) -> Option<u32> {
-        let peer = conn.peer.as_deref().copied();
+        let (peer, phase) = (conn.peer.as_deref().copied(), conn.phase);
         let Some(slot) = self.conns.insert(conn) else {
-            self.uncount(peer);
+            self.uncount(phase, peer);
             return None;
         };
         self.check_after(slot, self.config.handshake_ms);
@@ -185,9 +185,12 @@ impl Core {
         }
     }
 
-    /// A connection that had been counted has ended.
-    pub(crate) fn uncount(&self, peer: Option<IpAddr>) {
+    /// A connection that had been counted has ended in this phase.
+    pub(crate) fn uncount(&self, phase: Phase, peer: Option<IpAddr>) {
         self.board.disconnected();
+        if phase == Phase::Open {
+            self.board.websocket_ended();
+        }
         if let Some(ip) = peer {
             self.board.disconnected_from(ip);
         }

@@ -161,7 +161,7 @@ impl Core {
         let mut body = json!({
             "status": text,
             "service": "websocket",
-            "active_connections": self.board.connections(),
+            "active_connections": self.board.websockets(),
             "active_rooms": rooms,
             "redis_connected": self.config.store == Store::Redis && store.as_ref().is_some_and(|store| store.is_connected),
             "store": store_name(self.config.store),
@@ -278,7 +278,7 @@ impl Core {
         let (kind, body) = if for_metrics {
             (metrics::CONTENT_TYPE, metrics::text(self.snapshot(gather.rows)))
         } else {
-            let mut body = stats_body(&gather.rows, waiting);
+            let mut body = stats_body(self.board.websockets(), &gather.rows, waiting);
             if let Some(saving) = &self.saving {
                 body["store"] = store_row(&saving.status().figures(self.now.mono));
             }
@@ -295,6 +295,7 @@ impl Core {
             store_used: self.saving.is_some(),
             store: self.saving.as_ref().map_or_else(StoreStats::default, |saving| saving.status().stats(self.now.mono)),
             process: process::read(started),
+            websockets: self.board.websockets() as u64,
             connections_max: self.connections_max as u64,
             serving: self.board.is_serving() && !self.board.is_draining(),
         }
@@ -304,7 +305,8 @@ impl Core {
     fn row(&mut self) -> Row {
         self.refresh_gauges();
         let ids_max = if self.config.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
-        let clients = self.conns.slots().filter_map(|slot| self.conns.get(slot).and_then(|conn| conn.client.clone()));
+        let open = self.conns.slots().filter_map(|slot| self.conns.get(slot)).filter(|conn| conn.phase == Phase::Open);
+        let clients = open.filter_map(|conn| conn.client.clone());
         Row {
             shard: self.id,
             clients: clients.take(ids_max).collect(),
@@ -328,7 +330,7 @@ impl Core {
     }
 }
 
-fn stats_body(rows: &[Row], missing: usize) -> Value {
+fn stats_body(websockets: usize, rows: &[Row], missing: usize) -> Value {
     let sum = |of: fn(&ShardStats) -> u64| rows.iter().map(|row| of(&row.stats)).sum::<u64>();
     let mut clients: Vec<&str> = rows.iter().flat_map(|row| row.clients.iter().map(ClientId::as_str)).collect();
     let mut rooms: Vec<&str> = rows.iter().flat_map(|row| row.rooms.iter().map(RoomId::as_str)).collect();
@@ -336,7 +338,7 @@ fn stats_body(rows: &[Row], missing: usize) -> Value {
     clients.truncate(STATS_IDS_MAX);
     rooms.truncate(STATS_IDS_MAX);
     json!({
-        "active_connections": sum(|stats| stats.connections),
+        "active_connections": websockets,
         "active_rooms": sum(|stats| stats.rooms),
         "temporary_selections": sum(|stats| stats.holds),
         "clients": clients,

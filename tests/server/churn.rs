@@ -33,7 +33,7 @@ fn wave(server: &Server, count: usize) {
     drop(clients);
     eventually("all have gone", || {
         let stats = server.stats();
-        (stats["active_connections"] == 1 && stats["active_rooms"] == 0 && stats["temporary_selections"] == 0)
+        (stats["active_connections"] == 0 && stats["active_rooms"] == 0 && stats["temporary_selections"] == 0)
             .then_some(())
     });
 }

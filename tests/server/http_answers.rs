@@ -35,7 +35,7 @@ fn health_and_ready() {
             let health = answer.json();
             assert_eq!((&health["status"], &health["service"]), (&"healthy".into(), &"websocket".into()));
             assert_eq!((&health["store"], &health["redis_connected"]), (&"memory".into(), &false.into()));
-            assert!(health["active_connections"].as_u64() >= Some(1) && health["version"].is_string(), "{health}");
+            assert!(health["active_connections"] == 1 && health["version"].is_string(), "{health}");
         }
         crate::harness::eventually("the room is counted", || {
             (server.get("/health").json()["active_rooms"] == 1).then_some(())
@@ -54,7 +54,7 @@ fn stats_tell_of_every_shard() {
         let shards = if server.banner.contains("shards   2") { 2 } else { 1 };
         assert_eq!(stats["shards"].as_array().expect("rows").len(), shards);
         assert_eq!((&stats["active_rooms"], &stats["temporary_selections"]), (&1.into(), &1.into()), "{stats}");
-        assert_eq!(stats["active_connections"], 2, "the client and the question itself");
+        assert_eq!(stats["active_connections"], 1, "the client, and none of the sockets that ask by HTTP");
         assert_eq!((&stats["clients"], &stats["rooms"]), (&serde_json::json!(["Ana"]), &serde_json::json!(["r"])));
         assert_eq!(stats["truncated"], false);
         let row = &stats["shards"][0];
@@ -62,6 +62,38 @@ fn stats_tell_of_every_shard() {
                       mesh_depth_high_water outbound_queue_high_water watchdog_pokes slow_consumers handovers_in";
         wanted.split_whitespace().for_each(|name| assert!(row[name].is_u64(), "{name} in {row}"));
     });
+}
+
+/// `active_connections` is exact: a client is counted before it knows that it is let in, while it changes its shard, and
+/// until it gets the close frame. Sockets that only ask by HTTP, or were refused, are not.
+#[test]
+fn active_connections_are_the_open_websockets_at_any_time() {
+    let server = Server::start(&[("SHARDS", "2")]);
+    let mut kept = Http::new(server.dial());
+    let mut is_counted = |wanted: usize| {
+        kept.send("GET /health HTTP/1.1\r\n\r\nGET /stats HTTP/1.1\r\n\r\n");
+        let (health, stats) = (kept.response(false).json(), kept.response(false).json());
+        assert_eq!((&health["active_connections"], &stats["active_connections"]), (&wanted.into(), &wanted.into()));
+    };
+    let _silent = server.dial();
+    assert_eq!(ask(&server, &upgrade("a", "").replace("Version: 13", "Version: 8")).status, 426);
+    is_counted(0);
+    let mut clients = Vec::new();
+    for number in 0..20 {
+        clients.push(Client::connect(&server, &format!("c{number}")));
+        is_counted(number + 1);
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&crate::harness::client::join(&crate::harness::room_on(number % 2, 2)));
+        is_counted(20);
+    }
+    assert!(clients.iter_mut().all(|client| client.json()["type"] == "room_joined"));
+    is_counted(20);
+    for number in (0..20).rev() {
+        clients[number].write(&crate::harness::client::frame(0x88, &1000_u16.to_be_bytes()));
+        clients[number].expect_close(1000);
+        is_counted(number);
+    }
 }
 
 #[test]

@@ -55,6 +55,17 @@ impl Http {
         self.try_response(to_head).expect("a response and not the end")
     }
 
+    /// Sends a request and reads the response, unless the server hangs up without one, by a goodbye or by a reset.
+    pub(crate) fn ask(&mut self, request: &str) -> Option<Response> {
+        self.stream.write_all(request.as_bytes()).ok()?;
+        let mut byte = [0];
+        match self.stream.peek(&mut byte) {
+            Ok(0) => None,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Ok(_) | Err(_) => Some(self.response(false)),
+        }
+    }
+
     /// The next response, or `None` at the end of the stream.
     pub(crate) fn try_response(&mut self, to_head: bool) -> Option<Response> {
         let end = loop {
