@@ -9,6 +9,9 @@ use crate::harness::http::Http;
 use crate::harness::wait::{now, parse_time, size};
 use crate::harness::{Client, Got, Server, VARIANTS, eventually, room_on};
 
+/// Connections that do not answer hold the end up for as long as it may take, so that there is time to look at it.
+const SLOW_END: (&str, &str) = ("CLOSE_WITHIN_MS", "60000");
+
 /// When this line was logged, in milliseconds; the log writes microseconds.
 fn logged_at(log: &str, what: &str) -> u64 {
     let line = log.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what} in\n{log}"));
@@ -47,16 +50,12 @@ fn a_signal_closes_all_with_1001_and_ends_with_0() {
 #[test]
 fn health_says_draining_and_nobody_new_may_stay() {
     for shards in ["1", "2"] {
-        let server = Server::start(&[("SHARDS", shards)]);
+        let server = Server::start(&[("SHARDS", shards), SLOW_END]);
         let mut stubborn: Vec<Client> =
             (0..8).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
         server.signal(Signal::TERM);
         eventually("it drains", || server.log().contains("draining").then_some(()));
-        let ask = |request: &str| {
-            let mut http = Http::new(server.dial());
-            http.send(request);
-            http.try_response(false)
-        };
+        let ask = |request: &str| Http::new(server.dial()).ask(request);
         let health = eventually("an answer that says so", || {
             ask("GET /health HTTP/1.1\r\n\r\n").filter(|answer| answer.status != 200)
         });
@@ -77,7 +76,7 @@ fn health_says_draining_and_nobody_new_may_stay() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let server = Server::start(&[("SHARDS", "2")]);
+    let server = Server::start(&[("SHARDS", "2"), SLOW_END]);
     let clients: Vec<Client> = (0..8).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
     server.signal(Signal::TERM);
     eventually("it drains", || server.log().contains("draining").then_some(()));

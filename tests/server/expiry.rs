@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
-use crate::harness::client::text_frame;
 use crate::harness::wait::{parse_time, wall_ms};
 use crate::harness::{Client, Server, VARIANTS, room_on};
 
 const TTL: (&str, &str) = ("HOLD_TTL_MS", "300");
+const TTL_MS: u64 = 300;
 /// An expiry is told within 100 ms of its deadline.
 const LATE_MS: u64 = 100;
-/// What a loaded machine may add before a test of this process reads a clock.
-const ALLOWANCE_MS: u64 = 2_000;
+/// What a starved machine may add before a test of this process reads a clock. The promise itself is tested by the
+/// server's clock, in `no_answer_overtakes_an_expiry_that_is_due`.
+const ALLOWANCE_MS: u64 = 10_000;
 
 fn time(message: &Value, name: &str) -> u64 {
     parse_time(message[name].as_str().expect("a time"))
@@ -30,51 +31,70 @@ fn an_expiry_is_told_to_members_and_to_the_holder() {
             let answer = holder.json();
             stranger.select(&room, "A2");
             assert_eq!(stranger.json()["type"], "seat_selected");
-            let check = |who: &mut Client, seat: &str, holder: &str| {
-                let message = who.json();
+            let check = |message: &Value, seat: &str, holder: &str| {
                 assert_eq!((&message["type"], &message["reason"]), (&"seat_released".into(), &"expired".into()));
                 assert_eq!((&message["seat_id"], &message["client_id"]), (&seat.into(), &holder.into()));
-                wall_ms()
             };
-            assert_eq!(holder.json()["seat_id"], "A2", "the stranger's");
-            let told = check(&mut holder, "A1", "holder");
             let deadline = time(&answer, "expires_at");
-            assert!(told >= deadline, "told {} ms too early", deadline - told);
+            // On a starved machine the first hold may end before the second one is asked for.
+            let selected = |message: &Value| message["type"] == "seat_selected" && message["seat_id"] == "A2";
+            let mut expired = holder.json();
+            let came_before = selected(&expired);
+            if came_before {
+                expired = holder.json();
+            }
+            let told = wall_ms();
+            check(&expired, "A1", "holder");
+            // The two clocks are cut to whole milliseconds one after the other.
+            assert!(told + 1 >= deadline, "told {} ms too early", deadline - told);
             assert!(told < deadline + LATE_MS + ALLOWANCE_MS, "told {} ms too late", told - deadline);
-            check(&mut holder, "A2", "stranger");
-            check(&mut stranger, "A2", "stranger");
-            (0..2).for_each(|_| assert_eq!(member.json()["type"], "seat_selected"));
-            check(&mut member, "A1", "holder");
-            check(&mut member, "A2", "stranger");
+            assert!(came_before || selected(&holder.json()), "the stranger's");
+            check(&holder.json(), "A2", "stranger");
+            check(&stranger.json(), "A2", "stranger");
+            let mut news: Vec<Value> = (0..4).map(|_| member.json()).collect();
+            check(&news.pop().expect("four"), "A2", "stranger");
+            check(&news.remove(if came_before { 2 } else { 1 }), "A1", "holder");
+            assert!(news.iter().all(|message| message["type"] == "seat_selected"), "{news:?}");
             member.select(&room, "A1");
             assert_eq!(member.json()["type"], "seat_selected", "it is free again");
         }
     }
 }
 
-/// By the server's own clock: it never answers a ping more than 100 ms after a deadline that it has not told. What is
-/// sent before the ping's answer comes before it, so a loaded machine delays both and the test still holds.
+/// By the clock of the room's owner, which each answer tells: nothing is decided more than 100 ms after a deadline that has
+/// not been told, and the first decision behind that is not before it. However starved the machine is, both hold.
 #[test]
 fn no_answer_overtakes_an_expiry_that_is_due() {
     for owner in 0..2 {
-        let server = Server::start(&[("SHARDS", "2"), TTL]);
+        let server = Server::start(&[("SHARDS", "2"), TTL, ("MAX_SEATS_PER_CLIENT", "0")]);
         let home = room_on(0, 2);
         let mut client = Client::join(&server, "a", &home);
         let room = room_on(owner, 2);
         client.select(&room, "A1");
         let deadline = time(&client.json(), "expires_at");
-        let mut last_pong = 0;
+        // A hold of another seat, and when it was decided.
+        let decide = |client: &mut Client, number: usize| {
+            client.select(&room, &format!("B{number}"));
+            client.json()
+        };
+        let decided = |answer: &Value| time(answer, "expires_at") - TTL_MS;
+        let mut number = 0;
         loop {
-            // Through the owner, so that the answer stands behind what the owner has told.
-            client.write(&text_frame(&crate::harness::client::release(&room, "nobody holds this")));
-            let message = client.json();
+            let message = decide(&mut client, number);
             if message["type"] == "seat_released" {
-                break;
+                break assert_eq!(message["seat_id"], "A1", "the first hold ends first");
             }
-            last_pong = time(&message, "timestamp");
-            assert!(last_pong <= deadline + LATE_MS, "{} ms late", last_pong - deadline);
+            let at = decided(&message);
+            assert!(at <= deadline + LATE_MS, "{} ms late", at - deadline);
+            number += 1;
         }
-        assert!(last_pong + LATE_MS + ALLOWANCE_MS > deadline, "it expired long before its time");
+        let mut behind = client.json();
+        while behind["type"] == "seat_released" {
+            behind = client.json();
+        }
+        assert_eq!(behind["seat_id"], format!("B{number}"), "the answer to what was asked last");
+        // The two clocks are cut to whole milliseconds one after the other.
+        assert!(decided(&behind) + 1 >= deadline, "it expired {} ms early", deadline - decided(&behind));
     }
 }
 
@@ -125,7 +145,8 @@ fn selecting_again_does_not_prolong() {
 /// A released seat's deadline is nobody's: whoever holds the seat next keeps it for its own time.
 #[test]
 fn a_stale_deadline_releases_nothing() {
-    let server = Server::start(&[("SHARDS", "2"), TTL]);
+    // Long enough that no hold here ends before it is released.
+    let server = Server::start(&[("SHARDS", "2"), ("HOLD_TTL_MS", "3000")]);
     let mut first = Client::connect(&server, "first");
     let mut second = Client::connect(&server, "second");
     first.select("r", "A1");
@@ -144,5 +165,5 @@ fn a_stale_deadline_releases_nothing() {
     }
     let message = second.json();
     assert_eq!((&message["type"], &message["reason"]), (&"seat_released".into(), &"expired".into()));
-    assert!(wall_ms() >= new, "it was released with the first holder's deadline");
+    assert!(wall_ms() + 1 >= new, "it was released with the first holder's deadline");
 }

@@ -36,7 +36,8 @@ fn commands_behind_a_join_arrive_in_order() {
     let handovers = (server.figure("handovers_out"), server.figure("handovers_in"));
     assert_eq!(handovers.0, handovers.1, "who leaves arrives");
     assert!((100..300).contains(&handovers.0), "about half of 400: {handovers:?}");
-    assert_eq!(server.figure("watchdog_pokes"), 0);
+    // On a starved machine a shard may get no CPU for a second; a wake-up that is lost would be lost again and again.
+    assert!(server.figure("watchdog_pokes") <= 3);
 }
 
 /// With `?room=` the socket is where it belongs before its first message; a hint that is none does no harm.
@@ -150,7 +151,7 @@ fn answers_for_who_has_gone_reach_nobody_else() {
 #[test]
 fn a_full_socket_stays_where_it_is() {
     let patience: &[(&str, &str)] =
-        &[("PING_AFTER_MS", "400"), ("PONG_WITHIN_MS", "400"), ("CLOSE_WITHIN_MS", "60000")];
+        &[("PING_AFTER_MS", "1500"), ("PONG_WITHIN_MS", "1500"), ("CLOSE_WITHIN_MS", "60000")];
     let mut stayed = 0;
     while stayed < 2 {
         let server = Server::start(&[patience, &[("SHARDS", "2")]].concat());

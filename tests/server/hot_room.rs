@@ -14,7 +14,8 @@ fn a_hot_room_is_spread_over_the_shards() {
         let stats = server.stats();
         assert_eq!(stats["shards"][owner]["members"], MEMBERS, "the owner knows them all: {stats}");
         let here: Vec<u64> = server.figures("connections");
-        assert!(here.iter().all(|&count| count >= MEMBERS as u64 * 3 / 10), "members on both shards: {here:?}");
+        // Which shard accepts is chance: on average 46 members are on the other one, with a deviation of 5.
+        assert!(here.iter().all(|&count| count >= MEMBERS as u64 * 2 / 10), "members on both shards: {here:?}");
 
         let mut actor = Client::join(&server, "actor", &room);
         let (mail, deliveries) = (server.figure("mesh_sent"), server.figures("deliveries"));
@@ -32,7 +33,7 @@ fn a_hot_room_is_spread_over_the_shards() {
         assert!(mail <= 2 * events + 8, "{mail} letters for {events} events and {MEMBERS} members");
         let now = server.figures("deliveries");
         let delivered: Vec<u64> = now.iter().zip(&deliveries).map(|(now, before)| now - before).collect();
-        assert!(delivered.iter().all(|&count| count > events * 20), "both shards deliver: {delivered:?}");
+        assert!(delivered.iter().all(|&count| count > events * 15), "both shards deliver: {delivered:?}");
         drop((members, actor));
         crate::harness::eventually("all are gone", || (server.figure("connections") == 1).then_some(()));
     }
