@@ -19,6 +19,7 @@ use butaca::persist::queue::{Offer, Queue};
 use butaca::persist::redis::{RedisConfig, RedisStore};
 use butaca::persist::status::StoreStatus;
 use butaca::persist::store::Store;
+use butaca::persist::sync_behind::Behind;
 use butaca::persist::writer::{self, Opener, Setup, StoreEvent};
 use butaca::runtime::clock::Clock;
 
@@ -166,7 +167,9 @@ fn main() {
     for is_durable in [false, true] {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().to_owned();
-        let opener: Opener = Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&path)?) as Box<dyn Store>));
+        let behind = (!is_durable).then(|| Behind::new(Arc::default(), Clock::new()));
+        let open = move || EmbeddedStore::open(&path, behind.clone());
+        let opener: Opener = Box::new(move |_| Ok(Box::new(open()?) as Box<dyn Store>));
         let bench = Bench::start(opener, is_durable);
         if is_durable { bench.wait("embedded, durable") } else { bench.rate("embedded, window") }
     }

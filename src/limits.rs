@@ -149,6 +149,8 @@ pub const STORE_FULL_STATE_SEATS_PER_PASS: usize = 2_048;
 pub const STORE_WINDOW_MS: u64 = 100;
 /// How long the store thread gathers in `window` mode before it commits. It leaves most of the window to the commit.
 pub const STORE_GATHER_MS: u64 = 20;
+/// In `window` mode the embedded store is degraded while something that was written is not synced for so long.
+pub const STORE_UNSYNCED_MS_MAX: u64 = 1_500;
 /// How long a store may take to answer before it counts as away. A store that takes 500 ms is slow, not away.
 pub const STORE_ANSWER_MS: u64 = 750;
 /// How long a connection to the store may take to come up.
@@ -176,6 +178,7 @@ pub const REDIS_PARTS: usize = 64;
 pub const REDIS_SEATS_PER_CALL_MAX: usize = 512;
 
 const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
+const _: () = assert!(STORE_UNSYNCED_MS_MAX < 2_000, "a failure of the store is said within 2 s");
 const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
 const _: () = assert!(DRAIN_MS + STORE_FINISH_MS < 5_000, "a drain ends within 5 s");
 const _: () = assert!(STORE_FULL_STATE_SEATS_PER_PASS < STORE_BATCH_ENTRIES_MAX);

@@ -213,13 +213,17 @@ impl Snapshot {
         for (kind, name, help, value) in numbers {
             family.one(kind, name, help, float(value))?;
         }
-        let lag = float(store.lag_ms) / 1e3;
-        family.one(
-            MetricType::Gauge,
-            "butaca_store_lag_seconds",
-            "Age of the oldest change that is not committed",
-            lag,
-        )?;
+        let ages = [
+            ("butaca_store_lag_seconds", "Age of the oldest change that is not committed", store.lag_ms),
+            (
+                "butaca_store_unsynced_seconds",
+                "How long a committed change waits for the disk's sync",
+                store.unsynced_ms,
+            ),
+        ];
+        for (name, help, ms) in ages {
+            family.one(MetricType::Gauge, name, help, float(ms) / 1e3)?;
+        }
         family.histogram("butaca_store_commit_seconds", "Time of a commit", &store.commit)
     }
 

@@ -235,6 +235,8 @@ pub struct StoreStats {
     pub connected: bool,
     /// Age of the oldest change that is not committed.
     pub lag_ms: u64,
+    /// How long ago the oldest change was committed that is written and not synced.
+    pub unsynced_ms: u64,
     /// Changes that are not committed.
     pub backlog_entries: u64,
     /// Groups committed.

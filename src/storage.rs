@@ -18,6 +18,7 @@ use crate::persist::embedded::EmbeddedStore;
 use crate::persist::identity::Identity;
 use crate::persist::redis::{CompatJson, RedisConfig, RedisStore};
 use crate::persist::store::Store;
+use crate::persist::sync_behind::Behind;
 use crate::persist::writer::{self, Opener, Report, Setup, StoreEvent};
 use crate::runtime::clock::Clock;
 use crate::runtime::mesh::Mesh;
@@ -42,14 +43,18 @@ impl Storage {
     /// # Errors
     /// The exit code and one line: another server is the writer, or the store cannot be.
     pub(crate) fn start(config: &Config, mesh: &Mesh, clock: Clock) -> Result<Option<Self>, (u8, String)> {
+        let link = Arc::new(StoreLink::new(mesh.shards()));
+        let is_durable = config.durability == Durability::Durable;
         let opener = match config.store {
             Kind::Memory => return Ok(None),
-            Kind::Embedded => embedded(&config.data_dir),
+            Kind::Embedded => {
+                let behind = Behind::new(Arc::clone(&link.status), clock);
+                embedded(&config.data_dir, (!is_durable).then_some(behind))
+            }
             Kind::Redis => redis(config)?,
         };
-        let link = Arc::new(StoreLink::new(mesh.shards()));
         let setup = Setup {
-            is_durable: config.durability == Durability::Durable,
+            is_durable,
             starts_without_store: config.start_without_store,
             hold_ttl_ms: config.hold_ttl_ms,
             is_user_info: message::is_object,
@@ -111,9 +116,9 @@ fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> 
     })
 }
 
-fn embedded(dir: &Path) -> Opener {
+fn embedded(dir: &Path, behind: Option<Behind>) -> Opener {
     let dir = dir.to_owned();
-    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir)?) as Box<dyn Store>))
+    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone())?) as Box<dyn Store>))
 }
 
 fn redis(config: &Config) -> Result<Opener, (u8, String)> {

@@ -1,6 +1,7 @@
 //! The embedded store: a log-structured store (fjall) in `DATA_DIR`, for a server without Redis.
 //!
-//! A commit is one batch of its journal with one fdatasync. The key of a seat is the room, its length first, and the seat,
+//! A commit is one batch of its journal. In `durable` mode it is synced before the commit returns; in `window` mode it is
+//! handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]). The key of a seat is the room, its length first, and the seat,
 //! so no two seats share a key and a room's seats lie together.
 //! Invariants: one process at a time uses a directory (a locked file); after an error the store is closed and opened again,
 //! which recovers what was committed; a directory that cannot be read any more is put aside, never deleted.
@@ -20,11 +21,15 @@ use super::identity::{Identity, NoIdentity};
 use super::record;
 use super::restore::{Loaded, StoredHold};
 use super::store::{Continuity, Store, StoreError};
+use super::sync_behind::{Behind, Syncer};
 
-/// Memory for what is written and not yet sorted into files.
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Memory for what is written and not yet sorted into files. Each time it is full the library syncs with the lock of its
+/// journal, and a commit waits; so it is as large as a journal may well be.
+const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
 /// Memory for blocks that were read. Reading happens at a start only.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// The key of no seat, since no room has an empty id: it can be removed to see whether the disk takes anything.
+const NO_SEAT: &[u8] = &[0];
 /// Disk for the journals; the least that the library allows.
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -32,20 +37,27 @@ const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 pub struct EmbeddedStore {
     path: PathBuf,
     _lock: Identity,
+    behind: Option<Behind>,
     open: Option<Open>,
+    /// Whether a sync has failed and that was not yet passed on: what was written before it may be gone after a power
+    /// failure, and only writing it again helps.
+    is_lost: bool,
 }
 
 struct Open {
     db: Database,
     holds: Keyspace,
+    /// With [`EmbeddedStore::behind`].
+    syncer: Option<Syncer>,
 }
 
 impl EmbeddedStore {
-    /// Opens the store in this directory, which is made if it is not there.
+    /// Opens the store in this directory, which is made if it is not there. A commit is synced before it returns, or, with
+    /// `behind`, after it.
     ///
     /// # Errors
     /// When another server uses the directory, or it cannot be used.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    pub fn open(dir: &Path, behind: Option<Behind>) -> Result<Self, StoreError> {
         let away = |error: io::Error| StoreError::Away(format!("DATA_DIR {}: {error}", dir.display()));
         fs::create_dir_all(dir).map_err(away)?;
         let lock = match Identity::lock(&dir.join("butaca.lock"), "embedded") {
@@ -55,7 +67,7 @@ impl EmbeddedStore {
             }
             Err(NoIdentity::Io(error)) => return Err(away(error)),
         };
-        let mut store = Self { path: dir.join("holds"), _lock: lock, open: None };
+        let mut store = Self { path: dir.join("holds"), _lock: lock, behind, open: None, is_lost: false };
         store.opened()?;
         Ok(store)
     }
@@ -63,11 +75,11 @@ impl EmbeddedStore {
     fn opened(&mut self) -> Result<&Open, StoreError> {
         let open = match self.open.take() {
             Some(open) => open,
-            None => match open(&self.path) {
+            None => match open(&self.path, self.behind.as_ref()) {
                 Ok(open) => open,
                 Err(error) if is_unreadable(&error) => {
                     self.put_aside(&error)?;
-                    open(&self.path).map_err(|error| failed("opening", &error))?
+                    open(&self.path, self.behind.as_ref()).map_err(|error| failed("opening", &error))?
                 }
                 Err(error) => return Err(failed("opening", &error)),
             },
@@ -96,9 +108,42 @@ impl EmbeddedStore {
     fn with<T>(&mut self, doing: &str, what: impl FnOnce(&Open) -> Result<T, fjall::Error>) -> Result<T, StoreError> {
         let done = what(self.opened()?);
         if done.is_err() {
-            self.open = None;
+            self.shut();
         }
         done.map_err(|error| failed(doing, &error))
+    }
+
+    /// Closes the store, with what is written synced.
+    fn shut(&mut self) {
+        let syncer = self.open.as_mut().and_then(|open| open.syncer.take());
+        if let Some(Err(error)) = syncer.map(Syncer::finish) {
+            tracing::warn!("the embedded store was not synced: {error}");
+            self.is_lost = true;
+        }
+        self.open = None;
+    }
+
+    /// Closes the store when a sync has failed: nobody can know what of it is on the disk. It counts as away until
+    /// something new could be written and synced.
+    fn check_sync(&mut self) -> Result<(), StoreError> {
+        let unsynced = |error| StoreError::Away(format!("syncing the embedded store failed: {error}"));
+        if let Some(error) = self.open.as_ref().and_then(|open| open.syncer.as_ref()?.error()) {
+            self.shut();
+            return Err(unsynced(error));
+        }
+        let Some(behind) = self.behind.clone().filter(|_| self.is_lost) else { return Ok(()) };
+        self.with("writing", |open| open.holds.remove(NO_SEAT))?;
+        behind.sync_now(&self.path).map_err(|error| unsynced(error.to_string()))
+    }
+
+    fn continuity(&mut self) -> Continuity {
+        if std::mem::take(&mut self.is_lost) { Continuity::Lost } else { Continuity::Kept }
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.shut();
     }
 }
 
@@ -107,7 +152,7 @@ impl Store for EmbeddedStore {
         let mut loaded = Loaded::default();
         let damage = read(self.opened()?, &mut loaded).err();
         if let Some(error) = damage {
-            self.open = None;
+            self.shut();
             if !is_unreadable(&error) {
                 return Err(failed("reading", &error));
             }
@@ -132,9 +177,11 @@ impl Store for EmbeddedStore {
     }
 
     fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+        self.check_sync()?;
         self.with("writing", |open| {
             // One batch is one entry of the journal, so a crash leaves all of it or nothing, also of a room that is replaced.
-            let mut batch = open.db.batch().durability(Some(PersistMode::SyncData));
+            let mode = if open.syncer.is_some() { PersistMode::Buffer } else { PersistMode::SyncData };
+            let mut batch = open.db.batch().durability(Some(mode));
             let mut bytes = Vec::new();
             for (room, delta) in deltas {
                 if delta.replace {
@@ -152,13 +199,16 @@ impl Store for EmbeddedStore {
                 }
             }
             batch.commit()?;
-            Ok(Continuity::Kept)
-        })
+            open.syncer.iter().for_each(Syncer::note_written);
+            Ok(())
+        })?;
+        Ok(self.continuity())
     }
 
     fn renew(&mut self, _: WallMillis) -> Result<Continuity, StoreError> {
+        self.check_sync()?;
         self.opened()?;
-        Ok(Continuity::Kept)
+        Ok(self.continuity())
     }
 
     fn lease_ms(&self) -> u64 {
@@ -166,15 +216,16 @@ impl Store for EmbeddedStore {
     }
 
     fn close(&mut self) {
-        self.open = None;
+        self.shut();
     }
 }
 
-fn open(path: &Path) -> Result<Open, fjall::Error> {
+fn open(path: &Path, behind: Option<&Behind>) -> Result<Open, fjall::Error> {
     let db =
         Database::builder(path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES).worker_threads(1).open()?;
     let holds = db.keyspace("holds", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))?;
-    Ok(Open { db, holds })
+    let syncer = behind.map(|behind| Syncer::start(path, behind.clone())).transpose()?;
+    Ok(Open { db, holds, syncer })
 }
 
 fn read(open: &Open, loaded: &mut Loaded) -> Result<(), fjall::Error> {

@@ -22,5 +22,6 @@ pub mod redis;
 pub mod restore;
 pub mod status;
 pub mod store;
+pub mod sync_behind;
 pub mod undo;
 pub mod writer;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use hdrhistogram::Histogram;
 
 use crate::engine::time::Millis;
+use crate::limits::STORE_UNSYNCED_MS_MAX;
 use crate::stats::{self, StoreStats};
 
 #[cfg(feature = "planted-bugs")]
@@ -23,6 +24,10 @@ pub struct StoreStatus {
     figures: Mutex<Figures>,
 }
 
+/// Changes are in one of three places: on the way to the store thread or with it (`backlog`), written, or synced. A kill of
+/// the process costs the first, a power failure the first two. Only the embedded store in `window` mode tells the second
+/// from the third; elsewhere a commit is as safe as the store can make it.
+
 #[derive(Debug)]
 struct Figures {
     error: Option<String>,
@@ -35,6 +40,8 @@ struct Figures {
     backlog_entries: usize,
     backlog_bytes: usize,
     oldest: Option<Millis>,
+    unsynced: Option<Millis>,
+    sync_us: Histogram<u64>,
     commit_us: Histogram<u64>,
     commit: stats::Histogram,
     group_entries: Histogram<u64>,
@@ -68,6 +75,10 @@ pub struct StoreFigures {
     pub backlog_bytes: usize,
     /// Age of the oldest of them.
     pub backlog_ms: u64,
+    /// How long ago the oldest change was committed that is written and not synced.
+    pub unsynced_ms: u64,
+    /// Duration of a sync behind the commits.
+    pub sync_us: Quantiles,
     /// Duration of a commit.
     pub commit_us: Quantiles,
     /// Changes in a group.
@@ -110,6 +121,8 @@ impl Default for StoreStatus {
             backlog_entries: 0,
             backlog_bytes: 0,
             oldest: None,
+            unsynced: None,
+            sync_us: histogram(60_000_000),
             commit_us: histogram(60_000_000),
             commit: stats::Histogram::default(),
             group_entries: histogram(10_000_000),
@@ -146,9 +159,11 @@ impl StoreStatus {
     #[must_use]
     pub fn figures(&self, now: Millis) -> StoreFigures {
         let figures = self.lock();
+        let unsynced_ms = figures.unsynced_ms(now);
+        let error = figures.error.clone().or_else(|| late(unsynced_ms));
         StoreFigures {
-            is_connected: self.is_connected(),
-            error: figures.error.clone(),
+            is_connected: self.is_connected() && error.is_none(),
+            error,
             is_deposed: figures.is_deposed,
             commits: figures.commits,
             changes: figures.changes,
@@ -159,6 +174,8 @@ impl StoreStatus {
             backlog_entries: figures.backlog_entries,
             backlog_bytes: figures.backlog_bytes,
             backlog_ms: figures.oldest.map_or(0, |since| now.since(since)),
+            unsynced_ms,
+            sync_us: Quantiles::of(&figures.sync_us),
             commit_us: Quantiles::of(&figures.commit_us),
             group_entries: Quantiles::of(&figures.group_entries),
             lag_ms: Quantiles::of(&figures.lag_ms),
@@ -169,9 +186,11 @@ impl StoreStatus {
     #[must_use]
     pub fn stats(&self, now: Millis) -> StoreStats {
         let figures = self.lock();
+        let unsynced_ms = figures.unsynced_ms(now);
         StoreStats {
-            connected: self.is_connected(),
+            connected: self.is_connected() && late(unsynced_ms).is_none(),
             lag_ms: figures.oldest.map_or(0, |since| now.since(since)),
+            unsynced_ms,
             backlog_entries: figures.backlog_entries as u64,
             commits: figures.commits,
             changes: figures.changes,
@@ -230,6 +249,15 @@ impl StoreStatus {
         figures.oldest = oldest;
     }
 
+    /// Since when something is written and not synced.
+    pub(super) fn set_unsynced(&self, since: Option<Millis>) {
+        self.lock().unsynced = since;
+    }
+
+    pub(super) fn add_sync(&self, took_us: u64) {
+        self.lock().sync_us.saturating_record(took_us.max(1));
+    }
+
     pub(super) fn add_commit(&self, commit: Commit) {
         let mut figures = self.lock();
         figures.commits += 1;
@@ -244,6 +272,18 @@ impl StoreStatus {
     fn lock(&self) -> MutexGuard<'_, Figures> {
         self.figures.lock().expect("nobody panics with the lock")
     }
+}
+
+impl Figures {
+    fn unsynced_ms(&self, now: Millis) -> u64 {
+        self.unsynced.map_or(0, |since| now.since(since))
+    }
+}
+
+/// What is to be said of a disk that does not sync.
+fn late(unsynced_ms: u64) -> Option<String> {
+    let is_late = unsynced_ms > STORE_UNSYNCED_MS_MAX;
+    is_late.then(|| format!("the disk has not synced what was written {unsynced_ms} ms ago"))
 }
 
 impl Quantiles {

@@ -380,7 +380,9 @@ fn store_row(store: &StoreFigures) -> Value {
         "backlog_entries": store.backlog_entries,
         "backlog_bytes": store.backlog_bytes,
         "backlog_ms": store.backlog_ms,
+        "unsynced_ms": store.unsynced_ms,
         "commit_us": quantiles(store.commit_us),
+        "sync_us": quantiles(store.sync_us),
         "group_entries": quantiles(store.group_entries),
         "lag_ms": quantiles(store.lag_ms),
     })

@@ -13,7 +13,7 @@ use crate::small_disk::SmallDisk;
 
 fn opener(dir: &Path) -> Opener {
     let dir = dir.to_owned();
-    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir)?) as Box<dyn Store>))
+    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, None)?) as Box<dyn Store>))
 }
 
 fn seats(store: &mut EmbeddedStore) -> Vec<String> {
@@ -45,7 +45,7 @@ fn what_was_committed_is_there_after_a_restart() {
 #[test]
 fn a_replaced_room_has_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut store = EmbeddedStore::open(dir.path()).expect("it is ours");
+    let mut store = EmbeddedStore::open(dir.path(), None).expect("it is ours");
     for name in ["r", "rr", "s"] {
         store.commit(&delta((name, "old"), Some(held("ana", 1))), now().wall).expect("it is there");
     }
@@ -71,7 +71,7 @@ fn a_second_server_refuses_to_start() {
 fn damaged_files_are_put_aside_and_never_fatal() {
     let dir = tempfile::tempdir().expect("a directory");
     {
-        let mut store = EmbeddedStore::open(dir.path()).expect("it is ours");
+        let mut store = EmbeddedStore::open(dir.path(), None).expect("it is ours");
         for n in 0..100 {
             let place = ("room", &*format!("{n}"));
             store.commit(&delta(place, Some(held("ana", n))), now().wall).expect("it is there");
@@ -84,7 +84,7 @@ fn damaged_files_are_put_aside_and_never_fatal() {
         let noise: Vec<u8> = (0..len.min(4_096)).map(|n| n.to_le_bytes()[0].wrapping_mul(31)).collect();
         fs::write(&file, noise).expect("it is ours");
     }
-    let mut store = EmbeddedStore::open(dir.path()).expect("a new one begins");
+    let mut store = EmbeddedStore::open(dir.path(), None).expect("a new one begins");
     assert!(store.load().expect("it is there").holds.len() < 100);
     store.commit(&delta(("room", "after"), Some(held("ana", 1))), now().wall).expect("it is there");
     assert!(seats(&mut store).contains(&"after".to_owned()));
@@ -118,7 +118,7 @@ fn a_full_disk_is_an_error_and_heals() {
     let (shard, last) = *during.last().expect("something was offered");
     rig.committed((shard, last));
     rig.finish();
-    let mut store = EmbeddedStore::open(&dir).expect("it is there");
+    let mut store = EmbeddedStore::open(&dir, None).expect("it is there");
     assert_eq!(seats(&mut store).len(), during.len() + 1);
 }
 
@@ -126,7 +126,7 @@ fn a_full_disk_is_an_error_and_heals() {
 fn a_room_that_cannot_be_replaced_stays_as_it_was() {
     let Some(disk) = SmallDisk::new("6m") else { return };
     let dir = disk.path().join("data");
-    let mut store = EmbeddedStore::open(&dir).expect("it is ours");
+    let mut store = EmbeddedStore::open(&dir, None).expect("it is ours");
     let full = |count: u64, bytes: usize| {
         let seats = (0..count).map(|n| {
             let mut held = held("ana", n);
@@ -140,13 +140,13 @@ fn a_room_that_cannot_be_replaced_stays_as_it_was() {
     // There is room for the removals and not for what comes in their place.
     assert!(matches!(store.commit(&full(40, 4_000), now().wall), Err(StoreError::Away(_))));
     drop(store);
-    let mut store = EmbeddedStore::open(&dir).expect("it is there");
+    let mut store = EmbeddedStore::open(&dir, None).expect("it is there");
     assert_eq!(seats(&mut store).len(), 50, "what a crash at this moment would leave");
 }
 
 #[test]
 fn an_impossible_directory_is_said_and_not_fatal() {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    let Err(StoreError::Away(text)) = EmbeddedStore::open(file.path()) else { panic!("a file is no directory") };
+    let Err(StoreError::Away(text)) = EmbeddedStore::open(file.path(), None) else { panic!("a file is no directory") };
     assert!(text.contains("DATA_DIR"), "{text}");
 }

@@ -15,3 +15,4 @@ mod faults;
 mod lease;
 mod redis_store;
 mod restore;
+mod sync_behind;

@@ -30,7 +30,7 @@ pub(crate) fn now() -> Now {
     clock().now()
 }
 
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     static CLOCK: std::sync::OnceLock<Clock> = std::sync::OnceLock::new();
     *CLOCK.get_or_init(Clock::new)
 }
@@ -80,6 +80,15 @@ pub(crate) fn redis_opener(config: RedisConfig, name: &'static str) -> Opener {
         let store = RedisStore::open(&config, &Arc::new(Identity::passing(name)), name, wall)?;
         Ok(Box::new(store) as Box<dyn Store>)
     })
+}
+
+/// Waits until it is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
 }
 
 /// A store thread and the places of its shards.
