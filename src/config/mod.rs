@@ -218,7 +218,7 @@ impl Config {
             store,
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),
-            start_without_store: values.switch("START_WITHOUT_STORE")?,
+            start_without_store: start_without_store(values, durability)?,
             redis: redis(values)?,
             shards: values.number("SHARDS")?.map(size),
             pace_factor: number_u32(values, "PACE_FACTOR")?,
@@ -316,6 +316,16 @@ fn store_and_durability(values: &Values) -> Result<(Store, Durability), String> 
         return Err(values.refusal_because("DURABILITY", &why));
     }
     Ok((store, durability))
+}
+
+/// A server that starts without what it has confirmed overwrites it later, which `durable` must never do.
+fn start_without_store(values: &Values, durability: Durability) -> Result<bool, String> {
+    let is_set = values.switch("START_WITHOUT_STORE")?;
+    if is_set && durability == Durability::Durable {
+        let why = "not with DURABILITY=durable, what was confirmed would be lost";
+        return Err(values.refusal_because("START_WITHOUT_STORE", why));
+    }
+    Ok(is_set)
 }
 
 fn redis(values: &Values) -> Result<RedisSettings, String> {

@@ -52,6 +52,10 @@ fn a_refusal_is_one_line_with_name_value_and_what_is_allowed() {
     );
     check(&[("STORE", "memory"), ("DURABILITY", "durable")], "DURABILITY=durable: with STORE=memory allowed is memory");
     check(&[("DURABILITY", "memory")], "DURABILITY=memory: with STORE=embedded allowed is window or durable");
+    check(
+        &[("DURABILITY", "durable"), ("START_WITHOUT_STORE", "1")],
+        "START_WITHOUT_STORE=1: not with DURABILITY=durable, what was confirmed would be lost",
+    );
     check(&[("MAX_MESSAGE_BYTES", "2048")], "MAX_USER_INFO_BYTES=4096: must be below MAX_MESSAGE_BYTES, which is 2048");
     check(&[("PROXY_PROTOCOL", "1")], "PROXY_PROTOCOL=1: needs TRUSTED_PROXIES, or anybody could forge an address");
 }

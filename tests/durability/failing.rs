@@ -223,6 +223,16 @@ fn down_at_the_start_it_begins_empty_only_when_told_so() {
 }
 
 #[test]
+fn in_durable_mode_nobody_may_begin_without_what_was_confirmed() {
+    let mut home = Home::redis("durable");
+    home.set("START_WITHOUT_STORE", "1");
+    let refused = home.command().output().expect("it runs");
+    let said = String::from_utf8(refused.stderr).expect("a text");
+    assert_eq!(refused.status.code(), Some(64), "{said}");
+    assert!(said.lines().count() == 1 && said.contains("START_WITHOUT_STORE=1: not with DURABILITY=durable"), "{said}");
+}
+
+#[test]
 fn a_redis_that_was_emptied_gets_everything_again() {
     let home = Home::redis("window");
     let server = home.start();

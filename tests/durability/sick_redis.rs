@@ -15,18 +15,22 @@ struct Sickness {
     words: &'static str,
     /// How Redis is started.
     args: &'static [&'static str],
+    /// The password that the server has for it.
+    password: Option<&'static str>,
     begin: fn(&mut RedisServer),
     end: fn(&mut RedisServer),
 }
 
 const AOF: &[&str] = &["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
 
-const DOWN: Sickness = Sickness { words: "", args: AOF, begin: RedisServer::kill, end: |redis| redis.restart(AOF) };
+const DOWN: Sickness =
+    Sickness { words: "", args: AOF, password: None, begin: RedisServer::kill, end: |redis| redis.restart(AOF) };
 
 /// A password that the server does not know: new connections are not let in, old ones are gone.
 const NO_AUTH: Sickness = Sickness {
     words: "NOAUTH",
     args: AOF,
+    password: None,
     begin: |redis| {
         let _: String = redis.ask(&["CONFIG", "SET", "requirepass", "secret"]);
         let _: i64 = redis.ask_with_password("secret", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -36,10 +40,25 @@ const NO_AUTH: Sickness = Sickness {
     },
 };
 
+/// The password is changed and the server has the old one.
+const WRONG_PASSWORD: Sickness = Sickness {
+    words: "assword",
+    args: &["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--requirepass", "old"],
+    password: Some("old"),
+    begin: |redis| {
+        let _: String = redis.ask_with_password("old", &["CONFIG", "SET", "requirepass", "new"]);
+        let _: i64 = redis.ask_with_password("new", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    },
+    end: |redis| {
+        let _: String = redis.ask_with_password("new", &["CONFIG", "SET", "requirepass", "old"]);
+    },
+};
+
 /// A directory where the file should go makes every save fail, as a full disk does.
 const MISCONF: Sickness = Sickness {
     words: "MISCONF",
     args: &["--save", "1 1", "--appendonly", "no"],
+    password: None,
     begin: |redis| {
         std::fs::create_dir(redis.dir().join("dump.rdb")).expect("the directory is ours");
         let _: String = redis.ask(&["BGSAVE"]);
@@ -56,6 +75,7 @@ const MISCONF: Sickness = Sickness {
 const READ_ONLY: Sickness = Sickness {
     words: "READONLY",
     args: AOF,
+    password: None,
     begin: |redis| {
         let _: String = redis.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     },
@@ -68,6 +88,7 @@ const READ_ONLY: Sickness = Sickness {
 const LOADING: Sickness = Sickness {
     words: "LOADING",
     args: &["--save", "3600 1"],
+    password: None,
     begin: |redis| {
         let fill = "for i = 1, 3000 do redis.call('SET', 'other:' .. i, i) end return redis.status_reply('OK')";
         let _: String = redis.ask(&["EVAL", fill, "0"]);
@@ -81,14 +102,23 @@ const LOADING: Sickness = Sickness {
 const PAUSED: Sickness = Sickness {
     words: "",
     args: AOF,
+    password: None,
     begin: |redis| {
         let _: String = redis.ask(&["CLIENT", "PAUSE", "2500", "ALL"]);
     },
     end: |redis| eventually("the pause is over", || redis.is_loaded().then_some(())),
 };
 
+impl Sickness {
+    fn home(&self, durability: &str) -> Home {
+        let mut home = Home::redis_with(durability, self.args);
+        self.password.iter().for_each(|password| home.set("REDIS_PASSWORD", password));
+        home
+    }
+}
+
 fn in_window_mode(sick: &Sickness) {
-    let mut home = Home::redis_with("window", sick.args);
+    let mut home = sick.home("window");
     let server = home.start();
     let mut ana = Client::join(&server, "ana", "show");
     let mut sell = |seat: &str| {
@@ -121,7 +151,7 @@ fn in_window_mode(sick: &Sickness) {
 }
 
 fn in_durable_mode(sick: &Sickness) {
-    let mut home = Home::redis_with("durable", sick.args);
+    let mut home = sick.home("durable");
     let server = home.start();
     let mut ana = Client::join(&server, "ana", "show");
     ana.select("show", "before");
@@ -156,6 +186,41 @@ fn down() {
 fn locked_out() {
     in_window_mode(&NO_AUTH);
     in_durable_mode(&NO_AUTH);
+}
+
+#[test]
+fn changed_password() {
+    in_window_mode(&WRONG_PASSWORD);
+    in_durable_mode(&WRONG_PASSWORD);
+}
+
+/// A server that Redis does not let in waits and says why, in `/health` and in its log, and never has its password there.
+#[test]
+fn not_let_in_at_the_start() {
+    for (given, words) in [(Some("guessed"), "assword"), (None, "NOAUTH")] {
+        for durability in ["window", "durable"] {
+            let mut home = Home::redis_with(durability, &["--save", "", "--requirepass", "secret"]);
+            given.iter().for_each(|password| home.set("REDIS_PASSWORD", password));
+            let server = home.start_waiting();
+            eventually("it says why it waits", || {
+                let (health, ready) = (server.get("/health"), server.get("/ready"));
+                assert_eq!((health.status, ready.status), (503, 503), "{}", health.json());
+                let body = health.json();
+                assert_eq!((&body["status"], &body["redis_connected"]), (&"starting".into(), &false.into()), "{body}");
+                body["store_error"].as_str().is_some_and(|error| error.contains(words)).then_some(())
+            });
+            eventually("the log says so", || server.log().contains(words).then_some(()));
+            let log = server.log();
+            assert!(given.is_none_or(|password| !log.contains(password)), "{log}");
+            let redis = home.redis.as_ref().expect("it is Redis");
+            let set = ["CONFIG", "SET", "requirepass", given.unwrap_or_default()];
+            let _: String = redis.ask_with_password("secret", &set);
+            until_status(&server, 200, "healthy");
+            let mut ana = Client::join(&server, "ana", "show");
+            ana.select("show", "A1");
+            assert_eq!(ana.json()["type"], "seat_selected");
+        }
+    }
 }
 
 #[test]
