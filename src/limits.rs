@@ -57,20 +57,26 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 /// Requests answered on one kept-alive HTTP connection before it is closed.
 pub const HTTP_REQUESTS_MAX: u32 = 1_000;
 
-/// Default of `OUTBOUND_QUEUE_BYTES`: what may wait for one slow connection. At the bound its room events give way to a full state.
+/// Default of `OUTBOUND_QUEUE_BYTES`: what may wait for one slow connection, copied or in the log of a room, whose bound is
+/// higher when a full state of the room would take more. At the bound its room events give way to full states.
 pub const OUTBOUND_QUEUE_BYTES: usize = 256 * 1024;
 /// Smallest `OUTBOUND_QUEUE_BYTES` that is accepted.
 pub const OUTBOUND_QUEUE_BYTES_MIN: usize = 4 * 1024;
 /// Commands of one connection that other shards have not answered yet. At the bound its socket is not read.
 pub const REMOTE_COMMANDS_MAX: u32 = 1_024;
-/// The log of one room on one shard. At the bound the members behind are resynchronised and the log is cut.
+/// What a held seat takes in a full state, about: a member that is behind reads on in the room's log as long as that is
+/// less than the full state would be.
+pub const STATE_SEAT_BYTES: usize = 200;
+/// The log of one room on one shard. At the bound the members that need more than half of it are resynchronised, and the
+/// log is cut where the others are.
 pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Held seats from which on a full state is encoded once for all who need it, instead of into each one's bytes.
 pub const SHARED_STATE_SEATS_MIN: usize = 64;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
-/// Bytes of all shared full states that are alive. At the bound the others wait for theirs.
+/// Bytes of all shared full states that are alive, above which those who lag wait for theirs. It does not bound those who
+/// join: their full state stands behind `room_joined`, and all who join at the same `seq` share one.
 pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Connections of a shard that are being sent large full states at the same time. At the bound the others wait: sent one
 /// after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent.
@@ -136,6 +142,8 @@ const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
 const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);
 const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message and its frame header fit one recv");
 const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
+const _: () = assert!(OUTBOUND_QUEUE_BYTES <= ROOM_LOG_BYTES_MAX / 2);
+const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u32");
 const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
 const _: () = assert!(DRAIN_MS < 5_000);
 

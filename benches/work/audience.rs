@@ -44,7 +44,7 @@ fn serve(view: &mut View, until: usize) {
 }
 
 fn append(view: &mut View, frame: &[u8]) {
-    assert!(view.append(1 << 20, |log| log.extend_from_slice(frame)).is_some(), "the log has room");
+    assert!(!view.append(1 << 20, |log| log.extend_from_slice(frame)), "the log has room");
 }
 
 pub(crate) fn prepare(name: &str) -> Work {
@@ -71,7 +71,7 @@ pub(crate) fn prepare(name: &str) -> Work {
             let mut out = Outbox::default();
             Box::new(move || {
                 append(&mut view, &frame);
-                black_box(out.push_events(view.owed(7), 0, QUEUE_BYTES));
+                black_box(out.push_events(view.owed(7), QUEUE_BYTES));
                 view.settle(7);
                 out.write(Kind::Reply, |bytes| bytes.extend_from_slice(&frame));
                 out.advance(out.unsent().len());
@@ -90,16 +90,15 @@ pub(crate) fn prepare(name: &str) -> Work {
             let mut out = Outbox::default();
             Box::new(move || {
                 out.write(Kind::Reply, |bytes| bytes.extend_from_slice(&frame));
-                black_box(out.push_events(&frame, 0, QUEUE_BYTES));
+                black_box(out.push_events(&frame, QUEUE_BYTES));
                 out.advance(out.unsent().len());
             })
         }
         "outbox_overflow" => Box::new(move || {
             let mut out = Outbox::default();
             out.write(Kind::Reply, |bytes| bytes.extend_from_slice(&frame));
-            while !out.is_lagging() {
-                black_box(out.push_events(&frame, 0, QUEUE_BYTES));
-            }
+            while out.push_events(&frame, QUEUE_BYTES) {}
+            black_box(out.lag());
         }),
         _ => panic!("there is no work {name}"),
     }

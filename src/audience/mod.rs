@@ -1,9 +1,12 @@
 //! The audience: what those who look at a room are still owed. Pure: `std` only, no socket, no clock.
 //!
 //! A shard keeps one [`view::View`] for each room that somebody on it looks at, whoever owns the room's seats, and one
-//! [`outbox::Outbox`] for each connection that could not be served at once. The runtime moves the bytes; which bytes
-//! are owed to whom, in which order, and what gives way at a bound is decided here, so that the simulation can check it.
+//! [`outbox::Outbox`] for each connection that could not be served at once. A member whose socket is full reads on in
+//! the room's log when it can; only what must stand before or behind that is in its outbox. The runtime moves the
+//! bytes; which bytes are owed to whom, in which order, and what gives way at a bound is decided here, so that the
+//! simulation can check it.
 
+pub mod frames;
 pub mod full_state;
 pub mod outbox;
 pub mod view;

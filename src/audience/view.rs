@@ -1,23 +1,54 @@
 //! One room as one shard's members see it: a log of frames and how far each member has got.
 //!
 //! A frame is encoded once and appended once; a pass then serves each member the part of the log that it has not had,
-//! so that k frames cost a member one send. Invariants: a member is served every frame appended after it was added, in
-//! order, once, or it is skipping and owed a full state; the log is never cut above what a member still needs; during a
-//! pass the members before `next` are served and those from `next` on are not.
+//! so that k frames cost a member one send. A member whose socket is full is *behind*: passes leave it out, and it reads
+//! on in the log at its own pace. Invariants: a member is served every frame appended after it was added, in order, once,
+//! or it is skipping and owed a full state; the log is never cut above what a member still needs; where a member stands
+//! is the beginning of a frame; during a pass the members before `next` are served and those from `next` on are not.
 //!
 //! Never here: sockets, seats, time.
 
+use super::frames::begun_frame;
+
 /// A place in the stream of a view's frames, in bytes since the view began. It wraps; only differences count, and they
 /// stay within the bound of the log.
-type Position = u32;
+pub type Position = u32;
+
+/// A part of the stream, of whole frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Where it begins.
+    pub from: Position,
+    /// Where the next frame begins.
+    pub to: Position,
+}
+
+/// Members are looked through for those too far behind once the log has grown by this part of the bound: those within it
+/// are dropped early, and a log at its bound does not cost a look at everybody for each frame.
+const LOOK_AT_PART: usize = 8;
+/// An empty log that grew beyond this is given back to the allocator.
+const EMPTY_LOG_BYTES_MAX: usize = 64 * 1024;
+
+/// How a member gets its frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    /// From passes, and with its replies.
+    Served,
+    /// From the log, when its socket takes more.
+    Behind,
+    /// Not at all, until it gets a full state.
+    Skipping,
+}
 
 /// A connection that looks at the room: its slot on this shard, and how far it has been served.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     slot: u32,
+    /// Up to here it was served, or its outbox says which parts of the log it is going to be sent.
     served: Position,
-    /// Frames pass it by until it gets a full state.
-    skipping: bool,
+    /// While it is behind: what it still needs of the log begins here.
+    needs: Position,
+    mode: Mode,
 }
 
 /// A member that now stands at another index of the view, because one before it was removed.
@@ -37,20 +68,38 @@ pub struct Serve {
     /// Its connection's slot.
     pub slot: u32,
     /// Where in the log begins what it is owed.
-    pub from: usize,
+    pub from: Position,
+}
+
+/// A pass that is running.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// Where the log ended when it began.
+    end: Position,
+    /// The least that those whom it has met still need.
+    low: Position,
 }
 
 /// A room as seen from one shard.
 #[derive(Debug, Default)]
 pub struct View {
+    /// What was cut, up to `start`, and then what is needed.
     log: Vec<u8>,
-    /// Position of the first byte of `log`.
-    base: Position,
+    start: usize,
+    /// Position behind the last byte of `log`.
+    end: Position,
     members: Vec<Member>,
-    /// The first member that the running pass has not served.
+    /// How many members are behind.
+    behind: usize,
+    /// How many members skip.
+    skipping: usize,
+    /// The first member that the running pass has not met.
     next: usize,
-    /// Where the log ended when the running pass began; `None` when no pass is running.
-    pass_end: Option<Position>,
+    pass: Option<Pass>,
+    /// Up to here at least the passes have served all whom they serve.
+    passed: Position,
+    /// Where the log ended when the members were last looked through for those too far behind.
+    looked_at: Position,
 }
 
 impl View {
@@ -66,39 +115,43 @@ impl View {
         self.members.is_empty()
     }
 
-    /// Whether a frame waits for somebody.
+    /// Members that passes serve.
+    #[must_use]
+    pub fn served_len(&self) -> usize {
+        self.members.len() - self.behind - self.skipping
+    }
+
+    /// Whether a pass may have something to do: those who are behind are no reason for one.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        !self.log.is_empty()
+        self.end != self.passed && self.served_len() > 0
     }
 
     /// Bytes of frames that are kept.
     #[must_use]
     pub fn log_len(&self) -> usize {
-        self.log.len()
+        self.log.len() - self.start
     }
 
-    /// The slots of all members.
-    pub fn slots(&self) -> impl Iterator<Item = u32> {
-        self.members.iter().map(|member| member.slot)
-    }
-
-    fn end(&self) -> Position {
-        self.base.wrapping_add(u32::try_from(self.log.len()).expect("the log is bounded"))
+    /// Bytes that those who are behind still need, all together.
+    #[must_use]
+    pub fn behind_bytes(&self) -> u64 {
+        let behind = self.members.iter().filter(|member| member.mode == Mode::Behind);
+        behind.map(|member| u64::from(self.end.wrapping_sub(member.needs))).sum()
     }
 
     /// Adds a member that has seen everything so far (it has the full state) and returns its index.
     pub fn add(&mut self, slot: u32) -> u32 {
-        let served = self.end();
-        self.members.push(Member { slot, served, skipping: false });
+        self.members.push(Member { slot, served: self.end, needs: self.end, mode: Mode::Served });
         u32::try_from(self.members.len() - 1).expect("members are bounded")
     }
 
     /// Removes the member at `index` and says who moved because of it, at most two.
     pub fn remove(&mut self, index: u32) -> [Option<Moved>; 2] {
+        self.set_mode(index, Mode::Served);
         let mut hole = index as usize;
         let mut moved = [None, None];
-        if self.pass_end.is_some() && hole < self.next {
+        if self.pass.is_some() && hole < self.next {
             // The last of the served fills the hole, so that no member still to be served slips under `next`.
             self.next -= 1;
             if hole != self.next {
@@ -112,76 +165,200 @@ impl View {
             moved[1] = Some(Moved { slot: member.slot, index: u32::try_from(hole).expect("members are bounded") });
         }
         if self.members.is_empty() {
-            self.cut_all();
+            self.forget_all();
         }
         moved
     }
 
-    /// Appends frames for everybody, written by `write`, and returns where in the log they begin (see [`View::tail`]).
-    ///
-    /// Returns `None` when the log would outgrow `bytes_max` (at most 2 GiB): then everybody skips (see
-    /// [`View::is_skipping`]), the log is empty and the caller must resynchronise those who skip.
-    pub fn append(&mut self, bytes_max: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<usize> {
-        let from = self.log.len();
-        if self.members.is_empty() {
-            return Some(from);
+    /// Appends frames for everybody, written by `write`. Returns whether a member that is behind may need more than
+    /// `lag_bytes` of the log: then [`View::drop_laggards`] must follow.
+    #[must_use]
+    pub fn append(&mut self, lag_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.members.len() == self.skipping {
+            self.forget_all();
+            return false;
         }
+        let before = self.log.len();
         write(&mut self.log);
-        if self.log.len() <= bytes_max {
-            return Some(from);
+        let grown = u32::try_from(self.log.len() - before).expect("the log is bounded");
+        self.end = self.end.wrapping_add(grown);
+        self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOOK_AT_PART
+    }
+
+    fn grown_since_look(&self) -> usize {
+        self.end.wrapping_sub(self.looked_at) as usize
+    }
+
+    /// Lets those skip who are too far behind, and cuts the log where the others need it: who is behind by more than
+    /// `lag_bytes` (less an eighth), and, when the log is longer than `log_bytes` even so, whoever else needs more than
+    /// half of that. Returns the slots of all who skip from now on; they must be resynchronised.
+    #[must_use]
+    pub fn drop_laggards(&mut self, lag_bytes: usize, log_bytes: usize) -> Vec<u32> {
+        debug_assert!(lag_bytes <= log_bytes, "the bound of the log is the last one");
+        let mut dropped = Vec::new();
+        let has_grown = self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOOK_AT_PART;
+        if has_grown || self.log_len() > log_bytes {
+            self.looked_at = self.end;
+            self.drop_beyond(lag_bytes - lag_bytes / LOOK_AT_PART, false, &mut dropped);
         }
-        for member in &mut self.members {
-            member.skipping = true;
+        if self.log_len() > log_bytes {
+            self.drop_beyond(log_bytes / 2, true, &mut dropped);
         }
-        self.cut_all();
-        None
+        dropped
+    }
+
+    fn drop_beyond(&mut self, bytes: usize, served_too: bool, dropped: &mut Vec<u32>) {
+        let mut most = 0;
+        for index in 0..self.members.len() {
+            let member = self.members[index];
+            let lag = match member.mode {
+                Mode::Served => self.end.wrapping_sub(member.served),
+                Mode::Behind => self.end.wrapping_sub(member.needs),
+                Mode::Skipping => continue,
+            };
+            if lag as usize > bytes && (served_too || member.mode == Mode::Behind) {
+                dropped.push(member.slot);
+                self.skip(u32::try_from(index).expect("members are bounded"));
+            } else {
+                most = most.max(lag);
+            }
+        }
+        self.cut(self.end.wrapping_sub(most));
     }
 
     /// The frames in the log from `from` on.
     #[must_use]
-    pub fn tail(&self, from: usize) -> &[u8] {
-        &self.log[from..]
+    pub fn tail(&self, from: Position) -> &[u8] {
+        &self.log[self.log.len() - self.end.wrapping_sub(from) as usize..]
     }
 
-    /// What the member at `index` has not been served; nothing while it skips.
+    /// The frames of a part of the log.
+    #[must_use]
+    pub fn read(&self, span: Span) -> &[u8] {
+        &self.tail(span.from)[..span.to.wrapping_sub(span.from) as usize]
+    }
+
+    /// What the member at `index` has not been served and its outbox does not name; nothing while it skips.
     #[must_use]
     pub fn owed(&self, index: u32) -> &[u8] {
         let member = &self.members[index as usize];
-        if member.skipping {
+        if member.mode == Mode::Skipping {
             return &[];
         }
-        &self.log[member.served.wrapping_sub(self.base) as usize..]
+        self.tail(member.served)
     }
 
-    /// The member at `index` has been served everything so far.
+    /// The member at `index` has been served everything so far, or gets something else in the place of it.
     pub fn settle(&mut self, index: u32) {
-        let end = self.end();
-        self.members[index as usize].served = end;
+        let member = &mut self.members[index as usize];
+        if member.needs == member.served {
+            member.needs = self.end;
+        }
+        member.served = self.end;
+    }
+
+    fn set_mode(&mut self, index: u32, mode: Mode) {
+        let was = std::mem::replace(&mut self.members[index as usize].mode, mode);
+        self.behind = self.behind + usize::from(mode == Mode::Behind) - usize::from(was == Mode::Behind);
+        self.skipping = self.skipping + usize::from(mode == Mode::Skipping) - usize::from(was == Mode::Skipping);
+        // The last one for whom the log was kept.
+        let nobody_is_owed = self.behind == 0 && self.pass.is_none() && self.passed == self.end;
+        if was == Mode::Behind && nobody_is_owed {
+            self.cut(self.end);
+        }
+    }
+
+    /// The member is behind and needs the log from `position` on: a pass that has met it must not cut it away.
+    fn set_behind(&mut self, index: u32, position: Position) {
+        self.members[index as usize].needs = position;
+        self.set_mode(index, Mode::Behind);
+        let end = self.end;
+        if let Some(pass) = self.pass.as_mut().filter(|pass| is_lower(position, pass.low, end)) {
+            pass.low = position;
+        }
+    }
+
+    /// The socket of the member at `index`, which a pass was serving, took only `sent` bytes of the log from `from` on:
+    /// it is behind. Returns the rest of the frame that was begun, which must leave first of all.
+    pub fn fall_behind(&mut self, index: u32, from: Position, sent: usize) -> &[u8] {
+        let (position, rest) = self.after(from, sent);
+        self.members[index as usize].served = position;
+        self.set_behind(index, position);
+        &self.tail(from)[rest]
+    }
+
+    /// What is owed to the member at `index` will be sent from the log, as a part that its outbox names: it is behind.
+    #[must_use]
+    pub fn claim(&mut self, index: u32) -> Span {
+        let member = &mut self.members[index as usize];
+        let span = Span { from: member.served, to: self.end };
+        member.served = self.end;
+        if member.mode == Mode::Served {
+            self.set_behind(index, span.from);
+        }
+        span
+    }
+
+    /// The socket of the member at `index` took `sent` bytes of the log from `from` on, a part that its outbox names.
+    /// Returns where the next frame begins, and the rest of the one that was begun.
+    pub fn took(&mut self, index: u32, from: Position, sent: usize) -> (Position, &[u8]) {
+        let (position, rest) = self.after(from, sent);
+        self.members[index as usize].needs = position;
+        (position, &self.tail(from)[rest])
+    }
+
+    /// Where the next frame begins after `sent` bytes from `from` on, and where behind `from` the rest of the last one is.
+    fn after(&self, from: Position, sent: usize) -> (Position, std::ops::Range<usize>) {
+        let begun = begun_frame(self.tail(from), sent);
+        let rest = if begun.is_empty() { sent..sent } else { sent..begun.end };
+        (from.wrapping_add(u32::try_from(rest.end).expect("the log is bounded")), rest)
+    }
+
+    /// Everything that the outbox of the member at `index` named has left. Returns whether it has got everything: then
+    /// passes serve it again.
+    pub fn catch_up(&mut self, index: u32) -> bool {
+        let member = &mut self.members[index as usize];
+        if member.mode != Mode::Behind {
+            return true;
+        }
+        member.needs = member.served;
+        let is_served = member.served == self.end;
+        if is_served {
+            self.set_mode(index, Mode::Served);
+        }
+        is_served
+    }
+
+    /// Whether the member at `index` reads the log at its own pace.
+    #[must_use]
+    pub fn is_behind(&self, index: u32) -> bool {
+        self.members[index as usize].mode == Mode::Behind
     }
 
     /// Lets frames pass the member by until [`View::resume`].
     pub fn skip(&mut self, index: u32) {
-        self.members[index as usize].skipping = true;
+        self.set_mode(index, Mode::Skipping);
     }
 
     /// Whether frames pass the member by.
     #[must_use]
     pub fn is_skipping(&self, index: u32) -> bool {
-        self.members[index as usize].skipping
+        self.members[index as usize].mode == Mode::Skipping
     }
 
-    /// The member has got a full state: from here on it is served again.
+    /// The member has got a full state: from here on it is served again. One that did not skip goes on where it is.
     pub fn resume(&mut self, index: u32) {
-        let end = self.end();
-        let member = &mut self.members[index as usize];
-        member.skipping = false;
-        member.served = end;
+        if self.is_skipping(index) {
+            self.set_mode(index, Mode::Served);
+            let member = &mut self.members[index as usize];
+            (member.served, member.needs) = (self.end, self.end);
+        }
     }
 
     /// Begins a pass over all members, unless one is running.
     pub fn begin_pass(&mut self) {
-        if self.pass_end.is_none() {
-            self.pass_end = Some(self.end());
+        if self.pass.is_none() {
+            self.pass = Some(Pass { end: self.end, low: self.end });
             self.next = 0;
         }
     }
@@ -190,143 +367,88 @@ impl View {
     /// pass go to the members not yet served and wait for the next pass for the others: a pass that looped until nobody
     /// is behind would never end under load.
     pub fn step(&mut self) -> Option<Serve> {
-        let pass_end = self.pass_end?;
-        let end = self.end();
+        let pass = self.pass.as_mut()?;
+        let end = self.end;
         while let Some(member) = self.members.get_mut(self.next) {
             let index = u32::try_from(self.next).expect("members are bounded");
             self.next += 1;
-            if !member.skipping && member.served != end {
-                let from = member.served.wrapping_sub(self.base) as usize;
-                member.served = end;
-                return Some(Serve { index, slot: member.slot, from });
+            match member.mode {
+                Mode::Served if member.served != end => {
+                    let from = std::mem::replace(&mut member.served, end);
+                    return Some(Serve { index, slot: member.slot, from });
+                }
+                Mode::Behind if is_lower(member.needs, pass.low, end) => pass.low = member.needs,
+                Mode::Served | Mode::Behind | Mode::Skipping => {}
             }
         }
-        self.finish_pass(pass_end);
+        self.finish_pass();
         None
     }
 
-    /// Everybody has been served at least up to where the log ended when the pass began: the log is cut there.
-    fn finish_pass(&mut self, pass_end: Position) {
-        let done = pass_end.wrapping_sub(self.base) as usize;
-        if done >= self.log.len() {
-            self.log.clear();
-        } else {
-            self.log.drain(..done);
-        }
-        self.base = pass_end;
-        self.pass_end = None;
+    /// Everybody whom the pass serves has got everything up to where the log ended when it began. The log is cut there,
+    /// or where those who are behind need it.
+    fn finish_pass(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
         self.next = 0;
+        self.passed = pass.end;
+        self.cut(if self.behind == 0 { pass.end } else { pass.low });
+    }
+
+    /// Cuts the log up to `position`, above which nobody needs it. What is cut is moved out of memory only when it is
+    /// more than half: one laggard must not cost a move of a long log with each pass.
+    fn cut(&mut self, position: Position) {
+        let kept = self.end.wrapping_sub(position) as usize;
+        debug_assert!(kept <= self.log_len(), "the log was cut further before");
+        self.start = self.log.len() - kept;
+        if let Some(pass) = self.pass.as_mut() {
+            let least = |of: Position| if is_lower(of, position, self.end) { position } else { of };
+            (pass.low, pass.end) = (least(pass.low), least(pass.end));
+        }
+        if kept == 0 {
+            self.log.clear();
+            self.start = 0;
+            if self.log.capacity() > EMPTY_LOG_BYTES_MAX {
+                self.log = Vec::new();
+            }
+        } else if self.start > kept {
+            self.log.drain(..self.start);
+            self.start = 0;
+        }
     }
 
     /// Forgets all frames: nobody needs them.
-    fn cut_all(&mut self) {
-        self.base = self.end();
-        self.log = Vec::new();
-        self.pass_end = None;
-        self.next = 0;
-        for member in &mut self.members {
-            member.served = self.base;
-        }
-    }
-
-    /// Gives memory back that a burst left behind. Only an idle view shrinks.
-    pub fn shrink(&mut self) {
-        if self.log.is_empty() {
-            self.log = Vec::new();
-        }
+    fn forget_all(&mut self) {
+        (self.pass, self.next, self.passed) = (None, 0, self.end);
+        self.cut(self.end);
     }
 
     /// Panics when an invariant of the module's first lines does not hold.
     pub fn check_invariants(&self) {
         assert!(self.next <= self.members.len(), "the pass is inside the members");
-        let len = self.log.len();
+        let len = self.log_len();
+        let in_mode = |mode| self.members.iter().filter(|member| member.mode == mode).count();
+        assert_eq!((self.behind, self.skipping), (in_mode(Mode::Behind), in_mode(Mode::Skipping)));
         for (index, member) in self.members.iter().enumerate() {
-            let behind = self.end().wrapping_sub(member.served) as usize;
-            assert!(member.skipping || behind <= len, "member {index} is owed frames that were cut");
+            let (owed, needed) = (self.end.wrapping_sub(member.served), self.end.wrapping_sub(member.needs));
+            match member.mode {
+                Mode::Served => {
+                    assert!(owed as usize <= len, "member {index} is owed frames that were cut");
+                    assert!(owed == 0 || self.is_due() || self.pass.is_some(), "member {index} is owed and not due");
+                }
+                Mode::Behind => {
+                    assert!(needed as usize <= len, "member {index} needs frames that were cut");
+                    assert!(owed <= needed, "member {index} was promised less than it has got");
+                }
+                Mode::Skipping => {}
+            }
         }
     }
+}
+
+/// Whether `a` comes before `b` in a log that ends at `end`.
+fn is_lower(a: Position, b: Position, end: Position) -> bool {
+    end.wrapping_sub(a) > end.wrapping_sub(b)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::View;
-
-    fn serve(view: &mut View) -> Vec<(u32, String)> {
-        let mut served = Vec::new();
-        while let Some(step) = view.step() {
-            served.push((step.slot, String::from_utf8_lossy(view.tail(step.from)).into_owned()));
-        }
-        served
-    }
-
-    fn put(view: &mut View, frame: &str) {
-        view.append(1_000, |log| log.extend_from_slice(frame.as_bytes())).expect("room in the log");
-        view.check_invariants();
-    }
-
-    #[test]
-    fn several_frames_are_one_slice() {
-        let mut view = View::default();
-        view.add(7);
-        view.add(8);
-        put(&mut view, "a");
-        put(&mut view, "b");
-        view.begin_pass();
-        assert_eq!(serve(&mut view), [(7, "ab".into()), (8, "ab".into())]);
-        assert!(!view.is_due());
-    }
-
-    #[test]
-    fn frames_that_arrive_during_a_pass_reach_everybody_once() {
-        let mut view = View::default();
-        (0..3).for_each(|slot| _ = view.add(slot));
-        put(&mut view, "a");
-        view.begin_pass();
-        let first = view.step().expect("somebody is owed a frame");
-        assert_eq!((first.slot, view.tail(first.from)), (0, &b"a"[..]));
-        put(&mut view, "b");
-        assert_eq!(serve(&mut view), [(1, "ab".into()), (2, "ab".into())]);
-        assert!(view.is_due(), "member 0 waits for the next pass");
-        view.begin_pass();
-        assert_eq!(serve(&mut view), [(0, "b".into())]);
-        assert!(!view.is_due());
-    }
-
-    #[test]
-    fn a_member_removed_during_a_pass_hides_nobody() {
-        for gone in 0..4 {
-            let mut view = View::default();
-            let mut index_of: Vec<u32> = (0..4).map(|slot| view.add(slot)).collect();
-            put(&mut view, "a");
-            view.begin_pass();
-            let mut got: Vec<u32> = Vec::new();
-            for _ in 0..2 {
-                got.extend(view.step().map(|step| step.slot));
-            }
-            for moved in view.remove(index_of[gone as usize]).into_iter().flatten() {
-                index_of[moved.slot as usize] = moved.index;
-            }
-            view.check_invariants();
-            got.extend(serve(&mut view).into_iter().map(|(slot, _)| slot));
-            got.retain(|&slot| slot != gone);
-            got.sort_unstable();
-            assert_eq!(got, (0..4).filter(|&slot| slot != gone).collect::<Vec<u32>>(), "with {gone} removed");
-            for slot in (0..4).filter(|&slot| slot != gone) {
-                assert_eq!(view.members[index_of[slot as usize] as usize].slot, slot, "indices follow the moves");
-            }
-        }
-    }
-
-    #[test]
-    fn a_log_at_its_bound_makes_everybody_skip() {
-        let mut view = View::default();
-        let index = view.add(1);
-        let full = view.append(10, |log| log.resize(11, b'x'));
-        assert_eq!(full, None);
-        assert!(view.is_skipping(index) && !view.is_due());
-        put(&mut view, "unseen");
-        view.resume(index);
-        put(&mut view, "seen");
-        assert_eq!(view.owed(index), b"seen");
-    }
-}
+mod tests;

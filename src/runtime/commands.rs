@@ -318,7 +318,10 @@ impl Core {
             (Standing::Joined, Some(_)) | (Standing::NotJoined, _) => conn.rooms = conn.rooms.saturating_sub(1),
             (Standing::Left, Some(membership)) => {
                 conn.rooms = conn.rooms.saturating_sub(1);
-                conn.memberships.remove(membership.view);
+                self.keep_owed(slot, membership.view);
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.memberships.remove(membership.view);
+                }
                 self.leave_view(membership.view, membership.at);
             }
             (Standing::CaughtUp, Some(membership)) => self.views.get_mut(membership.view).view.resume(membership.at),
@@ -377,6 +380,9 @@ impl Core {
                 continue;
             }
             let news = self.lanes.news(shard, &change.room);
+            if news.count == 0 {
+                news.held = self.seats.selections(change.room.as_str()).map_or(0, |state| state.len());
+            }
             let from = news.frames.len();
             news.frames.extend_from_slice(frames);
             news.count += u64::from(has_members);
@@ -408,8 +414,9 @@ impl Core {
         {
             let entry = self.views.get_mut(index);
             self.stats.deliveries += count * entry.view.len() as u64;
-            if entry.view.append(ROOM_LOG_BYTES_MAX, |log| log.extend_from_slice(frames)).is_none() {
-                self.log_was_cut(index);
+            let lag_bytes = self.config.outbound_queue_bytes.min(ROOM_LOG_BYTES_MAX);
+            if entry.view.append(lag_bytes, |log| log.extend_from_slice(frames)) {
+                self.drop_laggards(index);
             }
             self.views.schedule(index, self.now_ns);
         }
@@ -420,18 +427,6 @@ impl Core {
                 self.views.get_mut(membership.view).view.settle(membership.at);
             }
             self.write(slot, Kind::Reply, |out| out.extend_from_slice(own));
-        }
-    }
-
-    /// A room's log was cut at its bound: all its members on this shard skip and need the full state.
-    fn log_was_cut(&mut self, index: u32) {
-        let slots: Vec<u32> = self.views.get(index).view.slots().collect();
-        for slot in slots {
-            self.stats.slow_consumers += 1;
-            if let Some(out) = self.conns.outbox(slot) {
-                out.lag();
-            }
-            self.queue_flush(slot);
         }
     }
 

@@ -229,6 +229,11 @@ impl Conn {
     pub(crate) fn unsent_len(&self) -> usize {
         self.out.as_ref().map_or(0, |out| out.unsent_len())
     }
+
+    /// What its outbox costs: at the bound nothing more is read from it.
+    pub(crate) fn queue_weight(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.weight())
+    }
 }
 
 /// One place of the table.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::net::{Shutdown, shutdown};
 
-use crate::audience::outbox::{Fit, Kind};
+use crate::audience::outbox::Kind;
 use crate::config::Config;
 use crate::engine::command::{Effects, Input};
 use crate::engine::ids::{ShardId, shard_of};
@@ -167,53 +167,6 @@ impl Core {
         }
     }
 
-    /// Moves what the connection is owed of all its rooms into its outbox, so that one send takes it along.
-    pub(crate) fn take_owed(&mut self, slot: u32) {
-        let mut index = 0;
-        while let Some(Membership { view, at }) = self.conns.get(slot).and_then(|conn| conn.memberships.nth(index)) {
-            index += 1;
-            let room_view = &mut self.views.get_mut(view).view;
-            let owed = room_view.owed(at);
-            if owed.is_empty() {
-                continue;
-            }
-            let bytes_max = self.config.outbound_queue_bytes;
-            let fit = self.conns.outbox(slot).map_or(Fit::Queued, |out| out.push_events(owed, 0, bytes_max));
-            room_view.settle(at);
-            self.fitted(slot, fit);
-        }
-    }
-
-    /// Does what has to be done when room events found no room.
-    pub(crate) fn fitted(&mut self, slot: u32, fit: Fit) {
-        match fit {
-            Fit::Queued => {}
-            Fit::Overflow => {
-                self.stats.slow_consumers += 1;
-                self.skip_rooms(slot);
-            }
-            Fit::TooSlow => {
-                self.stats.slow_consumers += 1;
-                self.skip_rooms(slot);
-                let since = self.conns.outbox(slot).map_or(0, |out| out.resynced());
-                let waits_ms = u64::from(self.tenths().saturating_sub(since)) * 100;
-                if waits_ms < self.config.slow_consumer_ms {
-                    return;
-                }
-                // Closing releases holds, which is a decision: it must not overtake the effects being performed.
-                self.too_slow.push((slot, self.conns.generation(slot)));
-            }
-        }
-    }
-
-    /// Lets all rooms' frames pass the connection by until it gets full states.
-    pub(crate) fn skip_rooms(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get(slot) else { return };
-        for Membership { view, at } in conn.memberships.iter() {
-            self.views.get_mut(view).view.skip(at);
-        }
-    }
-
     /// Sends what has been queued for the connections of this phase, each with one send, and ends what broke. At
     /// [`FLUSH_BYTES_PER_TURN`] the rest waits for the next turn.
     pub(crate) fn flush_all(&mut self) {
@@ -263,39 +216,6 @@ impl Core {
         self.send_queued(slot);
     }
 
-    /// Sends what is queued as far as the socket takes it.
-    pub(crate) fn send_queued(&mut self, slot: u32) {
-        let generation = self.conns.generation(slot);
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        let mut full = false;
-        while !conn.blocked && conn.unsent_len() > 0 {
-            let bytes = conn.out.as_ref().map_or(&[][..], |out| out.unsent());
-            let wanted = bytes.len();
-            let Ok(sent) = conn.send(bytes) else {
-                self.broken.push((slot, generation));
-                return;
-            };
-            self.stats.sends += 1;
-            self.stats.bytes_sent += sent as u64;
-            self.flush_bytes_left = self.flush_bytes_left.saturating_sub(sent as u64);
-            full = sent < wanted;
-            conn.blocked = full;
-            if let Some(out) = conn.out.as_mut() {
-                out.advance(sent);
-            }
-        }
-        let queued = conn.unsent_len() as u64;
-        // An overflow may leave nothing queued for a socket that is still full: then it has not drained.
-        let drained = queued == 0 && !conn.blocked;
-        self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
-        if full {
-            self.blocked(slot);
-        }
-        if drained {
-            self.drained(slot);
-        }
-    }
-
     /// The kernel forgets to say that a socket is writable when it was refused memory, rather than room in the socket,
     /// while nothing was in flight (the limit `tcp_mem`): nothing comes back then that could wake anybody. So a blocked
     /// connection tries again by itself.
@@ -330,7 +250,10 @@ impl Core {
     }
 
     /// The connection's outbox is empty: what waited for that goes on.
-    fn drained(&mut self, slot: u32) {
+    pub(crate) fn drained(&mut self, slot: u32) {
+        if !self.catch_up(slot) {
+            return self.queue_flush(slot);
+        }
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let lagging = conn.out.as_ref().is_some_and(|out| out.is_lagging());
         let (phase, hung_up, stalled) = (conn.phase, conn.hung_up, conn.stalled);
@@ -392,6 +315,7 @@ impl Core {
 
     /// Everything that will be sent has been queued: from now on the connection is no participant.
     pub(crate) fn begin_closing(&mut self, slot: u32) {
+        self.keep_all_owed(slot);
         self.retire(slot);
         if let Some(conn) = self.conns.get_mut(slot) {
             if conn.phase == Phase::Open {

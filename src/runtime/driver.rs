@@ -11,7 +11,6 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::audience::outbox::count_frames;
 use crate::engine::command::Input;
 use crate::limits::{DRAIN_MS, FLUSH_BYTES_PER_TURN, READS_PER_TURN_MAX, TICK_MS};
 use crate::runtime::connection::Phase;
@@ -278,45 +277,10 @@ impl Core {
         if done {
             self.stats.passes += 1;
             let entry = self.views.get(index);
-            self.stats.fan_out.record(now.saturating_sub(entry.owed_since_ns), entry.view.len() as u64);
+            self.stats.fan_out.record(now.saturating_sub(entry.owed_since_ns), entry.view.served_len() as u64);
         }
         self.views.slice_done(index, now - began_ns, done, now);
         now
-    }
-
-    /// Sends a member what it is owed, or queues it behind what waits for its socket.
-    fn serve(&mut self, index: u32, step: crate::audience::view::Serve) {
-        let crate::audience::view::Serve { slot, from, .. } = step;
-        let owed = self.views.get(index).view.tail(from);
-        let generation = self.conns.generation(slot);
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        let (mut sent, mut full) = (0, false);
-        if conn.out.is_none() {
-            match conn.send(owed) {
-                Ok(taken) => sent = taken,
-                Err(_) => {
-                    self.broken.push((slot, generation));
-                    return;
-                }
-            }
-            self.stats.sends += 1;
-            self.stats.bytes_sent += sent as u64;
-            self.stats.merged_frames += count_frames(owed) as u64 - 1;
-            if sent == owed.len() {
-                return;
-            }
-            full = true;
-        }
-        let bytes_max = self.config.outbound_queue_bytes;
-        let Some(out) = self.conns.outbox(slot) else { return };
-        let fit = out.push_events(owed, sent, bytes_max);
-        let queued = out.unsent_len() as u64;
-        self.stats.outbound_queue_high_water = self.stats.outbound_queue_high_water.max(queued);
-        if full {
-            self.blocked(slot);
-        }
-        self.fitted(slot, fit);
-        self.queue_flush(slot);
     }
 
     /// Looks at a connection whose time has come: a deadline, a heartbeat.

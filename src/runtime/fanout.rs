@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) view: View,
     pub(crate) room: RoomId,
     pub(crate) owner: ShardId,
+    /// Seats that are held, as the owner told last; not kept by the owner itself.
+    pub(crate) held: usize,
     /// It is queued or waits for its time.
     scheduled: bool,
     /// Since when its members have been owed something.
@@ -88,6 +90,11 @@ impl Views {
         self.entries[index as usize].as_mut().expect("the view exists while it has members")
     }
 
+    /// All views.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &View> {
+        self.entries.iter().flatten().map(|entry| &entry.view)
+    }
+
     /// Adds a member and returns the view's index and the member's index in it.
     pub(crate) fn add(&mut self, room: &RoomId, owner: ShardId, slot: u32) -> (u32, u32) {
         let index = match self.find(room.as_str()) {
@@ -102,6 +109,7 @@ impl Views {
             view: View::default(),
             room: room.clone(),
             owner,
+            held: 0,
             scheduled: false,
             owed_since_ns: 0,
             pass_began_ns: 0,

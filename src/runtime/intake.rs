@@ -130,10 +130,13 @@ impl Core {
         if conn.awaits_answer {
             return;
         }
-        if conn.unsent_len() == 0 {
-            self.end(slot);
-        } else {
+        if conn.blocked {
+            self.take_owed(slot);
+        }
+        if self.is_owed(slot) {
             self.begin_closing(slot);
+        } else {
+            self.end(slot);
         }
     }
 
@@ -170,11 +173,11 @@ impl Core {
     /// Whether the connection's next command must wait until answers have left or arrived.
     fn must_wait(&mut self, slot: u32) -> bool {
         let bytes_max = self.config.outbound_queue_bytes;
-        if self.conns.get(slot).is_some_and(|conn| conn.unsent_len() > bytes_max && !conn.blocked) {
+        if self.conns.get(slot).is_some_and(|conn| conn.queue_weight() > bytes_max && !conn.blocked) {
             self.send_queued(slot);
         }
         self.conns.get(slot).is_none_or(|conn| {
-            conn.parked.is_some() || conn.unsent_len() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX
+            conn.parked.is_some() || conn.queue_weight() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX
         })
     }
 

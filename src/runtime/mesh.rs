@@ -54,6 +54,8 @@ pub(crate) struct News {
     pub(crate) frames: Vec<u8>,
     /// How many frames these are.
     pub(crate) count: u64,
+    /// How many seats are held, about: what a full state would take follows from it.
+    pub(crate) held: usize,
     /// Frames that one connection gets in the place of a public one.
     pub(crate) own: Vec<OwnNews>,
 }
@@ -239,7 +241,7 @@ impl Lanes {
         let lane = &mut self.out[to.index()];
         if !matches!(lane.last(), Some(Mail::News(news)) if news.room == *room) {
             self.posted += 1;
-            let news = News { room: room.clone(), frames: Vec::new(), count: 0, own: Vec::new() };
+            let news = News { room: room.clone(), frames: Vec::new(), count: 0, held: 0, own: Vec::new() };
             lane.push(Mail::News(Box::new(news)));
         }
         match lane.last_mut() {

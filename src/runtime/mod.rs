@@ -19,6 +19,7 @@ pub(crate) mod wheel;
 pub(crate) mod core;
 
 pub(crate) mod commands;
+pub(crate) mod delivery;
 pub(crate) mod handover;
 pub(crate) mod intake;
 pub(crate) mod listener;

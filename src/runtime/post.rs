@@ -29,6 +29,9 @@ impl Core {
 
     /// What happened in a room that another shard owns.
     fn news(&mut self, news: &News) {
+        if let Some(view) = self.views.find(news.room.as_str()) {
+            self.views.get_mut(view).held = news.held;
+        }
         let mut done = 0;
         let mut count = news.count;
         for own in &news.own {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::audience::outbox::Kind;
+use crate::audience::view::View;
 use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
@@ -326,7 +327,8 @@ impl Core {
         let pulse = self.board.pulse(self.id);
         self.stats.watchdog_pokes = pulse.pokes.load(std::sync::atomic::Ordering::Relaxed);
         let waiting = self.conns.slots().filter_map(|slot| self.conns.get(slot)).map(|conn| conn.unsent_len() as u64);
-        self.stats.outbound_queue_bytes = waiting.sum();
+        let behind: u64 = self.views.iter().map(View::behind_bytes).sum();
+        self.stats.outbound_queue_bytes = waiting.sum::<u64>() + behind;
     }
 }
 

@@ -1,9 +1,11 @@
 //! How effects become frames and frames reach connections: here through views and outboxes, elsewhere through mail.
 //!
 //! It follows the runtime: a broadcast is encoded once and appended to the room's log on each shard with members; an own
-//! reply takes what is owed along, so that a connection gets everything in the order in which it happened.
+//! reply takes what is owed along, so that a connection gets everything in the order in which it happened; one whose
+//! socket was full is sent the log at its own pace, with its replies in between.
 
-use butaca::audience::outbox::{Fit, Kind};
+use butaca::audience::outbox::{Kind, LogPart};
+use butaca::audience::view::Serve;
 use butaca::engine::command::{Change, ChangeKind, Effect, Input, ReleaseReason};
 use butaca::engine::ids::RoomId;
 
@@ -11,7 +13,7 @@ use super::client::own_seen;
 use super::frames::{Message, Room, Seen};
 use super::mail::{Letter, Own, Standing};
 use super::names;
-use super::node::{LOG_BYTES, Node, OUTBOUND_BYTES, Shared};
+use super::node::{LAG_BYTES, LOG_BYTES, Node, Shared};
 
 impl Node {
     pub(crate) fn perform(&mut self, effect: Effect, shared: &mut Shared) {
@@ -99,9 +101,9 @@ impl Node {
         }
         if let Some(view) = self.views.get_mut(&room)
             && !public.is_empty()
-            && view.append(LOG_BYTES, |log| log.extend_from_slice(public)).is_none()
+            && view.append(LAG_BYTES, |log| log.extend_from_slice(public))
         {
-            self.log_was_cut(room, shared);
+            self.drop_laggards(room, shared);
         }
         let (Some(slot), Some(own)) = (actor, own) else { return };
         if let Some(&at) = self.conn(slot).rooms.get(&room) {
@@ -110,18 +112,30 @@ impl Node {
         let is_remote = names::owner(room, self.out.len()) != self.id;
         let conn = self.conn(slot);
         conn.outbox.write(Kind::Reply, |out| out.extend_from_slice(&own.frame));
+        if conn.outbox.next_log().is_some() {
+            shared.note("a reply behind a log");
+        }
+        let conn = self.conn(slot);
         if own.answers && is_remote {
             conn.remote -= 1;
         }
     }
 
-    /// A room's log was cut at its bound: all its members here need the full state.
-    fn log_was_cut(&mut self, room: Room, shared: &mut Shared) {
-        shared.note("a log at its bound");
-        for slot in self.views[&room].slots().collect::<Vec<u32>>() {
+    /// Who is too far behind lags: no room sends it events any more, and a full state has to come.
+    fn drop_laggards(&mut self, room: Room, shared: &mut Shared) {
+        let view = self.views.get_mut(&room).expect("it has a member");
+        let is_full = view.log_len() > LOG_BYTES;
+        for slot in view.drop_laggards(LAG_BYTES, LOG_BYTES) {
+            shared.note(if is_full { "a log at its bound" } else { "a member too far behind" });
             let conn = self.conn(slot);
-            conn.outbox.lag();
             shared.pipes[conn.pipe].lagged = true;
+            let is_too_slow = conn.outbox.lag();
+            for (room, at) in conn.rooms.clone() {
+                self.views.get_mut(&room).expect("it has a member").skip(at);
+            }
+            if is_too_slow {
+                self.too_slow.push(slot);
+            }
         }
     }
 
@@ -134,7 +148,10 @@ impl Node {
                 let at = self.views.entry(room).or_default().add(slot);
                 self.conn(slot).rooms.insert(room, at);
             }
-            (Standing::Left, Some(_)) => self.leave_view(slot, room),
+            (Standing::Left, Some(_)) => {
+                self.keep_owed(slot, room, shared);
+                self.leave_view(slot, room);
+            }
             (Standing::CaughtUp, Some(at)) => self.views.get_mut(&room).expect("it has a member").resume(at),
             (Standing::CaughtUp, None) => return,
             (Standing::Joined, Some(_)) | (Standing::Left, None) | (Standing::Same, _) => {}
@@ -163,33 +180,41 @@ impl Node {
         }
     }
 
-    /// Moves what the connection is owed of all its rooms into its outbox.
-    fn take_owed(&mut self, slot: u32, shared: &mut Shared) {
-        let rooms: Vec<(Room, u32)> = self.conn(slot).rooms.iter().map(|(&room, &at)| (room, at)).collect();
-        for (room, at) in rooms {
-            let view = self.views.get_mut(&room).expect("it has a member");
-            let owed = view.owed(at).to_vec();
-            if !owed.is_empty() {
-                view.settle(at);
-                self.push_events(slot, &owed, 0, shared);
-            }
+    /// What the outbox names of the log of a room that the connection leaves.
+    fn keep_owed(&mut self, slot: u32, room: Room, shared: &mut Shared) {
+        let view = &self.views[&room];
+        let conn = self.conns[slot as usize].as_mut().expect("the connection is there");
+        if !view.is_behind(conn.rooms[&room]) {
+            return;
+        }
+        let before = conn.outbox.unsent_len();
+        if !conn.outbox.keep_log(number(room), LAG_BYTES, |span| view.read(span)) {
+            shared.note("a laggard that leaves without what it was owed");
+            shared.pipes[conn.pipe].lagged = true;
+        } else if conn.outbox.unsent_len() > before {
+            shared.note("a laggard that leaves with what it was owed");
         }
     }
 
-    fn push_events(&mut self, slot: u32, events: &[u8], sent: usize, shared: &mut Shared) {
-        let conn = self.conn(slot);
-        let fit = conn.outbox.push_events(events, sent, OUTBOUND_BYTES);
-        if fit == Fit::Queued {
-            return;
-        }
-        shared.pipes[conn.pipe].lagged = true;
-        for (room, at) in conn.rooms.clone() {
-            self.views.get_mut(&room).expect("it has a member").skip(at);
-        }
-        match fit {
-            Fit::Overflow => shared.note("an outbox at its bound"),
-            Fit::TooSlow => self.too_slow.push(slot),
-            Fit::Queued => {}
+    /// Moves what the connection is owed of all its rooms into its outbox, or names it there while its socket is full.
+    fn take_owed(&mut self, slot: u32, shared: &mut Shared) {
+        let conn = self.conns[slot as usize].as_mut().expect("the connection is there");
+        for (&room, &at) in &conn.rooms {
+            let view = self.views.get_mut(&room).expect("it has a member");
+            let owed = view.owed(at);
+            if owed.is_empty() {
+                continue;
+            }
+            let copies = !conn.blocked && !view.is_behind(at);
+            if copies && conn.outbox.push_events(owed, LAG_BYTES) {
+                view.settle(at);
+                continue;
+            }
+            if copies {
+                shared.note("events that did not fit the outbox");
+            }
+            let span = view.claim(at);
+            conn.outbox.push_log(LogPart { view: number(room), span });
         }
     }
 
@@ -200,28 +225,62 @@ impl Node {
             if view.is_due() {
                 view.begin_pass();
             }
-            let Some(serve) = view.step() else { return };
-            let events = view.tail(serve.from).to_vec();
-            let conn = self.conns[serve.slot as usize].as_ref().expect("a member is there");
-            let sent = if conn.outbox.is_idle() { shared.pipes[conn.pipe].send(&events) } else { 0 };
+            let Some(Serve { index, slot, from }) = view.step() else { return };
+            let conn = self.conns[slot as usize].as_mut().expect("a member is there");
+            if conn.blocked || !conn.outbox.is_idle() {
+                shared.note("a member whose socket was full already");
+                view.fall_behind(index, from, 0);
+                continue;
+            }
+            let events = view.tail(from);
+            let sent = shared.send(conn.pipe, events);
             if sent < events.len() {
                 shared.note("a send that the socket did not take whole");
-                self.push_events(serve.slot, &events, sent, shared);
+                conn.outbox.finish_first(view.fall_behind(index, from, sent));
+                conn.blocked = true;
             }
         }
         shared.note("a pass that was interrupted");
     }
 
-    /// Sends what waits for a connection; when all has left, it is brought up to date if it lags.
+    /// Sends what waits for a connection whose socket may take more; when all has left, it is brought up to date if it
+    /// lags.
     pub(crate) fn flush(&mut self, slot: u32, shared: &mut Shared) {
         if self.conns[slot as usize].is_none() {
             return;
         }
+        self.conn(slot).blocked = false;
         self.take_owed(slot, shared);
-        let conn = self.conn(slot);
-        let sent = shared.pipes[conn.pipe].send(conn.outbox.unsent());
-        conn.outbox.advance(sent);
-        if conn.outbox.unsent_len() == 0 && conn.outbox.is_lagging() {
+        let conn = self.conns[slot as usize].as_mut().expect("looked at above");
+        while !conn.blocked && !conn.outbox.is_empty() {
+            let part = conn.outbox.next_log();
+            let room = |part: LogPart| usize::try_from(part.view).expect("few rooms");
+            let bytes = part.map_or(conn.outbox.unsent(), |part| self.views[&room(part)].read(part.span));
+            let sent = shared.send(conn.pipe, bytes);
+            conn.blocked = sent < bytes.len();
+            let Some(part) = part else {
+                conn.outbox.advance(sent);
+                continue;
+            };
+            let at = conn.rooms[&room(part)];
+            let view = self.views.get_mut(&room(part)).expect("it has a member");
+            let (next, rest) = view.took(at, part.span.from, sent);
+            if !rest.is_empty() {
+                shared.note("a frame of a log that was begun");
+            }
+            conn.outbox.advance_log(next, rest);
+        }
+        if conn.blocked {
+            return;
+        }
+        for (room, &at) in &conn.rooms {
+            let view = self.views.get_mut(room).expect("it has a member");
+            if view.is_behind(at) {
+                shared.note("a member that catches up from the log");
+                assert!(view.catch_up(at), "something is owed that was not named");
+            }
+        }
+        if conn.outbox.is_lagging() {
             self.resynchronise(slot, shared);
         }
     }
@@ -260,6 +319,11 @@ impl Node {
             Letter::News { room, public, own } => self.tell(room, &public, own, shared),
         }
     }
+}
+
+/// How an outbox names a room's view.
+fn number(room: Room) -> u32 {
+    u32::try_from(room).expect("few rooms")
 }
 
 fn message(change: &Change, own: bool) -> Message {

@@ -18,10 +18,12 @@ use super::mail::{BACKLOG_MAX, HandOver, Letter, Peer, Pipe};
 use super::names;
 use super::oracle::Oracle;
 
-/// What may wait for one connection.
-pub(crate) const OUTBOUND_BYTES: usize = 600;
+/// What may wait for one connection before its requests wait.
+const OUTBOUND_BYTES: usize = 600;
+/// What a connection may be behind in the log of a room, and what may be copied of it.
+pub(crate) const LAG_BYTES: usize = 240;
 /// The log of a room on a shard.
-pub(crate) const LOG_BYTES: usize = 120;
+pub(crate) const LOG_BYTES: usize = 320;
 /// Requests of one connection that another shard has not answered.
 const REMOTE_MAX: usize = 6;
 /// Requests that one read brings.
@@ -45,6 +47,12 @@ impl Shared {
     pub(crate) fn note(&mut self, what: &'static str) {
         *self.happened.entry(what).or_default() += 1;
     }
+
+    /// Sends what the socket takes, which is less than it could now and then.
+    pub(crate) fn send(&mut self, pipe: usize, bytes: &[u8]) -> usize {
+        let len = if self.chance.percent(15) { self.chance.below(bytes.len() + 1) } else { bytes.len() };
+        self.pipes[pipe].send(&bytes[..len])
+    }
 }
 
 pub(crate) struct Conn {
@@ -61,6 +69,8 @@ pub(crate) struct Conn {
     pub(crate) remote: usize,
     pub(crate) remote_at: Option<ShardId>,
     pub(crate) outbox: Outbox,
+    /// Its socket was full when something was last sent.
+    pub(crate) blocked: bool,
 }
 
 pub(crate) struct Node {
@@ -93,8 +103,9 @@ impl Node {
         });
         let (unread, rooms, outbox) = Default::default();
         let touched = ShardSet::EMPTY;
-        let (is_settled, remote, remote_at) = (false, 0, None);
-        self.conns[slot] = Some(Conn { pipe, client, unread, rooms, touched, is_settled, remote, remote_at, outbox });
+        let (is_settled, remote, remote_at, blocked) = (false, 0, None, false);
+        self.conns[slot] =
+            Some(Conn { pipe, client, unread, rooms, touched, is_settled, remote, remote_at, outbox, blocked });
         u32::try_from(slot).expect("few connections")
     }
 
@@ -151,7 +162,7 @@ impl Node {
             let count = count.min(pipe.up.len());
             conn.unread.extend(pipe.up.drain(..count));
         }
-        let is_over = pipe.peer == Peer::Gone && (conn.unread.is_empty() || conn.outbox.unsent_len() > 0);
+        let is_over = pipe.peer == Peer::Gone && (conn.unread.is_empty() || !conn.outbox.is_empty());
         if is_over {
             return self.end(slot, shared);
         }
@@ -168,7 +179,7 @@ impl Node {
         let request = *conn.unread.front()?;
         let decider = request.room().map_or(id, |room| names::owner(room, shards));
         let waits = conn.remote > 0 && conn.remote_at != Some(decider);
-        if waits || is_congested || conn.remote >= REMOTE_MAX || conn.outbox.unsent_len() > OUTBOUND_BYTES {
+        if waits || is_congested || conn.remote >= REMOTE_MAX || conn.outbox.weight() > OUTBOUND_BYTES {
             shared.note("a request that waits");
             return None;
         }
@@ -228,7 +239,7 @@ impl Node {
 
     fn hand_over(&mut self, slot: u32, to: ShardId, join: Request, shared: &mut Shared) {
         let conn = self.conn(slot);
-        let sent = shared.pipes[conn.pipe].send(conn.outbox.unsent());
+        let sent = shared.send(conn.pipe, conn.outbox.unsent());
         conn.outbox.advance(sent);
         if conn.outbox.unsent_len() > 0 {
             shared.note("a full socket that stays");
@@ -287,6 +298,7 @@ impl Node {
     pub(crate) fn check(&self) {
         for view in self.views.values() {
             assert!(!view.is_empty(), "a view without members is kept");
+            assert!(view.log_len() <= LOG_BYTES, "{} bytes of a log are kept", view.log_len());
             view.check_invariants();
         }
         let memberships: usize = self.conns.iter().flatten().map(|conn| conn.rooms.len()).sum();

@@ -288,7 +288,7 @@ impl World {
         let no_mail = self.lanes.iter().flatten().all(VecDeque::is_empty);
         let nodes = self.nodes.iter().all(|node| {
             let conns = node.conns.iter().flatten().all(|conn| {
-                let is_served = conn.unread.is_empty() && conn.remote == 0 && conn.outbox.is_idle();
+                let is_served = conn.unread.is_empty() && conn.remote == 0 && conn.outbox.is_idle() && !conn.blocked;
                 is_served && pipes[conn.pipe].up.is_empty() && pipes[conn.pipe].peer == Peer::There
             });
             conns && node.out.iter().all(VecDeque::is_empty) && !node.views.values().any(|view| view.is_due())
@@ -317,6 +317,8 @@ impl World {
         assert_eq!(members(|node| node.shard.counts().members), looking, "members that do not look");
         assert_eq!(members(|node| node.views.values().map(butaca::audience::view::View::len).sum()), looking);
         assert_eq!(oracle.memberships(), looking);
+        let mut views = self.nodes.iter().flat_map(|node| node.views.values());
+        assert!(views.all(|view| view.log_len() == 0), "a log is kept for nobody");
     }
 
     /// Everybody goes, and nothing is left.
