@@ -69,7 +69,7 @@ const GAUGES: [PerShard; 7] = [
     ("rooms", "Rooms with a member or a hold", |s| s.rooms),
     ("members", "Memberships of rooms", |s| s.members),
     ("seats_held", "Held seats", |s| s.holds),
-    ("outbound_queue_bytes", "Bytes that wait for slow connections", |s| s.outbound_queue_bytes),
+    ("outbound_queue_bytes", "Bytes that slow connections have not had, queued or in logs", |s| s.outbound_queue_bytes),
     ("outbound_queue_high_water_bytes", "Most bytes that ever waited for one connection", |s| {
         s.outbound_queue_high_water
     }),

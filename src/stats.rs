@@ -128,9 +128,9 @@ pub struct ShardStats {
     pub members: u64,
     /// Gauge: held seats of the rooms owned here.
     pub holds: u64,
-    /// Gauge: bytes that wait for slow sockets.
+    /// Gauge: bytes that wait for slow sockets, and what each of them is behind in the rooms' logs.
     pub outbound_queue_bytes: u64,
-    /// High water: bytes that waited for one socket.
+    /// High water: bytes that waited for one socket, in its outbox or in a log.
     pub outbound_queue_high_water: u64,
     /// High water: messages taken from the mailbox at once.
     pub mesh_depth_high_water: u64,

@@ -9,4 +9,6 @@
 pub mod frames;
 pub mod full_state;
 pub mod outbox;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod view;

@@ -202,6 +202,13 @@ impl Outbox {
 
     fn note(&mut self, kind: Kind, len: usize) {
         self.unsent += len;
+        #[cfg(feature = "planted-bugs")]
+        if super::planted::has(super::planted::Bug::ReplyOvertakes)
+            && self.runs.back().is_some_and(|run| run.log().is_some())
+        {
+            let last = self.runs.len() - 1;
+            return self.runs.insert(last, Run { kind, len, source: Source::Own });
+        }
         match self.runs.back_mut() {
             _ if len == 0 => {}
             Some(run) if run.kind == kind && run.is_own() => run.len += len,
@@ -309,6 +316,11 @@ impl Outbox {
     /// whether the full state for the last time has not left yet: then the consumer is too slow.
     pub fn lag(&mut self) -> bool {
         self.runs.retain(|run| run.log().is_none());
+        #[cfg(feature = "planted-bugs")]
+        if super::planted::has(super::planted::Bug::TornFrame) {
+            self.unsent -= self.begun.len() - self.begun_sent;
+            (self.begun, self.begun_sent) = (Vec::new(), 0);
+        }
         self.lagging = true;
         self.runs.iter().any(|run| run.kind == Kind::Resync)
     }

@@ -136,6 +136,9 @@ impl View {
     /// Bytes that those who are behind still need, all together.
     #[must_use]
     pub fn behind_bytes(&self) -> u64 {
+        if self.behind == 0 {
+            return 0;
+        }
         let behind = self.members.iter().filter(|member| member.mode == Mode::Behind);
         behind.map(|member| u64::from(self.end.wrapping_sub(member.needs))).sum()
     }
@@ -148,7 +151,9 @@ impl View {
 
     /// Removes the member at `index` and says who moved because of it, at most two.
     pub fn remove(&mut self, index: u32) -> [Option<Moved>; 2] {
-        self.set_mode(index, Mode::Served);
+        if self.members[index as usize].mode != Mode::Served {
+            self.set_mode(index, Mode::Served);
+        }
         let mut hole = index as usize;
         let mut moved = [None, None];
         if self.pass.is_some() && hole < self.next {
@@ -273,6 +278,10 @@ impl View {
         self.members[index as usize].needs = position;
         self.set_mode(index, Mode::Behind);
         let end = self.end;
+        #[cfg(feature = "planted-bugs")]
+        if super::planted::has(super::planted::Bug::CutAboveLaggard) {
+            return;
+        }
         if let Some(pass) = self.pass.as_mut().filter(|pass| is_lower(position, pass.low, end)) {
             pass.low = position;
         }

@@ -7,6 +7,8 @@ use crate::harness::{Client, Got, Server, Watcher, eventually};
 
 /// Much for a reader that is only short of a CPU, and soon full for one that does not read.
 const QUEUE: u64 = 512 * 1024;
+/// Held seats whose full state is larger than anything that a test makes a member be behind: each counts as 200 bytes.
+const SEATS: u64 = 4_000;
 const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "524288"), ("MAX_SEATS_PER_CLIENT", "0")];
 const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
@@ -17,23 +19,32 @@ fn sleeper(server: &Server, id: &str, room: &str) -> Watcher {
     Watcher::join(server, id, &[room])
 }
 
+/// Twenty selects and releases with long names; every answer is read.
+fn publish(actor: &mut Watcher, room: &str, round: u64) {
+    let info = "x".repeat(3_000);
+    let mut batch = Vec::new();
+    for number in 0..20 {
+        let seat = format!("S{}", (round * 20 + number) % 40);
+        let select = format!(
+            r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"{info}"}}}}"#
+        );
+        batch.extend(text_frame(&select));
+        batch.extend(text_frame(&crate::harness::client::release(room, &seat)));
+    }
+    actor.client.write(&batch);
+    let mut released = 0;
+    while released < 20 {
+        let message = actor.next();
+        released += u64::from(message["type"] == "seat_released");
+    }
+}
+
 /// Selects and releases until the server has met a slow consumer `times` times; every answer is read.
 fn flood(server: &Server, actor: &mut Watcher, room: &str, times: u64) {
-    let info = "x".repeat(3_000);
-    let mut number = 0;
+    let mut round = 0;
     eventually("a slow consumer", || {
-        let mut batch = Vec::new();
-        for _ in 0..20 {
-            let seat = format!("S{}", number % 40);
-            let select = format!(
-                r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"{info}"}}}}"#
-            );
-            batch.extend(text_frame(&select));
-            batch.extend(text_frame(&crate::harness::client::release(room, &seat)));
-            number += 1;
-        }
-        actor.client.write(&batch);
-        (0..40).for_each(|_| drop(actor.next()));
+        publish(actor, room, round);
+        round += 1;
         (server.figure("slow_consumers") >= times).then_some(())
     });
 }
@@ -74,6 +85,58 @@ fn a_slow_consumer_gets_a_full_state_and_the_fast_ones_everything() {
         slow.client.select("r", "its own");
         slow.until("seat_selected", "r", "its own");
         slow.agrees(&server, "r");
+    }
+}
+
+/// A room with so many held seats that a full state takes more than what a member is behind: it is sent on from the log,
+/// misses nothing, and its own replies stand among the events where they belong.
+#[test]
+fn a_member_that_is_behind_reads_on_where_a_full_state_costs_more() {
+    for variant in VARIANTS {
+        let settings: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "4096"), ("MAX_SEATS_PER_CLIENT", "0")];
+        let server = Server::start(&[variant, settings].concat());
+        let mut actor = Watcher::join(&server, "actor", &["r"]);
+        for number in 0..SEATS {
+            actor.client.select("r", &format!("held {number}"));
+            actor.until("seat_selected", "r", &format!("held {number}"));
+        }
+        let mut slow = sleeper(&server, "slow", "r");
+        assert_eq!(slow.next()["type"], "current_selections");
+        let mut round = 0;
+        eventually("its socket is full", || {
+            round += 1;
+            publish(&mut actor, "r", round);
+            (server.figure("outbound_queue_bytes") > 0).then_some(())
+        });
+        let mut asked = 0;
+        eventually("it is behind by more than its queue", || {
+            round += 1;
+            publish(&mut actor, "r", round);
+            // What it asks for while it is behind is answered in its place. More than these would wait themselves.
+            if asked < 4 {
+                asked += 1;
+                slow.client.select("r", &format!("own {asked}"));
+                slow.client.send(r#"{"type":"ping"}"#);
+                actor.until("seat_selected", "r", &format!("own {asked}"));
+            }
+            (asked == 4 && server.figure("outbound_queue_bytes") > 200 * 1024).then_some(())
+        });
+        assert_eq!((server.figure("slow_consumers"), server.figure("resyncs")), (0, 0));
+        let (mut own, mut pongs) = (0, 0);
+        while pongs < asked {
+            let message = slow.next();
+            pongs += u64::from(message["type"] == "pong");
+            if message["seat_id"].as_str().is_some_and(|seat| seat.starts_with("own ")) {
+                own += 1;
+                assert_eq!(message["seat_id"], format!("own {own}"));
+                assert_eq!((pongs, message["user_info"].is_null()), (own - 1, true), "its own reply, in its order");
+            }
+        }
+        slow.until_seq("r", actor.rooms["r"].seq);
+        assert_eq!((own, slow.rooms["r"].resyncs), (asked, 1), "only what it got when it joined");
+        slow.agrees(&server, "r");
+        assert_eq!((server.figure("slow_consumers"), server.figure("resyncs")), (0, 0));
+        eventually("nothing waits", || (server.figure("outbound_queue_bytes") == 0).then_some(()));
     }
 }
 
