@@ -307,3 +307,20 @@ fn what_is_cut_is_moved_once_for_its_own_length() {
     }
     assert!(moved <= 24_000, "{moved} bytes were moved for 24,000");
 }
+
+/// A full state that comes twice, or for a room that the member joined after it was dropped, moves nobody.
+#[test]
+fn a_full_state_moves_only_who_skips() {
+    let mut view = View::default();
+    let index = view.add(1);
+    put(&mut view, "a");
+    let span = view.claim(index);
+    view.resume(index);
+    assert!(view.is_behind(index) && view.read(span) == frame("a"), "it is still sent the log");
+    view.took(index, span.from, 3);
+    assert!(view.catch_up(index));
+    view.skip(index);
+    put(&mut view, "unseen");
+    view.resume(index);
+    assert!(!view.is_skipping(index) && view.owed(index).is_empty());
+}
