@@ -24,6 +24,8 @@ use crate::wire::respond;
 
 /// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
+// Accepting goes on within a second of the first free descriptor: the pause is the same however often it was in vain.
+const _: () = assert!(ACCEPT_PAUSE_NS * 5 <= 1_000_000_000);
 /// How long accepting rests after a crowd, in nanoseconds. A crowd that is taken one by one costs a wake-up, a turn, a look
 /// at an empty queue and a read that finds no request for each; a millisecond later many have come, with their requests.
 const ACCEPT_REST_NS: u64 = 1_000_000;

@@ -1,11 +1,11 @@
 //! Stores that fail under a running server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use butaca::limits::STORE_BATCH_ENTRIES_MAX;
 use serde_json::Value;
 
-use crate::harness::{Client, Server, eventually};
+use crate::harness::{Client, Server, Stopwatch, eventually};
 use crate::home::{Home, held, kill, stop};
 use crate::proxy::{Fault, Proxy};
 
@@ -15,9 +15,9 @@ fn health(server: &Server) -> (u16, Value) {
     (answer.status, body)
 }
 
-/// Waits until the server says so, and says how long that took.
+/// Waits until the server says so, and says how long that took it.
 pub(crate) fn until_status(server: &Server, code: u16, status: &str) -> (Duration, Value) {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let body = eventually(status, || {
         let (found, body) = health(server);
         (found == code && body["status"] == status).then_some(body)
@@ -69,7 +69,7 @@ fn in_durable_mode_a_select_is_refused_within_a_second_and_changes_nothing() {
         eve.json();
         proxy.set(fault);
         for seat in ["A2", "A3"] {
-            let asked = Instant::now();
+            let asked = Stopwatch::start();
             ana.select("show", seat);
             let refused = ana.json();
             assert_eq!(refused["code"], "persistence_unavailable", "{refused}");
@@ -102,7 +102,7 @@ fn in_durable_mode_no_select_hangs_in_a_bad_network() {
         proxy.set(fault);
         let (mut told, mut refused, mut longest) = (Vec::new(), 0, Duration::ZERO);
         for n in 10..18 {
-            let (seat, asked) = (n.to_string(), Instant::now());
+            let (seat, asked) = (n.to_string(), Stopwatch::start());
             ana.select("show", &seat);
             let answer = ana.json();
             longest = longest.max(asked.elapsed());
@@ -137,7 +137,7 @@ fn in_window_mode_a_bad_network_is_not_noticed_by_the_sale() {
         let mut ana = Client::join(&server, "ana", "show");
         proxy.set(fault);
         for n in 0..8 {
-            let asked = Instant::now();
+            let asked = Stopwatch::start();
             ana.select("show", &n.to_string());
             assert_eq!(ana.json()["type"], "seat_selected");
             assert!(asked.elapsed() < Duration::from_millis(400), "{fault:?}: {:?}", asked.elapsed());
@@ -178,7 +178,7 @@ fn a_backlog_that_overflows_gives_way_to_a_full_state() {
     let waiting = stats["store"]["backlog_entries"].as_u64().expect("a number");
     assert!(waiting <= 2 * STORE_BATCH_ENTRIES_MAX as u64, "{waiting}");
     proxy.set(Fault::None);
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let redis = home.redis.as_ref().expect("it is Redis");
     eventually("everything is there", || {
         let rooms: Vec<String> = redis.ask(&["KEYS", "*:room:*"]);

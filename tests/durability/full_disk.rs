@@ -1,9 +1,9 @@
 //! A disk that is full under the embedded store of a running server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::failing::until_status;
-use crate::harness::{Client, eventually};
+use crate::harness::{Client, Stopwatch, eventually};
 use crate::home::{Home, held, kill};
 use crate::small_disk::SmallDisk;
 
@@ -54,7 +54,7 @@ fn in_durable_mode_a_full_disk_refuses_and_loses_nothing() {
     let mut told = Vec::new();
     disk.fill(0);
     for n in 0.. {
-        let (seat, asked) = (n.to_string(), Instant::now());
+        let (seat, asked) = (n.to_string(), Stopwatch::start());
         select_big(&mut ana, &seat);
         let answer = ana.json();
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());

@@ -3,10 +3,10 @@
 //! In `window` mode the sale goes on, `/health` names the failure within two seconds, and within two seconds of its end all
 //! is caught up. In `durable` mode a select is refused within a second and changes nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::failing::until_status;
-use crate::harness::{Client, eventually};
+use crate::harness::{Client, Stopwatch, eventually};
 use crate::home::{Home, held, kill};
 use crate::redis_server::RedisServer;
 
@@ -158,7 +158,7 @@ fn in_durable_mode(sick: &Sickness) {
     let first = ana.json();
     assert_eq!(first["type"], "seat_selected");
     (sick.begin)(home.redis.as_mut().expect("it is Redis"));
-    let asked = Instant::now();
+    let asked = Stopwatch::start();
     ana.select("show", "during");
     let refused = ana.json();
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());

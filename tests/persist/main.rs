@@ -8,6 +8,8 @@ mod proxy;
 mod redis_server;
 mod rig;
 mod small_disk;
+#[path = "../server/harness/stopwatch.rs"]
+mod stopwatch;
 
 mod batch;
 mod embedded;

@@ -15,6 +15,7 @@ use butaca::persist::store::{Continuity, Store, StoreError};
 use crate::proxy::{Fault, Proxy};
 use crate::redis_server::RedisServer;
 use crate::rig::{HOLD_TTL_MS, Rig, SHARDS, delta, held, now, redis_config, redis_opener, room, seat};
+use crate::stopwatch::Stopwatch;
 
 fn open(server: &RedisServer) -> RedisStore {
     RedisStore::open(&redis_config(&server.url()), &Arc::new(Identity::passing("one")), "one", now().wall)
@@ -210,7 +211,7 @@ fn a_hundred_thousand_holds_are_restored_in_two_seconds() {
         store.commit(&rooms.collect(), now().wall).expect("it is there");
     }
     store.close();
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let rig = Rig::start(redis_opener(redis_config(&server.url()), "next"));
     assert_eq!(rig.opened().holds(), 100_000);
     let took = started.elapsed();

@@ -18,6 +18,8 @@ use butaca::persist::store::Store;
 use butaca::persist::writer::{self, Opener, Setup, StoreEvent};
 use butaca::runtime::clock::Clock;
 
+use crate::stopwatch::Stopwatch;
+
 /// How long holds live in these tests.
 pub(crate) const HOLD_TTL_MS: u64 = 300_000;
 /// The shards of the rig.
@@ -154,9 +156,9 @@ impl Rig {
         self.queue.offer(shard, offer).expect("the place is free");
     }
 
-    /// Waits until a batch is committed, and says how long that took.
+    /// Waits until a batch is committed, and says how long that took, without what the machine held it up by.
     pub(crate) fn committed(&self, (of, wanted): (ShardId, u64)) -> Duration {
-        let started = Instant::now();
+        let started = Stopwatch::start();
         self.wait("a commit", |event| match event {
             StoreEvent::Committed { shard, number } => (shard == of && number >= wanted).then_some(()),
             StoreEvent::Opened(_)
@@ -193,9 +195,10 @@ impl Rig {
 
     /// How long it takes until the figures are so.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&StoreFigures) -> bool) -> Duration {
-        let started = Instant::now();
+        let started = Stopwatch::start();
+        let deadline = Instant::now() + PATIENCE;
         while !is_so(&self.figures()) {
-            assert!(started.elapsed() < PATIENCE, "waited in vain until {what}: {:?}", self.figures());
+            assert!(Instant::now() < deadline, "waited in vain until {what}: {:?}", self.figures());
             std::thread::park_timeout(Duration::from_millis(2));
         }
         started.elapsed()

@@ -10,6 +10,7 @@ pub(crate) mod expect;
 pub(crate) mod http;
 pub(crate) mod rooms;
 pub(crate) mod server;
+pub(crate) mod stopwatch;
 pub(crate) mod wait;
 pub(crate) mod watcher;
 
@@ -17,5 +18,6 @@ pub(crate) use client::{Client, Got};
 pub(crate) use dialogue::{VARIANTS, check};
 pub(crate) use rooms::{room_on, unique};
 pub(crate) use server::Server;
+pub(crate) use stopwatch::Stopwatch;
 pub(crate) use wait::{BOUND, eventually};
 pub(crate) use watcher::Watcher;
