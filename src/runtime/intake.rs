@@ -5,6 +5,8 @@
 //!
 //! Never here: what a request does (`commands`), what an HTTP answer says (`status`).
 
+use std::sync::Arc;
+
 use crate::audience::outbox::Kind;
 use crate::engine::ids::{RoomId, ShardId};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, REMOTE_COMMANDS_MAX, SCRATCH_BYTES};
@@ -190,7 +192,8 @@ impl Core {
             Ok(None) => return Ok(0),
             Ok(Some(head)) => head,
             Err(error) => {
-                self.write(slot, Kind::Reply, |out| respond::respond_error(out, error));
+                let config = Arc::clone(&self.config);
+                self.write(slot, Kind::Reply, |out| respond::respond_error(out, error, &config.cors_allow_origin));
                 self.begin_closing(slot);
                 return Err((bytes.len(), Flow::More));
             }

@@ -13,14 +13,12 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with, sockopt,
 };
 
-use crate::audience::outbox::Kind;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
 use crate::runtime::connection::{Conn, Phase, Watched};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
 use crate::stats::Refusal;
-use crate::wire::respond;
 
 /// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
@@ -216,9 +214,7 @@ impl Core {
         } else {
             "the server has all the connections it may have"
         };
-        self.write(slot, Kind::Reply, |out| {
-            respond::respond_message(out, 503, message, false, false, &[("Retry-After", "2")]);
-        });
+        self.respond_message(slot, 503, message, (false, false), &[("Retry-After", "2")]);
         self.begin_closing(slot);
         false
     }

@@ -9,12 +9,10 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::getpeername;
 
-use crate::audience::outbox::Kind;
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::stats::Refusal;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
-use crate::wire::respond;
 
 /// Connections beyond an address's limit that are open just to be told so; they count for it, too.
 const SURPLUS_PER_IP_MAX: usize = 16;
@@ -48,7 +46,7 @@ impl Core {
             }
             Err(_) => {
                 let message = "a PROXY protocol header is expected from this address";
-                self.write(slot, Kind::Reply, |out| respond::respond_message(out, 400, message, false, false, &[]));
+                self.respond_message(slot, 400, message, (false, false), &[]);
                 self.begin_closing(slot);
                 None
             }

@@ -5,6 +5,7 @@
 //! Invariant: requests behind one that is being answered wait. Never here: sockets, seats.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ use crate::stats::{ShardStats, StoreStats};
 use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
-use crate::wire::respond;
+use crate::wire::respond::{self, Manner};
 
 /// How long an answer waits for the shards, in milliseconds.
 const GATHER_MS: u64 = 1_000;
@@ -101,7 +102,9 @@ impl Core {
                 self.respond_asset(slot, &assets::PAGE, head_only, keep_alive);
             }
             Target::Options => {
-                self.write(slot, Kind::Reply, |out| respond::respond_options(out, keep_alive));
+                let config = Arc::clone(&self.config);
+                let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+                self.write(slot, Kind::Reply, |out| respond::respond_options(out, manner));
                 self.responded(slot, keep_alive);
             }
             Target::Asset(name) if assets::find(name).is_some() => {
@@ -109,9 +112,7 @@ impl Core {
                 self.respond_asset(slot, asset, head_only, keep_alive);
             }
             Target::Asset(_) | Target::NotFound | Target::Socket { .. } => {
-                self.write(slot, Kind::Reply, |out| {
-                    respond::respond_message(out, 404, "there is nothing at this path", keep_alive, head_only, &[]);
-                });
+                self.respond_message(slot, 404, "there is nothing at this path", (keep_alive, head_only), &[]);
                 self.responded(slot, keep_alive);
             }
         }
@@ -124,15 +125,35 @@ impl Core {
     }
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
-        self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, keep_alive, head_only, &[]));
+        let config = Arc::clone(&self.config);
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+        self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, manner, head_only, &[]));
         self.responded(slot, keep_alive);
+    }
+
+    /// Queues a refusal or the like; `(keep_alive, head_only)`.
+    pub(crate) fn respond_message(
+        &mut self,
+        slot: u32,
+        status: u16,
+        message: &str,
+        (keep_alive, head_only): (bool, bool),
+        extra: &[(&str, &str)],
+    ) {
+        let config = Arc::clone(&self.config);
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+        self.write(slot, Kind::Reply, |out| {
+            respond::respond_message(out, status, message, manner, head_only, extra);
+        });
     }
 
     /// A file of the web client. The policy binds the page; on other files browsers ignore it.
     fn respond_asset(&mut self, slot: u32, asset: &assets::Asset, head_only: bool, keep_alive: bool) {
         let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
+        let config = Arc::clone(&self.config);
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
         self.write(slot, Kind::Reply, |out| {
-            respond::respond(out, 200, asset.content_type, asset.body, keep_alive, head_only, &extra);
+            respond::respond(out, 200, asset.content_type, asset.body, manner, head_only, &extra);
         });
         self.responded(slot, keep_alive);
     }

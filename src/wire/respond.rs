@@ -9,9 +9,18 @@ use super::json_text::{number, string};
 /// The media type of nearly every body.
 pub const JSON: &str = "application/json";
 
-/// As the published service had them: everybody may read everything.
-const CORS: &str = "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n\
+/// As the published service had them, beside the origin.
+const CORS: &str = "Access-Control-Allow-Credentials: true\r\n\
     Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n";
+
+/// What every response says beside what it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// Whether the connection goes on.
+    pub keep_alive: bool,
+    /// Whose pages may read it: `*` or one origin. It is the same whoever asks, so there is nothing to vary by.
+    pub allow_origin: &'a str,
+}
 
 /// Appends a whole response. `extra` are further header lines; a `Cache-Control` among them replaces `no-store`.
 pub fn respond(
@@ -19,11 +28,11 @@ pub fn respond(
     status: u16,
     content_type: &str,
     body: &[u8],
-    keep_alive: bool,
+    manner: Manner<'_>,
     head_only: bool,
     extra: &[(&str, &str)],
 ) {
-    begin(out, status, keep_alive);
+    begin(out, status, manner);
     header(out, "Content-Type", content_type);
     out.extend_from_slice(b"Content-Length: ");
     number(out, body.len() as u64);
@@ -45,18 +54,18 @@ pub fn respond_message(
     out: &mut Vec<u8>,
     status: u16,
     message: &str,
-    keep_alive: bool,
+    manner: Manner<'_>,
     head_only: bool,
     extra: &[(&str, &str)],
 ) {
     let mut body = b"{\"error\":".to_vec();
     string(&mut body, message);
     body.push(b'}');
-    respond(out, status, JSON, &body, keep_alive, head_only, extra);
+    respond(out, status, JSON, &body, manner, head_only, extra);
 }
 
 /// Appends the answer to a head that was refused. The connection ends with it.
-pub fn respond_error(out: &mut Vec<u8>, error: HttpError) {
+pub fn respond_error(out: &mut Vec<u8>, error: HttpError, allow_origin: &str) {
     let extra: &[(&str, &str)] = match error {
         HttpError::MethodNotAllowed => &[("Allow", "GET, HEAD, OPTIONS")],
         HttpError::UpgradeRequired => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
@@ -68,13 +77,14 @@ pub fn respond_error(out: &mut Vec<u8>, error: HttpError) {
         | HttpError::TooLarge
         | HttpError::UnsupportedVersion => &[],
     };
-    respond_message(out, error.status(), error.message(), false, false, extra);
+    let manner = Manner { keep_alive: false, allow_origin };
+    respond_message(out, error.status(), error.message(), manner, false, extra);
 }
 
 /// Appends the answer to OPTIONS.
-pub fn respond_options(out: &mut Vec<u8>, keep_alive: bool) {
+pub fn respond_options(out: &mut Vec<u8>, manner: Manner<'_>) {
     // 204 has neither a body nor a length (RFC 9110 section 8.6).
-    begin(out, 204, keep_alive);
+    begin(out, 204, manner);
     header(out, "Allow", "GET, HEAD, OPTIONS");
     header(out, "Access-Control-Max-Age", "600");
     out.extend_from_slice(b"\r\n");
@@ -88,14 +98,15 @@ pub fn accept_upgrade(out: &mut Vec<u8>, accept_key: &[u8; 28]) {
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-fn begin(out: &mut Vec<u8>, status: u16, keep_alive: bool) {
+fn begin(out: &mut Vec<u8>, status: u16, manner: Manner<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     number(out, u64::from(status));
     out.push(b' ');
     out.extend_from_slice(reason(status).as_bytes());
     out.extend_from_slice(b"\r\n");
+    header(out, "Access-Control-Allow-Origin", manner.allow_origin);
     out.extend_from_slice(CORS.as_bytes());
-    header(out, "Connection", if keep_alive { "keep-alive" } else { "close" });
+    header(out, "Connection", if manner.keep_alive { "keep-alive" } else { "close" });
 }
 
 fn header(out: &mut Vec<u8>, name: &str, value: &str) {

@@ -3,7 +3,7 @@
 use butaca::engine::ids::{ClientId, RoomId};
 use butaca::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use butaca::wire::http::{HttpError, HttpRequest, Target, parse_head};
-use butaca::wire::respond::{JSON, accept_upgrade, respond, respond_error, respond_message, respond_options};
+use butaca::wire::respond::{JSON, Manner, accept_upgrade, respond, respond_error, respond_message, respond_options};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 const UPGRADE: &str = "Host: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
@@ -202,10 +202,14 @@ fn has(lines: &[(String, String)], name: &str, value: &str) -> bool {
     lines.iter().filter(|line| line.0 == name).eq([&(name.to_owned(), value.to_owned())])
 }
 
+fn manner(keep_alive: bool) -> Manner<'static> {
+    Manner { keep_alive, allow_origin: "*" }
+}
+
 #[test]
 fn responses() {
     let mut out = Vec::new();
-    respond(&mut out, 200, JSON, b"{}", true, false, &[("X-Y", "z")]);
+    respond(&mut out, 200, JSON, b"{}", manner(true), false, &[("X-Y", "z")]);
     let (status, lines, body) = read_response(&out);
     assert_eq!((status, body), (200, "{}"));
     for (name, value) in [
@@ -219,17 +223,17 @@ fn responses() {
         assert!(has(&lines, name, value), "{name}: {lines:?}");
     }
     let mut out = Vec::new();
-    respond(&mut out, 200, "text/html", b"<p>", false, true, &[("Cache-Control", "max-age=60")]);
+    respond(&mut out, 200, "text/html", b"<p>", manner(false), true, &[("Cache-Control", "max-age=60")]);
     let (_, lines, body) = read_response(&out);
     assert!(body.is_empty() && has(&lines, "Content-Length", "3") && has(&lines, "Connection", "close"));
     assert!(has(&lines, "Cache-Control", "max-age=60"));
     let mut out = Vec::new();
-    respond_message(&mut out, 503, "no \"place\"", false, false, &[("Retry-After", "1")]);
+    respond_message(&mut out, 503, "no \"place\"", manner(false), false, &[("Retry-After", "1")]);
     let (status, lines, body) = read_response(&out);
     assert_eq!((status, body), (503, r#"{"error":"no \"place\""}"#));
     assert!(has(&lines, "Retry-After", "1"));
     let mut out = Vec::new();
-    respond_options(&mut out, true);
+    respond_options(&mut out, manner(true));
     let (status, lines, body) = read_response(&out);
     assert!(status == 204 && body.is_empty() && !lines.iter().any(|line| line.0 == "Content-Length"));
     assert!(has(&lines, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"));
@@ -249,10 +253,11 @@ fn every_error_is_answered_as_json_and_ends_the_connection() {
         (HttpError::UpgradeRequired, 426),
     ] {
         let mut out = Vec::new();
-        respond_error(&mut out, error);
+        respond_error(&mut out, error, "https://a.example");
         let (status, lines, body) = read_response(&out);
         assert_eq!((status, body), (expected, format!(r#"{{"error":"{}"}}"#, error.message()).as_str()));
         assert!(has(&lines, "Connection", "close") && has(&lines, "Content-Type", JSON));
+        assert!(has(&lines, "Access-Control-Allow-Origin", "https://a.example"));
         assert_eq!(has(&lines, "Allow", "GET, HEAD, OPTIONS"), expected == 405);
         assert_eq!(has(&lines, "Upgrade", "websocket"), expected == 426);
         assert_eq!(has(&lines, "Sec-WebSocket-Version", "13"), expected == 426);

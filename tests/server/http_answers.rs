@@ -161,6 +161,30 @@ fn what_there_is_not() {
     assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
 }
 
+/// With one origin, that is what every answer says, whoever asks; it is the same for all, so there is nothing to vary by.
+#[test]
+fn cross_origin_answers_name_the_origin_that_is_set() {
+    let origin = "https://tickets.example";
+    let server = Server::start(&[("CORS_ALLOW_ORIGIN", origin), ("SHARDS", "2"), ("MAX_CONNECTIONS", "1")]);
+    let paths =
+        ["/health", "/ready", "/stats", "/metrics", "/room/r/selections", "/room/s/selections", "/", "/nothing"];
+    let gets = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: test\r\n"));
+    let others = ["OPTIONS /stats HTTP/1.1\r\n", "POST /stats HTTP/1.1\r\n", "GET /ws/a HTTP/1.1\r\n", "rubbish\r\n"];
+    let check = |answer: &Response, what: &str| {
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{what}: {}", answer.head);
+        let named = answer.head.to_ascii_lowercase().matches("access-control-allow-origin").count();
+        assert_eq!((named, answer.header("vary")), (1, None), "{what}: {}", answer.head);
+    };
+    for request in gets.iter().map(String::as_str).chain(others) {
+        check(&ask(&server, &format!("{request}\r\n")), request);
+        check(&ask(&server, &format!("{request}Origin: https://elsewhere.example\r\n\r\n")), request);
+    }
+    let _inside = Client::connect_when_free(&server, "a");
+    let refused = ask(&server, &upgrade("b", ""));
+    assert_eq!(refused.status, 503);
+    check(&refused, "a refused upgrade");
+}
+
 #[test]
 fn client_ids() {
     on_each(|server| {

@@ -2,7 +2,7 @@
 
 use butaca::limits::HTTP_HEAD_BYTES_MAX;
 use butaca::wire::http::{Target, parse_head};
-use butaca::wire::respond::{JSON, accept_upgrade, respond, respond_error};
+use butaca::wire::respond::{JSON, Manner, accept_upgrade, respond, respond_error};
 
 /// Up to this length every cut is tried.
 const ALL_CUTS_MAX: usize = 600;
@@ -19,11 +19,19 @@ pub fn run(data: &[u8]) {
                 Target::Socket { accept_key, .. } => accept_upgrade(&mut out, accept_key),
                 target => {
                     let body = format!("{target:?}");
-                    respond(&mut out, 200, JSON, body.as_bytes(), request.keep_alive, request.head_only, &[]);
+                    respond(
+                        &mut out,
+                        200,
+                        JSON,
+                        body.as_bytes(),
+                        Manner { keep_alive: request.keep_alive, allow_origin: "*" },
+                        request.head_only,
+                        &[],
+                    );
                 }
             }
         }
-        Err(error) => respond_error(&mut out, *error),
+        Err(error) => respond_error(&mut out, *error, "*"),
     }
     check_response(&out);
     if data.len() <= ALL_CUTS_MAX {
