@@ -23,6 +23,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::connection::{Conns, Membership, Phase, Tenths, Watched};
 use crate::runtime::fanout::{Pace, Views};
 use crate::runtime::full_states::FullStates;
+use crate::runtime::memory::Leftovers;
 use crate::runtime::mesh::{Lanes, Mail, Mesh};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::saving::{Saving, StoreLink};
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     /// Connections too slow to be served, closed at the end of the phase.
     pub(crate) too_slow: Vec<(u32, u32)>,
     pub(crate) full_states: FullStates,
+    pub(crate) leftovers: Leftovers,
     /// What may still be sent for replies and full states in this turn.
     pub(crate) flush_bytes_left: u64,
 }
@@ -122,6 +124,7 @@ impl Core {
             broken: Vec::new(),
             too_slow: Vec::new(),
             full_states,
+            leftovers: Leftovers::default(),
             flush_bytes_left: FLUSH_BYTES_PER_TURN,
         }
     }
@@ -367,6 +370,7 @@ impl Core {
         self.full_states.finish(slot, self.conns.generation(slot));
         let conn = self.conns.remove(slot);
         self.gathers.forget(slot);
+        self.leftovers.ended();
         self.uncount(conn.phase, conn.peer.as_deref().copied());
     }
 }

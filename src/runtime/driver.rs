@@ -113,6 +113,7 @@ impl Driver {
         let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
         let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
         if quiet && !saves && !self.core.lanes.is_waiting() {
+            self.core.leftovers.collect(now_ns);
             self.core.readiness.wake_after(self.until_due(now_ns))?;
             // Parking needs a descriptor; without one the shard waits in the set itself.
             let parked = readable_through_glommio(self.core.readiness.as_fd()).await;
@@ -148,7 +149,8 @@ impl Driver {
         }
         let expiry = core.seats.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
         let heartbeat = core.wheel.next_in_ms(now_ms);
-        let ms = expiry.into_iter().chain(heartbeat).min().unwrap_or(60_000);
+        let collects = core.leftovers.due_in_ns(now_ns).map(|ns| ns / 1_000_000 + 1);
+        let ms = expiry.into_iter().chain(heartbeat).chain(collects).min().unwrap_or(60_000);
         Duration::from_millis(ms)
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod readiness;
 pub(crate) mod connection;
 pub(crate) mod fanout;
 pub(crate) mod full_states;
+pub(crate) mod memory;
 pub(crate) mod wheel;
 
 pub(crate) mod core;

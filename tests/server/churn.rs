@@ -1,7 +1,9 @@
 //! Coming and going in waves leaves nothing behind.
 
+use std::time::Duration;
+
 use crate::harness::client::{join, select, text_frame, upgrade};
-use crate::harness::wait::size;
+use crate::harness::wait::{now, size};
 use crate::harness::{Client, Server, eventually};
 
 fn resident_kib(server: &Server) -> u64 {
@@ -38,21 +40,37 @@ fn wave(server: &Server, count: usize) {
     });
 }
 
-/// What is freed must be gone, so the allocator is told to give it back at once: by itself it does so now and then, and what
-/// is resident right after a wave is then chance by a third, up and down.
+/// The least that was resident while the server was left alone for two seconds: it collects when it is quiet, at most once
+/// a second, and each question of ours would wake it.
+fn resident_at_rest_kib(server: &Server) -> u64 {
+    let began = now();
+    let mut least = u64::MAX;
+    while began.elapsed() < Duration::from_secs(2) {
+        std::thread::park_timeout(Duration::from_millis(20));
+        least = least.min(resident_kib(server));
+    }
+    least
+}
+
 #[test]
 fn ten_waves_take_no_more_memory_than_one_alone() {
     let count = size("CHURN_CONNECTIONS", 1_000);
     let shards = size("CHURN_SHARDS", 2).to_string();
-    let lean = ("MIMALLOC_PURGE_DELAY", "0");
-    let server = Server::start(&[("SHARDS", &shards), ("MAX_SEATS_PER_CLIENT", "0"), ("STATS_LIST_IDS", "0"), lean]);
+    let server = Server::start(&[("SHARDS", &shards), ("MAX_SEATS_PER_CLIENT", "0"), ("STATS_LIST_IDS", "0")]);
     let start = resident_kib(&server);
-    let waves: Vec<u64> = (0..10)
+    wave(&server, count);
+    let first = resident_at_rest_kib(&server);
+    let waves: Vec<u64> = (1..10)
         .map(|_| {
             wave(&server, count);
             resident_kib(&server)
         })
         .collect();
-    println!("{count} connections a wave, {shards} shards: {start} KiB at the start, after each wave {waves:?}");
-    assert!(waves[9] * 10 <= waves[0] * 12, "{} KiB after one wave, {} after ten", waves[0], waves[9]);
+    let last = resident_at_rest_kib(&server);
+    println!(
+        "{count} connections a wave, {shards} shards: {start} KiB at the start, {first} at rest after the first wave, {waves:?} \
+         right after the others, {last} at rest after the last"
+    );
+    // A starved server may come to rest later.
+    eventually("it has given back what ten waves took", || (resident_kib(&server) * 10 <= first * 12).then_some(()));
 }

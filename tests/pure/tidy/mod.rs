@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime::clock"],
     &["persist"],
     &["runtime::readiness", "runtime::board", "runtime::preflight", "runtime::process"],
-    &["runtime::fanout", "runtime::full_states", "runtime::connection", "runtime::wheel"],
+    &["runtime::fanout", "runtime::full_states", "runtime::memory", "runtime::connection", "runtime::wheel"],
     // A letter carries what one shard is told of another, so the mesh stands with the status that it is for.
     &["runtime::core", "runtime::mesh", "runtime::saving", "runtime::status"],
     &["runtime"],
@@ -39,6 +39,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("httparse", &["wire::http"]),
     ("itoa", &["wire"]),
     ("memchr", &["wire"]),
+    ("libmimalloc_sys", &["runtime::memory"]),
     ("mimalloc", &["main"]),
     ("percent_encoding", &["wire::http"]),
     ("prometheus_client", &["metrics"]),
