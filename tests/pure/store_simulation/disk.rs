@@ -1,6 +1,7 @@
 //! A store that fails in every way that a real one can: not at all, after the fact, in part, twice, and by losing things.
+//! What it has written survives the end of a server, what it has synced a power failure too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use butaca::engine::ids::{RoomId, SeatId};
 use butaca::engine::time::{Millis, WallMillis};
@@ -24,14 +25,46 @@ pub(crate) enum Mood {
     LosesUnheard,
 }
 
+type Place = (RoomId, SeatId);
+
 pub(crate) struct Disk {
-    pub(crate) holds: BTreeMap<(RoomId, SeatId), Held>,
+    /// What is written.
+    pub(crate) holds: BTreeMap<Place, Held>,
+    /// What is synced, and the seats that were written since.
+    synced: BTreeMap<Place, Held>,
+    pub(crate) unsynced: BTreeSet<Place>,
+    /// Whether a commit is synced before it returns.
+    syncs_first: bool,
     pub(crate) mood: Mood,
     /// The token of the newest writer, and until when no other can take its place.
     pub(crate) newest: u64,
     pub(crate) lease_ends: Millis,
     /// Whether a loss is still to be heard of.
     pub(crate) is_lost: bool,
+}
+
+impl Disk {
+    pub(crate) fn new(lease_ends: Millis, syncs_first: bool) -> Self {
+        Self {
+            holds: BTreeMap::new(),
+            synced: BTreeMap::new(),
+            unsynced: BTreeSet::new(),
+            syncs_first,
+            mood: Mood::Well,
+            newest: 1,
+            lease_ends,
+            is_lost: false,
+        }
+    }
+
+    pub(crate) fn sync(&mut self) {
+        self.synced.clone_from(&self.holds);
+        self.unsynced.clear();
+    }
+
+    pub(crate) fn lose_power(&mut self) {
+        self.holds.clone_from(&self.synced);
+    }
 }
 
 /// For how long a writer has the lease.
@@ -51,10 +84,12 @@ impl Access<'_> {
     fn apply(&mut self, deltas: &Deltas, rooms_max: usize) {
         for (room, delta) in deltas.iter().take(rooms_max) {
             if delta.replace {
-                self.disk.holds.retain(|(of, _), _| of != room);
+                let gone = self.disk.holds.extract_if(.., |(of, _), _| of == room);
+                self.disk.unsynced.extend(gone.map(|(place, _)| place));
             }
             for (seat, held) in &delta.seats {
                 let key = (room.clone(), seat.clone());
+                self.disk.unsynced.insert(key.clone());
                 match held {
                     Some(held) => _ = self.disk.holds.insert(key, held.clone()),
                     None => _ = self.disk.holds.remove(&key),
@@ -69,6 +104,8 @@ where
     Self: Send,
 {
     fn load(&mut self) -> Result<Loaded, StoreError> {
+        // A start syncs what it finds.
+        self.disk.sync();
         let holds = self.disk.holds.iter();
         let holds =
             holds.map(|((room, seat), held)| StoredHold { room: room.clone(), seat: seat.clone(), held: held.clone() });
@@ -97,13 +134,16 @@ where
                 return away();
             }
             Mood::Loses | Mood::LosesUnheard => {
-                self.disk.holds.clear();
+                self.disk.unsynced.extend(std::mem::take(&mut self.disk.holds).into_keys());
                 self.disk.is_lost = true;
                 self.apply(deltas, usize::MAX);
                 if self.disk.mood == Mood::LosesUnheard {
                     return away();
                 }
             }
+        }
+        if self.disk.syncs_first {
+            self.disk.sync();
         }
         Ok(if std::mem::take(&mut self.disk.is_lost) { Continuity::Lost } else { Continuity::Kept })
     }

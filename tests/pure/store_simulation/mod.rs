@@ -1,8 +1,10 @@
 //! Lives of a server on a store that fails, from one seed: selects, releases, ends of connections, deadlines, batches that
-//! are delayed, repeated and lost, crashes at any step, orderly ends, a rival that takes over.
+//! are delayed, repeated and lost, syncs that come late or fail, crashes and power failures at any step, orderly ends, a
+//! rival that takes over.
 //!
 //! The oracle: in durable mode nothing that was told is lost; in both modes every seat whose change the store is known to
-//! have is after a crash exactly as it was, so that only the window is lost and there are no ghosts; no hold outlives its
+//! have is after a crash exactly as it was, so that only the window is lost and there are no ghosts, and after a power
+//! failure so is every seat whose change is synced, which in durable mode it is before anybody is told; no hold outlives its
 //! deadline; nobody is granted a seat by a deposed server in durable mode; each room is told in order, without a hole.
 
 mod disk;
@@ -11,7 +13,7 @@ mod oracle;
 mod planted;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use butaca::engine::command::{Caller, Input};
 use butaca::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
@@ -33,6 +35,8 @@ const FAULTS: &[&str] = &[
     "a crash",
     "a store that loses everything",
     "a step of the wall clock",
+    "a power failure",
+    "a sync that fails",
     "an answer that is lost",
     "an orderly end",
     "half a batch",
@@ -73,7 +77,7 @@ impl World {
             rules,
             grace_ms: chance.between(100, 5_000) as u64,
             is_durable,
-            disk: Disk { holds: BTreeMap::new(), mood: Mood::Well, newest: 1, lease_ends, is_lost: false },
+            disk: Disk::new(lease_ends, is_durable),
             server,
             oracle: Oracle::default(),
             now,
@@ -155,6 +159,15 @@ impl World {
         if matches!(self.disk.mood, Mood::Loses | Mood::LosesUnheard) {
             self.disk.mood = Mood::Well;
         }
+        match self.chance.below(100) {
+            0..50 if !self.is_durable => self.disk.sync(),
+            // The store is told to write everything again, as after a loss.
+            50..52 if !self.is_durable => {
+                self.oracle.note("a sync that fails");
+                self.disk.is_lost = true;
+            }
+            _ => {}
+        }
     }
 
     fn change_mood(&mut self) {
@@ -168,9 +181,16 @@ impl World {
     /// The server ends, in order or not, and the next one begins with what is stored.
     fn end(&mut self, orderly: bool) {
         self.oracle.note(if orderly { "an orderly end" } else { "a crash" });
+        let mut unsynced = BTreeSet::new();
         if orderly {
             self.disk.mood = Mood::Well;
             self.server.stop(self.now, &mut self.disk);
+        } else if self.chance.percent(40) {
+            self.oracle.note("a power failure");
+            self.disk.lose_power();
+            if !self.is_durable {
+                unsynced.clone_from(&self.disk.unsynced);
+            }
         }
         let mut is_stepped = false;
         if self.chance.percent(20) {
@@ -184,7 +204,7 @@ impl World {
         self.disk.newest = token;
         let restored = self.load(token);
         if !is_stepped {
-            self.check(orderly, &restored);
+            self.check(orderly, &unsynced, &restored);
         }
         self.begin(token, &restored);
     }
@@ -219,7 +239,7 @@ impl World {
     }
 
     /// What is given back, against what was true and what was told.
-    fn check(&self, orderly: bool, restored: &Restored) {
+    fn check(&self, orderly: bool, unsynced: &BTreeSet<(RoomId, SeatId)>, restored: &Restored) {
         let holds = restored.shards.iter().flatten();
         let back: BTreeMap<(RoomId, SeatId), (ClientId, WallMillis)> = holds
             .map(|hold| ((hold.room.clone(), hold.seat.clone()), (hold.held.client.clone(), hold.held.expires_at)))
@@ -239,7 +259,10 @@ impl World {
         }
         let is_safe = |place: &(RoomId, SeatId)| {
             let is_open = self.server.first.contains(place);
-            orderly || !is_open && self.server.nodes.iter().all(|node| !node.unsafe_seats.contains_key(place))
+            orderly
+                || !is_open
+                    && !unsynced.contains(place)
+                    && self.server.nodes.iter().all(|node| !node.unsafe_seats.contains_key(place))
         };
         for place in truth.keys().chain(back.keys()).filter(|place| is_safe(place)) {
             assert_eq!(back.get(place), truth.get(place), "{place:?}: what is stored is not what was");
