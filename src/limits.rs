@@ -75,8 +75,14 @@ pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const SHARED_STATE_SEATS_MIN: usize = 64;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
+/// How long a full state is kept for the next who joins, after the last one.
+pub const FULL_STATE_KEPT_MS: u64 = 1_000;
+/// Frames of events that are kept behind a full state for those who join, at most a quarter of its own bytes. At the bound
+/// the next who joins gets a new one.
+pub const JOIN_SINCE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of all shared full states that are alive, above which those who lag wait for theirs. It does not bound those who
-/// join: their full state stands behind `room_joined`, and all who join at the same `seq` share one.
+/// join: their full state stands behind `room_joined`, and all who join within [`JOIN_SINCE_BYTES_MAX`] of events
+/// share one.
 pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Connections of a shard that are being sent large full states at the same time. At the bound the others wait: sent one
 /// after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent.

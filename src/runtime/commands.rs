@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use crate::audience::full_state::FullState;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Caller, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, RoomId, SeatId, ShardId};
@@ -233,7 +232,7 @@ impl Core {
     /// Tells whom it concerns. What was captured of the room's state is told in the place of its present state.
     pub(crate) fn perform(&mut self, effect: Effect, captured: Option<Vec<u8>>) {
         let captured = match captured.filter(|bytes| !bytes.is_empty()) {
-            Some(frames) => Captured { frames, state: None },
+            Some(frames) => Captured::alone(frames),
             None => self.capture(&effect, false),
         };
         match effect {
@@ -275,32 +274,26 @@ impl Core {
 
     /// Gives an answer to a connection, wherever it lives.
     fn answer(&mut self, to: ConnId, room: &RoomId, standing: Standing, frames: Vec<u8>) {
-        self.answer_with(to, room, standing, Captured { frames, state: None });
+        self.answer_with(to, room, standing, Captured::alone(frames));
     }
 
     fn answer_with(&mut self, to: ConnId, room: &RoomId, standing: Standing, captured: Captured) {
-        let Captured { frames, state } = captured;
         if to.shard() == self.id {
             if let Some(slot) = self.conns.find(to) {
-                self.answered(slot, room, standing, &frames, state);
+                self.answered(slot, room, standing, &captured);
             }
+            self.frame = captured.frames;
         } else {
-            let frames = frames.as_slice().into();
-            self.lanes.post(to.shard(), Mail::Answer { to, room: room.clone(), standing, frames, state });
+            let Captured { frames, state, since } = captured;
+            let captured = Captured { frames: frames.clone(), state, since };
+            self.lanes.post(to.shard(), Mail::Answer { to, room: room.clone(), standing, captured });
+            self.frame = frames;
         }
-        self.frame = frames;
         self.frame.clear();
     }
 
     /// An answer has reached the shard of its connection.
-    pub(crate) fn answered(
-        &mut self,
-        slot: u32,
-        room: &RoomId,
-        standing: Standing,
-        frames: &[u8],
-        state: Option<Arc<FullState>>,
-    ) {
+    pub(crate) fn answered(&mut self, slot: u32, room: &RoomId, standing: Standing, captured: &Captured) {
         self.take_owed(slot);
         let view = self.views.find(room.as_str());
         let Some(conn) = self.conns.get_mut(slot) else { return };
@@ -335,11 +328,12 @@ impl Core {
                 out.set_resynced(now);
             }
         }
-        self.write(slot, kind, |out| out.extend_from_slice(frames));
-        let Some(state) = state else { return };
+        self.write(slot, kind, |out| out.extend_from_slice(&captured.frames));
+        let Some(state) = &captured.state else { return };
         self.full_states.begin(slot, self.conns.generation(slot), self.now.mono);
         if let Some(out) = self.conns.outbox(slot) {
-            out.share(kind, state);
+            out.share(kind, Arc::clone(state));
+            out.write(kind, |out| out.extend_from_slice(&captured.since));
         }
     }
 
@@ -361,6 +355,7 @@ impl Core {
         self.count_change(change);
         let mut public = std::mem::take(&mut self.frame);
         message::change_for_members(&mut public, change, self.share);
+        self.full_states.note(change, &public);
         let mut own = Vec::new();
         let answers = change.actor.is_some() && !is_expiry(change);
         if change.actor.is_some() {

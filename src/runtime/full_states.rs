@@ -1,14 +1,21 @@
 //! The full states that a shard has encoded lately: once for all who need the same one.
 //!
-//! Invariant: what is kept here is dropped when nobody waits for it any more. Never here: who needs one.
+//! Who joins a busy room gets one that is a moment old, and the frames of what happened since: ten thousand who come back
+//! together, while seats change hands, would otherwise need an encoding and a copy of megabytes each.
+//! Invariants: the frames kept behind a state are all events since then, in order; what is kept here is dropped soon after
+//! nobody needs it any more. Never here: who needs one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::audience::full_state::{Alive, FullState};
-use crate::engine::ids::{Epoch, RoomId};
+use crate::engine::command::Change;
+use crate::engine::ids::{ClientId, Epoch, RoomId};
 use crate::engine::time::Millis;
-use crate::limits::{FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX};
+use crate::limits::{
+    FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX,
+    JOIN_SINCE_BYTES_MAX,
+};
 
 /// What was captured of a room for one connection.
 #[derive(Debug, Default)]
@@ -17,6 +24,15 @@ pub(crate) struct Captured {
     pub(crate) frames: Vec<u8>,
     /// The full state behind them, when others may want the same one.
     pub(crate) state: Option<Arc<FullState>>,
+    /// Frames of what happened since that full state.
+    pub(crate) since: Vec<u8>,
+}
+
+impl Captured {
+    /// Frames, and nothing that others share.
+    pub(crate) fn alone(frames: Vec<u8>) -> Self {
+        Self { frames, ..Self::default() }
+    }
 }
 
 /// A full state and the moment it tells.
@@ -26,6 +42,23 @@ struct Kept {
     epoch: Epoch,
     seq: u64,
     state: Arc<FullState>,
+    /// The frames of the events after `seq`.
+    since: Vec<u8>,
+    /// Whom those events are about.
+    about: Vec<ClientId>,
+    /// The last of those events.
+    upto: u64,
+    /// When it was last needed.
+    used: Millis,
+}
+
+/// A full state that is a moment old, and what happened since.
+#[derive(Debug)]
+pub(crate) struct Recent<'a> {
+    pub(crate) state: Arc<FullState>,
+    /// The moment that it tells.
+    pub(crate) seq: u64,
+    pub(crate) since: &'a [u8],
 }
 
 /// The full states that were encoded last, and who waits for his.
@@ -95,18 +128,144 @@ impl FullStates {
         Some(Arc::clone(&kept.state))
     }
 
-    pub(crate) fn keep(&mut self, room: &RoomId, epoch: Epoch, seq: u64, frame: Vec<u8>) -> Arc<FullState> {
+    /// A full state from which the kept frames lead to `seq`. None of them is about `client`: it would be told again, as of
+    /// another, what it did before it left and came back.
+    pub(crate) fn recent(
+        &mut self,
+        room: &RoomId,
+        epoch: Epoch,
+        seq: u64,
+        client: &ClientId,
+        now: Millis,
+    ) -> Option<Recent<'_>> {
+        let kept = self.kept.iter_mut().find(|kept| kept.upto == seq && kept.epoch == epoch && kept.room == *room)?;
+        if kept.about.contains(client) {
+            return None;
+        }
+        kept.used = now;
+        Some(Recent { state: Arc::clone(&kept.state), seq: kept.seq, since: &kept.since })
+    }
+
+    /// Something happened in a room, and this is what its members are told of it.
+    pub(crate) fn note(&mut self, change: &Change, frame: &[u8]) {
+        let Some(index) = self.kept.iter().position(|kept| kept.room == change.room) else { return };
+        let kept = &mut self.kept[index];
+        let bytes_max = JOIN_SINCE_BYTES_MAX.min(kept.state.frame().len() / 4);
+        let follows = kept.epoch == change.epoch && kept.upto + 1 == change.seq;
+        if follows && kept.since.len() + frame.len() <= bytes_max {
+            kept.since.extend_from_slice(frame);
+            kept.about.push(change.client.clone());
+            kept.upto = change.seq;
+        } else {
+            self.kept.swap_remove(index);
+        }
+    }
+
+    pub(crate) fn keep(
+        &mut self,
+        room: &RoomId,
+        epoch: Epoch,
+        seq: u64,
+        frame: Vec<u8>,
+        now: Millis,
+    ) -> Arc<FullState> {
         let state = FullState::new(frame, &self.alive);
         self.kept.retain(|kept| kept.room != *room);
         if self.kept.len() == FULL_STATES_KEPT_MAX {
             self.kept.remove(0);
         }
-        self.kept.push(Kept { room: room.clone(), epoch, seq, state: Arc::clone(&state) });
+        let (room, since, about) = (room.clone(), Vec::new(), Vec::new());
+        self.kept.push(Kept { room, epoch, seq, state: Arc::clone(&state), since, about, upto: seq, used: now });
         state
     }
 
-    /// Forgets the states that nobody waits for.
-    pub(crate) fn tidy(&mut self) {
-        self.kept.retain(|kept| Arc::strong_count(&kept.state) > 1);
+    /// Forgets the states that nobody waits for and nobody has asked for lately.
+    pub(crate) fn tidy(&mut self, now: Millis) {
+        let is_fresh = |kept: &Kept| now.0.saturating_sub(kept.used.0) < FULL_STATE_KEPT_MS;
+        self.kept.retain(|kept| Arc::strong_count(&kept.state) > 1 || is_fresh(kept));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Alive, FullStates};
+    use crate::engine::command::{Change, ChangeKind, ReleaseReason};
+    use crate::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+    use crate::engine::time::Millis;
+    use crate::limits::{FULL_STATE_KEPT_MS, JOIN_SINCE_BYTES_MAX};
+
+    const EPOCH: Epoch = Epoch(1);
+
+    fn room() -> RoomId {
+        RoomId::new("arena").expect("a name")
+    }
+
+    fn client(name: &str) -> ClientId {
+        ClientId::new(name).expect("a name")
+    }
+
+    fn kept(bytes: usize) -> FullStates {
+        let mut states = FullStates::new(Alive::default());
+        drop(states.keep(&room(), EPOCH, 5, vec![b's'; bytes], Millis(0)));
+        states
+    }
+
+    fn note(states: &mut FullStates, epoch: Epoch, seq: u64, frame: &[u8]) {
+        let change = Change {
+            room: room(),
+            seat: SeatId::new("A1").expect("a name"),
+            client: client("ana"),
+            seq,
+            epoch,
+            actor: None,
+            audience: ShardSet::EMPTY,
+            kind: ChangeKind::Released { reason: ReleaseReason::Expired },
+        };
+        states.note(&change, frame);
+    }
+
+    fn told(states: &mut FullStates, epoch: Epoch, seq: u64) -> Option<(u64, Vec<u8>)> {
+        let recent = states.recent(&room(), epoch, seq, &client("eva"), Millis(1));
+        recent.map(|recent| (recent.seq, recent.since.to_vec()))
+    }
+
+    #[test]
+    fn who_joins_gets_an_older_state_and_all_that_happened_since() {
+        let mut states = kept(1_000);
+        assert_eq!(told(&mut states, EPOCH, 5), Some((5, Vec::new())));
+        note(&mut states, EPOCH, 6, b"six");
+        note(&mut states, EPOCH, 7, b"seven");
+        assert_eq!(told(&mut states, EPOCH, 7), Some((5, b"sixseven".to_vec())));
+        assert_eq!(told(&mut states, EPOCH, 6), None, "it cannot be taken back");
+        assert_eq!(told(&mut states, Epoch(2), 7), None, "another life of the room");
+        assert!(states.find(&room(), EPOCH, 7).is_none(), "who lags needs the present one");
+        assert!(states.recent(&room(), EPOCH, 7, &client("ana"), Millis(1)).is_none(), "she knows that already");
+    }
+
+    #[test]
+    fn a_hole_another_epoch_and_the_bound_end_it() {
+        let noted: [(Epoch, u64, usize); 4] =
+            [(EPOCH, 7, 1), (EPOCH, 5, 1), (Epoch(2), 6, 1), (EPOCH, 6, JOIN_SINCE_BYTES_MAX + 1)];
+        for (epoch, seq, len) in noted {
+            let mut states = kept(8 * JOIN_SINCE_BYTES_MAX);
+            note(&mut states, epoch, seq, &vec![b'x'; len]);
+            assert_eq!(told(&mut states, epoch, seq), None, "{seq}, {len} bytes");
+            assert_eq!(told(&mut states, EPOCH, 5), None, "the old one is forgotten");
+        }
+        let mut states = kept(400);
+        note(&mut states, EPOCH, 6, &[b'x'; 101]);
+        assert_eq!(told(&mut states, EPOCH, 6), None, "more than a quarter of the state");
+    }
+
+    #[test]
+    fn a_state_is_kept_for_a_while_after_it_was_needed() {
+        let mut states = kept(1_000);
+        let ask = |states: &mut FullStates, now| states.recent(&room(), EPOCH, 5, &client("eva"), now).is_some();
+        states.tidy(Millis(FULL_STATE_KEPT_MS - 1));
+        assert!(ask(&mut states, Millis(FULL_STATE_KEPT_MS - 1)));
+        states.tidy(Millis(2 * FULL_STATE_KEPT_MS - 2));
+        assert!(ask(&mut states, Millis(2 * FULL_STATE_KEPT_MS - 2)), "needed a moment ago");
+        states.tidy(Millis(4 * FULL_STATE_KEPT_MS));
+        assert!(!ask(&mut states, Millis(4 * FULL_STATE_KEPT_MS)));
     }
 }

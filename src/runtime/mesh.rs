@@ -15,10 +15,10 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::audience::full_state::FullState;
 use crate::engine::command::RequestType;
 use crate::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
 use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX};
+use crate::runtime::full_states::Captured;
 use crate::runtime::readiness::Alarm;
 
 /// A command for a room that another shard owns.
@@ -107,7 +107,7 @@ pub(crate) enum Mail {
     /// The connection has ended.
     Gone { conn: ConnId },
     /// Frames for one connection, and the full state behind them.
-    Answer { to: ConnId, room: RoomId, standing: Standing, frames: Box<[u8]>, state: Option<Arc<FullState>> },
+    Answer { to: ConnId, room: RoomId, standing: Standing, captured: Captured },
     /// Frames for everybody who looks at a room.
     News(Box<News>),
     /// Somebody asks by HTTP.

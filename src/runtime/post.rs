@@ -14,9 +14,9 @@ impl Core {
             Mail::Command(command) => self.remote_command(&command),
             Mail::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
             Mail::Gone { conn } => self.decide(Input::Gone { conn }),
-            Mail::Answer { to, room, standing, frames, state } => {
+            Mail::Answer { to, room, standing, captured } => {
                 let Some(slot) = self.conns.find(to) else { return };
-                self.answered(slot, &room, standing, &frames, state);
+                self.answered(slot, &room, standing, &captured);
                 if standing != Standing::CaughtUp {
                     self.remote_done(slot);
                 }

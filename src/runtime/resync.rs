@@ -21,14 +21,19 @@ impl Core {
         match effect {
             Effect::Joined { client, room, seq, epoch, .. } => {
                 let mut frames = std::mem::take(&mut self.frame);
-                message::room_joined(&mut frames, room.as_str(), client.as_str(), *seq, *epoch, self.now.wall);
+                let (id, who, wall) = (room.as_str(), client.as_str(), self.now.wall);
+                if !alone && let Some(recent) = self.full_states.recent(room, *epoch, *seq, client, self.now.mono) {
+                    message::room_joined(&mut frames, id, who, recent.seq, *epoch, wall);
+                    return Captured { frames, state: Some(recent.state), since: recent.since.into() };
+                }
+                message::room_joined(&mut frames, id, who, *seq, *epoch, wall);
                 let state = self.write_state(&mut frames, room, true, alone);
-                Captured { frames, state }
+                Captured { frames, state, since: Vec::new() }
             }
             Effect::Snapshot { room, .. } => {
                 let mut frames = std::mem::take(&mut self.frame);
                 let state = self.write_state(&mut frames, room, false, alone);
-                Captured { frames, state }
+                Captured { frames, state, since: Vec::new() }
             }
             Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => {
                 Captured::default()
@@ -56,7 +61,7 @@ impl Core {
         }
         let mut frame = Vec::new();
         message::current_selections(&mut frame, id, seq, epoch, state.iter(), share);
-        Some(self.full_states.keep(room, epoch, seq, frame))
+        Some(self.full_states.keep(room, epoch, seq, frame, self.now.mono))
     }
 
     /// Asks for the full state of each room that the connection looks at.
@@ -92,7 +97,7 @@ impl Core {
 
     /// Once a tick: gives memory back, and those who waited for it another chance.
     pub(crate) fn tidy_full_states(&mut self) {
-        self.full_states.tidy();
+        self.full_states.tidy(self.now.mono);
         self.full_states.expire(self.now.mono);
         self.begin_waiting();
     }

@@ -65,3 +65,32 @@ fn a_batch_of_events_is_one_letter_a_shard() {
     // At the owner the whole batch is a few letters; from the other shard each command is one, its news are few.
     assert!(mail <= commands + commands / 4, "{mail} letters for {commands} events");
 }
+
+/// Who joins a room in which much happens shares an older full state with others, and gets what happened since behind it.
+#[test]
+fn who_joins_a_busy_room_gets_a_state_and_what_happened_since() {
+    for shards in ["1", "2"] {
+        let server = Server::start(&[("SHARDS", shards), ("HOT_ROOM_MEMBERS", "4"), ("MAX_SEATS_PER_CLIENT", "0")]);
+        let mut actor = Client::join(&server, "actor", "r");
+        let mut act = |seat: String| {
+            actor.select("r", &seat);
+            actor.json()["seq"].as_u64().expect("a seq")
+        };
+        for number in 0..100 {
+            act(format!("first {number}"));
+        }
+        let mut members: Vec<(u64, Watcher)> = Vec::new();
+        for number in 0..60 {
+            let before = act(format!("then {number}"));
+            members.push((before, Watcher::join(&server, &format!("m{number}"), &["r"])));
+        }
+        let last = act("at last".to_owned());
+        let mut shared = 0;
+        for (before, member) in &mut members {
+            member.until_seq("r", last);
+            member.agrees(&server, "r");
+            shared += usize::from(member.rooms["r"].events > last - *before);
+        }
+        assert!(shared > 0, "each of them got a full state of its own");
+    }
+}
