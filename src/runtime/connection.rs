@@ -380,6 +380,11 @@ impl Conns {
         }
     }
 
+    /// Gives the spare outboxes up: what a crowd needed, a quiet shard does not.
+    pub(crate) fn drop_spares(&mut self) {
+        self.spare = Vec::new();
+    }
+
     /// The slots in use.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
         let places = self.chunks.iter().flatten().enumerate();

@@ -17,6 +17,7 @@ use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
+use crate::runtime::memory::give_back;
 use crate::runtime::mesh::Mail;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
 use crate::runtime::saving::Saving;
@@ -113,7 +114,10 @@ impl Driver {
         let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
         let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
         if quiet && !saves && !self.core.lanes.is_waiting() {
-            self.core.leftovers.collect(now_ns);
+            if self.core.leftovers.take_due(now_ns) {
+                self.core.conns.drop_spares();
+                give_back();
+            }
             self.core.readiness.wake_after(self.until_due(now_ns))?;
             // Parking needs a descriptor; without one the shard waits in the set itself.
             let parked = readable_through_glommio(self.core.readiness.as_fd()).await;

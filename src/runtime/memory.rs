@@ -30,17 +30,19 @@ impl Leftovers {
         (self.ends >= ENDS_MIN).then(|| self.next_ns.saturating_sub(now_ns))
     }
 
-    /// The shard is quiet: collects if it is time to.
-    pub(crate) fn collect(&mut self, now_ns: u64) {
-        if self.due_in_ns(now_ns) == Some(0) {
+    /// The shard is quiet: says whether it is time to collect, which it then does not say again for a while.
+    #[must_use]
+    pub(crate) fn take_due(&mut self, now_ns: u64) -> bool {
+        let is_due = self.due_in_ns(now_ns) == Some(0);
+        if is_due {
             *self = Self { ends: 0, next_ns: now_ns + REST_NS };
-            give_back();
         }
+        is_due
     }
 }
 
 /// Gives the calling thread's free pages, and those that nobody has any more, back to the kernel.
-fn give_back() {
+pub(crate) fn give_back() {
     #[allow(unsafe_code, reason = "the allocator's crate has no safe way to ask for this")]
     // SAFETY: a C function without pointers, which any thread may call at any time; with another allocator it finds
     // nothing to do.
@@ -60,12 +62,12 @@ mod tests {
         assert_eq!(leftovers.due_in_ns(5), None, "a few are not worth it");
         leftovers.ended();
         assert_eq!(leftovers.due_in_ns(5), Some(0));
-        leftovers.collect(5);
+        assert!(leftovers.take_due(5));
         assert_eq!(leftovers.due_in_ns(5), None, "nothing is left");
         (0..ENDS_MIN).for_each(|_| leftovers.ended());
-        leftovers.collect(6);
+        assert!(!leftovers.take_due(6));
         assert_eq!(leftovers.due_in_ns(6), Some(REST_NS - 1), "it is kept for later");
-        leftovers.collect(REST_NS + 5);
+        assert!(leftovers.take_due(REST_NS + 5));
         assert_eq!(leftovers.due_in_ns(REST_NS + 5), None);
     }
 }
