@@ -195,23 +195,31 @@ impl Core {
         let Some(conn) = self.conns.get_mut(slot) else { return Handled::Here };
         let is_member = view.is_some_and(|view| conn.memberships.find(view).is_some());
         if usize::from(conn.rooms) >= ROOMS_PER_CONNECTION_MAX && !is_member {
-            let bad = BadMessage {
-                code: Code::Overloaded,
-                message: "a connection can be in 64 rooms at most".into(),
-                room: Some(room),
-                seat: None,
-                request_type: Some("join_room"),
-            };
-            self.stats.count(Counted::Join, Outcome::Overloaded);
-            return self.refuse(slot, &bad);
+            return self.refuse_join(slot, room, "a connection can be in 64 rooms at most");
         }
-        conn.rooms += 1;
+        // A member that joins again takes a place, too, until it is answered; in durable mode that may be after a commit.
+        match conn.rooms.checked_add(1) {
+            Some(rooms) => conn.rooms = rooms,
+            None => return self.refuse_join(slot, room, "too many of your joins wait for their answers"),
+        }
         if self.passes(slot, room) {
             self.decide(Input::Join { caller, room });
         } else {
             self.pass_on(slot, caller, RequestType::Join, room, None, "");
         }
         Handled::Here
+    }
+
+    fn refuse_join(&mut self, slot: u32, room: &str, why: &'static str) -> Handled {
+        self.stats.count(Counted::Join, Outcome::Overloaded);
+        let bad = BadMessage {
+            code: Code::Overloaded,
+            message: why.into(),
+            room: Some(room),
+            seat: None,
+            request_type: Some("join_room"),
+        };
+        self.refuse(slot, &bad)
     }
 
     /// Answers what cannot be a request.

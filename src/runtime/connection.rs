@@ -145,7 +145,7 @@ pub(crate) struct Conn {
     pub(crate) surplus: Option<Refusal>,
     /// It may have been handed over once; it is not handed over again.
     pub(crate) settled: bool,
-    /// Rooms that it has joined or asked to join.
+    /// Rooms that it has joined, and joins of it that wait for their answers: refused beyond what this can count.
     pub(crate) rooms: u8,
     /// HTTP requests answered.
     pub(crate) requests: u16,

@@ -31,3 +31,4 @@ mod proxies;
 mod refusals;
 mod slow;
 mod starting;
+mod trains;
