@@ -19,7 +19,13 @@ pub fn start(level: LevelFilter, format: LogFormat) {
     // too little for that: each counts as the 2 MiB page that it lies in.
     let rings = ("glommio::sys::uring", LevelFilter::ERROR);
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets([("butaca", level), rings]);
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_target(false);
+    // A line that cannot be written is lost: the subscriber would report that with `eprintln!`, which panics for the same
+    // reason, and a panic ends the process.
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().with(filter).init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().with(filter).init(),

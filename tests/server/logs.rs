@@ -4,6 +4,7 @@ use rustix::process::Signal;
 
 use crate::harness::client::{frame, upgrade};
 use crate::harness::http::Http;
+use crate::harness::server::command;
 use crate::harness::{Client, Got, Server};
 
 /// A JSON log is one object a line.
@@ -71,4 +72,31 @@ fn refusals_are_counted_and_not_logged_one_by_one() {
     server.signal(Signal::TERM);
     let (_, log) = server.ended();
     assert!(log.lines().count() < 10, "{log}");
+}
+
+/// A collector that has gone costs the lines of the log, and nothing else: not the drain, not its close frames.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = command(&[("SHARDS", "2")]);
+    command.stderr(writer);
+    let server = Server::run(command);
+    let mut client = Client::join(&server, "a", "r");
+    drop(reader);
+    server.signal(Signal::TERM);
+    client.expect_close(1001);
+    drop(client);
+    assert_eq!(server.ended().0.code(), Some(0));
+}
+
+/// A file system that is full from the start.
+#[test]
+fn a_log_on_a_full_disk_ends_nothing() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = command(&[]);
+    command.stderr(full);
+    let server = Server::run(command);
+    drop(Client::join(&server, "a", "r"));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().0.code(), Some(0));
 }

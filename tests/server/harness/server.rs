@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -75,21 +75,18 @@ impl Server {
     /// The same, but waits only for its banner: its store may be away.
     pub(crate) fn run_unready(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
-        let mut errors = child.stderr.take().expect("it is piped");
+        drop(command);
         let stderr = Arc::new(Mutex::new(String::new()));
-        let log = std::thread::spawn({
-            let stderr = Arc::clone(&stderr);
-            move || {
-                let mut bytes = [0; 4096];
-                while let Ok(len @ 1..) = errors.read(&mut bytes) {
-                    let text = String::from_utf8_lossy(&bytes[..len]);
-                    stderr.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
-                }
-            }
+        // A test may have put something else in its place.
+        let log = child.stderr.take().map(|errors| {
+            std::thread::spawn({
+                let stderr = Arc::clone(&stderr);
+                move || keep(errors, &stderr)
+            })
         });
         let stdout = child.stdout.take().expect("it is piped");
         let (address, banner) = read_banner(stdout, &mut child, &stderr);
-        Self { child, address, banner, stderr, log: Some(log) }
+        Self { child, address, banner, stderr, log }
     }
 
     /// What it has logged so far.
@@ -109,7 +106,9 @@ impl Server {
     /// Waits for its end; how it ended, and what it logged.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let status = eventually("the server ends", || self.child.try_wait().expect("the child is ours"));
-        self.log.take().expect("it is taken once").join().expect("the log was read");
+        if let Some(log) = self.log.take() {
+            log.join().expect("the log was read");
+        }
         (status, self.log())
     }
 
@@ -161,6 +160,15 @@ impl Server {
         let stats = self.stats();
         let rows = stats["shards"].as_array().expect("a row for each shard");
         rows.iter().map(|row| row[name].as_u64().unwrap_or_else(|| panic!("{name} in {row}"))).collect()
+    }
+}
+
+/// Keeps what a server logs.
+fn keep(mut errors: ChildStderr, log: &Mutex<String>) {
+    let mut bytes = [0; 4096];
+    while let Ok(len @ 1..) = errors.read(&mut bytes) {
+        let text = String::from_utf8_lossy(&bytes[..len]);
+        log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
     }
 }
 
