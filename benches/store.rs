@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use butaca::clock::Clock;
 use butaca::config::RedisSettings;
 use butaca::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
 use butaca::limits::{HOLD_TTL_MS, REDIS_LEASE_MS};
-use butaca::persist::batch::{Batch, Held};
-use butaca::persist::embedded::EmbeddedStore;
-use butaca::persist::identity::Identity;
+use butaca::persist::batch::Batch;
 use butaca::persist::queue::{Offer, Queue};
-use butaca::persist::redis::{RedisConfig, RedisStore};
+use butaca::persist::record::Held;
 use butaca::persist::status::StoreStatus;
-use butaca::persist::store::Store;
-use butaca::persist::sync_behind::Behind;
-use butaca::persist::writer::{self, Opener, Setup, StoreEvent};
-use butaca::runtime::clock::Clock;
+use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::identity::Identity;
+use butaca::persist::stores::redis::{RedisConfig, RedisStore};
+use butaca::persist::stores::store::Store;
+use butaca::persist::stores::sync_behind::Behind;
+use butaca::persist::thread::writer::{self, Opener, Setup, StoreEvent};
 
 #[allow(dead_code, reason = "shared with the tests of the persistence layer")]
 #[path = "../tests/persist/redis_server.rs"]
@@ -148,7 +149,7 @@ fn redis(server: &RedisServer) -> Opener {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    let config = RedisConfig { settings, compat_json: None, hold_ttl_ms: HOLD_TTL_MS };
+    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS };
     let identity = Arc::new(Identity::passing("bench"));
     Box::new(move |wall| Ok(Box::new(RedisStore::open(&config, &identity, "bench", wall)?) as Box<dyn Store>))
 }

@@ -14,6 +14,8 @@ pub mod metrics;
 
 pub mod config;
 
+pub mod clock;
+
 pub mod persist;
 
 pub mod log;

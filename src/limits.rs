@@ -157,8 +157,8 @@ const _: () = assert!(DRAIN_MS < 5_000);
 pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;
 /// The same in bytes of memory.
 pub const STORE_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Seats of a full state that a shard adds to its batch in one pass. At the bound the next pass goes on.
-pub const STORE_FULL_STATE_SEATS_PER_PASS: usize = 2_048;
+/// Seats of a full state that a shard adds to its batch in one turn. At the bound the next turn goes on.
+pub const STORE_FULL_STATE_SEATS_PER_TURN: usize = 2_048;
 /// In `window` mode a change is committed within this time.
 pub const STORE_WINDOW_MS: u64 = 100;
 /// How long the store thread gathers in `window` mode before it commits. It leaves most of the window to the commit.
@@ -195,5 +195,5 @@ const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
 const _: () = assert!(STORE_UNSYNCED_MS_MAX < 2_000, "a failure of the store is said within 2 s");
 const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
 const _: () = assert!(DRAIN_MS + STORE_FINISH_MS < 5_000, "a drain ends within 5 s");
-const _: () = assert!(STORE_FULL_STATE_SEATS_PER_PASS < STORE_BATCH_ENTRIES_MAX);
+const _: () = assert!(STORE_FULL_STATE_SEATS_PER_TURN < STORE_BATCH_ENTRIES_MAX);
 const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS_MIN);

@@ -17,12 +17,12 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::ids::ShardId;
 use crate::engine::shard::{Rules, Shard};
 use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
 use crate::runtime::board::Board;
-use crate::runtime::clock::Clock;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::driver::Driver;
 use crate::runtime::listener;

@@ -3,26 +3,22 @@
 //! Invariants: no shard serves before the store was read or the operator has said that it need not be; a server that finds
 //! another one at its store ends with one line. Never here: seats, sockets.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use crate::clock::Clock;
 use crate::config::{Config, Durability, Store as Kind};
-use crate::engine::command::Selection;
-use crate::engine::ids::{RoomId, SeatId, ShardId};
-use crate::persist::batch::Held;
-use crate::persist::embedded::EmbeddedStore;
-use crate::persist::identity::Identity;
-use crate::persist::redis::{CompatJson, RedisConfig, RedisStore};
-use crate::persist::store::Store;
-use crate::persist::sync_behind::Behind;
-use crate::persist::writer::{self, Opener, Report, Setup, StoreEvent};
-use crate::runtime::clock::Clock;
+use crate::engine::ids::ShardId;
+use crate::persist::link::StoreLink;
+use crate::persist::stores::embedded::EmbeddedStore;
+use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
+use crate::persist::stores::store::Store;
+use crate::persist::stores::sync_behind::Behind;
+use crate::persist::thread::writer::{self, Opener, Report, Setup, StoreEvent};
 use crate::runtime::mesh::Mesh;
-use crate::runtime::saving::StoreLink;
 use crate::wire::message;
 
 /// Exit code when another server is the writer (`EX_TEMPFAIL` of sysexits).
@@ -122,37 +118,9 @@ fn embedded(dir: &Path, behind: Option<Behind>) -> Opener {
 }
 
 fn redis(config: &Config) -> Result<Opener, (u8, String)> {
-    let redis = RedisConfig {
-        settings: config.redis.clone(),
-        compat_json: config.redis.compat_keys.then_some(compat_json as CompatJson),
-        hold_ttl_ms: config.hold_ttl_ms,
-    };
+    let redis = RedisConfig { settings: config.redis.clone(), hold_ttl_ms: config.hold_ttl_ms };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
-    let identity = Arc::new(identity(&config.data_dir, &redis.settings.namespace));
-    let about = about();
+    let identity = Arc::new(owner::identity(&config.data_dir, &redis.settings.namespace));
+    let about = owner::about();
     Ok(Box::new(move |wall| Ok(Box::new(RedisStore::open(&redis, &identity, &about, wall)?) as Box<dyn Store>)))
-}
-
-/// What the old service wrote under its key of a seat.
-fn compat_json(room: &RoomId, seat: &SeatId, held: &Held) -> Vec<u8> {
-    let Held { client, user_info, at, expires_at, .. } = held;
-    let selection = Selection { client, seat, user_info, at: *at, expires_at: *expires_at };
-    let mut json = Vec::new();
-    message::selection_body(&mut json, room.as_str(), &selection, message::BroadcastUserInfo::Full);
-    json
-}
-
-/// Who this server is to Redis. A locked file in `DATA_DIR` makes that outlive the process, so that a restart after a crash
-/// need not wait until the lease of the dead process ends. Without such a file it waits.
-fn identity(dir: &Path, namespace: &str) -> Identity {
-    let fresh = format!("{:016x}", RandomState::new().hash_one("the name of this server"));
-    let file = dir.join(format!("redis-{}.id", namespace.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
-    let locked = std::fs::create_dir_all(dir).ok().and_then(|()| Identity::lock(&file, &fresh).ok());
-    locked.unwrap_or_else(|| Identity::passing(&fresh))
-}
-
-/// Words about this server for the operator of another one.
-fn about() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("process {} on {}", std::process::id(), host.trim())
 }

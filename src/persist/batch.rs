@@ -5,30 +5,14 @@
 //! Never here: encodings, threads, I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::engine::command::{Change, ChangeKind, Selection};
-use crate::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
-use crate::engine::time::WallMillis;
+use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
 use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
 
 #[cfg(feature = "planted-bugs")]
 use super::planted;
-
-/// One held seat as a store keeps it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
-    /// Who holds it.
-    pub client: ClientId,
-    /// A JSON object as the client wrote it.
-    pub user_info: Arc<str>,
-    /// When the hold began.
-    pub at: WallMillis,
-    /// When it ends by itself.
-    pub expires_at: WallMillis,
-    /// The room's sequence number after the select.
-    pub seq: u64,
-}
+use super::record::Held;
 
 /// The changes of one room.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -58,7 +42,7 @@ impl Batch {
         let held = match &change.kind {
             ChangeKind::Selected { at, expires_at, user_info } => Some(Held {
                 client: change.client.clone(),
-                user_info: Arc::clone(user_info),
+                user_info: user_info.clone(),
                 at: *at,
                 expires_at: *expires_at,
                 seq: change.seq,

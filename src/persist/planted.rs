@@ -34,6 +34,6 @@ pub fn plant(bug: Option<Bug>) {
 }
 
 /// Whether the defect is there.
-pub(super) fn has(bug: Bug) -> bool {
+pub(in crate::persist) fn has(bug: Bug) -> bool {
     PLANTED.get() == Some(bug)
 }

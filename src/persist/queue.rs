@@ -1,7 +1,7 @@
 //! Between the shards and the store thread: one place a shard.
 //!
 //! Invariants: a shard never waits here: when its place is taken, or the lock is, it keeps its batch and tries in its next
-//! pass; so at most one batch a shard waits, and batches of a shard are taken in the order in which they were offered.
+//! turn; so at most one batch a shard waits, and batches of a shard are taken in the order in which they were offered.
 //! Never here: what is done with a batch.
 
 use std::sync::{Condvar, Mutex, MutexGuard};

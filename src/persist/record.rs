@@ -1,18 +1,44 @@
-//! A held seat as bytes, the same in every store.
+//! A held seat as a store keeps it, and its bytes, the same in every store.
 //!
 //! Layout, version 1, numbers little-endian: version (1 byte), seq, at, expires_at (8 each), length of the client (2),
 //! client, length of the user_info (4), user_info, checksum (8) of all before it together with the room and the seat, so
 //! that a record that ended up under another key is not believed.
 //! Invariant: what [`decode`] returns has valid ids and passed the checksum. Never here: keys, I/O.
 
+use std::sync::Arc;
+
 use crate::engine::ids::{ClientId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::limits::MESSAGE_BYTES_MAX;
 
-use super::batch::Held;
-
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
+
+/// One held seat as a store keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// Who holds it.
+    pub client: ClientId,
+    /// A JSON object as the client wrote it.
+    pub user_info: Arc<str>,
+    /// When the hold began.
+    pub at: WallMillis,
+    /// When it ends by itself.
+    pub expires_at: WallMillis,
+    /// The room's sequence number after the select.
+    pub seq: u64,
+}
+
+/// One held seat with its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHold {
+    /// The room.
+    pub room: RoomId,
+    /// The seat.
+    pub seat: SeatId,
+    /// The hold.
+    pub held: Held,
+}
 
 /// Why bytes are not a record that can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,9 +1,8 @@
 //! glommio and sockets: moves bytes and effects, decides nothing about seats.
 //!
 //! A shard is one glommio executor, pinned to its core, in which one `driver` owns a `core`: connections, views, the
-//! engine of the rooms it owns, and the lanes to the other shards. `preflight` and `clock` are used before any of it.
+//! engine of the rooms it owns, and the lanes to the other shards. `preflight` is used before any of it.
 
-pub mod clock;
 pub mod preflight;
 pub mod process;
 

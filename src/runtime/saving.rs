@@ -4,68 +4,26 @@
 //! select before the store has it; a seat is granted only while no other server can be the writer.
 //! Never here: how a store works.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::config::Durability;
 use crate::engine::command::{Effect, Input, Reject, RequestType, RestoredHold};
 use crate::engine::ids::{ConnId, RoomId, SeatId, ShardId};
 use crate::engine::time::Now;
-use crate::persist::gate::Gate;
-use crate::persist::outbox::Outbox;
-use crate::persist::queue::Queue;
-use crate::persist::restore::StoredHold;
+use crate::persist::link::StoreLink;
+use crate::persist::record::StoredHold;
+use crate::persist::shard::gate::Gate;
+use crate::persist::shard::pending::Pending;
+use crate::persist::shard::undo::undo;
 use crate::persist::status::StoreStatus;
-use crate::persist::undo::undo;
 use crate::runtime::core::Core;
-
-/// What the store thread and the shards share.
-#[derive(Debug)]
-pub(crate) struct StoreLink {
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) status: Arc<StoreStatus>,
-    slips: Box<[Slip]>,
-}
-
-/// What the store thread leaves for one shard. Ring the shard after writing.
-#[derive(Debug, Default)]
-pub(crate) struct Slip {
-    /// The last batch that is committed.
-    committed: AtomicU64,
-    owes_full_state: AtomicBool,
-    restored: Mutex<Option<Vec<StoredHold>>>,
-}
-
-impl StoreLink {
-    pub(crate) fn new(shards: usize) -> Self {
-        Self {
-            queue: Arc::new(Queue::new(shards)),
-            status: Arc::new(StoreStatus::default()),
-            slips: std::iter::repeat_with(Slip::default).take(shards).collect(),
-        }
-    }
-
-    pub(crate) fn note_committed(&self, shard: ShardId, batch: u64) {
-        self.slips[shard.index()].committed.fetch_max(batch, Ordering::Release);
-    }
-
-    pub(crate) fn note_full_state_owed(&self) {
-        self.slips.iter().for_each(|slip| slip.owes_full_state.store(true, Ordering::Release));
-    }
-
-    /// Gives each shard its holds, so that it can begin to serve.
-    pub(crate) fn note_restored(&self, shards: Vec<Vec<StoredHold>>) {
-        for (slip, holds) in self.slips.iter().zip(shards) {
-            *slip.restored.lock().unwrap_or_else(PoisonError::into_inner) = Some(holds);
-        }
-    }
-}
 
 /// One shard's side.
 #[derive(Debug)]
 pub(crate) struct Saving {
     link: Arc<StoreLink>,
-    outbox: Outbox,
+    pending: Pending,
     /// In durable mode: what waits for the store.
     gate: Option<Gate>,
     /// The last batch that is known to be committed.
@@ -77,9 +35,9 @@ pub(crate) struct Saving {
 
 impl Saving {
     pub(crate) fn new(shard: ShardId, link: Arc<StoreLink>, durability: Durability) -> Self {
-        let outbox = Outbox::new(shard, Arc::clone(&link.queue), Arc::clone(&link.status));
+        let pending = Pending::new(shard, Arc::clone(&link.queue), Arc::clone(&link.status));
         let gate = (durability == Durability::Durable).then(Gate::default);
-        Self { link, outbox, gate, committed: 0, is_restored: false, is_failing: false }
+        Self { link, pending, gate, committed: 0, is_restored: false, is_failing: false }
     }
 
     pub(crate) fn status(&self) -> &StoreStatus {
@@ -88,7 +46,7 @@ impl Saving {
 
     /// Whether the shard must look again soon: something waits for the store thread or for the store.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.outbox.is_idle() || self.gate.as_ref().is_some_and(|gate| !gate.is_empty())
+        !self.pending.is_idle() || self.gate.as_ref().is_some_and(|gate| !gate.is_empty())
     }
 
     /// Whether everything decided has been told.
@@ -148,9 +106,9 @@ impl Core {
         let Some(saving) = self.saving.as_mut() else { return self.perform(effect, None) };
         let now = self.now.mono;
         if let Effect::Change(change) = &effect {
-            saving.outbox.record(now, change);
+            saving.pending.record(now, change);
         }
-        let batch = saving.outbox.number();
+        let batch = saving.pending.number();
         if saving.gate.as_ref().is_none_or(|gate| gate.admits(&effect)) {
             return self.perform(effect, None);
         }
@@ -165,21 +123,19 @@ impl Core {
     pub(crate) fn take_store_news(&mut self) {
         let Some(saving) = self.saving.as_mut() else { return };
         let link = Arc::clone(&saving.link);
-        let slip = &link.slips[self.id.index()];
         if !saving.is_restored {
-            let holds = slip.restored.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(holds) = holds else { return };
+            let Some(holds) = link.take_restored(self.id) else { return };
             saving.is_restored = true;
             self.restore(&holds);
         }
         let Some(saving) = self.saving.as_mut() else { return };
-        if slip.owes_full_state.swap(false, Ordering::AcqRel) {
-            saving.outbox.owe_full_state();
+        if link.take_full_state_owed(self.id) {
+            saving.pending.owe_full_state();
         }
-        let committed = slip.committed.load(Ordering::Acquire);
+        let committed = link.committed(self.id);
         if committed > saving.committed {
             saving.committed = committed;
-            let safe = saving.outbox.committed(committed);
+            let safe = saving.pending.committed(committed);
             self.tell_committed(safe);
         }
         self.give_up_overdue();
@@ -203,8 +159,8 @@ impl Core {
         }
         saving.is_failing = true;
         self.decide(Input::Tick);
-        let Self { saving: Some(Saving { gate: Some(gate), outbox, .. }), seats, .. } = self else { return };
-        let effects = undo(now, gate, outbox, seats);
+        let Self { saving: Some(Saving { gate: Some(gate), pending, .. }), seats, .. } = self else { return };
+        let effects = undo(now, gate, pending, seats);
         effects.into_iter().for_each(|effect| self.perform(effect, None));
     }
 
@@ -230,14 +186,14 @@ impl Core {
     /// Once a turn: hands over what has changed.
     pub(crate) fn hand_over_changes(&mut self) {
         if let Some(saving) = self.saving.as_mut() {
-            saving.outbox.flush(self.now.mono, &self.seats);
+            saving.pending.flush(self.now.mono, &self.seats);
         }
     }
 
     /// The end of the shard: everything that is not yet handed over.
     pub(crate) fn hand_over_last(&mut self) {
         if let Some(saving) = self.saving.as_mut().filter(|saving| saving.is_restored) {
-            saving.outbox.flush_last(self.now.mono, &self.seats);
+            saving.pending.flush_last(self.now.mono, &self.seats);
         }
     }
 }

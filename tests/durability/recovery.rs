@@ -7,11 +7,12 @@ use butaca::config::RedisSettings;
 use butaca::engine::ids::{ClientId, RoomId, SeatId};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{HOLD_TTL_MS, REDIS_LEASE_MS};
-use butaca::persist::batch::{Deltas, Held, RoomDelta};
-use butaca::persist::embedded::EmbeddedStore;
-use butaca::persist::identity::Identity;
-use butaca::persist::redis::{RedisConfig, RedisStore};
-use butaca::persist::store::Store;
+use butaca::persist::batch::{Deltas, RoomDelta};
+use butaca::persist::record::Held;
+use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::identity::Identity;
+use butaca::persist::stores::redis::{RedisConfig, RedisStore};
+use butaca::persist::stores::store::Store;
 
 use crate::harness::wait::{size, wall_ms};
 use crate::harness::{Server, eventually};
@@ -55,7 +56,7 @@ fn redis(home: &Home) -> RedisStore {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    let config = RedisConfig { settings, compat_json: None, hold_ttl_ms: HOLD_TTL_MS };
+    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS };
     RedisStore::open(&config, &Arc::new(Identity::passing("earlier")), "an earlier server", WallMillis(wall_ms()))
         .expect("nobody else is there")
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use butaca::persist::batch::{Deltas, RoomDelta};
-use butaca::persist::embedded::EmbeddedStore;
-use butaca::persist::store::{Store, StoreError};
-use butaca::persist::writer::{Opener, StoreEvent};
+use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::store::{Store, StoreError};
+use butaca::persist::thread::writer::{Opener, StoreEvent};
 
 use crate::rig::{Rig, delta, held, now, room, seat};
 use crate::small_disk::SmallDisk;

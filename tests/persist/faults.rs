@@ -220,7 +220,7 @@ fn a_store_that_was_emptied_gets_a_full_state() {
     let _: String = server.ask(&["FLUSHALL"]);
     rig.offer(("room", "during"), Some(held("ana", 2)));
     rig.wait("a full state is owed", |event| {
-        matches!(event, butaca::persist::writer::StoreEvent::FullStateOwed).then_some(())
+        matches!(event, butaca::persist::thread::writer::StoreEvent::FullStateOwed).then_some(())
     });
     rig.crash();
 }

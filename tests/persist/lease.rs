@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use butaca::persist::identity::{Identity, NoIdentity};
-use butaca::persist::redis::RedisStore;
-use butaca::persist::store::{Continuity, Store, StoreError};
-use butaca::persist::writer::StoreEvent;
+use butaca::persist::stores::identity::{Identity, NoIdentity};
+use butaca::persist::stores::redis::RedisStore;
+use butaca::persist::stores::store::{Continuity, Store, StoreError};
+use butaca::persist::thread::writer::StoreEvent;
 
 use crate::redis_server::RedisServer;
 use crate::rig::{Rig, delta, held, now, redis_config, redis_opener};

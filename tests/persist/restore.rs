@@ -1,7 +1,9 @@
 //! What is still true at a start.
 
 use butaca::engine::time::WallMillis;
-use butaca::persist::restore::{Loaded, StoredHold, sift};
+use butaca::persist::record::StoredHold;
+use butaca::persist::stores::store::Loaded;
+use butaca::persist::thread::restore::sift;
 
 use crate::rig::{HOLD_TTL_MS, held, room, seat};
 

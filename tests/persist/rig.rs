@@ -5,18 +5,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use butaca::clock::Clock;
 use butaca::config::RedisSettings;
 use butaca::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::time::Now;
-use butaca::persist::batch::{Batch, Deltas, Held, RoomDelta};
-use butaca::persist::identity::Identity;
+use butaca::persist::batch::{Batch, Deltas, RoomDelta};
 use butaca::persist::queue::{Offer, Queue};
-use butaca::persist::redis::{RedisConfig, RedisStore};
-use butaca::persist::restore::Restored;
+use butaca::persist::record::Held;
 use butaca::persist::status::{StoreFigures, StoreStatus};
-use butaca::persist::store::Store;
-use butaca::persist::writer::{self, Opener, Setup, StoreEvent};
-use butaca::runtime::clock::Clock;
+use butaca::persist::stores::identity::Identity;
+use butaca::persist::stores::redis::{RedisConfig, RedisStore};
+use butaca::persist::stores::store::Store;
+use butaca::persist::thread::restore::Restored;
+use butaca::persist::thread::writer::{self, Opener, Setup, StoreEvent};
 
 use crate::stopwatch::Stopwatch;
 
@@ -73,7 +74,7 @@ pub(crate) fn redis_config(url: &str) -> RedisConfig {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    RedisConfig { settings, compat_json: None, hold_ttl_ms: HOLD_TTL_MS }
+    RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS }
 }
 
 /// Opens Redis as a server with this name.

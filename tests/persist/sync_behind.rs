@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use butaca::persist::embedded::EmbeddedStore;
 use butaca::persist::status::StoreStatus;
-use butaca::persist::store::{Continuity, Store, StoreError};
-use butaca::persist::sync_behind::{Behind, sync_data};
-use butaca::persist::writer::Opener;
+use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::store::{Continuity, Store, StoreError};
+use butaca::persist::stores::sync_behind::{Behind, sync_data};
+use butaca::persist::thread::writer::Opener;
 
 use crate::rig::{Rig, clock, delta, held, now};
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use butaca::engine::ids::{RoomId, SeatId};
 use butaca::engine::time::{Millis, WallMillis};
-use butaca::persist::batch::{Deltas, Held};
-use butaca::persist::restore::{Loaded, StoredHold};
-use butaca::persist::store::{Continuity, Store, StoreError};
+use butaca::persist::batch::Deltas;
+use butaca::persist::record::{Held, StoredHold};
+use butaca::persist::stores::store::{Continuity, Loaded, Store, StoreError};
 
 /// What the next commit does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -19,8 +19,8 @@ use butaca::engine::command::{Caller, Input};
 use butaca::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
 use butaca::engine::shard::Rules;
 use butaca::engine::time::{Millis, Now, WallMillis};
-use butaca::persist::restore::{Restored, sift};
-use butaca::persist::store::Store;
+use butaca::persist::stores::store::Store;
+use butaca::persist::thread::restore::{Restored, sift};
 
 use crate::simulation::chance::Chance;
 use disk::{Access, Disk, LEASE_MS, Mood};

@@ -1,4 +1,4 @@
-//! One life of a server: shards with their outboxes and gates, the queue and the pump. What it tells goes to the oracle.
+//! One life of a server: shards with their pendinges and gates, the queue and the pump. What it tells goes to the oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use butaca::engine::command::{Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{Epoch, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::{Millis, Now};
-use butaca::persist::gate::Gate;
-use butaca::persist::outbox::Outbox;
-use butaca::persist::pump::Pump;
 use butaca::persist::queue::Queue;
-use butaca::persist::restore::Restored;
+use butaca::persist::shard::gate::Gate;
+use butaca::persist::shard::pending::Pending;
+use butaca::persist::shard::undo::undo;
 use butaca::persist::status::StoreStatus;
-use butaca::persist::store::{Continuity, Store, StoreError};
-use butaca::persist::undo::undo;
+use butaca::persist::stores::store::{Continuity, Store, StoreError};
+use butaca::persist::thread::pump::Pump;
+use butaca::persist::thread::restore::Restored;
 
 use super::disk::{Access, Disk, LEASE_MS, Mood};
 use super::oracle::Oracle;
@@ -37,7 +37,7 @@ pub(crate) struct Server {
 
 pub(crate) struct Node {
     pub(crate) shard: Shard,
-    pub(crate) outbox: Outbox,
+    pub(crate) pending: Pending,
     gate: Option<Gate>,
     status: Arc<StoreStatus>,
     effects: Effects,
@@ -50,7 +50,7 @@ impl Server {
         let (queue, status) = (Arc::new(Queue::new(shards)), Arc::new(StoreStatus::default()));
         let nodes = (0..shards).map(ShardId::new).map(|id| Node {
             shard: Shard::new(id, shards, seed, rules),
-            outbox: Outbox::new(id, Arc::clone(&queue), Arc::clone(&status)),
+            pending: Pending::new(id, Arc::clone(&queue), Arc::clone(&status)),
             gate: is_durable.then(Gate::default),
             status: Arc::clone(&status),
             effects: Effects::new(),
@@ -167,24 +167,24 @@ impl Server {
 
     /// Whether the store has lost something that is not known to be there again.
     pub(crate) fn is_unsure(&self) -> bool {
-        self.owes_full_state.contains(&true) || self.nodes.iter().any(|node| !node.outbox.is_sure())
+        self.owes_full_state.contains(&true) || self.nodes.iter().any(|node| !node.pending.is_sure())
     }
 
     /// A turn of one shard's persistence.
     pub(crate) fn turn(&mut self, index: usize, now: Now, oracle: &mut Oracle) {
         let node = &mut self.nodes[index];
         if std::mem::take(&mut self.owes_full_state[index]) {
-            node.outbox.owe_full_state();
+            node.pending.owe_full_state();
         }
         node.tell_committed(self.slips[index], oracle);
         node.give_up_overdue(now, oracle);
-        node.outbox.flush(now.mono, &node.shard);
+        node.pending.flush(now.mono, &node.shard);
     }
 
     /// The orderly end: everything is handed over and committed.
     pub(crate) fn stop(&mut self, now: Now, disk: &mut Disk) {
         for node in &mut self.nodes {
-            node.outbox.flush_last(now.mono, &node.shard);
+            node.pending.flush_last(now.mono, &node.shard);
         }
         while !(self.is_deposed || self.pump.is_idle() && self.queue_is_empty()) {
             self.pump(now, disk);
@@ -210,10 +210,10 @@ impl Node {
 
     fn save_and_tell(&mut self, now: Now, effect: Effect, oracle: &mut Oracle) {
         if let Effect::Change(change) = &effect {
-            self.outbox.record(now.mono, change);
-            self.unsafe_seats.insert((change.room.clone(), change.seat.clone()), self.outbox.number());
+            self.pending.record(now.mono, change);
+            self.unsafe_seats.insert((change.room.clone(), change.seat.clone()), self.pending.number());
         }
-        let batch = self.outbox.number();
+        let batch = self.pending.number();
         match &mut self.gate {
             Some(gate) if !gate.admits(&effect) => gate.withhold(now.mono, batch, (effect, Vec::new())),
             Some(_) | None => oracle.told(&effect),
@@ -224,7 +224,7 @@ impl Node {
         if batch == 0 {
             return;
         }
-        let safe = self.outbox.committed(batch);
+        let safe = self.pending.committed(batch);
         self.unsafe_seats.retain(|_, needed| *needed > safe);
         while let Some((effect, _)) = self.gate.as_mut().and_then(|gate| gate.next_committed(safe)) {
             oracle.told(&effect);
@@ -239,8 +239,8 @@ impl Node {
         self.decide(now, Input::Tick, oracle);
         let gate = self.gate.as_mut().expect("it was just looked at");
         // The selects that are undone are among these; the batch that is being filled will say so to the store.
-        self.unsafe_seats.values_mut().for_each(|needed| *needed = self.outbox.number());
-        let effects = undo(now, gate, &mut self.outbox, &mut self.shard);
+        self.unsafe_seats.values_mut().for_each(|needed| *needed = self.pending.number());
+        let effects = undo(now, gate, &mut self.pending, &mut self.shard);
         effects.iter().for_each(|effect| oracle.told(effect));
     }
 }

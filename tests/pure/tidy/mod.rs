@@ -18,7 +18,10 @@ const LAYERS: &[&[&str]] = &[
     &["stats"],
     &["metrics"],
     &["config", "log"],
-    &["runtime::clock"],
+    &["clock"],
+    &["persist::planted", "persist::record", "persist::batch", "persist::queue", "persist::status"],
+    &["persist::stores", "persist::link"],
+    &["persist::shard", "persist::thread"],
     &["persist"],
     &["runtime::readiness", "runtime::board", "runtime::preflight", "runtime::process"],
     &["runtime::fanout", "runtime::full_states", "runtime::memory", "runtime::connection", "runtime::wheel"],
@@ -43,8 +46,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main"]),
     ("percent_encoding", &["wire::http"]),
     ("prometheus_client", &["metrics"]),
-    ("fjall", &["persist::embedded"]),
-    ("redis", &["persist::redis"]),
+    ("fjall", &["persist::stores::embedded"]),
+    ("redis", &["persist::stores::redis"]),
     ("rustix", &["runtime", "server"]),
     ("serde", &["wire", "runtime::status", "persist::record"]),
     ("serde_json", &["wire", "runtime::status", "persist::record"]),
@@ -159,5 +162,5 @@ fn the_rules_see_what_they_forbid() {
     ];
     assert_eq!(used, expected);
     assert!(source.names_crate("glommio") && !source.names_crate("redis") && !source.names_crate("io"));
-    assert!(layer_of("runtime::clock") < layer_of("runtime::driver") && layer_of("wire::frame") < layer_of("config"));
+    assert!(layer_of("clock") < layer_of("runtime::driver") && layer_of("wire::frame") < layer_of("config"));
 }

@@ -10,43 +10,39 @@
 
 mod address;
 mod answer;
+mod compat;
 mod link;
+pub mod owner;
 mod scripts;
 
 use std::sync::Arc;
 
-use ::redis::{Cmd, Value, cmd};
+use ::redis::{Cmd, Value};
 
 use crate::config::RedisSettings;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
+use crate::persist::batch::Deltas;
+use crate::persist::record::{self, StoredHold};
 
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
 use self::link::{Link, words};
 use self::scripts::{Keys, Piece, Step, Writer, cut};
-use super::batch::{Deltas, Held};
 use super::identity::Identity;
-use super::record;
-use super::restore::{Loaded, StoredHold};
-use super::store::{Continuity, Store, StoreError};
+use super::store::{Continuity, Loaded, Store, StoreError};
 
 /// Rooms whose seats are asked for at once.
 const ROOMS_PER_CALL: usize = 256;
 /// Calls sent before their answers are read.
 const CALLS_AT_ONCE: usize = 64;
 
-/// Makes the JSON under the old service's key of a held seat.
-pub type CompatJson = fn(&RoomId, &SeatId, &Held) -> Vec<u8>;
-
 /// How Redis is reached and used.
 #[derive(Clone)]
 pub struct RedisConfig {
     /// Where it is, and under which names to write.
     pub settings: RedisSettings,
-    /// Makes the JSON of the old service's keys, when they are to be written too.
-    pub compat_json: Option<CompatJson>,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
 }
@@ -209,20 +205,8 @@ impl RedisStore {
         Ok(self.continuity())
     }
 
-    fn write_compat(&mut self, deltas: &Deltas, json: CompatJson, now: WallMillis) -> Result<(), StoreError> {
-        let mut commands = Vec::new();
-        for (room, delta) in deltas {
-            for (seat, held) in &delta.seats {
-                let key = format!("selection:{room}:{seat}");
-                commands.push(match held {
-                    Some(held) if held.expires_at > now => {
-                        let left_ms = held.expires_at.0 - now.0;
-                        cmd("SET").arg(key).arg(json(room, seat, held)).arg("PX").arg(left_ms).take()
-                    }
-                    _ => cmd("DEL").arg(key).take(),
-                });
-            }
-        }
+    fn write_compat(&mut self, deltas: &Deltas, now: WallMillis) -> Result<(), StoreError> {
+        let mut commands = compat::commands(deltas, now);
         while !commands.is_empty() {
             let rest = commands.split_off(commands.len().min(CALLS_AT_ONCE * 4));
             self.call(std::mem::replace(&mut commands, rest))?;
@@ -259,8 +243,8 @@ impl Store for RedisStore {
         for shares in cut(deltas).chunks(CALLS_AT_ONCE) {
             self.commit_shares(shares, now)?;
         }
-        if let Some(json) = self.config.compat_json {
-            self.write_compat(deltas, json, now)?;
+        if self.config.settings.compat_keys {
+            self.write_compat(deltas, now)?;
         }
         Ok(self.continuity())
     }

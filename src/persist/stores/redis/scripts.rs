@@ -18,8 +18,8 @@ use ::redis::{Cmd, cmd};
 use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX, SHARDS_MAX};
-use crate::persist::batch::{Deltas, Held, RoomDelta};
-use crate::persist::record;
+use crate::persist::batch::{Deltas, RoomDelta};
+use crate::persist::record::{self, Held};
 
 const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
 

@@ -9,15 +9,15 @@ use crate::engine::shard::Shard;
 use crate::engine::time::Now;
 
 use super::gate::Gate;
-use super::outbox::Outbox;
+use super::pending::Pending;
 
 /// Gives up everything that waits. Before it, the shard was told of this `now`, and what followed was withheld too.
 /// Returns what is to be performed, in order.
-pub fn undo(now: Now, gate: &mut Gate, outbox: &mut Outbox, shard: &mut Shard) -> Vec<Effect> {
+pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> Vec<Effect> {
     let failed = gate.fail();
     for retract in &failed.retracts {
         for (seat, _) in &retract.selects {
-            outbox.record_free(now.mono, &retract.room, seat.clone());
+            pending.record_free(now.mono, &retract.room, seat.clone());
         }
         let (room, epoch) = (retract.room.as_str(), retract.epoch);
         let input = Input::Retract { room, epoch, selects: &retract.selects, seq: retract.seq };

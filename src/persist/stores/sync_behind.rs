@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use crate::clock::Clock;
 use crate::engine::time::Millis;
-use crate::runtime::clock::Clock;
 
-use super::status::StoreStatus;
+use crate::persist::status::StoreStatus;
 
 /// How a file is synced.
 pub type SyncFile = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;

@@ -8,29 +8,10 @@ use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 
-use super::batch::Held;
 #[cfg(feature = "planted-bugs")]
-use super::planted;
-
-/// One held seat with its place.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoredHold {
-    /// The room.
-    pub room: RoomId,
-    /// The seat.
-    pub seat: SeatId,
-    /// The hold.
-    pub held: Held,
-}
-
-/// All that a store had.
-#[derive(Default, Debug)]
-pub struct Loaded {
-    /// The holds whose records can be trusted.
-    pub holds: Vec<StoredHold>,
-    /// Records that were skipped: damaged, or of an unknown version.
-    pub skipped: u64,
-}
+use crate::persist::planted;
+use crate::persist::record::StoredHold;
+use crate::persist::stores::store::Loaded;
 
 /// What a server starts with.
 #[derive(Default, Debug)]

@@ -1,8 +1,9 @@
 //! The embedded store: a log-structured store (fjall) in `DATA_DIR`, for a server without Redis.
 //!
 //! A commit is one batch of its journal. In `durable` mode it is synced before the commit returns; in `window` mode it is
-//! handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]). The key of a seat is the room, its length first, and the seat,
-//! so no two seats share a key and a room's seats lie together.
+//! handed to the system, which a kill of the process does not undo, and synced behind the commits
+//! ([`super::sync_behind`]). The key of a seat is the room, its length first, and the seat, so no two seats share a key and
+//! a room's seats lie together.
 //! Invariants: one process at a time uses a directory (a locked file); after an error the store is closed and opened again,
 //! which recovers what was committed; a directory that cannot be read any more is put aside, never deleted.
 //! Never here: threads of our own, batches of shards.
@@ -16,11 +17,11 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 
-use super::batch::{Deltas, RoomDelta};
+use crate::persist::batch::{Deltas, RoomDelta};
+use crate::persist::record::{self, StoredHold};
+
 use super::identity::{Identity, NoIdentity};
-use super::record;
-use super::restore::{Loaded, StoredHold};
-use super::store::{Continuity, Store, StoreError};
+use super::store::{Continuity, Loaded, Store, StoreError};
 use super::sync_behind::{Behind, Syncer};
 
 /// Memory for what is written and not yet sorted into files. Each time it is full the library syncs with the lock of its

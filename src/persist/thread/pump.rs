@@ -6,10 +6,12 @@
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
 
-use super::batch::{Batch, Group};
-use super::queue::Offer;
-use super::restore::{Restored, StoredHold};
-use super::store::{Continuity, Store, StoreError};
+use crate::persist::batch::{Batch, Group};
+use crate::persist::queue::Offer;
+use crate::persist::record::StoredHold;
+use crate::persist::stores::store::{Continuity, Store, StoreError};
+
+use super::restore::Restored;
 
 /// What was taken and is not committed.
 #[derive(Debug)]

@@ -11,15 +11,15 @@ use crate::engine::command::Change;
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
-use crate::limits::STORE_FULL_STATE_SEATS_PER_PASS;
+use crate::limits::STORE_FULL_STATE_SEATS_PER_TURN;
 
-use super::batch::Batch;
-use super::queue::{Offer, Queue};
-use super::status::StoreStatus;
+use crate::persist::batch::Batch;
+use crate::persist::queue::{Offer, Queue};
+use crate::persist::status::StoreStatus;
 
 /// The changes of one shard on their way to the store.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct Pending {
     shard: ShardId,
     queue: Arc<Queue>,
     status: Arc<StoreStatus>,
@@ -27,24 +27,24 @@ pub struct Outbox {
     /// The number of the batch that is being filled.
     number: u64,
     since: Option<Millis>,
-    full: FullState,
+    owed: Owed,
     /// While a full state is on its way: the last batch before it, and the last batch of it once that is known.
     unsure: Option<(u64, Option<u64>)>,
 }
 
-/// Where the shard is with its full state.
+/// What of the rooms must be sent anew, beside the changes.
 #[derive(Debug)]
-enum FullState {
+enum Owed {
     /// The store has, or will have, every change.
-    NotOwed,
-    /// It begins when the place in the queue is free. Until then no change needs to be kept.
-    Owed,
-    /// These rooms are still to be sent.
-    Sending(Vec<RoomId>),
+    Nothing,
+    /// Every room. That begins when the place in the queue is free; until then no change needs to be kept.
+    All,
+    /// These rooms, and no others any more.
+    Rooms(Vec<RoomId>),
 }
 
-impl Outbox {
-    /// The outbox of this shard.
+impl Pending {
+    /// Nothing is pending of this shard.
     #[must_use]
     pub fn new(shard: ShardId, queue: Arc<Queue>, status: Arc<StoreStatus>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Outbox {
             batch: Batch::default(),
             number: 1,
             since: None,
-            full: FullState::NotOwed,
+            owed: Owed::Nothing,
             unsure: None,
         }
     }
@@ -62,7 +62,7 @@ impl Outbox {
     /// Takes a change in: it goes to the store with the batch that is being filled.
     pub fn record(&mut self, now: Millis, change: &Change) {
         self.since.get_or_insert(now);
-        if !matches!(self.full, FullState::Owed) {
+        if !matches!(self.owed, Owed::All) {
             self.batch.record(change);
             if self.batch.is_over() {
                 self.owe_full_state();
@@ -79,11 +79,11 @@ impl Outbox {
     /// The seat is free after all: its select was undone.
     pub fn record_free(&mut self, now: Millis, room: &RoomId, seat: SeatId) {
         #[cfg(feature = "planted-bugs")]
-        if super::planted::has(super::planted::Bug::GhostOfRefusal) {
+        if crate::persist::planted::has(crate::persist::planted::Bug::GhostOfRefusal) {
             return;
         }
         self.since.get_or_insert(now);
-        if !matches!(self.full, FullState::Owed) {
+        if !matches!(self.owed, Owed::All) {
             self.batch.put(room, seat, None);
         }
     }
@@ -106,11 +106,11 @@ impl Outbox {
         self.batch = Batch::default();
         let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
         self.unsure = Some((floor, None));
-        self.full = FullState::Owed;
+        self.owed = Owed::All;
         self.status.count_full_state();
     }
 
-    /// Once a pass: hands over what there is, if the store thread has taken the last batch.
+    /// Once a turn: hands over what there is, if the store thread has taken the last batch.
     pub fn flush(&mut self, now: Millis, shard: &Shard) {
         if self.is_idle() || !self.queue.is_free(self.shard) {
             return;
@@ -143,7 +143,7 @@ impl Outbox {
     /// Whether everything was handed over.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.batch.is_empty() && matches!(self.full, FullState::NotOwed)
+        self.batch.is_empty() && matches!(self.owed, Owed::Nothing)
     }
 
     fn next_offer(&mut self, now: Millis) -> Option<Offer> {
@@ -157,17 +157,17 @@ impl Outbox {
     }
 
     fn add_full_state(&mut self, now: Millis, shard: &Shard) {
-        if matches!(self.full, FullState::Owed) {
+        if matches!(self.owed, Owed::All) {
             let rooms: BTreeSet<RoomId> = shard.rooms().cloned().collect();
-            self.full = FullState::Sending(rooms.iter().cloned().collect());
+            self.owed = Owed::Rooms(rooms.iter().cloned().collect());
             self.batch.begin_full(rooms);
         }
-        let FullState::Sending(rooms) = &mut self.full else { return };
+        let Owed::Rooms(rooms) = &mut self.owed else { return };
         self.since.get_or_insert(now);
-        let enough = self.batch.entries() + STORE_FULL_STATE_SEATS_PER_PASS;
+        let enough = self.batch.entries() + STORE_FULL_STATE_SEATS_PER_TURN;
         while self.batch.entries() < enough {
             let Some(room) = rooms.pop() else {
-                self.full = FullState::NotOwed;
+                self.owed = Owed::Nothing;
                 self.unsure = self.unsure.map(|(floor, _)| (floor, Some(self.number)));
                 return;
             };

@@ -15,7 +15,7 @@ use crate::engine::time::Millis;
 use crate::limits::STORE_REFUSE_MS;
 
 #[cfg(feature = "planted-bugs")]
-use super::planted;
+use crate::persist::planted;
 
 /// An effect, and what was captured of the room's state when it was decided.
 pub type Waiting = (Effect, Vec<u8>);

@@ -8,8 +8,8 @@ use std::fmt;
 use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
 
-use super::batch::Deltas;
-use super::restore::Loaded;
+use crate::persist::batch::Deltas;
+use crate::persist::record::StoredHold;
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +39,15 @@ pub enum Continuity {
     Kept,
     /// It has lost something: it was emptied, or a copy took over that lagged behind. A full state is due.
     Lost,
+}
+
+/// All that a store had.
+#[derive(Default, Debug)]
+pub struct Loaded {
+    /// The holds whose records can be trusted.
+    pub holds: Vec<StoredHold>,
+    /// Records that were skipped: damaged, or of an unknown version.
+    pub skipped: u64,
 }
 
 /// A place where held seats survive this process.

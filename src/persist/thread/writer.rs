@@ -8,17 +8,16 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::clock::Clock;
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
 use crate::limits::{REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX};
-
-use crate::runtime::clock::Clock;
+use crate::persist::queue::Queue;
+use crate::persist::status::{Commit, StoreStatus};
+use crate::persist::stores::store::{Continuity, Loaded, Store, StoreError};
 
 use super::pump::{Committed, Pump};
-use super::queue::Queue;
-use super::restore::{Loaded, Restored, sift};
-use super::status::{Commit, StoreStatus};
-use super::store::{Continuity, Store, StoreError};
+use super::restore::{Restored, sift};
 
 /// What the store thread tells the rest of the server.
 #[derive(Debug)]
