@@ -103,7 +103,10 @@ impl Bench {
         let rate = figures.changes as f64 / took.as_secs_f64();
         println!(
             "{what}: {rate:.0} changes/s; {} commits, {} changes in the median one, {} us p50, {} us p99",
-            figures.commits, figures.group_entries.p50, figures.commit_us.p50, figures.commit_us.p99
+            figures.commits,
+            figures.group_entries.quantile(500),
+            figures.commit_us.quantile(500),
+            figures.commit_us.quantile(990)
         );
         self.finish();
     }
@@ -123,8 +126,8 @@ impl Bench {
             "{what}: one change waits {:?} p50, {:?} p99; its commit takes {} us p50, {} us p99",
             waits[WAITS / 2],
             waits[WAITS * 99 / 100],
-            commit.p50,
-            commit.p99
+            commit.quantile(500),
+            commit.quantile(990)
         );
         self.finish();
     }

@@ -8,9 +8,7 @@ pub mod wire;
 
 pub mod audience;
 
-pub mod stats;
-
-pub mod metrics;
+pub mod figures;
 
 pub mod config;
 

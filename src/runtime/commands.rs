@@ -10,12 +10,12 @@ use std::sync::Arc;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Caller, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, RoomId, SeatId, ShardId};
+use crate::figures::shard::{Command as Counted, Outcome};
 use crate::limits::{REMOTE_COMMANDS_MAX, ROOM_LOG_BYTES_MAX, ROOMS_PER_CONNECTION_MAX};
 use crate::runtime::connection::Parked;
 use crate::runtime::core::Core;
 use crate::runtime::full_states::Captured;
 use crate::runtime::mesh::{Command, Mail, OwnNews, Standing};
-use crate::stats::{Command as Counted, Outcome};
 use crate::wire::message::{self, BadMessage, Code, Request};
 
 /// One decision in so many is measured: reading the clock twice costs as much as deciding.

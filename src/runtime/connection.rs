@@ -15,8 +15,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::audience::outbox::Outbox;
 use crate::engine::command::RequestType;
 use crate::engine::ids::{CONN_SLOTS_MAX, ClientId, ConnId, RoomId, SeatId, ShardId, ShardSet};
+use crate::figures::shard::Refusal;
 use crate::limits::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
-use crate::stats::Refusal;
 use crate::wire::frame::Assembly;
 
 /// A tenth of a second since the shard began: fine enough for heartbeats and half the size.

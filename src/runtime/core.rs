@@ -18,6 +18,7 @@ use crate::engine::command::{Effects, Input};
 use crate::engine::ids::{ShardId, shard_of};
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
+use crate::figures::shard::ShardStats;
 use crate::limits::{BLOCKED_RETRY_MS, FLUSH_BYTES_PER_TURN};
 use crate::persist::link::StoreLink;
 use crate::runtime::board::Board;
@@ -30,7 +31,6 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::saving::Saving;
 use crate::runtime::status::Gathers;
 use crate::runtime::wheel::Wheel;
-use crate::stats::ShardStats;
 use crate::wire::frame;
 use crate::wire::message::BroadcastUserInfo;
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use crate::audience::outbox::Kind;
 use crate::engine::ids::{RoomId, ShardId};
+use crate::figures::shard::{Command as Counted, Outcome};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, REMOTE_COMMANDS_MAX, SCRATCH_BYTES};
 use crate::runtime::commands::Handled;
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
-use crate::stats::{Command as Counted, Outcome};
 use crate::wire::frame::{self, Event, Step};
 use crate::wire::http::{self, HttpRequest, Target};
 use crate::wire::message::{Code, Reader, Request};

@@ -13,12 +13,12 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with, sockopt,
 };
 
+use crate::figures::shard::Refusal;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
 use crate::runtime::connection::{Conn, Phase, Watched};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
-use crate::stats::Refusal;
 
 /// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;

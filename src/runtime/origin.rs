@@ -9,9 +9,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::getpeername;
 
+use crate::figures::shard::Refusal;
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
-use crate::stats::Refusal;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 
 /// Connections beyond an address's limit that are open just to be told so; they count for it, too.

@@ -9,14 +9,14 @@ use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::time::WallMillis;
-use crate::metrics::ProcessStats;
+use crate::figures::server::ProcessFigures;
 
 /// Reads the counters now. `started` is when the process began.
 #[must_use]
 #[allow(clippy::cast_precision_loss, reason = "seconds in floating point are what the format wants")]
-pub fn read(started: WallMillis) -> ProcessStats {
+pub fn read(started: WallMillis) -> ProcessFigures {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    ProcessStats {
+    ProcessFigures {
         resident_bytes: fs::read_to_string("/proc/self/status").map_or(0, |status| resident_bytes(&status)),
         open_files: open_files(),
         files_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),

@@ -14,14 +14,17 @@ use crate::audience::view::View;
 use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
+use crate::figures::server::ServerFigures;
+use crate::figures::shard::ShardStats;
+use crate::figures::store::{self, StoreFigures};
+use crate::figures::text::{CONTENT_TYPE, Snapshot, text};
+use crate::figures::{json as rows, shard};
 use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
-use crate::metrics::{self, Snapshot};
-use crate::persist::status::{Quantiles, StoreFigures};
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
 use crate::runtime::process;
-use crate::stats::{ShardStats, StoreStats};
+use crate::runtime::saving::Saving;
 use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
@@ -172,37 +175,38 @@ impl Core {
     fn health(&self) -> (u16, Value) {
         let sum = |of: fn(&crate::runtime::board::Pulse) -> usize| self.board.pulses().iter().map(of).sum::<usize>();
         let rooms = sum(|pulse| pulse.rooms.load(std::sync::atomic::Ordering::Relaxed));
-        let store = self.saving.as_ref().map(|saving| saving.status().figures(self.now.mono));
+        let store = self.saving.as_ref().map(|saving| saving.status().health(self.now.mono));
+        let is_connected = store.as_ref().is_some_and(|(is_connected, _)| *is_connected);
         let (status, text) = if self.board.is_draining() {
             (503, "draining")
         } else if !self.board.is_serving() {
             (503, "starting")
         } else {
-            self.store_health(store.as_ref())
+            self.store_health(is_connected)
         };
         let mut body = json!({
             "status": text,
             "service": "websocket",
             "active_connections": self.board.websockets(),
             "active_rooms": rooms,
-            "redis_connected": self.config.store == Store::Redis && store.as_ref().is_some_and(|store| store.is_connected),
+            "redis_connected": self.config.store == Store::Redis && is_connected,
             "store": store_name(self.config.store),
             "durability": durability_name(self.config.durability),
             "version": env!("CARGO_PKG_VERSION"),
         });
-        if let Some(error) = store.and_then(|store| store.error) {
+        if let Some((_, Some(error))) = store {
             body["store_error"] = error.into();
         }
         (status, body)
     }
 
     /// Whether the server can do what its mode promises. A store that is away in `window` mode does not stop the sale.
-    fn store_health(&self, store: Option<&StoreFigures>) -> (u16, &'static str) {
-        let Some((store, saving)) = store.zip(self.saving.as_ref()) else { return (200, "healthy") };
+    fn store_health(&self, is_connected: bool) -> (u16, &'static str) {
+        let Some(saving) = &self.saving else { return (200, "healthy") };
         let may_grant = saving.status().may_grant(self.now.mono);
-        if !may_grant || (self.config.durability == Durability::Durable && !store.is_connected) {
+        if !may_grant || (self.config.durability == Durability::Durable && !is_connected) {
             (503, "unavailable")
-        } else if store.is_connected {
+        } else if is_connected {
             (200, "healthy")
         } else {
             (200, "degraded")
@@ -298,11 +302,11 @@ impl Core {
         }
         gather.rows.sort_by_key(|row| row.shard);
         let (kind, body) = if for_metrics {
-            (metrics::CONTENT_TYPE, metrics::text(self.snapshot(gather.rows)))
+            (CONTENT_TYPE, text(self.snapshot(gather.rows)))
         } else {
-            let mut body = stats_body(self.board.websockets(), &gather.rows, waiting);
+            let mut body = stats_body(self.board.websockets(), &mut gather.rows, waiting);
             if let Some(saving) = &self.saving {
-                body["store"] = store_row(&saving.status().figures(self.now.mono));
+                body["store"] = rows::object(store::ROWS, &mut saving.status().figures(self.now.mono)).into();
             }
             (JSON, body.to_string())
         };
@@ -312,14 +316,16 @@ impl Core {
 
     fn snapshot(&self, rows: Vec<Row>) -> Snapshot {
         let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
+        let figures = |saving: &Saving| saving.status().figures(self.now.mono);
         Snapshot {
             shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
-            store_used: self.saving.is_some(),
-            store: self.saving.as_ref().map_or_else(StoreStats::default, |saving| saving.status().stats(self.now.mono)),
+            server: ServerFigures {
+                websockets: self.board.websockets() as u64,
+                connections_max: self.connections_max as u64,
+                is_serving: self.board.is_serving() && !self.board.is_draining(),
+            },
+            store: self.saving.as_ref().map_or_else(StoreFigures::default, figures),
             process: process::read(started),
-            websockets: self.board.websockets() as u64,
-            connections_max: self.connections_max as u64,
-            serving: self.board.is_serving() && !self.board.is_draining(),
         }
     }
 
@@ -353,7 +359,8 @@ impl Core {
     }
 }
 
-fn stats_body(websockets: usize, rows: &[Row], missing: usize) -> Value {
+fn stats_body(websockets: usize, rows: &mut [Row], missing: usize) -> Value {
+    let shards: Vec<Value> = rows.iter_mut().map(shard_row).collect();
     let sum = |of: fn(&ShardStats) -> u64| rows.iter().map(|row| of(&row.stats)).sum::<u64>();
     let mut clients: Vec<&str> = rows.iter().flat_map(|row| row.clients.iter().map(ClientId::as_str)).collect();
     let mut rooms: Vec<&str> = rows.iter().flat_map(|row| row.rooms.iter().map(RoomId::as_str)).collect();
@@ -368,7 +375,7 @@ fn stats_body(websockets: usize, rows: &[Row], missing: usize) -> Value {
         "rooms": rooms,
         "truncated": truncated,
         "shards_missing": missing,
-        "shards": rows.iter().map(shard_row).collect::<Vec<Value>>(),
+        "shards": shards,
     })
 }
 
@@ -388,56 +395,8 @@ fn durability_name(durability: Durability) -> &'static str {
     }
 }
 
-fn store_row(store: &StoreFigures) -> Value {
-    let quantiles = |of: Quantiles| json!({"p50": of.p50, "p99": of.p99, "max": of.max});
-    json!({
-        "connected": store.is_connected,
-        "error": store.error,
-        "deposed": store.is_deposed,
-        "commits": store.commits,
-        "changes": store.changes,
-        "failures": store.failures,
-        "restored": store.restored,
-        "skipped": store.skipped,
-        "full_states": store.full_states,
-        "backlog_entries": store.backlog_entries,
-        "backlog_bytes": store.backlog_bytes,
-        "backlog_ms": store.backlog_ms,
-        "unsynced_ms": store.unsynced_ms,
-        "commit_us": quantiles(store.commit_us),
-        "sync_us": quantiles(store.sync_us),
-        "group_entries": quantiles(store.group_entries),
-        "lag_ms": quantiles(store.lag_ms),
-    })
-}
-
-fn shard_row(row: &Row) -> Value {
-    let stats = &row.stats;
-    json!({
-        "shard": row.shard.index(),
-        "connections": stats.connections,
-        "rooms": stats.rooms,
-        "members": stats.members,
-        "holds": stats.holds,
-        "commands": stats.commands_total(),
-        "deliveries": stats.deliveries,
-        "sends": stats.sends,
-        "passes": stats.passes,
-        "bytes_sent": stats.bytes_sent,
-        "bytes_received": stats.bytes_received,
-        "mesh_sent": stats.mesh_sent,
-        "mesh_received": stats.mesh_received,
-        "mesh_depth_high_water": stats.mesh_depth_high_water,
-        "outbound_queue_bytes": stats.outbound_queue_bytes,
-        "outbound_queue_high_water": stats.outbound_queue_high_water,
-        "slow_consumers": stats.slow_consumers,
-        "resyncs": stats.resyncs,
-        "handovers_out": stats.handovers_out,
-        "handovers_in": stats.handovers_in,
-        "accepts": stats.accepts,
-        "refused_connections": stats.refused.iter().sum::<u64>(),
-        "turns": stats.turns,
-        "watchdog_pokes": stats.watchdog_pokes,
-        "fan_out_p99_us": stats.fan_out.quantile_nanos(990) / 1_000,
-    })
+fn shard_row(row: &mut Row) -> Value {
+    let mut shown = rows::object(shard::ROWS, &mut row.stats);
+    shown.insert("shard".into(), row.shard.index().into());
+    shown.into()
 }

@@ -101,7 +101,7 @@ fn a_sync_that_takes_long_delays_no_write() {
     }
     assert_eq!(seats_after_kill(dir.path()), 20);
     // That is safe from a kill and not from a power failure, which is told when it has been so for long.
-    let is_told = |figures: &butaca::persist::status::StoreFigures| {
+    let is_told = |figures: &butaca::figures::store::StoreFigures| {
         figures.error.as_ref().is_some_and(|error| error.contains("not synced")) && !figures.is_connected
     };
     crate::rig::until("it is told", || is_told(&figures(&status)));

@@ -37,7 +37,7 @@ fn read_folder(folder: &Path, module: &str, sources: &mut Vec<Source>) {
 
 impl Source {
     /// The code without comments and without what is inside of string literals.
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let lines = self.text.lines().map(|line| {
             let code = line.find("//").map_or(line, |comment| &line[..comment]);
             code.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")

@@ -1,9 +1,13 @@
-//! Plain counters and histograms that one shard owns and bumps, merged for reading.
+//! What one shard counts and measures.
 //!
 //! Invariants: bumping is an addition on a field, without atomics or allocation; counters only grow, gauges are
-//! overwritten by their owner, high-water marks merge by the larger; no label comes from a client.
-//! Never here: text formats (`metrics.rs` has them), clocks.
+//! overwritten by their owner; a field has its row in [`ROWS`]. Never here: clocks, formats.
 
+use super::histogram::Histogram;
+use super::row::Json::{Hidden, Key, P99Us};
+use super::row::Kind::{Counter, Gauge, HighWater};
+use super::row::Unit::{Bytes, Count, Nanos};
+use super::row::{self, Json, Kind, Label, Row, STATS_ONLY, Scope, Slot, Unit};
 use crate::engine::command::{Reject, RequestType};
 
 /// What a message asked for.
@@ -194,133 +198,121 @@ impl ShardStats {
     }
 
     /// Adds what another shard counted.
-    pub fn merge(&mut self, other: &Self) {
-        let sums = [
-            (&mut self.connections, other.connections),
-            (&mut self.rooms, other.rooms),
-            (&mut self.members, other.members),
-            (&mut self.holds, other.holds),
-            (&mut self.outbound_queue_bytes, other.outbound_queue_bytes),
-            (&mut self.deliveries, other.deliveries),
-            (&mut self.sends, other.sends),
-            (&mut self.bytes_sent, other.bytes_sent),
-            (&mut self.bytes_received, other.bytes_received),
-            (&mut self.mesh_sent, other.mesh_sent),
-            (&mut self.mesh_received, other.mesh_received),
-            (&mut self.watchdog_pokes, other.watchdog_pokes),
-            (&mut self.slow_consumers, other.slow_consumers),
-            (&mut self.resyncs, other.resyncs),
-            (&mut self.handovers_out, other.handovers_out),
-            (&mut self.handovers_in, other.handovers_in),
-            (&mut self.turns, other.turns),
-            (&mut self.accepts, other.accepts),
-            (&mut self.passes, other.passes),
-            (&mut self.merged_frames, other.merged_frames),
-        ];
-        sums.into_iter().for_each(|(ours, theirs)| *ours += theirs);
-        add(self.commands.as_flattened_mut(), other.commands.as_flattened());
-        add(&mut self.refused, &other.refused);
-        self.outbound_queue_high_water = self.outbound_queue_high_water.max(other.outbound_queue_high_water);
-        self.mesh_depth_high_water = self.mesh_depth_high_water.max(other.mesh_depth_high_water);
-        self.decision.merge(&other.decision);
-        self.reply.merge(&other.reply);
-        self.fan_out.merge(&other.fan_out);
+    pub fn merge(&mut self, other: Self) {
+        row::merge(ROWS, self, other);
     }
 }
 
-/// What the store thread tells about itself.
-#[derive(Clone, Default, Debug)]
-pub struct StoreStats {
-    /// Whether the store answers.
-    pub connected: bool,
-    /// Age of the oldest change that is not committed.
-    pub lag_ms: u64,
-    /// How long ago the oldest change was committed that is written and not synced.
-    pub unsynced_ms: u64,
-    /// Changes that are not committed.
-    pub backlog_entries: u64,
-    /// Groups committed.
-    pub commits: u64,
-    /// Changes committed.
-    pub changes: u64,
-    /// Commits that failed.
-    pub errors: u64,
-    /// Time of a commit.
-    pub commit: Histogram,
+const COMMAND_NAMES: [&str; COMMANDS.len()] = names(COMMANDS);
+const OUTCOME_NAMES: [&str; OUTCOMES.len()] = names(OUTCOMES);
+const REFUSAL_NAMES: [&str; REFUSALS.len()] = names(REFUSALS);
+
+const fn names<T: Copy, const LEN: usize>(labelled: [(T, &'static str); LEN]) -> [&'static str; LEN] {
+    let mut names = [""; LEN];
+    let mut at = 0;
+    while at < LEN {
+        names[at] = labelled[at].1;
+        at += 1;
+    }
+    names
 }
 
-const US: u64 = 1_000;
-const MS: u64 = 1_000_000;
-const S: u64 = 1_000_000_000;
+type Field = for<'a> fn(&'a mut ShardStats) -> Slot<'a>;
+type ShardRow = Row<ShardStats>;
 
-/// Upper bounds of the buckets in nanoseconds, inclusive: 250 ns to 5 s, then everything.
+/// A number that each shard shows by itself.
+const fn each(name: &'static str, json: Json, kind: Kind, unit: Unit, help: &'static str, slot: Field) -> ShardRow {
+    Row { name, json, kind, unit, help, scope: Scope::Shard, labels: &[], slot }
+}
+
+/// Sockets handed between shards: one figure with two directions.
+const fn handovers(json: &'static str, labels: &'static [Label], slot: Field) -> ShardRow {
+    let (name, help) = ("butaca_handovers_total", "Sockets handed between shards");
+    Row { name, json: Key(json), kind: Counter, unit: Count("sockets"), help, scope: Scope::Shard, labels, slot }
+}
+
+/// Counts of the whole server by these labels.
+const fn labelled(
+    name: &'static str,
+    json: &'static str,
+    unit: Unit,
+    help: &'static str,
+    labels: &'static [Label],
+    slot: Field,
+) -> ShardRow {
+    Row { name, json: Key(json), kind: Counter, unit, help, scope: Scope::Server, labels, slot }
+}
+
+/// Durations of the whole server.
+const fn durations(name: &'static str, json: Json, help: &'static str, slot: Field) -> ShardRow {
+    Row { name, json, kind: Kind::Histogram, unit: Nanos, help, scope: Scope::Server, labels: &[], slot }
+}
+
+/// Every figure of a shard. Rows of one name stand together.
 #[rustfmt::skip]
-pub const BUCKET_NANOS: [u64; 23] = [
-    250, 500,
-    US, 2 * US + 500, 5 * US, 10 * US, 25 * US, 50 * US, 100 * US, 250 * US, 500 * US,
-    MS, 2 * MS + 500 * US, 5 * MS, 10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS, 500 * MS,
-    S, 2 * S + 500 * MS, 5 * S,
+pub const ROWS: &[ShardRow] = &[
+    each("butaca_connections", Key("connections"), Gauge, Count("sockets"),
+        "Open sockets, those of HTTP requests included", |s| Slot::Number(&mut s.connections)),
+    each("butaca_rooms", Key("rooms"), Gauge, Count("rooms"),
+        "Rooms with a member or a hold", |s| Slot::Number(&mut s.rooms)),
+    each("butaca_members", Key("members"), Gauge, Count("memberships"),
+        "Memberships of rooms", |s| Slot::Number(&mut s.members)),
+    each("butaca_seats_held", Key("holds"), Gauge, Count("seats"),
+        "Held seats", |s| Slot::Number(&mut s.holds)),
+    each("butaca_outbound_queue_bytes", Key("outbound_queue_bytes"), Gauge, Bytes,
+        "Bytes that slow connections have not had, queued or in logs", |s| Slot::Number(&mut s.outbound_queue_bytes)),
+    each("butaca_outbound_queue_high_water_bytes", Key("outbound_queue_high_water"), HighWater, Bytes,
+        "Most bytes that ever waited for one connection", |s| Slot::Number(&mut s.outbound_queue_high_water)),
+    each("butaca_mesh_depth_high_water", Key("mesh_depth_high_water"), HighWater, Count("messages"),
+        "Most messages ever taken from the mailbox at once", |s| Slot::Number(&mut s.mesh_depth_high_water)),
+
+    each("butaca_deliveries_total", Key("deliveries"), Counter, Count("events"),
+        "Room events handed to members' sockets", |s| Slot::Number(&mut s.deliveries)),
+    each("butaca_sends_total", Key("sends"), Counter, Count("calls"),
+        "System calls that sent", |s| Slot::Number(&mut s.sends)),
+    each("butaca_bytes_sent_total", Key("bytes_sent"), Counter, Bytes,
+        "Bytes sent", |s| Slot::Number(&mut s.bytes_sent)),
+    each("butaca_bytes_received_total", Key("bytes_received"), Counter, Bytes,
+        "Bytes received", |s| Slot::Number(&mut s.bytes_received)),
+    each("butaca_slow_consumers_total", Key("slow_consumers"), Counter, Count("times"),
+        "Times a connection fell behind its queue's bound", |s| Slot::Number(&mut s.slow_consumers)),
+    each("butaca_resyncs_total", Key("resyncs"), Counter, Count("full states"),
+        "Full states sent instead of dropped events", |s| Slot::Number(&mut s.resyncs)),
+    each("butaca_mesh_messages_total", Key("mesh_sent"), Counter, Count("messages"),
+        "Messages posted to other shards", |s| Slot::Number(&mut s.mesh_sent)),
+    each(STATS_ONLY, Key("mesh_received"), Counter, Count("messages"),
+        "Messages taken from the mailbox", |s| Slot::Number(&mut s.mesh_received)),
+    each("butaca_watchdog_pokes_total", Key("watchdog_pokes"), Counter, Count("times"),
+        "Times the watchdog had to wake the shard", |s| Slot::Number(&mut s.watchdog_pokes)),
+    each("butaca_turns_total", Key("turns"), Counter, Count("turns"),
+        "Turns of the driver", |s| Slot::Number(&mut s.turns)),
+    each("butaca_accepts_total", Key("accepts"), Counter, Count("connections"),
+        "Connections accepted", |s| Slot::Number(&mut s.accepts)),
+    each("butaca_passes_total", Key("passes"), Counter, Count("passes"),
+        "Passes over a room's members", |s| Slot::Number(&mut s.passes)),
+    each("butaca_merged_frames_total", Hidden, Counter, Count("frames"),
+        "Frames sent together with one before them", |s| Slot::Number(&mut s.merged_frames)),
+    handovers("handovers_in", &[Label { name: "direction", values: &["in"] }], |s| Slot::Number(&mut s.handovers_in)),
+    handovers("handovers_out", &[Label { name: "direction", values: &["out"] }], |s| Slot::Number(&mut s.handovers_out)),
+
+    labelled("butaca_commands_total", "commands", Count("commands"), "Commands by type and result",
+        &[Label { name: "type", values: &COMMAND_NAMES }, Label { name: "result", values: &OUTCOME_NAMES }],
+        |s| Slot::Numbers(s.commands.as_flattened_mut())),
+    labelled("butaca_refused_connections_total", "refused_connections", Count("connections"),
+        "Connections that were not taken", &[Label { name: "reason", values: &REFUSAL_NAMES }],
+        |s| Slot::Numbers(&mut s.refused)),
+
+    durations("butaca_decision_seconds", Hidden,
+        "Time the engine took for a command, one in sixteen measured", |s| Slot::Histogram(&mut s.decision)),
+    durations("butaca_reply_seconds", Hidden,
+        "Time from reading a command to handing its reply to the kernel", |s| Slot::Histogram(&mut s.reply)),
+    durations("butaca_fan_out_seconds", P99Us("fan_out_p99_us"),
+        "Time from a change to the pass that carried it to a member", |s| Slot::Histogram(&mut s.fan_out)),
 ];
-
-/// Counts of durations in fixed buckets, 1-2.5-5 a decade.
-#[derive(Clone, Default, Debug)]
-pub struct Histogram {
-    counts: [u64; BUCKET_NANOS.len() + 1],
-    sum_nanos: u64,
-}
-
-impl Histogram {
-    /// Notes `times` durations of this length.
-    pub fn record(&mut self, nanos: u64, times: u64) {
-        self.counts[BUCKET_NANOS.partition_point(|&bound| bound < nanos)] += times;
-        self.sum_nanos = self.sum_nanos.saturating_add(nanos.saturating_mul(times));
-    }
-
-    /// Adds what another histogram counted.
-    pub fn merge(&mut self, other: &Self) {
-        add(&mut self.counts, &other.counts);
-        self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
-    }
-
-    /// The count of each bucket by itself; the last is what lies above [`BUCKET_NANOS`].
-    #[must_use]
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
-    }
-
-    /// How many durations were noted.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// All durations together.
-    #[must_use]
-    pub fn sum_nanos(&self) -> u64 {
-        self.sum_nanos
-    }
-
-    /// The upper bound of the bucket in which this share of the durations ends; 0 when there are none.
-    #[must_use]
-    pub fn quantile_nanos(&self, per_mille: u64) -> u64 {
-        let wanted = (self.count() * per_mille).div_ceil(1_000);
-        let mut seen = 0;
-        let bucket = self.counts.iter().position(|count| {
-            seen += count;
-            seen >= wanted
-        });
-        let last = BUCKET_NANOS[BUCKET_NANOS.len() - 1];
-        if wanted == 0 { 0 } else { bucket.and_then(|at| BUCKET_NANOS.get(at)).copied().unwrap_or(last) }
-    }
-}
-
-fn add(ours: &mut [u64], theirs: &[u64]) {
-    ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
-}
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMANDS, Command, Histogram, OUTCOMES, Outcome, REFUSALS, Refusal, ShardStats};
+    use super::{COMMANDS, Command, OUTCOMES, Outcome, REFUSALS, Refusal, ShardStats};
 
     #[test]
     fn labels_stand_at_their_numbers() {
@@ -336,24 +328,10 @@ mod tests {
         other.count(Command::Select, Outcome::SeatTaken);
         other.refuse(Refusal::PerIp);
         other.decision.record(100, 2);
-        all.merge(&other);
-        all.merge(&other);
+        all.merge(other.clone());
+        all.merge(other);
         assert_eq!((all.connections, all.mesh_depth_high_water, all.commands_total()), (8, 7, 2));
         assert_eq!(all.commands[Command::Select as usize][Outcome::SeatTaken as usize], 2);
-        assert_eq!((all.refused, all.decision.count(), all.decision.sum_nanos()), ([0, 2, 0, 0], 4, 400));
-    }
-
-    #[test]
-    fn a_duration_falls_into_the_bucket_that_ends_with_it() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.quantile_nanos(990), 0);
-        histogram.record(0, 1);
-        histogram.record(250, 97);
-        histogram.record(251, 1);
-        histogram.record(u64::MAX, 1);
-        assert_eq!((histogram.counts()[0], histogram.counts()[1], histogram.counts()[23]), (98, 1, 1));
-        assert_eq!(histogram.quantile_nanos(500), 250);
-        assert_eq!(histogram.quantile_nanos(990), 500);
-        assert_eq!(histogram.quantile_nanos(1_000), 5_000_000_000);
+        assert_eq!((all.refused, all.decision.count(), all.decision.sum()), ([0, 2, 0, 0], 4, 400));
     }
 }

@@ -1,0 +1,72 @@
+//! What is told of the server as a whole, and what the kernel counts for its process.
+//!
+//! Never here: reading `/proc` (that is `runtime/process.rs`).
+
+use super::row::Json::Hidden;
+use super::row::Kind::{Counter, Gauge};
+use super::row::Unit::{Bytes, Count, Flag, Seconds};
+use super::row::{Kind, Label, Row, Scope, Slot, Unit};
+
+/// What no shard knows by itself.
+#[derive(Clone, Default, Debug)]
+pub struct ServerFigures {
+    /// Open WebSockets, those on their way between two shards included.
+    pub websockets: u64,
+    /// Most connections that are accepted.
+    pub connections_max: u64,
+    /// Whether new work is taken: not while starting and draining.
+    pub is_serving: bool,
+}
+
+/// What the kernel counts for the process.
+#[derive(Clone, Default, Debug)]
+pub struct ProcessFigures {
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Open file descriptors.
+    pub open_files: u64,
+    /// Most open file descriptors.
+    pub files_max: u64,
+    /// CPU time, user and system.
+    pub cpu_seconds: f64,
+    /// When the process started, in seconds since 1970.
+    pub start_seconds: f64,
+}
+
+const fn one<T>(
+    name: &'static str,
+    kind: Kind,
+    unit: Unit,
+    help: &'static str,
+    labels: &'static [Label],
+    slot: for<'a> fn(&'a mut T) -> Slot<'a>,
+) -> Row<T> {
+    Row { name, json: Hidden, kind, unit, help, scope: Scope::Server, labels, slot }
+}
+
+const VERSION: &[Label] = &[Label { name: "version", values: &[env!("CARGO_PKG_VERSION")] }];
+
+/// Every figure of the server.
+#[rustfmt::skip]
+pub const ROWS: &[Row<ServerFigures>] = &[
+    one("butaca_active_connections", Gauge, Count("connections"),
+        "Open WebSockets", &[], |s| Slot::Number(&mut s.websockets)),
+    one("butaca_connections_max", Gauge, Count("connections"),
+        "Most open sockets that are accepted", &[], |s| Slot::Number(&mut s.connections_max)),
+    one("butaca_serving", Gauge, Flag,
+        "1 while the server takes work, 0 while it starts or drains", &[], |s| Slot::Flag(&mut s.is_serving)),
+    one("butaca_build_info", Gauge, Count("versions"), "The version that runs", VERSION, |_| Slot::One),
+];
+
+/// Every figure of the process, under the names that all exporters use.
+#[rustfmt::skip]
+pub const PROCESS_ROWS: &[Row<ProcessFigures>] = &[
+    one("process_resident_memory_bytes", Gauge, Bytes,
+        "Resident memory", &[], |p| Slot::Number(&mut p.resident_bytes)),
+    one("process_open_fds", Gauge, Count("files"), "Open file descriptors", &[], |p| Slot::Number(&mut p.open_files)),
+    one("process_max_fds", Gauge, Count("files"), "Most open file descriptors", &[], |p| Slot::Number(&mut p.files_max)),
+    one("process_cpu_seconds_total", Counter, Seconds,
+        "CPU time, user and system", &[], |p| Slot::Real(&mut p.cpu_seconds)),
+    one("process_start_time_seconds", Gauge, Seconds,
+        "When the process started, since 1970", &[], |p| Slot::Real(&mut p.start_seconds)),
+];
