@@ -17,6 +17,17 @@ pub const ROOM_HOLDS_MAX: usize = 200_000;
 pub const SHARD_HOLDS_MAX: usize = 2_000_000;
 /// Rooms one connection may be a member of or hold seats in. At the bound: `overloaded`.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
+/// The highest number of a change within a life of a room: clients count in numbers that are exact up to here (2^53 - 1).
+/// A million changes a second reach it in 285 years. At the bound, less what the ends of all holds need: `overloaded`.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
+/// The highest number with which a life of a room begins after a restart. A higher one in the store counts as this one.
+pub const SEQ_RESTORED_MAX: u64 = SEQ_MAX / 2;
+/// Holds a shard may make in its life. At the bound: `overloaded`.
+pub const HOLDS_MADE_MAX: u64 = 1 << 62;
+/// Rooms a shard may make in its life. At the bound: `overloaded`.
+pub const ROOMS_MADE_MAX: u64 = 1 << 62;
+/// The last moment that a stored hold may name, 9999-12-31T23:59:59.999Z. At the bound: the record is not believed.
+pub const STORED_WALL_MS_MAX: u64 = 253_402_300_799_999;
 /// Stale deadlines a shard keeps beyond one for each live hold. At the bound they are swept out.
 pub const DEADLINES_STALE_MIN: usize = 64;
 /// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
@@ -143,6 +154,7 @@ pub const WATCHDOG_MS: u64 = 1_000;
 pub const STATS_IDS_MAX: usize = 1_000;
 
 const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
+const _: () = assert!(SEQ_RESTORED_MAX + 4 * (ROOM_HOLDS_MAX as u64) < SEQ_MAX, "a restored room counts on");
 const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
 const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
 const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);

@@ -20,6 +20,7 @@ use signal_hook::iterator::Signals;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::ids::ShardId;
+use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Rules, Shard};
 use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
 use crate::runtime::board::Board;
@@ -73,7 +74,6 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let clock = Clock::new();
     let storage = Storage::start(&config, &mesh, clock)?;
     let config = Arc::new(config);
-    let seed = RandomState::new().hash_one("epochs and hash keys of this start");
 
     let mut running = Vec::new();
     let mut watched = Vec::new();
@@ -86,7 +86,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
             id,
             config: Arc::clone(&config),
             connections_max,
-            seats: Shard::new(id, shards, seed, rules),
+            seats: Shard::new(id, shards, seeds(), rules),
             mesh: mesh.clone(),
             board: Arc::clone(&board),
             readiness,
@@ -101,6 +101,14 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, shards, connections_max);
     Ok((running, storage))
+}
+
+/// The secrets of one shard, from the system's randomness. Each is the hash of another question under a key that nobody
+/// is told.
+fn seeds() -> Seeds {
+    let system = RandomState::new();
+    let key = |what: &str| [system.hash_one((what, 0)), system.hash_one((what, 1))];
+    Seeds { ids: key("ids"), connections: key("connections"), epochs: key("epochs") }
 }
 
 /// Several shards are pinned; a single one moves where the scheduler has room.

@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use butaca::engine::command::{Caller, Effects, Input};
 use butaca::engine::ids::{ClientId, ConnId, ShardId};
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::limits::HOLD_TTL_MS;
@@ -40,8 +41,8 @@ impl Hall {
         let rules = Rules { hold_ttl_ms: HOLD_TTL_MS, seats_per_client_max: 0 };
         let now = Now { mono: Millis(1_000), wall: WallMillis(1_768_473_000_000) };
         let client = ClientId::new("client-4711").expect("valid");
-        let mut hall =
-            Self { shard: Shard::new(ShardId::new(0), 1, SEED, rules), now, client, effects: Effects::new() };
+        let (id, effects) = (ShardId::new(0), Effects::new());
+        let mut hall = Self { shard: Shard::new(id, 1, Seeds::replayed(SEED, id), rules), now, client, effects };
         (0..members).for_each(|who| hall.join(who));
         hall
     }

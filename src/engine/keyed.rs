@@ -1,35 +1,77 @@
-//! How the engine hashes: SipHash begun with a secret, so that nobody can choose ids that collide, and the same seed
-//! gives the same maps in the same order. Never here: a source of randomness.
+//! How the engine hashes: SipHash-1-3 with a secret key, so that nobody can choose ids that collide, and the same seed
+//! gives the same maps in the same order, whatever the toolchain. Never here: a source of randomness.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 
-/// Makes hashers that start with the shard's seed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Keyed(u64);
+use siphasher::sip::SipHasher13;
+
+use super::ids::{Epoch, ShardId};
+
+/// The secrets of one shard. They are independent, so that what is told of one says nothing about the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seeds {
+    /// Key of the maps whose keys are ids that clients choose.
+    pub ids: [u64; 2],
+    /// Key of the maps of connections.
+    pub connections: [u64; 2],
+    /// Key that makes epochs, which clients see.
+    pub epochs: [u64; 2],
+}
+
+impl Seeds {
+    /// The seeds of one shard in a run that can be replayed from one number: for simulations and benchmarks. A server
+    /// takes each from the system's randomness.
+    #[must_use]
+    pub fn replayed(seed: u64, shard: ShardId) -> Self {
+        let keyed = Keyed::new([seed, shard.index() as u64]);
+        let key = |at: u64| [keyed.number(at), keyed.number(at + 1)];
+        Self { ids: key(0), connections: key(2), epochs: key(4) }
+    }
+}
+
+impl fmt::Debug for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seeds(secret)")
+    }
+}
+
+/// Makes hashers with one of the shard's keys.
+#[derive(Clone, Copy)]
+pub(super) struct Keyed([u64; 2]);
 
 /// A map whose order an outsider can neither predict nor provoke.
 pub(super) type KeyedMap<K, V> = HashMap<K, V, Keyed>;
 
 impl Keyed {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+    pub(super) fn new(key: [u64; 2]) -> Self {
+        Self(key)
+    }
+
+    /// The epoch of the room that was made as this one of its shard. Two epochs are alike by accident only, and nobody
+    /// without the key can tell the next one, or the key, from all that were seen.
+    pub(super) fn epoch(self, room_made: u64) -> Epoch {
+        Epoch(self.number(room_made))
+    }
+
+    fn number(self, at: u64) -> u64 {
+        let mut hasher = self.build_hasher();
+        hasher.write_u64(at);
+        hasher.finish()
     }
 }
 
 impl BuildHasher for Keyed {
-    type Hasher = DefaultHasher;
+    type Hasher = SipHasher13;
 
-    fn build_hasher(&self) -> DefaultHasher {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.0);
-        hasher
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0[0], self.0[1])
     }
 }
 
-/// A bijection of `u64` whose result shows nothing of its argument's order (`SplitMix64`'s finalizer).
-pub(super) fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed(secret)")
+    }
 }

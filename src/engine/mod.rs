@@ -1,6 +1,6 @@
 //! The seat engine: pure state machines that decide who holds which seat.
 //!
-//! The purity contract: `std` only; no clock, no randomness, no I/O, no async, no JSON. Time and seeds come in as
+//! The purity contract: `std` and a hash function only; no clock, no randomness, no I/O, no async, no JSON. Time and seeds come in as
 //! arguments, so that a whole cluster can be run in one thread from one seed and replayed.
 //!
 //! Who owns what: a [`shard::Shard`] owns its rooms, the rooms own their seats and holds, and nobody else may change
@@ -11,7 +11,8 @@ pub mod command;
 pub mod ids;
 pub mod time;
 
-mod keyed;
+mod counter;
+pub mod keyed;
 mod slab;
 
 mod absent;

@@ -13,6 +13,7 @@ use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
+use crate::limits::{ROOM_HOLDS_MAX, SEQ_MAX};
 
 /// To whom a hold belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +98,18 @@ impl Room {
         self.members
     }
 
+    /// Whether one more seat may be held here. The numbers of its changes must be enough for the grant and for the end of
+    /// every hold.
+    pub(super) fn may_grant(&self) -> bool {
+        self.holds() < ROOM_HOLDS_MAX && self.seq < SEQ_MAX - 2 * ROOM_HOLDS_MAX as u64
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        assert!(self.seq <= SEQ_MAX, "a grant leaves numbers for the ends of all holds");
+        self.seq
+    }
+
     /// The seat with this id and its slot, or `None` when it is free.
     pub(super) fn seat(&self, seat: &str) -> Option<(Slot, &Seat)> {
         self.by_id.get(seat).map(|&slot| (slot, &self.seats[slot]))
@@ -140,8 +153,8 @@ impl Room {
 
     /// Gives the free seat to the owner; `hold.seq` is set here. Returns the seat's slot and the change.
     pub(super) fn grant(&mut self, seat: SeatId, mut hold: Hold) -> (Slot, Change) {
-        self.seq += 1;
-        hold.seq = self.seq;
+        assert!(self.may_grant(), "a grant that its room cannot count");
+        hold.seq = self.next_seq();
         let actor = hold.owner.conn();
         let user_info = Arc::clone(&hold.user_info);
         let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
@@ -181,7 +194,7 @@ impl Room {
     pub(super) fn free(&mut self, slot: Slot, reason: ReleaseReason, actor: Option<ConnId>) -> (Hold, Change) {
         let Seat { id, state: SeatState::Held(hold) } = self.seats.remove(slot);
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
-        self.seq += 1;
+        self.next_seq();
         let change = self.change(id, hold.client.clone(), actor, ChangeKind::Released { reason });
         (hold, change)
     }

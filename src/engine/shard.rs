@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 use super::absent::Absentees;
 use super::command::{Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
+use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, HoldNumber};
-use super::ids::{ConnId, Epoch, RoomId, SeatId, ShardId, shard_of};
-use super::keyed::{Keyed, KeyedMap, mix};
+use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
+use super::keyed::{Keyed, KeyedMap, Seeds};
 use super::presence::Presences;
 use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
 use super::slab::{Slab, Slot};
 use super::time::{Millis, Now};
-use crate::limits::{ROOM_HOLDS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
+use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
 mod check;
+#[cfg(test)]
+mod near_bounds;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 mod restored;
@@ -50,9 +53,9 @@ pub struct Shard {
     shards: usize,
     rules: Rules,
     keyed: Keyed,
-    epoch_base: u64,
-    rooms_made: u64,
-    holds_made: u64,
+    epochs: Keyed,
+    rooms_made: Counter,
+    holds_made: Counter,
     clock: Millis,
     by_id: KeyedMap<RoomId, Slot>,
     rooms: Slab<Room>,
@@ -69,24 +72,24 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// An empty shard, one of `shards`. The seed is random at each start: it keys the maps and makes the epochs.
+    /// An empty shard, one of `shards`. The seeds are random at each start, and every shard has its own.
     #[must_use]
-    pub fn new(id: ShardId, shards: usize, seed: u64, rules: Rules) -> Self {
+    pub fn new(id: ShardId, shards: usize, seeds: Seeds, rules: Rules) -> Self {
         assert!(id.index() < shards);
-        let keyed = Keyed::new(mix(seed));
+        let keyed = Keyed::new(seeds.ids);
         Self {
             id,
             shards,
             rules,
             keyed,
-            epoch_base: mix(seed ^ mix(id.index() as u64 + 1)),
-            rooms_made: 0,
-            holds_made: 0,
+            epochs: Keyed::new(seeds.epochs),
+            rooms_made: Counter::up_to(ROOMS_MADE_MAX),
+            holds_made: Counter::up_to(HOLDS_MADE_MAX),
             clock: Millis::default(),
             by_id: KeyedMap::with_hasher(keyed),
             rooms: Slab::new(),
             members: 0,
-            presences: Presences::new(keyed),
+            presences: Presences::new(Keyed::new(seeds.connections)),
             deadlines: Deadlines::default(),
             absent: Absentees::new(keyed),
             no_user_info: "{}".into(),
@@ -186,8 +189,7 @@ impl Shard {
     }
 
     fn may_join(&self, conn: ConnId, room: Option<Slot>) -> bool {
-        let has_place = room
-            .map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| self.rooms[slot].member_count() < ROOM_MEMBERS_MAX);
+        let has_place = room.map_or(self.may_open(), |slot| self.rooms[slot].member_count() < ROOM_MEMBERS_MAX);
         has_place && self.presences.may_enter(conn, room)
     }
 
@@ -247,17 +249,25 @@ impl Shard {
         if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max {
             return Some(Reject::LimitExceeded);
         }
-        let has_place =
-            room.map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| self.rooms[slot].holds() < ROOM_HOLDS_MAX);
-        let is_free = has_place && self.deadlines.live() < SHARD_HOLDS_MAX && self.presences.may_enter(conn, room);
+        let has_place = room.map_or(self.may_open(), |slot| self.rooms[slot].may_grant());
+        let is_free = has_place && self.may_hold_one_more() && self.presences.may_enter(conn, room);
         (!is_free).then_some(Reject::Overloaded)
     }
 
+    /// Whether one more room may be made.
+    fn may_open(&self) -> bool {
+        self.rooms.len() < ROOMS_PER_SHARD_MAX && self.rooms_made.has_next()
+    }
+
+    /// Whether the shard may own one hold more.
+    fn may_hold_one_more(&self) -> bool {
+        self.deadlines.live() < SHARD_HOLDS_MAX && self.holds_made.has_next()
+    }
+
     fn new_hold(&mut self, now: Now, caller: Caller<'_>, user_info: &str) -> Hold {
-        self.holds_made += 1;
         let is_default = user_info == &*self.no_user_info;
         Hold {
-            number: HoldNumber(self.holds_made),
+            number: HoldNumber(self.holds_made.next()),
             owner: Owner::Conn(caller.conn),
             client: caller.client.clone(),
             user_info: if is_default { Arc::clone(&self.no_user_info) } else { user_info.into() },
@@ -331,9 +341,8 @@ impl Shard {
     }
 
     fn open(&mut self, room: &str) -> Slot {
-        self.rooms_made += 1;
         let id = self.room_id(room);
-        let epoch = Epoch(mix(self.epoch_base.wrapping_add(self.rooms_made)));
+        let epoch = self.epochs.epoch(self.rooms_made.next());
         let slot = self.rooms.insert(Room::new(id.clone(), epoch, self.keyed));
         self.by_id.insert(id, slot);
         slot

@@ -3,13 +3,13 @@
 //! Layout, version 1, numbers little-endian: version (1 byte), seq, at, expires_at (8 each), length of the client (2),
 //! client, length of the user_info (4), user_info, checksum (8) of all before it together with the room and the seat, so
 //! that a record that ended up under another key is not believed.
-//! Invariant: what [`decode`] returns has valid ids and passed the checksum. Never here: keys, I/O.
+//! Invariant: what [`decode`] returns has valid ids, numbers that a server can have written, and passed the checksum. Never here: keys, I/O.
 
 use std::sync::Arc;
 
 use crate::engine::ids::{ClientId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, SEQ_MAX, STORED_WALL_MS_MAX};
 
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
@@ -91,8 +91,9 @@ fn decode_v1(room: &RoomId, seat: &SeatId, bytes: &[u8]) -> Option<Held> {
     let client = std::str::from_utf8(rest.split_off(..usize::from(client_len))?).ok()?;
     let info_len = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
     let user_info = std::str::from_utf8(rest).ok()?;
-    let is_whole = user_info.len() == info_len && info_len <= MESSAGE_BYTES_MAX && at <= expires_at;
-    let client = ClientId::new(client).filter(|_| is_whole)?;
+    let is_whole = user_info.len() == info_len && info_len <= MESSAGE_BYTES_MAX;
+    let is_possible = seq <= SEQ_MAX && at <= expires_at && expires_at.0 <= STORED_WALL_MS_MAX;
+    let client = ClientId::new(client).filter(|_| is_whole && is_possible)?;
     Some(Held { client, user_info: user_info.into(), at, expires_at, seq })
 }
 

@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 
 use butaca::engine::ids::{RoomId, ShardId, shard_of};
+use butaca::engine::time::WallMillis;
+use butaca::limits::{HOLD_TTL_MS_MAX, SEQ_MAX, STORED_WALL_MS_MAX};
 use butaca::persist::batch::{Batch, Group};
-use butaca::persist::record::{self, Unusable};
+use butaca::persist::record::{self, Held, StoredHold, Unusable};
+use butaca::persist::stores::store::Loaded;
+use butaca::persist::thread::restore::sift;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
 use crate::rig::{held, room, seat};
 
@@ -81,4 +86,36 @@ fn no_damage_is_believed() {
     assert_eq!(record::decode(&room_id, &seat("2"), &bytes), Err(Unusable::Damaged), "another seat");
     bytes[0] = 9;
     assert_eq!(record::decode(&room_id, &seat_id, &bytes), Err(Unusable::UnknownVersion(9)));
+}
+
+/// Numbers at and around a bound, and anywhere.
+fn around(bound: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![bound.saturating_sub(3)..=bound.saturating_add(3), Just(u64::MAX), any::<u64>(), 0..3_u64]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn numbers_that_no_server_writes_are_not_believed(
+        seq in around(SEQ_MAX),
+        at in around(STORED_WALL_MS_MAX),
+        expires_at in around(STORED_WALL_MS_MAX),
+        now in around(STORED_WALL_MS_MAX),
+        hold_ttl_ms in around(HOLD_TTL_MS_MAX),
+    ) {
+        let (room, seat) = (room("r"), seat("1"));
+        let held = Held { seq, at: WallMillis(at), expires_at: WallMillis(expires_at), ..held("ana", 1) };
+        let mut bytes = Vec::new();
+        record::encode(&room, &seat, &held, &mut bytes);
+        let read = record::decode(&room, &seat, &bytes);
+        let is_possible = seq <= SEQ_MAX && at <= expires_at && expires_at <= STORED_WALL_MS_MAX;
+        assert_eq!(read, if is_possible { Ok(held.clone()) } else { Err(Unusable::Damaged) });
+        // Whatever a store gives, a start gets a hold that lives no longer than a new one would.
+        let loaded = Loaded { holds: vec![StoredHold { room, seat, held }], ..Loaded::default() };
+        let (now, hold_ttl_ms) = (WallMillis(now), hold_ttl_ms.max(1));
+        for hold in sift(loaded, now, hold_ttl_ms, 1, |_| true).shards.iter().flatten() {
+            assert!(hold.held.at <= now && now < hold.held.expires_at && hold.held.expires_at <= now.after(hold_ttl_ms));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, Reject};
 use butaca::engine::ids::{ClientId, ConnId, ShardId};
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::Now;
 use butaca::limits::{ROOM_HOLDS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_CONNECTION_MAX};
@@ -11,6 +12,10 @@ use crate::model::pair::{Op, Pair, ROOMS, SEATS};
 
 const CLIENTS: usize = 6;
 const TTL_MS: u64 = 100;
+
+fn seeds() -> Seeds {
+    Seeds::replayed(1, ShardId::new(0))
+}
 
 fn op() -> impl Strategy<Value = Op> {
     let (client, room, seat) = (0..CLIENTS, 0..ROOMS.len(), 0..SEATS.len());
@@ -60,7 +65,7 @@ struct Calls {
 
 impl Calls {
     fn new() -> Self {
-        let shard = Shard::new(ShardId::new(0), 1, 1, Rules { hold_ttl_ms: TTL_MS, seats_per_client_max: 0 });
+        let shard = Shard::new(ShardId::new(0), 1, seeds(), Rules { hold_ttl_ms: TTL_MS, seats_per_client_max: 0 });
         Self { shard, client: ClientId::new("c").expect("a valid id"), effects: Effects::new() }
     }
 
@@ -154,6 +159,6 @@ fn a_room_of_another_shard_is_our_bug() {
     let rules = Rules { hold_ttl_ms: TTL_MS, seats_per_client_max: 0 };
     let mut calls = Calls::new();
     let other = (0..).map(|n| n.to_string()).find(|room| butaca::engine::ids::shard_of(room, 2).index() == 1);
-    calls.shard = Shard::new(ShardId::new(0), 2, 1, rules);
+    calls.shard = Shard::new(ShardId::new(0), 2, seeds(), rules);
     calls.join(0, &other.expect("one of two"));
 }

@@ -30,7 +30,7 @@ impl Shard {
     }
 
     pub(super) fn grant_twice(&mut self, conn: ConnId, room: &str, seat: &str) {
-        if self.planted != Some(Bug::DoubleGrant) || !self.holds_made.is_multiple_of(8) {
+        if self.planted != Some(Bug::DoubleGrant) || !self.holds_made.last().is_multiple_of(8) {
             return;
         }
         let Some(room) = self.find(room) else { return };
@@ -66,8 +66,8 @@ impl Shard {
     }
 
     pub(super) fn use_number_again(&mut self, number: HoldNumber) {
-        if self.planted == Some(Bug::StaleDeadline) && number.0 == self.holds_made {
-            self.holds_made -= 1;
+        if self.planted == Some(Bug::StaleDeadline) && number.0 == self.holds_made.last() {
+            self.holds_made.go_back();
         }
     }
 }

@@ -11,20 +11,18 @@ use crate::engine::deadlines::{Deadline, HoldNumber};
 use crate::engine::ids::{ClientId, ConnId, Epoch, SeatId};
 use crate::engine::room::{Hold, Owner, SeatState};
 use crate::engine::slab::Slot;
-use crate::limits::{ROOM_HOLDS_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
+use crate::limits::SEQ_RESTORED_MAX;
 
 impl Shard {
     /// Gives a seat back to a hold from before a restart. What is over by now, or has no place, is left out.
     pub(super) fn restore(&mut self, room: &str, seat: &str, hold: RestoredHold<'_>) {
         let known = self.find(room);
-        let has_place = known.map_or(self.rooms.len() < ROOMS_PER_SHARD_MAX, |slot| {
-            self.rooms[slot].holds() < ROOM_HOLDS_MAX && self.rooms[slot].seat(seat).is_none()
-        });
-        if !has_place || hold.ends <= self.clock || self.deadlines.live() >= SHARD_HOLDS_MAX {
+        let has_place =
+            known.map_or(self.may_open(), |slot| self.rooms[slot].may_grant() && self.rooms[slot].seat(seat).is_none());
+        if !has_place || hold.ends <= self.clock || !self.may_hold_one_more() {
             return;
         }
-        self.holds_made += 1;
-        let number = HoldNumber(self.holds_made);
+        let number = HoldNumber(self.holds_made.next());
         let client = hold.client.clone();
         let is_default = **hold.user_info == *self.no_user_info;
         let held = Hold {
@@ -34,7 +32,8 @@ impl Shard {
             user_info: Arc::clone(if is_default { &self.no_user_info } else { hold.user_info }),
             at: hold.at,
             expires_at: hold.expires_at,
-            seq: hold.seq,
+            // The epoch is a new one, in which the numbers need not go on where they were.
+            seq: hold.seq.min(SEQ_RESTORED_MAX),
         };
         let room = known.unwrap_or_else(|| self.open(room));
         let seat = self.rooms[room].restore(SeatId::new(seat).expect("the ids of an input are valid"), held);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, ShardId};
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 
@@ -56,7 +57,7 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn new(rules: Rules, clients: usize) -> Self {
         // The shard owns all rooms; its members live on three shards, which need not exist for that.
-        let shard = Shard::new(ShardId::new(0), 1, 7, rules);
+        let shard = Shard::new(ShardId::new(0), 1, Seeds::replayed(7, ShardId::new(0)), rules);
         let conn = |client| ConnId::new(ShardId::new(client % 3), 5, u32::try_from(client).expect("few clients"));
         let client = |client| (ClientId::new(&format!("c{client}")).expect("a valid id"), conn(client));
         let now = Now { mono: Millis(1_000), wall: WallMillis(1_768_473_000_000) };

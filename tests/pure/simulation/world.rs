@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use butaca::engine::ids::ShardId;
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 
@@ -46,7 +47,7 @@ impl World {
             seats_per_client_max: u32::try_from(chance.below(4)).expect("small"),
         };
         let nodes = (0..shards).map(ShardId::new).map(|id| {
-            let mut shard = Shard::new(id, shards, seed, rules);
+            let mut shard = Shard::new(id, shards, Seeds::replayed(seed, id), rules);
             plant(&mut shard);
             Node::new(id, shards, shard)
         });

@@ -1,10 +1,11 @@
-//! One life of a server: shards with their pendinges and gates, the queue and the pump. What it tells goes to the oracle.
+//! One life of a server: shards with their pending changes and gates, the queue and the pump. What it tells goes to the oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use butaca::engine::command::{Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{Epoch, RoomId, SeatId, ShardId, shard_of};
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::{Millis, Now};
 use butaca::persist::queue::Queue;
@@ -49,7 +50,7 @@ impl Server {
     pub(crate) fn new(now: Now, shards: usize, seed: u64, token: u64, rules: Rules, is_durable: bool) -> Self {
         let (queue, status) = (Arc::new(Queue::new(shards)), Arc::new(StoreStatus::default()));
         let nodes = (0..shards).map(ShardId::new).map(|id| Node {
-            shard: Shard::new(id, shards, seed, rules),
+            shard: Shard::new(id, shards, Seeds::replayed(seed, id), rules),
             pending: Pending::new(id, Arc::clone(&queue), Arc::clone(&status)),
             gate: is_durable.then(Gate::default),
             status: Arc::clone(&status),

@@ -49,6 +49,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("rustix", &["runtime", "server"]),
     ("serde", &["wire"]),
     ("serde_json", &["wire", "figures::json", "runtime::status"]),
+    ("siphasher", &["engine::keyed"]),
     ("signal_hook", &["server"]),
     ("simd_json", &["wire"]),
     ("tracing", &["config", "log", "persist", "runtime", "storage", "server", "main"]),

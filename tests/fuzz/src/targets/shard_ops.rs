@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Effects, Input, Reject, ReleaseReason};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, ShardId};
+use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 
@@ -20,7 +21,8 @@ const INPUTS_MAX: usize = 2_000;
 /// Reads `data` as inputs of one shard.
 pub fn run(data: &[u8]) {
     let rules = Rules { hold_ttl_ms: HOLD_TTL_MS, seats_per_client_max: SEATS_PER_CLIENT_MAX };
-    let mut shard = Shard::new(ShardId::new(0), 1, u64::from(data.first().copied().unwrap_or(0)), rules);
+    let seeds = Seeds::replayed(u64::from(data.first().copied().unwrap_or(0)), ShardId::new(0));
+    let mut shard = Shard::new(ShardId::new(0), 1, seeds, rules);
     let client = |number: u32| ClientId::new(&format!("client {number}")).expect("a valid id");
     let mut clients: Vec<_> = (0..CLIENTS).map(|number| (conn(number, 0), client(number))).collect();
     let mut oracle = Oracle::default();
