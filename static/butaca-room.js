@@ -10,6 +10,8 @@
  * @typedef {{ status: SeatStatus, clientId?: string, userInfo?: Record<string, unknown>, expiresAt?: number,
  *   releasing?: boolean }} Seat  `expiresAt` is in the server's time; see `ButacaClient.remaining`.
  * @typedef {{ clientId: string, userInfo: Record<string, unknown>, expiresAt?: number, own: boolean }} Hold
+ * @typedef {Hold & { tries: number, why?: import("./butaca-protocol.js").Refusal }} Wanted  `tries`: how often it has
+ *   been asked for on this connection; `why`: what came of it last.
  * @typedef {Record<string, any> & { type: string }} Frame
  * @typedef {{ changed: boolean, gap: boolean, missed: string[] }} Step
  */
@@ -32,7 +34,8 @@ export class RoomState {
   /** @type {Map<string, Hold>} */ holds = new Map();
   /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
   pending = new Map();
-  /** Own holds of before an interruption that will be asked for again. @type {Map<string, Hold>} */ wanted = new Map();
+  /** Own holds of before an interruption, until the server has answered for them. @type {Map<string, Wanted>} */
+  wanted = new Map();
   /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
   #before = new Map();
 
@@ -75,8 +78,11 @@ export class RoomState {
    * @param {boolean} reclaim  Whether the own holds will be asked for again.
    */
   disconnect(reclaim) {
+    for (const hold of this.wanted.values()) hold.tries = 0;
     if (!reclaim) this.wanted.clear();
-    else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold });
+    else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold, tries: 0 });
+    // No full state will come for a room that is not joined, so nothing would ever correct what is left here.
+    if (!this.joined) for (const [seatId] of this.own()) this.holds.delete(seatId);
     this.joined = this.resyncing = false;
     this.seq = this.epoch = undefined;
     this.pending.clear();
@@ -91,15 +97,13 @@ export class RoomState {
       case "room_joined":
         return this.#restart(frame);
       case "room_left":
-        // Holds outlive a membership, and their end is still told; what the others do is not.
-        this.joined = false;
-        this.holds = new Map(this.own());
+        this.left();
         return CHANGED;
       case "current_selections":
         return this.#replace(frame);
       case "seat_selected":
       case "seat_released":
-        return this.#event(frame, reply);
+        return typeof frame.seat_id === "string" ? this.#event(frame, reply) : NOTHING;
       default:
         return NOTHING;
     }
@@ -128,6 +132,7 @@ export class RoomState {
     this.#before = new Map();
     this.holds = new Map();
     for (const selection of frame.selections) {
+      if (typeof selection?.seat_id !== "string") continue;
       const hold = toHold(selection);
       const was = before.get(selection.seat_id);
       hold.own = was !== undefined && was.own && was.clientId === hold.clientId && sameEnd(was, hold);
@@ -154,6 +159,17 @@ export class RoomState {
     const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
     if (frame.seq !== undefined && behind < 0) this.seq = frame.seq;
     return { changed: true, gap, missed };
+  }
+
+  /** Own holds outlive a membership, and their end is still told; what the others do is not. */
+  left() {
+    this.joined = this.resyncing = false;
+    this.holds = new Map(this.own());
+  }
+
+  /** Whether the frame is newer than what this copy shows. @param {Frame} frame */
+  isNews(frame) {
+    return !this.#sameEpoch(frame) || this.#behind(frame) < 0;
   }
 
   /** @param {Frame} frame */

@@ -28,7 +28,7 @@ pub static PAGE: Asset = Asset {
     body: include_bytes!("../../static/websocket_client.html"),
 };
 
-static FILES: [Asset; 5] = [
+static FILES: [Asset; 8] = [
     Asset { name: "butaca-page.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-page.js") },
     Asset {
         name: "butaca-page.css",
@@ -36,8 +36,11 @@ static FILES: [Asset; 5] = [
         body: include_bytes!("../../static/butaca-page.css"),
     },
     Asset { name: "butaca.svg", content_type: "image/svg+xml", body: include_bytes!("../../static/butaca.svg") },
-    // The page does not load these two; applications may import them from here.
+    // The page does not load these five; applications may import them from here.
     Asset { name: "butaca-client.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-client.js") },
+    Asset { name: "butaca-link.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-link.js") },
+    Asset { name: "butaca-pace.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-pace.js") },
+    Asset { name: "butaca-protocol.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-protocol.js") },
     Asset { name: "butaca-room.js", content_type: SCRIPT, body: include_bytes!("../../static/butaca-room.js") },
 ];
 

@@ -161,8 +161,9 @@ class App {
     if (direction === "in" && (frame.type === "seat_selected" || frame.type === "seat_released")) this.#events += 1;
   }
 
-  /** @param {{ roomId?: string, seatId?: string, code: string, message: string }} detail */
-  refused({ roomId, seatId, code, message }) {
+  /** @param {{ roomId?: string, seatId?: string, requestType?: string, code: string, message: string }} detail */
+  refused({ roomId, seatId, requestType, code, message }) {
+    if (requestType === "ping") return; // The page's own measurement.
     this.#refusals += 1;
     const tab = this.tabs.find(roomId ?? "");
     this.tell("said_refused", { seat: seatId ?? roomId ?? "", why: why(code, message) });
@@ -204,7 +205,9 @@ class App {
 
   /** Closing a room gives its seats back: nobody would see them any more. @param {RoomTab} tab */
   async leave({ roomId }) {
-    for (const [seatId] of this.client?.room(roomId).own() ?? []) void this.client?.release(roomId, seatId);
+    const room = this.client?.room(roomId);
+    const seats = [...(room?.own().map(([seatId]) => seatId) ?? []), ...(room?.wanted.keys() ?? [])];
+    for (const seatId of seats) void this.client?.release(roomId, seatId);
     await this.client?.leave(roomId);
   }
 

@@ -1,9 +1,12 @@
 // The connection part of the protocol module, against a socket of our own and against the real server.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { afterEach, describe, mock, test } from "node:test";
 import WebSocket from "ws";
 import { ButacaClient, isValidId } from "../../static/butaca-client.js";
+import { waitBeforeReturn } from "../../static/butaca-protocol.js";
 import { Server } from "./lib/server.mjs";
 
 /** Clients and servers of the present test; what is left open would keep the process alive. */
@@ -124,9 +127,72 @@ describe("requests", () => {
     assert.equal(client.room("hall").seat("A1").status, "free");
   });
 
+  test("that JSON cannot hold are refused, and nothing stays pending", async () => {
+    const { client, socket } = connected();
+    socket.open();
+    const loop = {};
+    loop.self = loop;
+    const thrower = {
+      get name() {
+        throw new Error("no name");
+      },
+    };
+    for (const info of [loop, { n: 1n }, thrower, { name: "x".repeat(70_000) }]) {
+      const outcome = await client.select("hall", "A1", info);
+      assert.equal(outcome.ok, false);
+      assert.equal(outcome.code, "bad_request");
+      assert.equal(client.room("hall").seat("A1").status, "free");
+    }
+    assert.deepEqual(socket.sent, []);
+    void client.select("hall", "A1", {});
+    assert.equal(socket.sent.length, 1, "the seat is not busy");
+  });
+
+  test("whose ids are none are refused here", async () => {
+    const { client, socket } = connected();
+    socket.open();
+    for (const id of ["", "a\nb", "\ud83c", "x".repeat(129), 7, undefined, null]) {
+      assert.equal((await client.select("hall", id)).code, "bad_request");
+      assert.equal((await client.release(id, "A1")).code, "bad_request");
+      assert.equal((await client.join(id)).code, "bad_request");
+    }
+    assert.deepEqual(socket.sent, []);
+  });
+
+  test("carry half an emoji as the sign for what cannot be read", () => {
+    const { client, socket } = connected();
+    socket.open();
+    void client.select("hall", "A1", { name: "Ana 🎭".slice(0, 5), "\udfad": ["🎭", "\\ud83c", '"\ud83c"'] });
+    assert.deepEqual(socket.sent[0].user_info, { name: "Ana \ufffd", "\ufffd": ["🎭", "\\ud83c", '"\ufffd"'] });
+  });
+
+  test("that the socket does not take are offline", async () => {
+    const { client, socket } = connected();
+    socket.open();
+    socket.send = () => {
+      throw new Error("InvalidStateError");
+    };
+    assert.equal((await client.select("hall", "A1")).code, "offline");
+    assert.equal(client.room("hall").seat("A1").status, "free");
+  });
+
+  test("that are passed over by the next reply are told of, and a late reply still says what is mine", async () => {
+    const { client, socket } = connected();
+    socket.open();
+    const [one, two] = [client.select("hall", "A1"), client.select("hall", "A2")];
+    socket.says({ type: "seat_selected", seat_id: "A2", ...inHall, seq: 1 });
+    assert.equal((await two).ok, true);
+    assert.equal((await one).code, "unanswered");
+    assert.equal(client.room("hall").seat("A1").status, "free");
+    socket.says({ type: "seat_selected", seat_id: "A1", ...inHall, seq: 2 });
+    assert.equal(client.room("hall").seat("A1").status, "mine");
+  });
+
   test("and frames that make no sense are survived", () => {
     const { client, socket } = connected();
     socket.open();
+    void client.join("hall");
+    for (const selections of [[null], [7], [{}], "A1"]) socket.says({ type: "current_selections", room_id: "hall", selections });
     for (const text of ["", "{", "null", "[]", "7", '{"type":7}', '{"type":"novelty"}', '{"type":"current_selections","room_id":"hall"}']) socket.says(text);
     assert.equal(client.status, "open");
   });
@@ -221,6 +287,76 @@ describe("a lost connection", () => {
     assert.deepEqual(FakeSocket.all.at(-1).sent.map(({ seat_id }) => seat_id), [undefined, "A1"]);
   });
 
+  test("asks for the seats of a room again that was never joined", async () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const { client, socket, seen } = connected();
+    socket.open();
+    const expires_at = new Date(Date.now() + 300_000).toISOString();
+    for (const seat_id of ["A1", "A2"]) {
+      void client.select("hall", seat_id);
+      socket.says({ type: "seat_selected", seat_id, ...inHall, seq: 1, expires_at });
+    }
+    socket.close(1001);
+    assert.equal(client.room("hall").seat("A1").status, "pending");
+    mock.timers.tick(15_000);
+    const next = FakeSocket.all.at(-1);
+    next.open();
+    // A hold that the server kept is given back to who joins.
+    assert.deepEqual(next.sent.map(({ type, seat_id }) => seat_id ?? type), ["join_room", "A1", "A2"]);
+    next.says({ type: "room_joined", ...inHall, seq: 1, epoch: "e" });
+    next.says({ type: "seat_selected", seat_id: "A1", ...inHall, seq: 2, epoch: "e", expires_at });
+    next.says({ type: "error", code: "seat_taken", message: "", room_id: "hall", seat_id: "A2", request_type: "select_seat" });
+    assert.deepEqual(next.sent.at(-1), { type: "leave_room", room_id: "hall" });
+    next.says({ type: "room_left", ...inHall });
+    assert.deepEqual(["A1", "A2"].map((seat) => client.room("hall").seat(seat).status), ["mine", "free"]);
+    assert.deepEqual(seen.at(-1), { type: "lost", roomId: "hall", seatId: "A2", code: "seat_taken", message: "" });
+    assert.equal(next.sent.length, 4);
+  });
+
+  test("keeps no seat that was given back meanwhile, in a room that was left meanwhile", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    const { client, socket } = connected();
+    socket.open();
+    void client.join("hall");
+    socket.says({ type: "room_joined", ...inHall, seq: 0, epoch: "e" });
+    for (const [index, seat_id] of ["A1", "A2"].entries()) {
+      void client.select("hall", seat_id);
+      socket.says({ type: "seat_selected", seat_id, ...inHall, seq: index + 1, epoch: "e" });
+    }
+    socket.close(1006);
+    void client.release("hall", "A1");
+    void client.leave("hall");
+    assert.deepEqual(["A1", "A2"].map((seat) => client.room("hall").seat(seat).status), ["free", "pending"]);
+    mock.timers.tick(15_000);
+    FakeSocket.all.at(-1).open();
+    assert.deepEqual(FakeSocket.all.at(-1).sent.map(({ type, seat_id }) => seat_id ?? type), ["join_room", "A2"]);
+  });
+
+  test("tells of a hold that ran out before the server was back", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const { client, socket, seen } = connected();
+    socket.open();
+    void client.select("hall", "A1");
+    socket.says({ type: "seat_selected", seat_id: "A1", ...inHall, seq: 1, expires_at: new Date(Date.now() + 300_000).toISOString() });
+    socket.close(1006);
+    for (let minute = 0; minute < 6; minute += 1) {
+      mock.timers.tick(60_000);
+      FakeSocket.all.at(-1).close(1006);
+    }
+    assert.equal(client.room("hall").seat("A1").status, "free");
+    assert.deepEqual(seen.filter(({ type }) => type === "lost").map(({ code }) => code), ["expired"]);
+  });
+
+  test("is lost with its seats when they are not to be asked for again", () => {
+    const { client, socket, seen } = connected({ reclaim: false });
+    socket.open();
+    void client.select("hall", "A1");
+    socket.says({ type: "seat_selected", seat_id: "A1", ...inHall, seq: 1 });
+    socket.close(1006);
+    assert.equal(client.room("hall").seat("A1").status, "free");
+    assert.equal(seen.at(-1).code, "disconnected");
+  });
+
   test("is noticed by silence", () => {
     mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
     const { client, socket } = connected({ heartbeatMs: 1_000 });
@@ -251,10 +387,165 @@ describe("a lost connection", () => {
   });
 });
 
+describe("an attempt to connect", () => {
+  test("has a time limit, and the next one follows", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    const { client, socket, seen } = connected({ connectMs: 4_000 });
+    mock.timers.tick(3_999);
+    assert.equal(client.status, "connecting");
+    mock.timers.tick(1);
+    assert.equal(client.status, "waiting");
+    assert.equal(socket.readyState, 3, "it was given up");
+    assert.match(seen.at(-1).reason, /no connection within 4000 ms/);
+    mock.timers.tick(500);
+    assert.equal(client.status, "connecting");
+    FakeSocket.all.at(-1).open();
+    mock.timers.tick(4_000);
+    assert.equal(client.status, "open", "the limit ends with the attempt");
+    socket.onopen({});
+    socket.onclose({ code: 1006, reason: "" });
+    assert.equal(client.status, "open", "what was given up is not heard");
+  });
+
+  test("takes ten seconds unless told otherwise", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    const { client } = connected({ connectMs: undefined });
+    mock.timers.tick(9_999);
+    assert.equal(client.status, "connecting");
+    mock.timers.tick(1);
+    assert.equal(client.status, "waiting");
+  });
+
+  test("is given up at a port that says nothing", async () => {
+    const mute = createServer((socket) => socket.on("error", () => {}).resume());
+    await new Promise((resolve) => mute.listen(0, "127.0.0.1", resolve));
+    const client = new ButacaClient({ url: `ws://127.0.0.1:${mute.address().port}`, clientId: "ana", WebSocket, connectMs: 50 });
+    clients.push(client);
+    const waiting = new Promise((resolve) => client.addEventListener("status", ({ detail }) => detail.status === "waiting" && resolve()));
+    client.connect();
+    await waiting;
+    client.close();
+    await new Promise((resolve) => mute.close(resolve));
+  });
+});
+
+describe("close codes", () => {
+  const comesBack = (code) => {
+    const { client, socket, seen } = connected();
+    socket.open();
+    void client.select("hall", "A1");
+    socket.says({ type: "seat_selected", seat_id: "A1", ...inHall, seq: 1 });
+    socket.close(code);
+    const { status } = client;
+    assert.equal(seen.some(({ type }) => type === "lost"), status === "closed", "who does not come back has lost the seat");
+    assert.equal(client.room("hall").seat("A1").status, status === "closed" ? "free" : "pending");
+    client.close();
+    return status === "waiting";
+  };
+
+  test("do in the module what the guides say", async () => {
+    for (const [path, yes] of [["WEBSOCKET_GUIDE.md", "yes"], ["es/GUIA_WEBSOCKET.md", "sí"]]) {
+      const guide = await readFile(new URL(`../../docs/${path}`, import.meta.url), "utf8");
+      const rows = [...guide.matchAll(/^\| (\d{4}(?:[-,] ?\d{4})*) \|[^|]*\| ([^|]*) \|$/gm)];
+      assert.ok(rows.length >= 9, `${path}: ${rows.length} rows`);
+      for (const [, codes, back] of rows.filter(([, codes]) => codes !== "1000")) {
+        for (const code of codes.match(/\d{4}/g).map(Number)) assert.equal(comesBack(code), back.startsWith(yes), `${path}: ${code}`);
+      }
+    }
+  });
+
+  test("that come back do so after a random wait, and later after too many messages", () => {
+    const bounds = { retryMinMs: 500, retryMaxMs: 15_000 };
+    for (let tries = 0; tries < 100; tries += 1) {
+      for (const code of [1000, 1001, 1005, 1006, 1011, 1012, 3000, 4000, 4008, 4012, 4499]) {
+        const wait = waitBeforeReturn(code, 0, bounds);
+        assert.ok(wait >= 250 && wait <= 500, `${code}: ${wait}`);
+      }
+      const wait = waitBeforeReturn(4013, 0, bounds);
+      assert.ok(wait >= 15_000 && wait <= 30_000, `4013: ${wait}`);
+    }
+    assert.notEqual(new Set(Array.from({ length: 50 }, () => waitBeforeReturn(4013, 0, bounds))).size, 1);
+  });
+
+  test("for good leave the way back to the user", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    const { client, socket } = connected();
+    void client.join("hall");
+    socket.open();
+    socket.close(4500);
+    mock.timers.tick(600_000);
+    assert.equal(FakeSocket.all.length, 1);
+    client.connect();
+    FakeSocket.all.at(-1).open();
+    assert.deepEqual(FakeSocket.all.at(-1).sent, [{ type: "join_room", room_id: "hall" }]);
+  });
+});
+
+describe("too many messages", () => {
+  const limited = (more) => ({ type: "error", code: "rate_limited", message: "too many messages", ...more });
+
+  test("are followed by the silence that was asked for", async () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const { client, socket, seen } = connected();
+    socket.open();
+    const asked = client.select("hall", "A1");
+    socket.says(limited({ room_id: "hall", seat_id: "A1", request_type: "select_seat", retry_after_ms: 3_000 }));
+    assert.deepEqual(await asked, { ok: false, code: "rate_limited", message: "too many messages", retryAfterMs: 3_000 });
+    mock.timers.tick(1_000);
+    assert.equal((await client.select("hall", "A2")).retryAfterMs, 2_000);
+    assert.equal(seen.at(-1).code, "rate_limited");
+    assert.equal(client.room("hall").seat("A2").status, "free");
+    void client.join("hall");
+    assert.equal(socket.sent.length, 1);
+    mock.timers.tick(2_000);
+    assert.deepEqual(socket.sent.at(-1), { type: "join_room", room_id: "hall" }, "what is owed is made up for");
+    assert.equal(socket.sent.length, 2);
+  });
+
+  test("silence lasts over a new connection", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const { client, socket } = connected();
+    socket.open();
+    void client.join("hall");
+    socket.says(limited({ room_id: "hall", request_type: "join_room", retry_after_ms: 20_000 }));
+    socket.close(1001);
+    mock.timers.tick(500);
+    const next = FakeSocket.all.at(-1);
+    next.open();
+    mock.timers.tick(19_499);
+    assert.deepEqual(next.sent, []);
+    mock.timers.tick(1);
+    assert.deepEqual(next.sent, [{ type: "join_room", room_id: "hall" }]);
+  });
+
+  test("are not made by coming back with many seats", () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const { client, socket } = connected();
+    socket.open();
+    for (let seat = 0; seat < 120; seat += 1) {
+      void client.select("hall", `A${seat}`);
+      socket.says({ type: "seat_selected", seat_id: `A${seat}`, ...inHall, seq: seat + 1 });
+    }
+    socket.close(1001);
+    mock.timers.tick(500);
+    const next = FakeSocket.all.at(-1);
+    next.open();
+    const counts = [];
+    for (let second = 0; second < 4; second += 1) {
+      counts.push(next.sent.length);
+      mock.timers.tick(1_000);
+    }
+    assert.deepEqual(counts, [50, 100, 121, 121]);
+  });
+});
+
 test("ids are checked as the server checks them", () => {
   assert.ok(isValidId("a") && isValidId("ñ".repeat(64)) && isValidId("x:y z"));
-  for (const bad of ["", "a".repeat(129), "ñ".repeat(65), "a\nb", "a\u0085b", 7, undefined]) assert.ok(!isValidId(bad));
-  assert.throws(() => new ButacaClient({ url: "ws://x", clientId: "" }), RangeError);
+  for (const bad of ["", "a".repeat(129), "ñ".repeat(65), "a\nb", "a\u0085b", "Ana \ud83c", "\udfad", 7, undefined]) {
+    assert.ok(!isValidId(bad));
+    assert.throws(() => new ButacaClient({ url: "ws://x", clientId: bad }), RangeError);
+  }
+  assert.ok(isValidId("Ana 🎭"));
 });
 
 describe("against the real server", () => {
@@ -317,6 +608,26 @@ describe("against the real server", () => {
     await server.restart();
     await back;
     assert.equal(ana.room("hall").seat("A1").expiresAt, Date.parse(frame.expires_at));
+  });
+
+  test("a restart is survived by holds in a room that was not joined", async () => {
+    for (const settings of [{}, { STORE: "embedded" }]) {
+      const server = await start(settings);
+      const client = new ButacaClient({ url: server.ws, clientId: "ana", WebSocket, retryMinMs: 50, retryMaxMs: 200 });
+      clients.push(client);
+      const opened = event(client, "status", ({ status }) => status === "open");
+      client.connect();
+      await opened;
+      assert.equal((await client.select("hall", "A1")).ok, true);
+      const waiting = event(client, "status", ({ status }) => status === "waiting");
+      await server.end();
+      await waiting;
+      const settled = event(client, "message", ({ direction, frame }) => direction === "in" && frame.type === "room_left");
+      await server.restart();
+      await settled;
+      assert.equal(client.room("hall").seat("A1").status, "mine");
+      assert.equal(client.room("hall").joined, false);
+    }
   });
 
   test("a restart without a store is survived", async () => {
