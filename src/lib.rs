@@ -22,4 +22,6 @@ pub mod runtime;
 
 mod storage;
 
+mod signals;
+
 pub mod server;

@@ -150,6 +150,14 @@ pub const DRAIN_MS: u64 = 3_500;
 pub const TICK_MS: u64 = 10;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
+/// Lines of the log that wait for whoever takes standard error. At the bound they are dropped and counted.
+pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
+/// The same in bytes.
+pub const LOG_QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// How long the end of the process waits for the log to be written. Then what is left is lost.
+pub const LOG_FINISH_MS: u64 = 200;
+/// How often, once a millisecond, a thread that panics tries to get at the log: it may hold its lock itself.
+pub const LOG_LOCK_TRIES: u32 = 50;
 /// Ids listed in `/stats`; beyond them `"truncated": true`.
 pub const STATS_IDS_MAX: usize = 1_000;
 
@@ -206,6 +214,6 @@ pub const REDIS_SEATS_PER_CALL_MAX: usize = 512;
 const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
 const _: () = assert!(STORE_UNSYNCED_MS_MAX < 2_000, "a failure of the store is said within 2 s");
 const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
-const _: () = assert!(DRAIN_MS + STORE_FINISH_MS < 5_000, "a drain ends within 5 s");
+const _: () = assert!(DRAIN_MS + STORE_FINISH_MS + LOG_FINISH_MS < 5_000, "a drain ends within 5 s");
 const _: () = assert!(STORE_FULL_STATE_SEATS_PER_TURN < STORE_BATCH_ENTRIES_MAX);
 const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS_MIN);

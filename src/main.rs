@@ -1,4 +1,4 @@
-//! The `butaca` binary: allocator, configuration, server, exit code.
+//! The `butaca` binary: allocator, configuration, log, server, exit code.
 
 use std::process::ExitCode;
 
@@ -9,21 +9,9 @@ use butaca::{log, server};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    end_on_panic();
+    log::end_on_panic();
     match Config::from_process() {
-        Ok(config) => {
-            log::start(config.log_level, config.log_format);
-            server::run(config)
-        }
+        Ok(config) => server::run(config),
         Err(error) => ExitCode::from(error.report()),
     }
-}
-
-/// A panic is a bug of ours: the whole process ends, so that a supervisor restarts the whole and no port stays half served.
-fn end_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        std::process::abort();
-    }));
 }

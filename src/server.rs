@@ -1,11 +1,11 @@
 //! The whole server: all threads and queues on one screen.
 //!
-//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the signal thread, the watchdog; `main` waits for
-//! the shards, then for the store thread. Queues: one mailbox a shard ([`Mesh`]), one place a shard for its changes. Drain: a signal sets the board to draining and wakes every shard; each tells its
+//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the log's, the signal thread, the watchdog; `main` waits for
+//! the shards, then for the store thread, then a moment for the log. Queues: one mailbox a shard ([`Mesh`]), one place a shard for its changes. Drain: a signal sets the board to draining and wakes every shard; each tells its
 //! connections, flushes, and ends when they have gone or the time is over; a second signal ends the process at once.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -14,8 +14,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,16 +29,15 @@ use crate::runtime::mesh::Mesh;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
 use crate::storage::Storage;
+use crate::{log, signals};
 
 /// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
 const EXIT_ADDRESS: u8 = 69;
-/// Exit code after a second signal: as if the first had not been caught.
-const EXIT_SECOND_SIGNAL: i32 = 130;
 
 /// Runs the server until it is told to end.
 #[must_use]
 pub fn run(config: Config) -> ExitCode {
-    match start(config) {
+    let code = match start(config) {
         Ok((shards, storage)) => {
             let code = wait_for(shards);
             if let Some(storage) = storage {
@@ -50,16 +47,21 @@ pub fn run(config: Config) -> ExitCode {
             code
         }
         Err((code, line)) => {
-            drop(writeln!(io::stderr(), "butaca: {line}"));
+            log::say(&format!("butaca: {line}"));
             ExitCode::from(code)
         }
-    }
+    };
+    log::finish();
+    code
 }
 
 type Failure = (u8, String);
 type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 
 fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
+    let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
+    log::start(config.log_level, config.log_format).map_err(no_thread)?;
+    let signals = signals::take().map_err(no_thread)?;
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
     let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let address = SocketAddr::new(config.host, config.port);
@@ -97,7 +99,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
         running.push(executor(parts, fd, placement(&machine, index, shards))?);
     }
-    handle_signals(Arc::clone(&board), mesh.clone()).map_err(no_files)?;
+    signals::obey(signals, Arc::clone(&board), mesh.clone()).map_err(no_files)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, shards, connections_max);
     Ok((running, storage))
@@ -142,22 +144,6 @@ fn wait_for(shards: Running) -> ExitCode {
         code = ExitCode::from(EXIT_MACHINE);
     }
     code
-}
-
-/// The first SIGTERM or SIGINT drains, the second ends the process.
-fn handle_signals(board: Arc<Board>, mesh: Mesh) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in &mut signals {
-            if board.is_draining() {
-                std::process::exit(EXIT_SECOND_SIGNAL);
-            }
-            tracing::info!(signal, "draining");
-            board.drain();
-            (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
-        }
-    })?;
-    Ok(())
 }
 
 /// Wakes a shard whose turns stand still while work waits for it: glommio 0.9.0 can lose a wake-up.
@@ -223,17 +209,14 @@ fn address_line(address: SocketAddr, error: &io::Error) -> String {
 fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {
     let store = format!("{:?}", config.store).to_lowercase();
     let durability = format!("{:?}", config.durability).to_lowercase();
-    let mut out = io::stdout().lock();
-    let written = writeln!(
-        out,
+    log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
          shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
-         store    {store}, durability {durability}",
+         store    {store}, durability {durability}\n",
         version = env!("CARGO_PKG_VERSION"),
         seats = config.seats_per_client_max,
         ttl = config.hold_ttl_ms / 1_000,
-    );
-    drop(written.and_then(|()| out.flush()));
+    ));
     tracing::info!(%bound, shards, connections_max, store, durability, "serving");
 }
 

@@ -3,7 +3,7 @@
 //! Invariants: no shard serves before the store was read or the operator has said that it need not be; a server that finds
 //! another one at its store ends with one line. Never here: seats, sockets.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use crate::clock::Clock;
 use crate::config::{Config, Durability, Store as Kind};
 use crate::engine::ids::ShardId;
+use crate::log;
 use crate::persist::link::StoreLink;
 use crate::persist::stores::embedded::EmbeddedStore;
 use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
@@ -95,7 +96,8 @@ fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> 
             }
             StoreEvent::Refused(line) => {
                 if !decide(Some(line.clone())) {
-                    drop(writeln!(io::stderr(), "butaca: {line}"));
+                    log::say(&format!("butaca: {line}"));
+                    log::finish();
                     std::process::exit(EXIT_TAKEN.into());
                 }
             }

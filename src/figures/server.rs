@@ -2,7 +2,7 @@
 //!
 //! Never here: reading `/proc` (that is `runtime/process.rs`).
 
-use super::row::Json::Hidden;
+use super::row::Json::{Hidden, Key};
 use super::row::Kind::{Counter, Gauge};
 use super::row::Unit::{Bytes, Count, Flag, Seconds};
 use super::row::{Kind, Label, Row, Scope, Slot, Unit};
@@ -16,6 +16,8 @@ pub struct ServerFigures {
     pub connections_max: u64,
     /// Whether new work is taken: not while starting and draining.
     pub is_serving: bool,
+    /// Lines of the log that nobody took.
+    pub log_lines_dropped: u64,
 }
 
 /// What the kernel counts for the process.
@@ -44,6 +46,11 @@ const fn one<T>(
     Row { name, json: Hidden, kind, unit, help, scope: Scope::Server, labels, slot }
 }
 
+/// The same, in `/stats` too.
+const fn shown<T>(row: Row<T>, key: &'static str) -> Row<T> {
+    Row { json: Key(key), ..row }
+}
+
 const VERSION: &[Label] = &[Label { name: "version", values: &[env!("CARGO_PKG_VERSION")] }];
 
 /// Every figure of the server.
@@ -55,6 +62,9 @@ pub const ROWS: &[Row<ServerFigures>] = &[
         "Most open sockets that are accepted", &[], |s| Slot::Number(&mut s.connections_max)),
     one("butaca_serving", Gauge, Flag,
         "1 while the server takes work, 0 while it starts or drains", &[], |s| Slot::Flag(&mut s.is_serving)),
+    shown(one("butaca_log_lines_dropped_total", Counter, Count("lines"),
+        "Lines of the log that were lost because nobody took them", &[], |s| Slot::Number(&mut s.log_lines_dropped)),
+        "log_lines_dropped"),
     one("butaca_build_info", Gauge, Count("versions"), "The version that runs", VERSION, |_| Slot::One),
 ];
 

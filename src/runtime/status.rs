@@ -14,12 +14,13 @@ use crate::audience::view::View;
 use crate::config::{Durability, Store};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
 use crate::engine::time::WallMillis;
-use crate::figures::server::ServerFigures;
+use crate::figures::server::{self, ServerFigures};
 use crate::figures::shard::ShardStats;
 use crate::figures::store::{self, StoreFigures};
 use crate::figures::text::{CONTENT_TYPE, Snapshot, text};
 use crate::figures::{json as rows, shard};
 use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
+use crate::log;
 use crate::runtime::connection::Phase;
 use crate::runtime::core::Core;
 use crate::runtime::mesh::{Mail, Question};
@@ -305,6 +306,9 @@ impl Core {
             (CONTENT_TYPE, text(self.snapshot(gather.rows)))
         } else {
             let mut body = stats_body(self.board.websockets(), &mut gather.rows, waiting);
+            rows::object(server::ROWS, &mut self.server_figures())
+                .into_iter()
+                .for_each(|(key, value)| body[key] = value);
             if let Some(saving) = &self.saving {
                 body["store"] = rows::object(store::ROWS, &mut saving.status().figures(self.now.mono)).into();
             }
@@ -319,13 +323,18 @@ impl Core {
         let figures = |saving: &Saving| saving.status().figures(self.now.mono);
         Snapshot {
             shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
-            server: ServerFigures {
-                websockets: self.board.websockets() as u64,
-                connections_max: self.connections_max as u64,
-                is_serving: self.board.is_serving() && !self.board.is_draining(),
-            },
+            server: self.server_figures(),
             store: self.saving.as_ref().map_or_else(StoreFigures::default, figures),
             process: process::read(started),
+        }
+    }
+
+    fn server_figures(&self) -> ServerFigures {
+        ServerFigures {
+            websockets: self.board.websockets() as u64,
+            connections_max: self.connections_max as u64,
+            is_serving: self.board.is_serving() && !self.board.is_draining(),
+            log_lines_dropped: log::lines_dropped(),
         }
     }
 

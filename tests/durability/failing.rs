@@ -26,7 +26,7 @@ pub(crate) fn until_status(server: &Server, code: u16, status: &str) -> (Duratio
 }
 
 /// A server whose way to Redis leads through the proxy.
-fn through_proxy(durability: &str) -> (Home, Proxy) {
+pub(crate) fn through_proxy(durability: &str) -> (Home, Proxy) {
     let mut home = Home::redis(durability);
     let proxy = Proxy::start(&home.redis.as_ref().expect("it is Redis").socket());
     home.set("REDIS_URL", &proxy.url());

@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     // A letter carries what one shard is told of another, so the mesh stands with the status that it is for.
     &["runtime::core", "runtime::mesh", "runtime::saving", "runtime::status"],
     &["runtime"],
-    &["storage"],
+    &["storage", "signals"],
     &["server"],
     &["main"],
 ];
@@ -46,13 +46,13 @@ const PLACES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["wire::http"]),
     ("fjall", &["persist::stores::embedded"]),
     ("redis", &["persist::stores::redis"]),
-    ("rustix", &["runtime", "server"]),
+    ("rustix", &["log", "runtime", "server"]),
     ("serde", &["wire"]),
-    ("serde_json", &["wire", "figures::json", "runtime::status"]),
+    ("serde_json", &["wire", "figures::json", "log::last_words", "runtime::status"]),
     ("siphasher", &["engine::keyed"]),
-    ("signal_hook", &["server"]),
+    ("signal_hook", &["signals"]),
     ("simd_json", &["wire"]),
-    ("tracing", &["config", "log", "persist", "runtime", "storage", "server", "main"]),
+    ("tracing", &["config", "log", "persist", "runtime", "storage", "signals", "server"]),
     ("tracing_subscriber", &["log"]),
     ("tungstenite", &["wire::frame", "wire::http"]),
 ];

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod dialogue;
 pub(crate) mod expect;
 pub(crate) mod http;
+pub(crate) mod pipe;
 pub(crate) mod rooms;
 pub(crate) mod server;
 pub(crate) mod stopwatch;
