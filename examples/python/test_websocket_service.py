@@ -18,7 +18,7 @@ import sys
 import uuid
 from typing import Awaitable, Callable
 
-from seats import Refused, SeatClient, default_url
+from seats import ConnectionClosed, Refused, SeatClient, default_url
 
 
 def fresh(prefix: str) -> str:
@@ -102,7 +102,7 @@ async def automatic(url: str) -> int:
         try:
             await step(url)
             print(f"  ok    {title}")
-        except (AssertionError, Refused, TimeoutError) as problem:
+        except (AssertionError, ConnectionClosed, Refused, TimeoutError) as problem:
             failed += 1
             print(f"  FAIL  {title}: {problem or type(problem).__name__}")
     print(f"{len(STEPS) - failed} of {len(STEPS)} passed")
@@ -184,6 +184,9 @@ def main() -> int:
         return asyncio.run(automatic(chosen.url))
     except OSError as problem:
         print(f"cannot reach {chosen.url}: {problem}", file=sys.stderr)
+        return 2
+    except ConnectionClosed as problem:
+        print(f"the connection has ended: {problem}", file=sys.stderr)
         return 2
 
 

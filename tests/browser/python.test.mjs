@@ -21,6 +21,12 @@ function python(words, { input = "", env = {} } = {}) {
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
 }
 
+test("the Python client gives up, dies and leaves in good order", async () => {
+  const { code, output } = await python([fileURLToPath(new URL("seats_check.py", import.meta.url))]);
+  assert.equal(code, 0, output);
+  assert.match(output, /Ran \d\d tests/);
+});
+
 describe("the Python examples", () => {
   let server;
 
@@ -29,6 +35,14 @@ describe("the Python examples", () => {
   });
 
   after(() => server?.stop());
+
+  test("find a server at an IPv6 address", async () => {
+    const six = await Server.start({ WEBSOCKET_HOST: "::1" });
+    const env = { WEBSOCKET_HOST: "::1", WEBSOCKET_PORT: String(six.port) };
+    const { code, output } = await python(["test_services.py"], { env });
+    await six.stop();
+    assert.equal(code, 0, output);
+  });
 
   test("walk through the protocol", async () => {
     const { code, output } = await python(["test_websocket_service.py", "--url", server.ws]);

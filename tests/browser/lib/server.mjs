@@ -22,11 +22,16 @@ export class Server {
   }
 
   get http() {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.#host}:${this.port}`;
   }
 
   get ws() {
-    return `ws://127.0.0.1:${this.port}`;
+    return `ws://${this.#host}:${this.port}`;
+  }
+
+  get #host() {
+    const host = this.settings.WEBSOCKET_HOST;
+    return host.includes(":") ? `[${host}]` : host;
   }
 
   /** Ends it without a chance to say goodbye. */
