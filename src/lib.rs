@@ -18,6 +18,10 @@ pub mod persist;
 
 pub mod log;
 
+mod slots;
+
+pub mod node;
+
 pub mod runtime;
 
 mod storage;

@@ -73,8 +73,9 @@ pub const HTTP_REQUESTS_MAX: u32 = 1_000;
 pub const OUTBOUND_QUEUE_BYTES: usize = 256 * 1024;
 /// Smallest `OUTBOUND_QUEUE_BYTES` that is accepted.
 pub const OUTBOUND_QUEUE_BYTES_MIN: usize = 4 * 1024;
-/// Commands of one connection that other shards have not answered yet. At the bound its socket is not read.
-pub const REMOTE_COMMANDS_MAX: u32 = 1_024;
+/// Requests of one connection that are not answered yet, because another shard decides them or the store has not got what
+/// they changed. At the bound its socket is not read.
+pub const OPEN_REQUESTS_MAX: u16 = 1_024;
 /// What a held seat takes in a full state, about: a member that is behind reads on in the room's log as long as that is
 /// less than the full state would be.
 pub const STATE_SEAT_BYTES: usize = 200;
@@ -82,8 +83,15 @@ pub const STATE_SEAT_BYTES: usize = 200;
 /// log is cut where the others are.
 pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Held seats from which on a full state is encoded once for all who need it, instead of into each one's bytes.
-pub const SHARED_STATE_SEATS_MIN: usize = 64;
+/// Bytes from which on a full state is shared by all who need it, instead of copied into each one's outbox.
+pub const SHARED_STATE_BYTES_MIN: usize = 8 * 1024;
+/// Changes of a room that a shard keeps for those who need what happened since a full state, in bytes of memory. At the
+/// bound the oldest give way, and who needs them gets a full state. At most [`FULL_STATES_KEPT_MAX`] rooms keep some.
+pub const RING_BYTES_MAX: usize = 128 * 1024;
+/// Members up to which a room is small: it is served whole and before big ones.
+pub const SMALL_ROOM_MEMBERS: usize = 64;
+/// Members of a big room that are served before others get their turn.
+pub const SLICE_MEMBERS: usize = 64;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
 /// How long a full state is kept for the next who joins, after the last one.
@@ -103,6 +111,8 @@ pub const FULL_STATE_TURN_MS: u64 = 1_000;
 /// Bytes that a shard sends for replies and full states before it turns to its rooms.
 pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
 
+/// Slots of the table of hot rooms, which all shards share; rooms whose names share one are hot together.
+pub const HOT_SLOTS: usize = 4_096;
 /// Messages waiting in one shard's mailbox. At the bound senders keep theirs and read no more sockets until it drains.
 pub const MESH_DEPTH_MAX: usize = 65_536;
 /// Messages one shard keeps back for another whose mailbox is full, above which it reads no sockets.
@@ -170,6 +180,9 @@ const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message 
 const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
 const _: () = assert!(OUTBOUND_QUEUE_BYTES <= ROOM_LOG_BYTES_MAX / 2);
 const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u32");
+const _: () = assert!(OPEN_REQUESTS_MAX < u16::MAX / 2, "tickets are 16 bits, and an open one is never given again");
+const _: () =
+    assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
 const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
 const _: () = assert!(DRAIN_MS < 5_000);
 

@@ -15,17 +15,19 @@ use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
+use crate::audience::feeds::Pace;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::engine::ids::ShardId;
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Rules, Shard};
 use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
+use crate::node::{self, Bounds, Node};
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::driver::Driver;
 use crate::runtime::listener;
-use crate::runtime::mesh::Mesh;
+use crate::runtime::mailbox::Mesh;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
 use crate::storage::Storage;
@@ -84,16 +86,25 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
         let rules = Rules { hold_ttl_ms: config.hold_ttl_ms, seats_per_client_max: config.seats_per_client_max };
+        let node = Node::new(node::Parts {
+            id,
+            shards,
+            rules: node_rules(&config),
+            bounds: Bounds { queue_bytes: config.outbound_queue_bytes, ..Bounds::default() },
+            seats: Shard::new(id, shards, seeds(), rules),
+            hot: board.hot.clone(),
+            full_states: board.full_states.clone(),
+            store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
+        });
         let parts = Parts {
             id,
             config: Arc::clone(&config),
             connections_max,
-            seats: Shard::new(id, shards, seeds(), rules),
+            node,
             mesh: mesh.clone(),
             board: Arc::clone(&board),
             readiness,
             clock,
-            store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         };
         // With a store the shard serves when it has got its holds back.
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
@@ -111,6 +122,19 @@ fn seeds() -> Seeds {
     let system = RandomState::new();
     let key = |what: &str| [system.hash_one((what, 0)), system.hash_one((what, 1))];
     Seeds { ids: key("ids"), connections: key("connections"), epochs: key("epochs") }
+}
+
+/// What a node needs of the configuration.
+fn node_rules(config: &Config) -> node::Rules {
+    node::Rules {
+        share: config.broadcast_user_info,
+        pace: Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 },
+        hot_room_members: config.hot_room_members,
+        slow_consumer_ms: config.slow_consumer_ms,
+        hold_ttl_ms: config.hold_ttl_ms,
+        restore_grace_ms: config.restore_grace_ms,
+        is_durable: config.durability == Durability::Durable,
+    }
 }
 
 /// Several shards are pinned; a single one moves where the scheduler has room.
@@ -227,8 +251,10 @@ mod tests {
 
     use super::Watchdog;
     use crate::engine::ids::{ConnId, ShardId};
+    use crate::node::letters::Letter;
     use crate::runtime::board::Board;
-    use crate::runtime::mesh::{Lanes, Mail, Mesh};
+    use crate::runtime::mail::Mail;
+    use crate::runtime::mailbox::{Lanes, Mesh};
     use crate::runtime::readiness::{Alarm, Readiness};
 
     #[test]
@@ -246,7 +272,7 @@ mod tests {
         check([0, 0], "nobody stands at the first look");
         check([0, 0], "who has no work may stand");
         let mut lanes = Lanes::new(ShardId::new(0), mesh);
-        lanes.post(ShardId::new(1), Mail::Gone { conn: ConnId::new(ShardId::new(0), 0, 0) });
+        lanes.post(ShardId::new(1), Mail::Letter(Letter::Gone { conn: ConnId::new(ShardId::new(0), 0, 0) }));
         lanes.flush();
         check([0, 1], "mail waits");
         alarms[1].wait_for_test();

@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use crate::engine::ids::ShardId;
 use crate::log;
 use crate::runtime::board::Board;
-use crate::runtime::mesh::Mesh;
+use crate::runtime::mailbox::Mesh;
 
 /// Exit code after a second signal: as if the first had not been caught.
 const EXIT_SECOND_SIGNAL: i32 = 130;

@@ -19,7 +19,7 @@ use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
 use crate::persist::stores::store::Store;
 use crate::persist::stores::sync_behind::Behind;
 use crate::persist::thread::writer::{self, Opener, Report, Setup, StoreEvent};
-use crate::runtime::mesh::Mesh;
+use crate::runtime::mailbox::Mesh;
 use crate::wire::message;
 
 /// Exit code when another server is the writer (`EX_TEMPFAIL` of sysexits).

@@ -25,6 +25,8 @@ fn changes(count: u32, seats: u32, rooms: u32) -> Vec<Change> {
         seq: u64::from(number),
         epoch: Epoch(7),
         actor: None,
+        answers: None,
+        held: 0,
         audience: ShardSet::EMPTY,
         kind: if number % 4 == 3 {
             ChangeKind::Released { reason: ReleaseReason::Released }

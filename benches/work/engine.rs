@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use butaca::engine::command::{Caller, Effects, Input};
+use butaca::engine::command::{Caller, Effects, Input, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
@@ -48,7 +48,8 @@ impl Hall {
     }
 
     pub(super) fn handle(&mut self, input: impl FnOnce(Caller<'_>) -> Input<'_>, who: u32) {
-        let caller = Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client };
+        let caller =
+            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
         self.shard.handle(self.now, input(caller), &mut self.effects);
         black_box(&self.effects);
         self.effects.clear();
@@ -63,7 +64,8 @@ impl Hall {
     }
 
     pub(super) fn select(&mut self, who: u32, seat: &str) {
-        let caller = Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client };
+        let caller =
+            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
         let input = Input::Select { caller, room: ROOM, seat, user_info: USER_INFO };
         self.shard.handle(self.now, input, &mut self.effects);
         black_box(&self.effects);
@@ -71,7 +73,8 @@ impl Hall {
     }
 
     pub(super) fn release(&mut self, who: u32, seat: &str) {
-        let caller = Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client };
+        let caller =
+            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
         self.shard.handle(self.now, Input::Release { caller, room: ROOM, seat }, &mut self.effects);
         black_box(&self.effects);
         self.effects.clear();

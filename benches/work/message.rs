@@ -92,6 +92,8 @@ fn change() -> Change {
         seq: 123_456,
         epoch: Epoch(7),
         actor: None,
+        answers: None,
+        held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected { at: NOW, expires_at: NOW.after(300_000), user_info: USER_INFO.into() },
     }

@@ -1,14 +1,18 @@
 //! The audience: what those who look at a room are still owed. Pure: `std` only, no socket, no clock.
 //!
-//! A shard keeps one [`view::View`] for each room that somebody on it looks at, whoever owns the room's seats, and one
+//! A shard keeps one [`feeds::Feed`] for each room that somebody on it looks at, whoever owns the room's seats: its last
+//! changes ([`ring::Ring`]) and the log of frames that its members read ([`view::View`]). It keeps one
 //! [`outbox::Outbox`] for each connection that could not be served at once. A member whose socket is full reads on in
 //! the room's log when it can; only what must stand before or behind that is in its outbox. The runtime moves the
 //! bytes; which bytes are owed to whom, in which order, and what gives way at a bound is decided here, so that the
 //! simulation can check it.
 
+pub mod feeds;
 pub mod frames;
 pub mod full_state;
+pub mod full_states;
 pub mod outbox;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod ring;
 pub mod view;

@@ -330,17 +330,13 @@ impl Outbox {
         self.lagging = false;
     }
 
-    fn clear(&mut self) {
+    /// Forgets everything: the connection has ended.
+    pub fn clear(&mut self) {
         self.bytes.clear();
         self.begun.clear();
         self.runs.clear();
         (self.sent, self.gone, self.begun_sent, self.unsent) = (0, 0, 0, 0);
         (self.lagging, self.waiting) = (false, false);
-    }
-
-    /// Forgets everything: the connection has ended.
-    pub fn reset(&mut self) {
-        self.clear();
     }
 
     /// Drops everything but a frame that has begun to leave: the connection is being closed.

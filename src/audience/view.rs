@@ -109,6 +109,12 @@ impl View {
         self.members.len()
     }
 
+    /// The connection of the member at `index`, by its slot.
+    #[must_use]
+    pub fn slot_at(&self, index: u32) -> u32 {
+        self.members[index as usize].slot
+    }
+
     /// Whether nobody looks at the room from here.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{Change, ChangeKind, ReleaseReason, Selection};
+use super::command::{Asker, Change, ChangeKind, ReleaseReason, Selection, Ticket};
 use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
@@ -32,6 +32,9 @@ impl Owner {
         }
     }
 }
+
+/// Who is told of a change in its own frame, and which of its requests that answers.
+type Told = (Option<ConnId>, Option<Ticket>);
 
 #[derive(Debug)]
 pub(super) struct Hold {
@@ -151,15 +154,17 @@ impl Room {
         }
     }
 
-    /// Gives the free seat to the owner; `hold.seq` is set here. Returns the seat's slot and the change.
-    pub(super) fn grant(&mut self, seat: SeatId, mut hold: Hold) -> (Slot, Change) {
+    /// Gives the free seat to the owner, whose request `answers` names; `hold.seq` is set here. Returns the seat's slot and
+    /// the change.
+    pub(super) fn grant(&mut self, seat: SeatId, mut hold: Hold, answers: Ticket) -> (Slot, Arc<Change>) {
         assert!(self.may_grant(), "a grant that its room cannot count");
         hold.seq = self.next_seq();
-        let actor = hold.owner.conn();
+        let told = (hold.owner.conn(), Some(answers));
         let user_info = Arc::clone(&hold.user_info);
         let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
-        let change = self.change(seat.clone(), hold.client.clone(), actor, kind);
-        (self.put(seat, hold), change)
+        let client = hold.client.clone();
+        let slot = self.put(seat.clone(), hold);
+        (slot, self.change(seat, client, told, kind))
     }
 
     fn put(&mut self, seat: SeatId, hold: Hold) -> Slot {
@@ -190,18 +195,29 @@ impl Room {
         assert_eq!(std::mem::replace(&mut hold.owner, Owner::Conn(conn)), Owner::Absent, "a hold is adopted once");
     }
 
-    /// Ends the hold of the seat in this slot. Returns it and the change, of which `actor` is told in its own frame.
-    pub(super) fn free(&mut self, slot: Slot, reason: ReleaseReason, actor: Option<ConnId>) -> (Hold, Change) {
+    /// The owner of the seat in this slot gives it back, as it asked to. Returns the hold and the change.
+    pub(super) fn release(&mut self, slot: Slot, asker: Asker) -> (Hold, Arc<Change>) {
+        self.end(slot, ReleaseReason::Released, (Some(asker.conn), Some(asker.ticket)))
+    }
+
+    /// Ends the hold of the seat in this slot, which nobody asked for. Returns it and the change, of which `actor` is told in
+    /// its own frame.
+    pub(super) fn free(&mut self, slot: Slot, reason: ReleaseReason, actor: Option<ConnId>) -> (Hold, Arc<Change>) {
+        self.end(slot, reason, (actor, None))
+    }
+
+    fn end(&mut self, slot: Slot, reason: ReleaseReason, told: Told) -> (Hold, Arc<Change>) {
         let Seat { id, state: SeatState::Held(hold) } = self.seats.remove(slot);
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
         self.next_seq();
-        let change = self.change(id, hold.client.clone(), actor, ChangeKind::Released { reason });
+        let change = self.change(id, hold.client.clone(), told, ChangeKind::Released { reason });
         (hold, change)
     }
 
-    fn change(&self, seat: SeatId, client: ClientId, actor: Option<ConnId>, kind: ChangeKind) -> Change {
+    fn change(&self, seat: SeatId, client: ClientId, (actor, answers): Told, kind: ChangeKind) -> Arc<Change> {
         let (room, seq, epoch, audience) = (self.id.clone(), self.seq, self.epoch, self.audience);
-        Change { room, seat, client, seq, epoch, actor, audience, kind }
+        let held = u32::try_from(self.holds()).expect("ROOM_HOLDS_MAX fits");
+        Arc::new(Change { room, seat, client, seq, epoch, actor, answers, held, audience, kind })
     }
 
     /// Panics when one of the cheap invariants does not hold.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::absent::Absentees;
-use super::command::{Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
+use super::command::{Asker, Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, HoldNumber};
 use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
@@ -170,11 +170,11 @@ impl Shard {
     }
 
     fn join(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
-        let Caller { conn, client } = caller;
+        let Caller { conn, client, .. } = caller;
         let known = self.find(room);
         let again = known.is_some_and(|slot| self.presences.is_member(conn, slot));
         if !again && !self.may_join(conn, known) {
-            return self.refuse(conn, Reject::Overloaded, RequestType::Join, (room, None), effects);
+            return self.refuse(caller.asker(), Reject::Overloaded, RequestType::Join, (room, None), effects);
         }
         let slot = known.unwrap_or_else(|| self.open(room));
         if !again {
@@ -184,8 +184,8 @@ impl Shard {
             self.adopt(conn, client, slot);
         }
         let room = &self.rooms[slot];
-        let (room, seq, epoch) = (room.id.clone(), room.seq, room.epoch);
-        effects.push(Effect::Joined { to: conn, client: client.clone(), room, seq, epoch });
+        let (members, seq, epoch, room) = (room.member_count(), room.seq, room.epoch, room.id.clone());
+        effects.push(Effect::Joined { to: caller.asker(), client: client.clone(), room, seq, epoch, members });
     }
 
     fn may_join(&self, conn: ConnId, room: Option<Slot>) -> bool {
@@ -194,8 +194,8 @@ impl Shard {
     }
 
     fn leave(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
-        let Caller { conn, client } = caller;
-        effects.push(Effect::Left { to: conn, client: client.clone(), room: self.room_id(room) });
+        let Caller { conn, client, .. } = caller;
+        effects.push(Effect::Left { to: caller.asker(), client: client.clone(), room: self.room_id(room) });
         if let Some(slot) = self.find(room).filter(|&slot| self.presences.is_member(conn, slot)) {
             self.presences.leave(conn, slot);
             self.end_membership(conn, slot);
@@ -218,13 +218,13 @@ impl Shard {
             return effects.push(self.select_held(caller, &self.rooms[slot], held));
         }
         if let Some(reject) = self.select_limit(conn, known) {
-            return self.refuse(conn, reject, RequestType::Select, (room, Some(seat)), effects);
+            return self.refuse(caller.asker(), reject, RequestType::Select, (room, Some(seat)), effects);
         }
         let room = known.unwrap_or_else(|| self.open(room));
         let hold = self.new_hold(now, caller, user_info);
         let number = hold.number;
         let seat = SeatId::new(seat).expect("the ids of an input are valid");
-        let (seat, change) = self.rooms[room].grant(seat, hold);
+        let (seat, change) = self.rooms[room].grant(seat, hold, caller.ticket);
         self.presences.hold(conn, number, room, seat);
         let at = self.clock.after(self.rules.hold_ttl_ms);
         self.deadlines.push(Deadline { at, room, seat, hold: number });
@@ -234,8 +234,8 @@ impl Shard {
     /// The answer to a select of a seat that is not free.
     fn select_held(&self, caller: Caller<'_>, room: &Room, seat: &Seat) -> Effect {
         let SeatState::Held(hold) = &seat.state;
-        let (to, room_id, seat) = (caller.conn, room.id.clone(), seat.id.clone());
-        if hold.owner != Owner::Conn(to) {
+        let (to, room_id, seat) = (caller.asker(), room.id.clone(), seat.id.clone());
+        if hold.owner != Owner::Conn(caller.conn) {
             let (reject, request) = (Reject::SeatTaken, RequestType::Select);
             return Effect::Refused { to, reject, request, room: room_id, seat: Some(seat) };
         }
@@ -283,17 +283,17 @@ impl Shard {
         let reject = match held {
             None => Reject::NotHeld,
             Some((room, (slot, Seat { state: SeatState::Held(hold), .. }))) if hold.owner == Owner::Conn(conn) => {
-                return self.release_own(conn, room, slot, effects);
+                return self.release_own(caller.asker(), room, slot, effects);
             }
             Some(_) => Reject::NotOwner,
         };
-        self.refuse(conn, reject, RequestType::Release, (room, Some(seat)), effects);
+        self.refuse(caller.asker(), reject, RequestType::Release, (room, Some(seat)), effects);
     }
 
-    fn release_own(&mut self, conn: ConnId, room: Slot, seat: Slot, effects: &mut Effects) {
-        let (hold, change) = self.rooms[room].free(seat, ReleaseReason::Released, Some(conn));
+    fn release_own(&mut self, asker: Asker, room: Slot, seat: Slot, effects: &mut Effects) {
+        let (hold, change) = self.rooms[room].release(seat, asker);
         effects.push(Effect::Change(change));
-        self.presences.release(conn, hold.number, room);
+        self.presences.release(asker.conn, hold.number, room);
         self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         self.drop_if_empty(room);
         #[cfg(feature = "planted-bugs")]
@@ -355,14 +355,7 @@ impl Shard {
         }
     }
 
-    fn refuse(
-        &self,
-        to: ConnId,
-        reject: Reject,
-        request: RequestType,
-        at: (&str, Option<&str>),
-        effects: &mut Effects,
-    ) {
+    fn refuse(&self, to: Asker, reject: Reject, request: RequestType, at: (&str, Option<&str>), effects: &mut Effects) {
         let (room, seat) = at;
         let held = |seat| Some(self.rooms[self.find(room)?].seat(seat)?.1.id.clone());
         let seat =

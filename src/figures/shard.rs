@@ -103,7 +103,6 @@ impl From<RequestType> for Command {
             RequestType::Leave => Self::Leave,
             RequestType::Select => Self::Select,
             RequestType::Release => Self::Release,
-            RequestType::Ping => Self::Ping,
         }
     }
 }

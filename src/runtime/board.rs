@@ -10,9 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::audience::full_state::Alive;
 use crate::engine::ids::ShardId;
-
-/// Slots of the table of hot rooms; rooms whose names share one are hot together.
-const HOT_SLOTS: usize = 4_096;
+use crate::node::hot::HotRooms;
 
 /// One shard's public figures.
 #[derive(Debug, Default)]
@@ -39,7 +37,8 @@ pub(crate) struct Board {
     /// way between two shards.
     websockets: AtomicUsize,
     draining: AtomicBool,
-    hot: Box<[AtomicBool]>,
+    /// The rooms that are hot.
+    pub(crate) hot: HotRooms,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
     /// The full states that wait for somebody, on all shards.
     pub(crate) full_states: Alive,
@@ -52,7 +51,7 @@ impl Board {
             connections: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            hot: (0..HOT_SLOTS).map(|_| AtomicBool::new(false)).collect(),
+            hot: HotRooms::default(),
             by_ip: Mutex::default(),
             full_states: Alive::default(),
         }
@@ -122,23 +121,5 @@ impl Board {
     /// Whether all shards serve.
     pub(crate) fn is_serving(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.serving.load(Ordering::Acquire))
-    }
-
-    fn hot_slot(&self, room: &str) -> &AtomicBool {
-        let hash = room.bytes().fold(5_381_usize, |hash, byte| hash.wrapping_mul(33) ^ usize::from(byte));
-        &self.hot[hash % HOT_SLOTS]
-    }
-
-    /// Whether the room has so many members that new ones are served where they are.
-    pub(crate) fn is_hot(&self, room: &str) -> bool {
-        self.hot_slot(room).load(Ordering::Relaxed)
-    }
-
-    /// The owner says whether the room is hot.
-    pub(crate) fn set_hot(&self, room: &str, hot: bool) {
-        let slot = self.hot_slot(room);
-        if slot.load(Ordering::Relaxed) != hot {
-            slot.store(hot, Ordering::Relaxed);
-        }
     }
 }

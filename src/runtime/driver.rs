@@ -11,17 +11,14 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::command::Input;
-use crate::limits::{DRAIN_MS, FLUSH_BYTES_PER_TURN, READS_PER_TURN_MAX, TICK_MS};
-use crate::runtime::connection::Phase;
+use crate::limits::{READS_PER_TURN_MAX, TICK_MS};
+use crate::node::{Event, Source};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
+use crate::runtime::mail::Mail;
 use crate::runtime::memory::give_back;
-use crate::runtime::mesh::Mail;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
-use crate::runtime::saving::Saving;
-use crate::wire::frame;
 
 /// What passes may take of any turn.
 const PASSES_NS: u64 = 2_000_000;
@@ -42,11 +39,6 @@ pub(crate) struct Driver {
     next_tick_ns: u64,
     /// When something last happened: while there is traffic the driver waits in the epoll set itself.
     last_event_ns: u64,
-    /// When the drain must be over.
-    drain_until_ns: Option<u64>,
-    /// The connections have been told to go.
-    is_closing: bool,
-    big_turn: bool,
 }
 
 impl Driver {
@@ -63,9 +55,6 @@ impl Driver {
             due: Vec::new(),
             next_tick_ns: 0,
             last_event_ns: 0,
-            drain_until_ns: None,
-            is_closing: false,
-            big_turn: false,
         })
     }
 
@@ -73,17 +62,12 @@ impl Driver {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         loop {
             self.sleep().await?;
-            self.core.now = self.core.clock.now();
-            self.core.now_ns = self.core.clock.nanos();
-            self.core.stats.turns += 1;
-            self.core.flush_bytes_left = FLUSH_BYTES_PER_TURN;
-            self.core.board.pulse(self.core.id).turns.store(self.core.stats.turns, Ordering::Relaxed);
-
+            self.core.begin_turn();
             self.note_ready();
             self.listener.accept(&mut self.core, &mut self.intake);
             self.read_sockets();
             self.take_mail();
-            self.core.take_store_news();
+            self.core.handle(Event::Store);
             self.core.flush_all();
             self.serve_rooms();
             self.core.flush_all();
@@ -91,10 +75,11 @@ impl Driver {
                 self.tick();
                 self.core.flush_all();
             }
-            self.core.hand_over_changes();
+            self.core.node.hand_over_changes();
+            self.core.lanes.take_letters(&mut self.core.node);
             self.core.lanes.flush();
             if self.is_drained() {
-                self.core.hand_over_last();
+                self.core.node.hand_over_last();
                 return Ok(());
             }
         }
@@ -111,11 +96,11 @@ impl Driver {
         if !self.core.mesh.falls_asleep(self.core.id) {
             return self.core.readiness.wait(Duration::ZERO, &mut self.events, &mut self.ready);
         }
-        let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.views.next_paced_ns().is_none();
-        let saves = self.core.saving.as_ref().is_some_and(Saving::is_busy);
+        let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.node.next_paced_ns().is_none();
+        let saves = self.core.node.is_saving();
         if quiet && !saves && !self.core.lanes.is_waiting() {
             if self.core.leftovers.take_due(now_ns) {
-                self.core.conns.drop_spares();
+                self.core.node.give_back();
                 give_back();
             }
             self.core.readiness.wake_after(self.until_due(now_ns))?;
@@ -133,14 +118,14 @@ impl Driver {
     /// How long the shard may wait in the epoll set.
     fn timeout_ns(&self, now_ns: u64) -> u64 {
         let core = &self.core;
-        if !core.reads.is_empty() || !core.flushes.is_empty() || core.views.has_work() || core.mesh.depth(core.id) > 0 {
+        if !core.reads.is_empty() || core.node.has_work() || core.mesh.depth(core.id) > 0 {
             return 0;
         }
         if core.lanes.is_waiting() {
             return TICK_NS / 10;
         }
         let tick = self.next_tick_ns.saturating_sub(now_ns);
-        let due = [core.views.next_paced_ns(), self.listener.next_ns()];
+        let due = [core.node.next_paced_ns(), self.listener.next_ns()];
         due.into_iter().flatten().fold(tick, |least, at| least.min(at.saturating_sub(now_ns)))
     }
 
@@ -148,10 +133,10 @@ impl Driver {
     fn until_due(&self, now_ns: u64) -> Duration {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
-        if !core.gathers.is_empty() || self.listener.next_ns().is_some() || self.drain_until_ns.is_some() {
+        if !core.gathers.is_empty() || self.listener.next_ns().is_some() || core.node.is_draining() {
             return Duration::from_millis(TICK_MS);
         }
-        let expiry = core.seats.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
+        let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
         let heartbeat = core.wheel.next_in_ms(now_ms);
         let collects = core.leftovers.due_in_ns(now_ns).map(|ns| ns / 1_000_000 + 1);
         let ms = expiry.into_iter().chain(heartbeat).chain(collects).min().unwrap_or(60_000);
@@ -169,23 +154,22 @@ impl Driver {
                 Ready::Listener => self.listener.called(),
                 Ready::Alarm | Ready::Timer => {}
                 Ready::Connection { slot, generation, readable, writable, hung_up } => {
-                    let Some(conn) = core.conns.live(slot, generation) else { continue };
+                    let Some(socket) = core.sockets.live(slot, generation) else { continue };
                     if readable {
-                        conn.readable = true;
-                        conn.hung_up |= hung_up;
-                        if !conn.stalled {
+                        socket.readable = true;
+                        socket.hung_up |= hung_up;
+                        if !socket.stalled {
                             core.resume_reading(slot);
                         }
                     }
                     let now = core.tenths();
-                    if let Some(conn) = core.conns.get_mut(slot)
+                    if let Some(socket) = core.sockets.get_mut(slot)
                         && writable
-                        && conn.blocked
+                        && socket.full
                     {
-                        conn.blocked = false;
                         // It reads what it is sent: a pong may be far behind that.
-                        conn.heard = now;
-                        core.queue_flush(slot);
+                        socket.heard = now;
+                        core.writable(slot);
                     }
                 }
             }
@@ -210,131 +194,58 @@ impl Driver {
             return;
         }
         self.last_event_ns = self.core.now_ns;
-        self.core.stats.mesh_received += depth;
-        self.core.stats.mesh_depth_high_water = self.core.stats.mesh_depth_high_water.max(depth);
+        self.core.node.figures.mesh_received += depth;
+        self.core.node.figures.mesh_depth_high_water = self.core.node.figures.mesh_depth_high_water.max(depth);
         for mail in self.mail.drain(..) {
-            self.core.open_letter(mail);
+            self.core.open(mail);
         }
     }
 
-    /// Serves rooms that are due: small ones first, big ones in slices, for as long as a turn may take.
+    /// Serves rooms that are due, in slices, for as long as a turn may take.
     fn serve_rooms(&mut self) {
         let core = &mut self.core;
         let began = core.clock.nanos();
         let budget = PASSES_NS.max((began - core.now_ns) * PASSES_PER_INPUT);
-        core.views.release_paced(began);
         let mut now = began;
-        while let Some(index) = core.views.next(self.big_turn, now) {
-            self.big_turn = !self.big_turn;
-            now = core.serve_slice(index, now);
-            if now - began > budget {
-                break;
-            }
+        while now - began <= budget && core.node.next_slice(now) {
+            while core.send_next(Source::Slice) {}
+            let slice_began = std::mem::replace(&mut now, core.clock.nanos());
+            core.node.slice_done(slice_began, now);
         }
     }
 
     fn tick(&mut self) {
         let core = &mut self.core;
         self.next_tick_ns = core.now_ns + TICK_NS;
-        if core.seats.next_deadline().is_some_and(|deadline| deadline <= core.now.mono) {
-            core.decide(Input::Tick);
+        if core.board.is_draining() && !core.node.is_draining() {
+            core.handle(Event::Drain);
         }
+        core.handle(Event::Tick);
         core.wheel.due(core.tenths(), &mut self.due);
         for (slot, generation) in self.due.drain(..) {
             core.check(slot, generation);
         }
-        core.tidy_full_states();
         core.finish_late_gathers();
-        let counts = core.seats.counts();
+        let counts = core.node.counts();
         let pulse = core.board.pulse(core.id);
         pulse.rooms.store(counts.rooms, Ordering::Relaxed);
         pulse.holds.store(counts.holds, Ordering::Relaxed);
-        if core.board.is_draining() && self.drain_until_ns.is_none() {
-            self.drain_until_ns = Some(core.now_ns + DRAIN_MS * 1_000_000);
-        }
-        let has_told_all = core.saving.as_ref().is_none_or(Saving::has_told_all);
-        if self.drain_until_ns.is_some() && has_told_all && !self.is_closing {
-            self.is_closing = true;
-            core.close_all();
-        }
     }
 
     fn is_drained(&self) -> bool {
-        let core = &self.core;
-        let Some(until) = self.drain_until_ns else { return false };
-        // Not only the own ones: one that is on its way here from another shard must be told, too.
-        (self.is_closing && core.board.connections() == 0 && !core.lanes.is_waiting()) || core.now_ns >= until
+        // Not only the own connections: one that is on its way here from another shard must be told, too.
+        !self.core.lanes.is_waiting() && self.core.node.is_drained(self.core.board.connections())
     }
 }
 
 impl Core {
-    /// Serves a slice of a room's members and returns the time after it.
-    fn serve_slice(&mut self, index: u32, began_ns: u64) -> u64 {
-        let mut done = false;
-        for _ in 0..crate::runtime::fanout::SLICE_MEMBERS {
-            let entry = self.views.get_mut(index);
-            let Some(step) = entry.view.step() else {
-                done = true;
-                break;
-            };
-            self.serve(index, step);
-        }
-        let now = self.clock.nanos();
-        if done {
-            self.stats.passes += 1;
-            let entry = self.views.get(index);
-            self.stats.fan_out.record(now.saturating_sub(entry.owed_since_ns), entry.view.served_len() as u64);
-        }
-        self.views.slice_done(index, now - began_ns, done, now);
-        now
-    }
-
-    /// Looks at a connection whose time has come: a deadline, a heartbeat.
-    fn check(&mut self, slot: u32, generation: u32) {
-        let now = self.tenths();
-        let (ping_after, pong_within) = (self.config.ping_after_ms, self.config.pong_within_ms);
-        let Some(conn) = self.conns.live(slot, generation) else { return };
-        if conn.check_at > now {
-            return;
-        }
-        let silence_ms = u64::from(now - conn.heard) * 100;
-        let tries_again = conn.phase == Phase::Open && std::mem::take(&mut conn.blocked);
-        match conn.phase {
-            Phase::Http if conn.awaits_answer => self.check_after(slot, 1_000),
-            Phase::Preamble | Phase::Http | Phase::Closing => self.end(slot),
-            Phase::Open if conn.pinged && silence_ms >= ping_after + pong_within => {
-                self.cut_off(slot, frame::CLOSE_NO_PONG, "no pong in time");
-            }
-            Phase::Open if conn.pinged => self.check_after(slot, ping_after + pong_within - silence_ms),
-            Phase::Open if silence_ms >= ping_after => {
-                conn.pinged = true;
-                self.reply(slot, |out| frame::ping(out, b""));
-                // With a long time for the pong, the next ping must not wait for the end of it.
-                self.check_after(slot, pong_within.min(ping_after));
-            }
-            Phase::Open => self.check_after(slot, ping_after - silence_ms),
-        }
-        if tries_again {
-            self.look_again(slot);
-            self.queue_flush(slot);
-        }
-    }
-
-    pub(crate) fn say_goodbye(&mut self, slot: u32) {
-        self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");
-    }
-
-    /// The server goes away: every connection is told, after what is queued for it.
-    fn close_all(&mut self) {
-        let slots: Vec<u32> = self.conns.slots().collect();
-        for slot in slots {
-            match self.conns.get(slot).map(|conn| conn.phase) {
-                Some(Phase::Open) => self.say_goodbye(slot),
-                Some(Phase::Preamble | Phase::Http) if self.conns.get(slot).is_some_and(|conn| !conn.awaits_answer) => {
-                    self.begin_closing(slot);
-                }
-                Some(Phase::Preamble | Phase::Http | Phase::Closing) | None => {}
-            }
+    /// Acts on mail of another shard.
+    fn open(&mut self, mail: Mail) {
+        match mail {
+            Mail::Letter(letter) => _ = self.handle(Event::Letter(letter)),
+            Mail::Socket(travelling) => self.arrive(*travelling),
+            Mail::Ask { by, question } => self.asked(by, &question),
+            Mail::Told { to, told } => self.told(to, *told),
         }
     }
 }

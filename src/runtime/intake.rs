@@ -3,22 +3,22 @@
 //! Invariants: bytes are read only while the connection's answers have room; what is left of a partial frame or of
 //! requests that must wait is kept with the connection, bounded by one scratch buffer; nothing is consumed twice.
 //!
-//! Never here: what a request does (`commands`), what an HTTP answer says (`status`).
+//! Never here: what a request does (the node), what an HTTP answer says (`status`).
 
 use std::sync::Arc;
 
-use crate::audience::outbox::Kind;
-use crate::engine::ids::{RoomId, ShardId};
 use crate::figures::shard::{Command as Counted, Outcome};
-use crate::limits::{HTTP_HEAD_BYTES_MAX, REMOTE_COMMANDS_MAX, SCRATCH_BYTES};
-use crate::runtime::commands::Handled;
-use crate::runtime::connection::Phase;
+use crate::limits::{HTTP_HEAD_BYTES_MAX, SCRATCH_BYTES};
+use crate::node::{Event, Next};
 use crate::runtime::core::Core;
-use crate::wire::frame::{self, Event, Step};
+use crate::runtime::socket::Phase;
+use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Target};
-use crate::wire::message::{Code, Reader, Request};
+use crate::wire::message::{Code, Message, Reader};
 use crate::wire::respond;
 
+/// One message in so many is measured.
+const MEASURED_MESSAGES: u32 = 16;
 /// Reads of one socket before others get their turn.
 const ROUNDS_MAX: usize = 4;
 
@@ -45,25 +45,25 @@ enum Flow {
     Stall,
     /// The connection is not read here any more.
     Over,
-    /// The connection goes to another shard, to join this room there.
-    HandOver(ShardId, Option<RoomId>),
+    /// The connection is to move to another shard.
+    Move,
 }
 
 impl Core {
     /// Reads one socket, until it is empty or others must have their turn.
     pub(crate) fn read(&mut self, intake: &mut Intake, slot: u32, generation: u32) {
-        let Some(conn) = self.conns.live(slot, generation) else { return };
-        conn.read_queued = false;
+        let Some(socket) = self.sockets.live(slot, generation) else { return };
+        socket.read_queued = false;
         let mut have = 0;
-        if let Some(unread) = conn.unread.take() {
+        if let Some(unread) = socket.unread.take() {
             have = unread.len();
             intake.scratch[..have].copy_from_slice(&unread);
         }
-        let mut look_first = std::mem::take(&mut conn.stalled);
+        let mut look_first = std::mem::take(&mut socket.stalled);
         for _ in 0..ROUNDS_MAX {
             let mut last = false;
             if !std::mem::take(&mut look_first) {
-                match self.receive(intake, slot, generation, have) {
+                match self.receive(intake, slot, have) {
                     Some(0) => return,
                     Some(received) => {
                         last = have + received < intake.scratch.len();
@@ -79,48 +79,48 @@ impl Core {
             let rest = used..have;
             match flow {
                 Flow::Over => return,
-                Flow::HandOver(to, join) => return self.hand_over(slot, to, join, intake.scratch[rest].to_vec()),
+                Flow::Move => return self.hand_over(slot, intake.scratch[rest].to_vec()),
                 Flow::Stall => return self.keep_unread(slot, &intake.scratch[rest], true),
                 Flow::More => {
                     have = rest.len();
                     intake.scratch.copy_within(rest, 0);
                 }
             }
-            let Some(conn) = self.conns.get_mut(slot) else { return };
-            if last && !conn.hung_up {
-                conn.readable = false;
+            let Some(socket) = self.sockets.get_mut(slot) else { return };
+            if last && !socket.hung_up {
+                socket.readable = false;
                 break;
             }
         }
         self.keep_unread(slot, &intake.scratch[..have], false);
-        if self.conns.get(slot).is_some_and(|conn| conn.readable) {
+        if self.sockets.get(slot).is_some_and(|socket| socket.readable) {
             self.resume_reading(slot);
         }
     }
 
     /// Receives behind the `have` bytes that are there. `None`: nothing has come. `Some(0)`: the connection is over.
-    fn receive(&mut self, intake: &mut Intake, slot: u32, generation: u32, have: usize) -> Option<usize> {
+    fn receive(&mut self, intake: &mut Intake, slot: u32, have: usize) -> Option<usize> {
         let now = self.tenths();
-        let conn = self.conns.get_mut(slot)?;
-        match conn.receive(&mut intake.scratch[have..]) {
+        let socket = self.sockets.get_mut(slot)?;
+        match socket.receive(&mut intake.scratch[have..]) {
             Ok(None) => {
-                conn.readable = false;
+                socket.readable = false;
                 None
             }
             Ok(Some(0)) => {
-                conn.readable = false;
-                conn.hung_up = true;
+                socket.readable = false;
+                socket.hung_up = true;
                 self.hung_up(slot);
                 Some(0)
             }
             Ok(Some(received)) => {
-                conn.heard = now;
-                conn.pinged = false;
-                self.stats.bytes_received += received as u64;
+                socket.heard = now;
+                socket.pinged = false;
+                self.node.figures.bytes_received += received as u64;
                 Some(received)
             }
             Err(_) => {
-                self.broken.push((slot, generation));
+                self.breaks(slot);
                 Some(0)
             }
         }
@@ -128,24 +128,17 @@ impl Core {
 
     /// The peer will send nothing more: what it is owed already still leaves.
     fn hung_up(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get(slot) else { return };
-        if conn.awaits_answer {
+        let Some(socket) = self.sockets.get(slot) else { return };
+        if socket.awaits_answer {
             return;
         }
-        if conn.blocked {
-            self.take_owed(slot);
-        }
-        if self.is_owed(slot) {
-            self.begin_closing(slot);
-        } else {
-            self.end(slot);
-        }
+        self.handle(Event::HungUp { slot });
     }
 
     fn keep_unread(&mut self, slot: u32, rest: &[u8], stalled: bool) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        conn.stalled = stalled;
-        conn.unread = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
+        let Some(socket) = self.sockets.get_mut(slot) else { return };
+        socket.stalled = stalled;
+        socket.unread = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
     }
 
     /// Consumes what is whole of the first `have` bytes of the scratch buffer.
@@ -153,9 +146,9 @@ impl Core {
         let Intake { scratch, reader } = intake;
         let mut used = 0;
         loop {
-            let Some(conn) = self.conns.get(slot) else { return (used, Flow::Over) };
+            let Some(socket) = self.sockets.get(slot) else { return (used, Flow::Over) };
             let bytes = &mut scratch[used..have];
-            let (phase, awaits_answer) = (conn.phase, conn.awaits_answer);
+            let (phase, awaits_answer) = (socket.phase, socket.awaits_answer);
             let step = match phase {
                 Phase::Closing => return (have, Flow::More),
                 Phase::Preamble => self.read_proxy_header(slot, bytes).ok_or((bytes.len(), Flow::More)),
@@ -172,15 +165,12 @@ impl Core {
         }
     }
 
-    /// Whether the connection's next command must wait until answers have left or arrived.
+    /// Whether the connection's next message must wait until answers have left or arrived.
     fn must_wait(&mut self, slot: u32) -> bool {
-        let bytes_max = self.config.outbound_queue_bytes;
-        if self.conns.get(slot).is_some_and(|conn| conn.queue_weight() > bytes_max && !conn.blocked) {
-            self.send_queued(slot);
+        if self.node.is_worth_flushing(slot) {
+            self.flush(slot);
         }
-        self.conns.get(slot).is_none_or(|conn| {
-            conn.parked.is_some() || conn.queue_weight() > bytes_max || conn.remote >= REMOTE_COMMANDS_MAX
-        })
+        !self.node.takes_requests(slot)
     }
 
     /// Reads one request head. `Ok(0)`: it is not whole.
@@ -193,8 +183,8 @@ impl Core {
             Ok(Some(head)) => head,
             Err(error) => {
                 let config = Arc::clone(&self.config);
-                self.write(slot, Kind::Reply, |out| respond::respond_error(out, error, &config.cors_allow_origin));
-                self.begin_closing(slot);
+                self.node.answer(slot, |out| respond::respond_error(out, error, &config.cors_allow_origin));
+                self.handle(Event::Finish { slot });
                 return Err((bytes.len(), Flow::More));
             }
         };
@@ -209,17 +199,19 @@ impl Core {
         if !self.may_stay(slot) {
             return Err((bytes.len(), Flow::More));
         }
-        self.write(slot, Kind::Reply, |out| respond::accept_upgrade(out, &accept_key));
+        self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key));
         self.board.websocket_opened();
-        self.open(slot, client);
-        let to = room_hint.and_then(|room| self.better_place(slot, room.as_str()));
-        to.map_or(Ok(len), |to| Err((len, Flow::HandOver(to, None))))
+        self.becomes_open(slot);
+        match self.handle(Event::Upgraded { slot, client, hint: room_hint }) {
+            Next::ReadOn => Ok(len),
+            Next::Move => Err((len, Flow::Move)),
+        }
     }
 
     /// Reads one frame. `Ok(0)`: it is not whole.
     fn read_frame(&mut self, reader: &mut Reader, slot: u32, bytes: &mut [u8]) -> Result<usize, (usize, Flow)> {
-        let Some(conn) = self.conns.get_mut(slot) else { return Err((0, Flow::Over)) };
-        let mut assembly = std::mem::take(&mut conn.assembly);
+        let Some(socket) = self.sockets.get_mut(slot) else { return Err((0, Flow::Over)) };
+        let mut assembly = std::mem::take(&mut socket.assembly);
         let len = bytes.len();
         let result = match frame::read_frame(bytes, &mut assembly, self.config.message_bytes_max) {
             Ok(Step::Incomplete) => Ok(0),
@@ -231,43 +223,45 @@ impl Core {
                 Err((len, Flow::More))
             }
         };
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.assembly = assembly;
+        if let Some(socket) = self.sockets.get_mut(slot) {
+            socket.assembly = assembly;
         }
         result
     }
 
     /// Acts on one frame; says when reading does not simply go on.
-    fn received(&mut self, reader: &mut Reader, slot: u32, event: Event<'_>) -> Option<Flow> {
+    fn received(&mut self, reader: &mut Reader, slot: u32, event: frame::Event<'_>) -> Option<Flow> {
         match event {
             #[cfg(feature = "echo")]
-            Event::Text(text) if self.echoes(slot) => self.echo(slot, text, frame::text_header),
+            frame::Event::Text(text) if self.echoes(slot) => self.echo(slot, text, frame::text_header),
             #[cfg(feature = "echo")]
-            Event::Binary(bytes) if self.echoes(slot) => self.echo(slot, bytes, frame::binary_header),
-            Event::Text(text) => return self.text(reader, slot, text),
-            Event::Binary(_) => self.close(slot, frame::CLOSE_UNSUPPORTED, "messages are text"),
-            Event::Ping(payload) => self.reply(slot, |out| frame::pong(out, payload)),
-            Event::Pong | Event::Part => {}
-            Event::Close(code) => self.close(slot, code.unwrap_or(frame::CLOSE_NORMAL), ""),
+            frame::Event::Binary(bytes) if self.echoes(slot) => self.echo(slot, bytes, frame::binary_header),
+            frame::Event::Text(text) => return self.text(reader, slot, text),
+            frame::Event::Binary(_) => self.close(slot, frame::CLOSE_UNSUPPORTED, "messages are text"),
+            frame::Event::Ping(payload) => self.node.answer(slot, |out| frame::pong(out, payload)),
+            frame::Event::Pong | frame::Event::Part => {}
+            frame::Event::Close(code) => {
+                self.handle(Event::Close { slot, code: code.unwrap_or(frame::CLOSE_NORMAL), reason: "" });
+            }
         }
         None
     }
 
+    /// Gives a message to the node. One in so many is measured: reading the clock twice costs as much as deciding.
+    fn message(&mut self, slot: u32, message: Message<'_>) -> Next {
+        self.messages = self.messages.wrapping_add(1);
+        if !self.messages.is_multiple_of(MEASURED_MESSAGES) {
+            return self.handle(Event::Message { slot, message });
+        }
+        let began = self.clock.nanos();
+        let next = self.handle(Event::Message { slot, message });
+        self.node.figures.decision.record(self.clock.nanos() - began, 1);
+        next
+    }
+
     fn text(&mut self, reader: &mut Reader, slot: u32, text: &mut [u8]) -> Option<Flow> {
-        match reader.read(text) {
-            Ok(request) => match self.request(slot, request) {
-                // The next frame is not read before what was parked has been answered (see `must_wait`).
-                Handled::Here | Handled::Parked => None,
-                Handled::HandOver(to) => {
-                    let room = match request {
-                        Request::Join { room } => RoomId::new(room),
-                        Request::Leave { .. } | Request::Select { .. } | Request::Release { .. } | Request::Ping => {
-                            None
-                        }
-                    };
-                    Some(Flow::HandOver(to, room))
-                }
-            },
+        let next = match reader.read(text) {
+            Ok(message) => self.message(slot, message),
             Err(bad) => {
                 let outcome = match bad.code {
                     Code::BadJson => Outcome::BadJson,
@@ -281,24 +275,23 @@ impl Core {
                     | Code::Overloaded
                     | Code::PersistenceUnavailable => Outcome::BadRequest,
                 };
-                self.stats.count(Counted::Unknown, outcome);
-                self.refuse(slot, &bad);
-                None
+                self.node.figures.count(Counted::Unknown, outcome);
+                self.handle(Event::Bad { slot, bad: &bad })
             }
-        }
+        };
+        (next == Next::Move).then_some(Flow::Move)
     }
 
     /// A client whose name begins with `echo` gets its messages back: for the Autobahn suite, over the ordinary code.
     #[cfg(feature = "echo")]
     fn echoes(&self, slot: u32) -> bool {
-        let client = self.conns.get(slot).and_then(|conn| conn.client.as_ref());
-        client.is_some_and(|client| client.as_str().starts_with("echo"))
+        self.node.client(slot).is_some_and(|client| client.as_str().starts_with("echo"))
     }
 
     #[cfg(feature = "echo")]
     fn echo(&mut self, slot: u32, payload: &[u8], header: fn(&mut Vec<u8>, usize)) {
         assert_ne!(payload, b"panic", "a test wants to see what a panic does");
-        self.reply(slot, |out| {
+        self.node.answer(slot, |out| {
             header(out, payload.len());
             out.extend_from_slice(payload);
         });

@@ -15,10 +15,11 @@ use rustix::net::{
 
 use crate::figures::shard::Refusal;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
-use crate::runtime::connection::{Conn, Phase, Watched};
+use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::socket::{Phase, Socket, Watched};
 
 /// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
@@ -108,7 +109,7 @@ impl Listener {
                 // The peer has gone already, or a signal came.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
                 Err(error) => {
-                    core.stats.refuse(Refusal::Files);
+                    core.node.figures.refuse(Refusal::Files);
                     tracing::debug!(%error, "accepting pauses");
                     self.next_ns = Some(core.now_ns + ACCEPT_PAUSE_NS);
                     break;
@@ -137,36 +138,35 @@ impl Listener {
 impl Core {
     /// Takes a socket in that was accepted; its slot and generation, unless it is closed at once.
     fn accepted(&mut self, fd: OwnedFd) -> Option<(u32, u32)> {
-        self.stats.accepts += 1;
+        self.node.figures.accepts += 1;
         let connections = self.board.connected();
         let over = connections.saturating_sub(self.connections_max);
         if over > SURPLUS_MAX {
-            self.stats.refuse(Refusal::Limit);
+            self.node.figures.refuse(Refusal::Limit);
             self.board.disconnected();
             return None;
         }
-        let mut conn = Conn::new(fd, self.tenths());
-        conn.surplus = (over > 0).then_some(Refusal::Limit);
-        let slot = self.admit(conn)?;
-        let generation = self.conns.generation(slot);
+        let mut socket = Socket::new(fd, self.tenths());
+        socket.surplus = (over > 0).then_some(Refusal::Limit);
+        let slot = self.admit(socket)?;
+        let generation = self.sockets.generation(slot);
+        self.handle(Event::Opened { slot, generation });
         self.find_origin(slot);
         Some((slot, generation))
     }
 
     /// Reads and answers a request before its socket is watched: then it costs no event. Says whether one was there.
     fn read_first(&mut self, intake: &mut Intake, slot: u32, generation: u32) -> bool {
-        let before = self.stats.bytes_received;
+        let before = self.node.figures.bytes_received;
         self.read(intake, slot, generation);
-        if self.flush_bytes_left > 0 {
-            self.flush(slot);
-        }
-        self.stats.bytes_received > before
+        self.flush(slot);
+        self.node.figures.bytes_received > before
     }
 
     /// Takes a connection in that has been counted. On failure it is closed.
-    pub(crate) fn admit(&mut self, conn: Conn) -> Option<u32> {
-        let (peer, phase) = (conn.peer.as_deref().copied(), conn.phase);
-        let Some(slot) = self.conns.insert(conn) else {
+    pub(crate) fn admit(&mut self, socket: Socket) -> Option<u32> {
+        let (peer, phase) = (socket.peer.as_deref().copied(), socket.phase);
+        let Some(slot) = self.sockets.insert(socket) else {
             self.uncount(phase, peer);
             return None;
         };
@@ -177,9 +177,9 @@ impl Core {
     /// From now on what happens to the connection's socket is reported; what has come already is too. A connection that has
     /// ended, or gone to another shard, is left alone.
     pub(crate) fn watch(&mut self, slot: u32, generation: u32) {
-        let Some(conn) = self.conns.live(slot, generation) else { return };
-        conn.watched = if conn.blocked { Watched::Writes } else { Watched::Reads };
-        if let Err(error) = self.readiness.add(&conn.fd, slot, generation, conn.blocked) {
+        let Some(socket) = self.sockets.live(slot, generation) else { return };
+        socket.watched = if socket.full { Watched::Writes } else { Watched::Reads };
+        if let Err(error) = self.readiness.add(&socket.fd, slot, generation, socket.full) {
             tracing::error!(%error, "a connection could not be watched");
             self.end(slot);
         }
@@ -198,13 +198,13 @@ impl Core {
 
     /// Whether the connection may become a WebSocket; otherwise it is told why not and ends.
     pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
-        let surplus = self.conns.get(slot).and_then(|conn| conn.surplus);
+        let surplus = self.sockets.get(slot).and_then(|socket| socket.surplus);
         let draining = self.board.is_draining();
-        let starting = self.saving.is_some() && !self.board.is_serving();
+        let starting = !self.board.is_serving();
         if surplus.is_none() && !draining && !starting {
             return true;
         }
-        self.stats.refuse(surplus.filter(|_| !draining && !starting).unwrap_or(Refusal::Draining));
+        self.node.figures.refuse(surplus.filter(|_| !draining && !starting).unwrap_or(Refusal::Draining));
         let message = if draining {
             "the server is shutting down"
         } else if starting {
@@ -215,7 +215,7 @@ impl Core {
             "the server has all the connections it may have"
         };
         self.respond_message(slot, 503, message, (false, false), &[("Retry-After", "2")]);
-        self.begin_closing(slot);
+        self.handle(Event::Finish { slot });
         false
     }
 }

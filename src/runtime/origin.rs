@@ -10,8 +10,9 @@ use std::os::fd::OwnedFd;
 use rustix::net::getpeername;
 
 use crate::figures::shard::Refusal;
-use crate::runtime::connection::Phase;
+use crate::node::Event;
 use crate::runtime::core::Core;
+use crate::runtime::socket::Phase;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 
 /// Connections beyond an address's limit that are open just to be told so; they count for it, too.
@@ -23,12 +24,12 @@ impl Core {
         if self.config.connections_per_ip_max == 0 && !self.config.proxy_protocol {
             return;
         }
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        let ip = peer_ip(&conn.fd);
+        let Some(socket) = self.sockets.get_mut(slot) else { return };
+        let ip = peer_ip(&socket.fd);
         if !self.config.trusts(ip) {
             self.count_origin(slot, ip);
         } else if self.config.proxy_protocol {
-            conn.phase = Phase::Preamble;
+            socket.phase = Phase::Preamble;
         }
     }
 
@@ -38,8 +39,8 @@ impl Core {
         match parse_proxy_header(bytes) {
             Ok(None) => Some(0),
             Ok(Some(header)) => {
-                if let Some(conn) = self.conns.get_mut(slot) {
-                    conn.phase = Phase::Http;
+                if let Some(socket) = self.sockets.get_mut(slot) {
+                    socket.phase = Phase::Http;
                 }
                 self.count_origin(slot, header.client);
                 Some(header.length)
@@ -47,7 +48,7 @@ impl Core {
             Err(_) => {
                 let message = "a PROXY protocol header is expected from this address";
                 self.respond_message(slot, 400, message, (false, false), &[]);
-                self.begin_closing(slot);
+                self.handle(Event::Finish { slot });
                 None
             }
         }
@@ -58,29 +59,29 @@ impl Core {
         if self.config.connections_per_ip_max == 0 || self.config.proxy_protocol {
             return true;
         }
-        let Some(conn) = self.conns.get(slot) else { return false };
+        let Some(socket) = self.sockets.get(slot) else { return false };
         // What was counted when it was accepted came from nobody's proxy.
-        if conn.peer.is_none() && self.config.trusts(peer_ip(&conn.fd)) {
+        if socket.peer.is_none() && self.config.trusts(peer_ip(&socket.fd)) {
             self.count_origin(slot, forwarded_for.and_then(forwarded_client));
         }
-        self.conns.get(slot).is_some()
+        self.sockets.get(slot).is_some()
     }
 
     /// Counts a connection for an address. Beyond the limit it may not stay, and far beyond it is closed at once: an
     /// address must not fill the server with connections that say nothing. Without an address it counts for none.
     fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
         let max = self.config.connections_per_ip_max;
-        let (Some(conn), Some(ip)) = (self.conns.get_mut(slot), ip) else { return };
+        let (Some(socket), Some(ip)) = (self.sockets.get_mut(slot), ip) else { return };
         if max == 0 {
             return;
         }
-        conn.peer = Some(Box::new(ip));
+        socket.peer = Some(Box::new(ip));
         let over = self.board.connected_from(ip).saturating_sub(max);
         if over > 0 {
-            conn.surplus.get_or_insert(Refusal::PerIp);
+            socket.surplus.get_or_insert(Refusal::PerIp);
         }
         if over > SURPLUS_PER_IP_MAX {
-            self.stats.refuse(Refusal::PerIp);
+            self.node.figures.refuse(Refusal::PerIp);
             self.end(slot);
         }
     }

@@ -9,10 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::audience::outbox::Kind;
-use crate::audience::view::View;
 use crate::config::{Durability, Store};
-use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::figures::server::{self, ServerFigures};
 use crate::figures::shard::ShardStats;
@@ -21,11 +19,12 @@ use crate::figures::text::{CONTENT_TYPE, Snapshot, text};
 use crate::figures::{json as rows, shard};
 use crate::limits::{HTTP_REQUESTS_MAX, STATS_IDS_MAX};
 use crate::log;
-use crate::runtime::connection::Phase;
+use crate::node::Event;
+use crate::persist::status::StoreStatus;
 use crate::runtime::core::Core;
-use crate::runtime::mesh::{Mail, Question};
+use crate::runtime::mail::{Mail, Question};
 use crate::runtime::process;
-use crate::runtime::saving::Saving;
+use crate::runtime::socket::Phase;
 use crate::wire::assets;
 use crate::wire::http::Target;
 use crate::wire::message;
@@ -95,7 +94,7 @@ impl Core {
             }
             Target::Stats => self.gather(slot, &Question::Stats, false, head_only, keep_alive),
             Target::Metrics => self.gather(slot, &Question::Stats, true, head_only, keep_alive),
-            Target::Selections { room } if self.owner(room.as_str()) == self.id => {
+            Target::Selections { room } if self.owner_of(room) == self.id => {
                 let body = self.selections_body(room);
                 self.respond_with(slot, 200, JSON, &body, head_only, keep_alive);
             }
@@ -108,7 +107,7 @@ impl Core {
             Target::Options => {
                 let config = Arc::clone(&self.config);
                 let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
-                self.write(slot, Kind::Reply, |out| respond::respond_options(out, manner));
+                self.node.answer(slot, |out| respond::respond_options(out, manner));
                 self.responded(slot, keep_alive);
             }
             Target::Asset(name) if assets::find(name).is_some() => {
@@ -122,16 +121,20 @@ impl Core {
         }
     }
 
+    fn owner_of(&self, room: &RoomId) -> ShardId {
+        shard_of(room.as_str(), self.mesh.shards())
+    }
+
     fn count_request(&mut self, slot: u32) -> bool {
-        let Some(conn) = self.conns.get_mut(slot) else { return false };
-        conn.requests += 1;
-        u32::from(conn.requests) < HTTP_REQUESTS_MAX && conn.surplus.is_none() && !self.board.is_draining()
+        let Some(socket) = self.sockets.get_mut(slot) else { return false };
+        socket.requests += 1;
+        u32::from(socket.requests) < HTTP_REQUESTS_MAX && socket.surplus.is_none() && !self.board.is_draining()
     }
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
         let config = Arc::clone(&self.config);
         let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
-        self.write(slot, Kind::Reply, |out| respond::respond(out, status, kind, body, manner, head_only, &[]));
+        self.node.answer(slot, |out| respond::respond(out, status, kind, body, manner, head_only, &[]));
         self.responded(slot, keep_alive);
     }
 
@@ -146,7 +149,7 @@ impl Core {
     ) {
         let config = Arc::clone(&self.config);
         let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
-        self.write(slot, Kind::Reply, |out| {
+        self.node.answer(slot, |out| {
             respond::respond_message(out, status, message, manner, head_only, extra);
         });
     }
@@ -156,7 +159,7 @@ impl Core {
         let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
         let config = Arc::clone(&self.config);
         let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
-        self.write(slot, Kind::Reply, |out| {
+        self.node.answer(slot, |out| {
             respond::respond(out, 200, asset.content_type, asset.body, manner, head_only, &extra);
         });
         self.responded(slot, keep_alive);
@@ -164,19 +167,19 @@ impl Core {
 
     /// A response has been queued: the next request may come, or the connection ends.
     fn responded(&mut self, slot: u32, keep_alive: bool) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        conn.awaits_answer = false;
+        let Some(socket) = self.sockets.get_mut(slot) else { return };
+        socket.awaits_answer = false;
         if keep_alive {
             self.check_after(slot, self.config.handshake_ms);
         } else {
-            self.begin_closing(slot);
+            self.handle(Event::Finish { slot });
         }
     }
 
     fn health(&self) -> (u16, Value) {
         let sum = |of: fn(&crate::runtime::board::Pulse) -> usize| self.board.pulses().iter().map(of).sum::<usize>();
         let rooms = sum(|pulse| pulse.rooms.load(std::sync::atomic::Ordering::Relaxed));
-        let store = self.saving.as_ref().map(|saving| saving.status().health(self.now.mono));
+        let store = self.node.store_status().map(|status| status.health(self.now.mono));
         let is_connected = store.as_ref().is_some_and(|(is_connected, _)| *is_connected);
         let (status, text) = if self.board.is_draining() {
             (503, "draining")
@@ -203,8 +206,8 @@ impl Core {
 
     /// Whether the server can do what its mode promises. A store that is away in `window` mode does not stop the sale.
     fn store_health(&self, is_connected: bool) -> (u16, &'static str) {
-        let Some(saving) = &self.saving else { return (200, "healthy") };
-        let may_grant = saving.status().may_grant(self.now.mono);
+        let Some(status) = self.node.store_status() else { return (200, "healthy") };
+        let may_grant = status.may_grant(self.now.mono);
         if !may_grant || (self.config.durability == Durability::Durable && !is_connected) {
             (503, "unavailable")
         } else if is_connected {
@@ -216,20 +219,25 @@ impl Core {
 
     fn selections_body(&self, room: &RoomId) -> Vec<u8> {
         let mut body = Vec::new();
-        let state = self.seats.selections(room.as_str());
-        message::selections_body(&mut body, room.as_str(), state.iter().flat_map(|state| state.iter()), self.share);
+        let state = self.node.seats().selections(room.as_str());
+        message::selections_body(
+            &mut body,
+            room.as_str(),
+            state.iter().flat_map(|state| state.iter()),
+            self.config.broadcast_user_info,
+        );
         body
     }
 
     /// Asks all shards, or the owner of a room.
     fn gather(&mut self, slot: u32, question: &Question, for_metrics: bool, head_only: bool, keep_alive: bool) {
-        let by = self.conns.id(slot);
+        let by = self.node.conn_id(slot);
         let asked: Vec<ShardId> = match question {
-            Question::Stats => (0..self.shards).map(ShardId::new).collect(),
-            Question::Selections(room) => vec![self.owner(room.as_str())],
+            Question::Stats => (0..self.mesh.shards()).map(ShardId::new).collect(),
+            Question::Selections(room) => vec![self.owner_of(room)],
         };
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.awaits_answer = true;
+        if let Some(socket) = self.sockets.get_mut(slot) {
+            socket.awaits_answer = true;
         }
         let until_ms = self.now.mono.0 + GATHER_MS;
         let (rows, waiting) = (Vec::new(), asked.len());
@@ -257,7 +265,7 @@ impl Core {
 
     /// A shard has answered.
     pub(crate) fn told(&mut self, to: ConnId, told: Told) {
-        let Some(slot) = self.conns.find(to) else { return };
+        let Some(slot) = self.node.find(to) else { return };
         let Some(gather) = self.gathers.0.get_mut(&slot) else { return };
         gather.waiting -= 1;
         match told {
@@ -298,7 +306,7 @@ impl Core {
     fn finish_stats(&mut self, slot: u32) {
         let Some(mut gather) = self.gathers.0.remove(&slot) else { return };
         let Gather { for_metrics, head_only, keep_alive, waiting, .. } = gather;
-        if self.conns.get(slot).is_none_or(|conn| conn.phase != Phase::Http) {
+        if self.sockets.get(slot).is_none_or(|socket| socket.phase != Phase::Http) {
             return;
         }
         gather.rows.sort_by_key(|row| row.shard);
@@ -309,8 +317,8 @@ impl Core {
             rows::object(server::ROWS, &mut self.server_figures())
                 .into_iter()
                 .for_each(|(key, value)| body[key] = value);
-            if let Some(saving) = &self.saving {
-                body["store"] = rows::object(store::ROWS, &mut saving.status().figures(self.now.mono)).into();
+            if let Some(status) = self.node.store_status() {
+                body["store"] = rows::object(store::ROWS, &mut status.figures(self.now.mono)).into();
             }
             (JSON, body.to_string())
         };
@@ -320,11 +328,11 @@ impl Core {
 
     fn snapshot(&self, rows: Vec<Row>) -> Snapshot {
         let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
-        let figures = |saving: &Saving| saving.status().figures(self.now.mono);
+        let figures = |status: &StoreStatus| status.figures(self.now.mono);
         Snapshot {
             shards: rows.into_iter().map(|row| (row.shard.index(), *row.stats)).collect(),
             server: self.server_figures(),
-            store: self.saving.as_ref().map_or_else(StoreFigures::default, figures),
+            store: self.node.store_status().map_or_else(StoreFigures::default, figures),
             process: process::read(started),
         }
     }
@@ -342,29 +350,27 @@ impl Core {
     fn row(&mut self) -> Row {
         self.refresh_gauges();
         let ids_max = if self.config.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
-        let open = self.conns.slots().filter_map(|slot| self.conns.get(slot)).filter(|conn| conn.phase == Phase::Open);
-        let clients = open.filter_map(|conn| conn.client.clone());
         Row {
             shard: self.id,
-            clients: clients.take(ids_max).collect(),
-            rooms: self.seats.rooms().take(ids_max).cloned().collect(),
-            stats: Box::new(self.stats.clone()),
+            clients: self.node.clients().take(ids_max).cloned().collect(),
+            rooms: self.node.seats().rooms().take(ids_max).cloned().collect(),
+            stats: Box::new(self.node.figures.clone()),
         }
     }
 
     /// Brings the gauges up to date.
     fn refresh_gauges(&mut self) {
-        let counts = self.seats.counts();
-        self.stats.connections = self.conns.len() as u64;
-        self.stats.rooms = counts.rooms as u64;
-        self.stats.members = counts.members as u64;
-        self.stats.holds = counts.holds as u64;
-        self.stats.mesh_sent = self.lanes.posted;
+        let counts = self.node.counts();
+        let waiting_bytes = self.node.waiting_bytes();
         let pulse = self.board.pulse(self.id);
-        self.stats.watchdog_pokes = pulse.pokes.load(std::sync::atomic::Ordering::Relaxed);
-        let waiting = self.conns.slots().filter_map(|slot| self.conns.get(slot)).map(|conn| conn.unsent_len() as u64);
-        let behind: u64 = self.views.iter().map(View::behind_bytes).sum();
-        self.stats.outbound_queue_bytes = waiting.sum::<u64>() + behind;
+        let figures = &mut self.node.figures;
+        figures.connections = self.sockets.len() as u64;
+        figures.rooms = counts.rooms as u64;
+        figures.members = counts.members as u64;
+        figures.holds = counts.holds as u64;
+        figures.mesh_sent = self.lanes.posted;
+        figures.watchdog_pokes = pulse.pokes.load(std::sync::atomic::Ordering::Relaxed);
+        figures.outbound_queue_bytes = waiting_bytes;
     }
 }
 

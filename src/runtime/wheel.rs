@@ -3,7 +3,7 @@
 //! Invariants: an entry is found within [`BUCKET`] tenths of a second after its time; a connection that was put in again
 //! leaves a stale entry behind, which its `check_at` gives away. Never here: what is done then.
 
-use crate::runtime::connection::Tenths;
+use crate::runtime::socket::Tenths;
 
 /// Tenths of a second that one bucket covers.
 const BUCKET: Tenths = 5;

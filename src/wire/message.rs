@@ -1,6 +1,6 @@
 //! The messages of the protocol: requests of clients, and why one is refused.
 //!
-//! Owns: the names of fields, types and codes, here and in `reply`. Invariants: ids in a [`Request`] are valid; what a
+//! Owns: the names of fields, types and codes, here and in `reply`. Invariants: ids in a [`Message`] are valid; what a
 //! refusal repeats is bounded; fields that are not known are ignored, whatever they hold.
 //! Never here: how JSON is read (see `json_read`), what a request does.
 
@@ -11,21 +11,15 @@ pub use super::reply::{
     BroadcastUserInfo, change_for_actor, change_for_members, current_selections, error, pong, room_joined, room_left,
     selected_again, selection_body, selections_body,
 };
-use crate::engine::command::{Reject, RequestType};
+use crate::engine::command::{Reject, Request, RequestType};
 use crate::engine::ids::is_valid_id;
 use crate::limits::ID_BYTES_MAX;
 
-/// What a client asks for.
+/// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Request<'a> {
-    /// `join_room`
-    Join { room: &'a str },
-    /// `leave_room`
-    Leave { room: &'a str },
-    /// `select_seat`. `user_info` is a JSON object as it was written, `{}` when there was none.
-    Select { room: &'a str, seat: &'a str, user_info: &'a str },
-    /// `release_seat`
-    Release { room: &'a str, seat: &'a str },
+pub enum Message<'a> {
+    /// It asks something of a room.
+    Request(Request<'a>),
     /// `ping`
     Ping,
 }
@@ -108,7 +102,6 @@ pub fn request_type_name(request: RequestType) -> &'static str {
         RequestType::Leave => "leave_room",
         RequestType::Select => "select_seat",
         RequestType::Release => "release_seat",
-        RequestType::Ping => "ping",
     }
 }
 
@@ -154,25 +147,26 @@ impl Reader {
     ///
     /// # Errors
     /// It is no request. That changes nothing and ends nothing.
-    pub fn read<'a>(&'a mut self, text: &'a mut [u8]) -> Result<Request<'a>, BadMessage<'a>> {
+    pub fn read<'a>(&'a mut self, text: &'a mut [u8]) -> Result<Message<'a>, BadMessage<'a>> {
         let names = ["type", "room_id", "seat_id", "user_info"];
         let [kind, room, seat, user_info] = self.objects.read(text, names).map_err(unreadable)?;
         let fields = Fields { kind, room, seat, user_info };
         let Member::Text(kind) = kind else {
             return Err(fields.bad_type("type", kind));
         };
-        match kind {
-            "join_room" => Ok(Request::Join { room: fields.room()? }),
-            "leave_room" => Ok(Request::Leave { room: fields.room()? }),
-            "select_seat" => Ok(Request::Select {
+        let request = match kind {
+            "join_room" => Request::Join { room: fields.room()? },
+            "leave_room" => Request::Leave { room: fields.room()? },
+            "select_seat" => Request::Select {
                 room: fields.room()?,
                 seat: fields.seat()?,
                 user_info: fields.user_info(self.user_info_bytes_max)?,
-            }),
-            "release_seat" => Ok(Request::Release { room: fields.room()?, seat: fields.seat()? }),
-            "ping" => Ok(Request::Ping),
-            _ => Err(fields.bad(Code::UnknownType, UNKNOWN_TYPE)),
-        }
+            },
+            "release_seat" => Request::Release { room: fields.room()?, seat: fields.seat()? },
+            "ping" => return Ok(Message::Ping),
+            _ => return Err(fields.bad(Code::UnknownType, UNKNOWN_TYPE)),
+        };
+        Ok(Message::Request(request))
     }
 }
 

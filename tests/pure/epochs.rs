@@ -3,7 +3,7 @@
 //! They were once made by a bijection from a seed, which also keyed the maps. Two of them gave the seed away, and with it
 //! the next epoch and ids that collide. That attack is here, with what it was made for, so that it is known to work.
 
-use butaca::engine::command::{Caller, Effect, Effects, Input};
+use butaca::engine::command::{Caller, Effect, Effects, Input, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
@@ -55,7 +55,11 @@ fn epochs(seed: u64, shard: usize, rooms: usize) -> Vec<u64> {
     let names = (0..).map(|n| format!("room {n}")).filter(|name| butaca::engine::ids::shard_of(name, 2) == id);
     let mut effects = Effects::new();
     for (n, room) in names.take(rooms).enumerate() {
-        let caller = Caller { conn: ConnId::new(id, u32::try_from(n).expect("few"), 0), client: &client };
+        let caller = Caller {
+            conn: ConnId::new(id, u32::try_from(n).expect("few"), 0),
+            client: &client,
+            ticket: Ticket::default(),
+        };
         shard.handle(Now::default(), Input::Join { caller, room: &room }, &mut effects);
     }
     let of = |effect: &Effect| if let Effect::Joined { epoch, .. } = effect { epoch.0 } else { panic!("{effect:?}") };

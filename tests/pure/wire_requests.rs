@@ -1,9 +1,14 @@
 //! Requests as clients write them, and what each wrong one is told.
 
+use butaca::engine::command::Request;
 use butaca::limits::USER_INFO_BYTES;
-use butaca::wire::message::{Code, Reader, Request};
+use butaca::wire::message::{Code, Message, Reader};
 
 fn check(text: &str, expected: Request<'_>) {
+    check_message(text, Message::Request(expected));
+}
+
+fn check_message(text: &str, expected: Message<'_>) {
     let mut reader = Reader::new(USER_INFO_BYTES);
     assert_eq!(reader.read(&mut text.as_bytes().to_vec()), Ok(expected), "{text}");
 }
@@ -31,12 +36,13 @@ fn the_requests_of_the_protocol() {
         Request::Select { room: "r", seat: "s", user_info: "{}" },
     );
     check(r#"{"type":"release_seat","room_id":"r","seat_id":"s"}"#, Request::Release { room: "r", seat: "s" });
-    check(r#"{"type":"ping"}"#, Request::Ping);
+    check_message(r#"{"type":"ping"}"#, Message::Ping);
 }
 
 #[test]
 fn what_is_not_known_is_ignored_and_order_does_not_matter() {
-    check(r#" { "seat_id" : [1e999] , "type" : "ping", "user_info": 3, "x": {"type":"join_room"} } "#, Request::Ping);
+    let odd = r#" { "seat_id" : [1e999] , "type" : "ping", "user_info": 3, "x": {"type":"join_room"} } "#;
+    check_message(odd, Message::Ping);
     check(
         r#"{"user_info":{"type":"ping"},"seat_id":"\u0041\"","room_id":"κ","type":"select\u005fseat"}"#,
         Request::Select { room: "κ", seat: "A\"", user_info: r#"{"type":"ping"}"# },

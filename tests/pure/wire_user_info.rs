@@ -1,10 +1,10 @@
 //! Any JSON object comes back from the wire as the same JSON value: it comes back as the same text.
 
-use butaca::engine::command::{Change, ChangeKind};
+use butaca::engine::command::{Change, ChangeKind, Request};
 use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::MESSAGE_BYTES;
-use butaca::wire::message::{BroadcastUserInfo, Reader, Request, change_for_members};
+use butaca::wire::message::{BroadcastUserInfo, Message, Reader, change_for_members};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use serde_json::value::RawValue;
 
@@ -53,6 +53,8 @@ fn broadcast(user_info: &str) -> Vec<u8> {
         seq: 1,
         epoch: Epoch(1),
         actor: None,
+        answers: None,
+        held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected { at: WallMillis(0), expires_at: WallMillis(0), user_info: user_info.into() },
     };
@@ -85,7 +87,7 @@ proptest! {
         let mut reader = Reader::new(MESSAGE_BYTES);
         let mut bytes = text.clone().into_bytes();
         let request = reader.read(&mut bytes);
-        prop_assert_eq!(request, Ok(Request::Select { room: "r", seat: "s", user_info: &user_info }), "{}", text);
+        prop_assert_eq!(request, Ok(Message::Request(Request::Select { room: "r", seat: "s", user_info: &user_info })), "{}", text);
         let frame = broadcast(&user_info);
         let read: Broadcast<'_> = serde_json::from_str(payload_of(&frame)).expect("another parser reads it");
         prop_assert_eq!(read.user_info.get(), user_info);

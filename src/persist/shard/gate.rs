@@ -8,8 +8,10 @@
 //! Pure. Never here: encodings (what was captured is opaque), the store.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use crate::engine::command::{ChangeKind, Effect, Reject, ReleaseReason, RequestType};
+use crate::audience::full_state::FullState;
+use crate::engine::command::{Asker, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
 use crate::limits::STORE_REFUSE_MS;
@@ -17,8 +19,8 @@ use crate::limits::STORE_REFUSE_MS;
 #[cfg(feature = "planted-bugs")]
 use crate::persist::planted;
 
-/// An effect, and what was captured of the room's state when it was decided.
-pub type Waiting = (Effect, Vec<u8>);
+/// An effect, and the full state of its room when it was decided, for one that is answered with it.
+pub type Waiting = (Effect, Option<Arc<FullState>>);
 
 /// The effects of one shard that wait.
 #[derive(Debug, Default)]
@@ -160,10 +162,8 @@ impl Undoing {
                     ChangeKind::Selected { .. } => {
                         undone.selects.push((change.seat.clone(), change.seq));
                         undone.held.insert(change.seat.clone(), change.seq);
-                        let request = RequestType::Select;
-                        change
-                            .actor
-                            .map(|to| refused(to, Reject::PersistenceUnavailable, request, change.room, change.seat))
+                        let reject = Reject::PersistenceUnavailable;
+                        asker(&change).map(|to| refused(to, reject, RequestType::Select, &change))
                     }
                     ChangeKind::Released { reason } => {
                         if undone.held.remove(&change.seat).is_none() {
@@ -172,19 +172,20 @@ impl Undoing {
                             if planted::has(planted::Bug::SkippedNumber) {
                                 return Some(Effect::Change(change));
                             }
-                            change.seq = undone.seq;
+                            Arc::make_mut(&mut change).seq = undone.seq;
                             return Some(Effect::Change(change));
                         }
-                        let to = change.actor.filter(|_| *reason == ReleaseReason::Released);
-                        to.map(|to| refused(to, Reject::NotHeld, RequestType::Release, change.room, change.seat))
+                        debug_assert_eq!(change.answers.is_some(), *reason == ReleaseReason::Released);
+                        asker(&change).map(|to| refused(to, Reject::NotHeld, RequestType::Release, &change))
                     }
                 }
             }
             Effect::Again { to, ref room, ref seat, epoch, seq, .. } => {
                 let undone = self.rooms.get(&(room.clone(), epoch.0));
                 if undone.is_some_and(|undone| undone.held.get(seat) == Some(&seq)) {
-                    let (room, seat) = (room.clone(), seat.clone());
-                    return Some(refused(to, Reject::PersistenceUnavailable, RequestType::Select, room, seat));
+                    let (room, seat) = (room.clone(), Some(seat.clone()));
+                    let (reject, request) = (Reject::PersistenceUnavailable, RequestType::Select);
+                    return Some(Effect::Refused { to, reject, request, room, seat });
                 }
                 Some(effect)
             }
@@ -210,8 +211,13 @@ impl Undoing {
     }
 }
 
-fn refused(to: ConnId, reject: Reject, request: RequestType, room: RoomId, seat: SeatId) -> Effect {
-    Effect::Refused { to, reject, request, room, seat: Some(seat) }
+/// Who asked for the change.
+fn asker(change: &Change) -> Option<Asker> {
+    Some(Asker { conn: change.actor?, ticket: change.answers? })
+}
+
+fn refused(to: Asker, reject: Reject, request: RequestType, change: &Change) -> Effect {
+    Effect::Refused { to, reject, request, room: change.room.clone(), seat: Some(change.seat.clone()) }
 }
 
 /// Whether an effect tells what a restart would forget. The end of a hold by its deadline or with its connection does not:
@@ -229,9 +235,9 @@ fn parties(effect: &Effect) -> (Option<ConnId>, &RoomId) {
     match effect {
         Effect::Joined { to, room, .. }
         | Effect::Left { to, room, .. }
-        | Effect::Snapshot { to, room, .. }
         | Effect::Again { to, room, .. }
-        | Effect::Refused { to, room, .. } => (Some(*to), room),
+        | Effect::Refused { to, room, .. } => (Some(to.conn), room),
+        Effect::Snapshot { to, room, .. } => (Some(*to), room),
         Effect::Change(change) => (change.actor, &change.room),
     }
 }

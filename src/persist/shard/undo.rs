@@ -4,7 +4,8 @@
 //! Invariant: what is due has ended before anything is undone, so that its number is among those that are given anew.
 //! Pure. Never here: clocks, the store.
 
-use crate::engine::command::{Effect, Effects, Input};
+use crate::engine::command::{Effects, Input};
+use crate::engine::ids::RoomId;
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
 
@@ -12,8 +13,8 @@ use super::gate::Gate;
 use super::pending::Pending;
 
 /// Gives up everything that waits. Before it, the shard was told of this `now`, and what followed was withheld too.
-/// Returns what is to be performed, in order.
-pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> Vec<Effect> {
+/// Returns what is to be performed, in order, and the rooms whose changes are undone.
+pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> (Effects, Vec<RoomId>) {
     let failed = gate.fail();
     for retract in &failed.retracts {
         for (seat, _) in &retract.selects {
@@ -25,5 +26,5 @@ pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard)
         shard.handle(now, input, &mut due);
         assert!(due.is_empty(), "what was due has ended before");
     }
-    failed.effects
+    (failed.effects, failed.retracts.into_iter().map(|retract| retract.room).collect())
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use butaca::engine::command::{
-    Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold,
+    Asker, Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold, Ticket,
 };
 use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
 use butaca::engine::shard::Rules;
@@ -102,7 +102,7 @@ impl Model {
         match input {
             Input::Join { caller, room } => effects.push(self.join(caller, room)),
             Input::Leave { caller, room } => {
-                let (to, client) = (caller.conn, caller.client.clone());
+                let (to, client) = (caller.asker(), caller.client.clone());
                 effects.push(Effect::Left { to, client, room: room_id(room) });
                 self.members.remove(&(room.into(), caller.conn));
             }
@@ -119,7 +119,7 @@ impl Model {
             Input::Gone { conn } => {
                 self.members.retain(|&(_, member)| member != conn);
                 let own = self.in_order(|hold| hold.conn == Some(conn));
-                effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)));
+                effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, (None, None))));
             }
             Input::Tick => {}
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
@@ -140,7 +140,7 @@ impl Model {
         let mut effects = Vec::new();
         for at in self.in_order(|hold| hold.deadline <= clock) {
             let holder = self.holds[&at].conn;
-            effects.push(self.end(&at, ReleaseReason::Expired, holder));
+            effects.push(self.end(&at, ReleaseReason::Expired, (holder, None)));
         }
         self.close_empty_rooms();
         effects
@@ -149,7 +149,7 @@ impl Model {
     fn give_up_absent(&mut self) -> Vec<Effect> {
         let absent = self.in_order(|hold| hold.conn.is_none());
         let given_up: &[SeatKey] = if self.grace_ends <= self.clock { &absent } else { &[] };
-        let effects = given_up.iter().map(|at| self.end(at, ReleaseReason::Disconnected, None)).collect();
+        let effects = given_up.iter().map(|at| self.end(at, ReleaseReason::Disconnected, (None, None))).collect();
         self.close_empty_rooms();
         effects
     }
@@ -186,36 +186,41 @@ impl Model {
     }
 
     fn join(&mut self, caller: Caller<'_>, room: &str) -> Effect {
-        let Caller { conn: to, client } = caller;
-        if !self.may_enter(to, room) {
+        let Caller { conn, client, .. } = caller;
+        let to = caller.asker();
+        if !self.may_enter(conn, room) {
             let (reject, request) = (Reject::Overloaded, RequestType::Join);
             return Effect::Refused { to, reject, request, room: room_id(room), seat: None };
         }
-        if self.members.insert((room.into(), to)) {
+        if self.members.insert((room.into(), conn)) {
             let in_room = self.holds.iter_mut().filter(|((of, _), _)| of == room).map(|(_, hold)| hold);
-            in_room.filter(|hold| hold.conn.is_none() && hold.client == *client).for_each(|hold| hold.conn = Some(to));
+            in_room
+                .filter(|hold| hold.conn.is_none() && hold.client == *client)
+                .for_each(|hold| hold.conn = Some(conn));
         }
         let Life { seq, epoch } = *self.life(room);
-        Effect::Joined { to, client: client.clone(), room: room_id(room), seq, epoch }
+        let members = self.members.iter().filter(|(of, _)| of == room).count();
+        Effect::Joined { to, client: client.clone(), room: room_id(room), seq, epoch, members }
     }
 
     fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str) -> Effect {
-        let Caller { conn: to, client } = caller;
+        let Caller { conn, client, .. } = caller;
+        let to = caller.asker();
         let key = (at.0.to_owned(), at.1.to_owned());
         let refused = |reject| refused(to, reject, RequestType::Select, at);
         if let Some(hold) = self.holds.get(&key) {
-            if hold.conn != Some(to) {
+            if hold.conn != Some(conn) {
                 return refused(Reject::SeatTaken);
             }
             let (room, seat, expires_at) = (room_id(at.0), seat_id(at.1), hold.expires_at);
             let (seq, epoch) = (hold.seq, self.rooms[at.0].epoch);
             return Effect::Again { to, client: client.clone(), room, seat, seq, epoch, expires_at };
         }
-        let own = self.holds.iter().filter(|((room, _), hold)| room == at.0 && hold.conn == Some(to)).count();
+        let own = self.holds.iter().filter(|((room, _), hold)| room == at.0 && hold.conn == Some(conn)).count();
         if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max as usize {
             return refused(Reject::LimitExceeded);
         }
-        if !self.may_enter(to, at.0) {
+        if !self.may_enter(conn, at.0) {
             return refused(Reject::Overloaded);
         }
         let life = self.life(at.0);
@@ -223,7 +228,7 @@ impl Model {
         let seq = life.seq;
         self.holds_made += 1;
         let hold = Hold {
-            conn: Some(to),
+            conn: Some(conn),
             client: client.clone(),
             user_info: user_info.into(),
             at: now.wall,
@@ -236,7 +241,7 @@ impl Model {
         let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
         self.changes.entry(at.0.into()).or_default().push((seat_id(at.1), seq, true));
         self.holds.insert(key, hold);
-        Effect::Change(self.change(at, client, Some(to), kind))
+        self.change(at, client, (Some(conn), Some(caller.ticket)), kind)
     }
 
     fn release(&mut self, caller: Caller<'_>, at: (&str, &str)) -> Effect {
@@ -244,26 +249,39 @@ impl Model {
         let reject = match self.holds.get(&key) {
             None => Reject::NotHeld,
             Some(hold) if hold.conn != Some(caller.conn) => Reject::NotOwner,
-            Some(_) => return self.end(&key, ReleaseReason::Released, Some(caller.conn)),
+            Some(_) => return self.end(&key, ReleaseReason::Released, (Some(caller.conn), Some(caller.ticket))),
         };
-        refused(caller.conn, reject, RequestType::Release, at)
+        refused(caller.asker(), reject, RequestType::Release, at)
     }
 
-    fn end(&mut self, at: &SeatKey, reason: ReleaseReason, actor: Option<ConnId>) -> Effect {
+    fn end(&mut self, at: &SeatKey, reason: ReleaseReason, told: Told) -> Effect {
         let hold = self.holds.remove(at).expect("the seat is held");
         let life = self.life(&at.0);
         life.seq += 1;
         let seq = life.seq;
         self.changes.entry(at.0.clone()).or_default().push((seat_id(&at.1), seq, false));
-        Effect::Change(self.change((&at.0, &at.1), &hold.client, actor, ChangeKind::Released { reason }))
+        self.change((&at.0, &at.1), &hold.client, told, ChangeKind::Released { reason })
     }
 
-    fn change(&self, at: (&str, &str), client: &ClientId, actor: Option<ConnId>, kind: ChangeKind) -> Change {
+    fn change(&self, at: (&str, &str), client: &ClientId, told: Told, kind: ChangeKind) -> Effect {
+        let (actor, answers) = told;
         let Life { seq, epoch } = self.rooms[at.0];
         let mut audience = ShardSet::EMPTY;
         let members = self.members.iter().filter(|(room, _)| room == at.0);
         members.for_each(|(_, conn)| audience.insert(conn.shard()));
-        Change { room: room_id(at.0), seat: seat_id(at.1), client: client.clone(), seq, epoch, actor, audience, kind }
+        let held = self.holds.keys().filter(|(room, _)| room == at.0).count();
+        Effect::Change(Arc::new(Change {
+            room: room_id(at.0),
+            seat: seat_id(at.1),
+            client: client.clone(),
+            seq,
+            epoch,
+            actor,
+            answers,
+            held: u32::try_from(held).expect("few seats"),
+            audience,
+            kind,
+        }))
     }
 
     /// The seats of the holds that satisfy the condition, in the order of selecting.
@@ -295,7 +313,10 @@ impl Model {
     }
 }
 
-fn refused(to: ConnId, reject: Reject, request: RequestType, at: (&str, &str)) -> Effect {
+/// Who is told of a change in its own frame, and which of its requests that answers.
+type Told = (Option<ConnId>, Option<Ticket>);
+
+fn refused(to: Asker, reject: Reject, request: RequestType, at: (&str, &str)) -> Effect {
     Effect::Refused { to, reject, request, room: room_id(at.0), seat: Some(seat_id(at.1)) }
 }
 

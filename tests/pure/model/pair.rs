@@ -1,8 +1,9 @@
 //! A shard and its model, driven by the same operations and compared after each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use butaca::engine::command::{Caller, Effect, Effects, Input, RestoredHold};
+use butaca::engine::command::{Caller, Effect, Effects, Input, RestoredHold, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
@@ -121,7 +122,8 @@ impl Pair {
     }
 
     fn input<'a>(clients: &'a [(ClientId, ConnId)], op: Op, restored: RestoredHold<'a>) -> Input<'a> {
-        let caller = |client: usize| Caller { conn: clients[client].1, client: &clients[client].0 };
+        let caller =
+            |client: usize| Caller { conn: clients[client].1, client: &clients[client].0, ticket: Ticket::default() };
         match op {
             Op::Join(client, room) => Input::Join { caller: caller(client), room: ROOMS[room] },
             Op::Leave(client, room) => Input::Leave { caller: caller(client), room: ROOMS[room] },
@@ -198,7 +200,7 @@ fn epoch_of(effect: &mut Effect) -> Option<(RoomId, &mut Epoch)> {
         Effect::Joined { room, epoch, .. }
         | Effect::Snapshot { room, epoch, .. }
         | Effect::Again { room, epoch, .. } => Some((room.clone(), epoch)),
-        Effect::Change(change) => Some((change.room.clone(), &mut change.epoch)),
+        Effect::Change(change) => Some((change.room.clone(), &mut Arc::make_mut(change).epoch)),
         Effect::Left { .. } | Effect::Refused { .. } => None,
     }
 }

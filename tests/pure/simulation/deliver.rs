@@ -20,6 +20,7 @@ impl Node {
         let mut frames = Vec::new();
         let (to, room, standing) = match effect {
             Effect::Joined { to, room, seq, epoch, .. } => {
+                let to = to.conn;
                 let number = names::number(&room);
                 self.note_heat(number, shared);
                 shared.frames.write(&mut frames, Message::Joined { room: number, seq, epoch });
@@ -27,7 +28,7 @@ impl Node {
                 (to, number, Standing::Joined)
             }
             Effect::Left { to, room, .. } => {
-                let room = names::number(&room);
+                let (to, room) = (to.conn, names::number(&room));
                 shared.frames.write(&mut frames, Message::Left { room });
                 (to, room, Standing::Left)
             }
@@ -39,12 +40,12 @@ impl Node {
             Effect::Again { to, room, seat, seq, expires_at, .. } => {
                 let (room, seat) = (names::number(&room), names::number(&seat));
                 shared.frames.write(&mut frames, Message::Again { room, seat, seq, expires_at });
-                (to, room, Standing::Same)
+                (to.conn, room, Standing::Same)
             }
             Effect::Refused { to, request, room, seat, .. } => {
                 let (room, seat) = (names::number(&room), seat.as_ref().map(names::number));
                 shared.frames.write(&mut frames, Message::Error { request, room, seat });
-                (to, room, Standing::Same)
+                (to.conn, room, Standing::Same)
             }
         };
         if to.shard() != self.id {

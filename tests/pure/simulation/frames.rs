@@ -35,11 +35,11 @@ impl Request {
 
     pub(crate) fn request_type(self) -> RequestType {
         match self {
+            Self::Ping => unreachable!("a ping is not refused"),
             Self::Join(_) => RequestType::Join,
             Self::Leave(_) => RequestType::Leave,
             Self::Select(..) => RequestType::Select,
             Self::Release(..) => RequestType::Release,
-            Self::Ping => RequestType::Ping,
         }
     }
 }

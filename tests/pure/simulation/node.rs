@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use butaca::audience::outbox::Outbox;
 use butaca::audience::view::View;
-use butaca::engine::command::{Caller, Effects, Input};
+use butaca::engine::command::{Caller, Effects, Input, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, ShardId, ShardSet};
 use butaca::engine::shard::Shard;
 use butaca::engine::time::Now;
@@ -209,7 +209,7 @@ impl Node {
 
     /// Decides a request for a room that is owned here.
     pub(crate) fn command(&mut self, conn: ConnId, client: &ClientId, request: Request, shared: &mut Shared) {
-        let caller = Caller { conn, client };
+        let caller = Caller { conn, client, ticket: Ticket::default() };
         let (room, seat) = match request {
             Request::Join(room) | Request::Leave(room) => (room, 0),
             Request::Select(room, seat, _) | Request::Release(room, seat) => (room, seat),

@@ -98,9 +98,9 @@ impl Oracle {
                 let room = names::number(room);
                 self.check_life(room, *epoch);
                 assert_eq!(*seq, self.seq(room, *epoch));
-                self.members.insert((room, *to));
+                self.members.insert((room, to.conn));
             }
-            Effect::Left { to, room, .. } => _ = self.members.remove(&(names::number(room), *to)),
+            Effect::Left { to, room, .. } => _ = self.members.remove(&(names::number(room), to.conn)),
             Effect::Snapshot { to, room, seq, epoch } => {
                 let room = names::number(room);
                 assert!(self.members.contains(&(room, *to)), "a stranger gets a full state");
@@ -109,13 +109,13 @@ impl Oracle {
             Effect::Change(change) => self.check_change(now, input, change),
             Effect::Again { to, room, seat, expires_at, .. } => {
                 let held = self.holds.get(&(names::number(room), names::number(seat))).expect("it is held");
-                assert_eq!((held.conn, held.seen.expires_at), (*to, *expires_at));
+                assert_eq!((held.conn, held.seen.expires_at), (to.conn, *expires_at));
                 assert!(held.deadline > now.mono, "an expired hold answers");
             }
             Effect::Refused { to, reject, room, seat, .. } => {
                 let seat = seat.as_ref().map(names::number);
                 assert!(
-                    self.is_truthful(now, *to, *reject, names::number(room), seat),
+                    self.is_truthful(now, to.conn, *reject, names::number(room), seat),
                     "a refusal that lies: {effect:?}"
                 );
             }

@@ -216,7 +216,7 @@ impl Node {
         }
         let batch = self.pending.number();
         match &mut self.gate {
-            Some(gate) if !gate.admits(&effect) => gate.withhold(now.mono, batch, (effect, Vec::new())),
+            Some(gate) if !gate.admits(&effect) => gate.withhold(now.mono, batch, (effect, None)),
             Some(_) | None => oracle.told(&effect),
         }
     }
@@ -241,7 +241,7 @@ impl Node {
         let gate = self.gate.as_mut().expect("it was just looked at");
         // The selects that are undone are among these; the batch that is being filled will say so to the store.
         self.unsafe_seats.values_mut().for_each(|needed| *needed = self.pending.number());
-        let effects = undo(now, gate, &mut self.pending, &mut self.shard);
+        let (effects, _) = undo(now, gate, &mut self.pending, &mut self.shard);
         effects.iter().for_each(|effect| oracle.told(effect));
     }
 }

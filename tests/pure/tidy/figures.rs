@@ -6,7 +6,7 @@ use super::source::{Source, read_sources};
 
 /// A struct of figures: the file that describes it, its name, and how the code that fills it in calls it.
 const TABLES: &[(&str, &str, Moves)] = &[
-    ("src/figures/shard.rs", "ShardStats", Moves::Through("stats.")),
+    ("src/figures/shard.rs", "ShardStats", Moves::Through("figures.")),
     ("src/figures/store.rs", "StoreFigures", Moves::Through("figures.")),
     ("src/figures/server.rs", "ServerFigures", Moves::InALiteral),
     ("src/figures/server.rs", "ProcessFigures", Moves::InALiteral),
@@ -38,8 +38,8 @@ fn writes(source: &Source, structure: &str, moves: Moves, field: &str) -> bool {
     let Moves::Through(name) = moves else { return in_literal };
     // Two families of counters are bumped by a method that takes their labels.
     let method = match field {
-        "commands" => "stats.count(",
-        "refused" => "stats.refuse(",
+        "commands" => "figures.count(",
+        "refused" => "figures.refuse(",
         _ => "\0",
     };
     let path = format!("{name}{field}");
@@ -87,8 +87,11 @@ fn a_figure_without_a_row_or_that_nobody_moves_is_found() {
     let shard = sources.iter_mut().find(|source| source.file == "src/figures/shard.rs").expect("it is there");
     shard.text =
         shard.text.replacen("    pub connections: u64,", "    pub forgotten: u64,\n    pub connections: u64,", 1);
-    for source in sources.iter_mut().filter(|source| source.module.starts_with("runtime")) {
-        source.text = source.text.replace("stats.resyncs +=", "stats.resyncs ==").replace("stats.refuse(", "refuse(");
+    for source in
+        sources.iter_mut().filter(|source| source.module.starts_with("runtime") || source.module.starts_with("node"))
+    {
+        source.text =
+            source.text.replace("figures.resyncs +=", "figures.resyncs ==").replace("figures.refuse(", "refuse(");
     }
     let wanted = [
         "ShardStats.forgotten has no row",

@@ -23,10 +23,11 @@ const LAYERS: &[&[&str]] = &[
     &["persist::stores", "persist::link"],
     &["persist::shard", "persist::thread"],
     &["persist"],
+    &["slots"],
+    &["node"],
     &["runtime::readiness", "runtime::board", "runtime::preflight", "runtime::process"],
-    &["runtime::fanout", "runtime::full_states", "runtime::memory", "runtime::connection", "runtime::wheel"],
-    // A letter carries what one shard is told of another, so the mesh stands with the status that it is for.
-    &["runtime::core", "runtime::mesh", "runtime::saving", "runtime::status"],
+    &["runtime::memory", "runtime::socket", "runtime::wheel"],
+    &["runtime::core", "runtime::mail", "runtime::mailbox", "runtime::status"],
     &["runtime"],
     &["storage", "signals"],
     &["server"],
@@ -122,6 +123,26 @@ fn a_dependency_is_named_in_its_place() {
         }
     }
     report("a dependency is named in its place (PLACES in tests/pure/tidy/mod.rs)", &violations);
+}
+
+/// What a pure module never names: descriptors, the executor, clocks, files, threads.
+const IMPURE: &[&str] =
+    &["rustix", "glommio", "Instant", "SystemTime", "std::fs", "std::net", "std::os", "std::thread"];
+
+#[test]
+fn one_shard_of_the_service_is_pure() {
+    let pure = ["engine", "audience", "wire", "node"];
+    let mut violations = Vec::new();
+    for source in sources().iter().filter(|source| pure.iter().any(|module| is_in(&source.module, module))) {
+        let code = source.code();
+        for word in IMPURE.iter().filter(|word| code.contains(*word)) {
+            // An address of the network is a value like any other.
+            if !(*word == "std::net" && source.module == "wire::proxy") {
+                violations.push(format!("{} names {word}", source.file));
+            }
+        }
+    }
+    report("the decisions of a shard need no descriptor, clock, file or thread", &violations);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use butaca::engine::command::{Change, ChangeKind};
+use butaca::engine::command::{Change, ChangeKind, Request};
 use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{JSON_DEPTH_MAX, USER_INFO_BYTES};
-use butaca::wire::message::{BadMessage, BroadcastUserInfo, Code, Reader, Request, change_for_members, error};
+use butaca::wire::message::{BadMessage, BroadcastUserInfo, Code, Message, Reader, change_for_members, error};
 use serde_json::value::RawValue;
 
 /// An object as another parser sees it: of two members with one name the last one counts here as well.
@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     let mut reader = Reader::new(USER_INFO_BYTES);
     let mut bytes = data.to_vec();
     match reader.read(&mut bytes) {
-        Ok(request) => check_accepted(text, request),
+        Ok(message) => check_accepted(text, message),
         Err(bad) => check_refused(text, &bad),
     }
     // A reader that has been used reads the same.
@@ -26,20 +26,20 @@ pub fn run(data: &[u8]) {
     assert_eq!(again, format!("{:?}", Reader::new(USER_INFO_BYTES).read(&mut data.to_vec())));
 }
 
-fn check_accepted(text: &str, request: Request<'_>) {
+fn check_accepted(text: &str, message: Message<'_>) {
     let object: Object<'_> = serde_json::from_str(text).expect("another parser accepts it");
     let field = |name: &str| serde_json::from_str::<String>(object[name].get()).expect("another parser sees a string");
-    let (kind, room, seat) = match request {
-        Request::Join { room } => ("join_room", Some(room), None),
-        Request::Leave { room } => ("leave_room", Some(room), None),
-        Request::Select { room, seat, user_info } => {
+    let (kind, room, seat) = match message {
+        Message::Request(Request::Join { room }) => ("join_room", Some(room), None),
+        Message::Request(Request::Leave { room }) => ("leave_room", Some(room), None),
+        Message::Request(Request::Select { room, seat, user_info }) => {
             let written = object.get("user_info").map_or("{}", |raw| raw.get());
             assert_eq!(user_info, written);
             check_broadcast(room, seat, user_info);
             ("select_seat", Some(room), Some(seat))
         }
-        Request::Release { room, seat } => ("release_seat", Some(room), Some(seat)),
-        Request::Ping => ("ping", None, None),
+        Message::Request(Request::Release { room, seat }) => ("release_seat", Some(room), Some(seat)),
+        Message::Ping => ("ping", None, None),
     };
     assert_eq!(field("type"), kind);
     for (name, value) in [("room_id", room), ("seat_id", seat)] {
@@ -58,6 +58,8 @@ fn check_broadcast(room: &str, seat: &str, user_info: &str) {
         seq: 1,
         epoch: Epoch(1),
         actor: None,
+        answers: None,
+        held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected { at: WallMillis(0), expires_at: WallMillis(0), user_info: user_info.into() },
     };

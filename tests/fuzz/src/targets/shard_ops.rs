@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Effects, Input, Reject, ReleaseReason};
+use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Effects, Input, Reject, ReleaseReason, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, Epoch, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
@@ -57,7 +57,7 @@ fn conn(number: u32, generation: u32) -> ConnId {
 
 fn input_of((what, place): (u8, u8), (conn, client): &(ConnId, ClientId)) -> Input<'_> {
     let (room, seat) = (ROOMS[usize::from(place) % ROOMS.len()], SEATS[usize::from(place / 4) % SEATS.len()]);
-    let caller = Caller { conn: *conn, client };
+    let caller = Caller { conn: *conn, client, ticket: Ticket::default() };
     match what % 12 {
         0..=1 => Input::Join { caller, room },
         2 => Input::Leave { caller, room },
@@ -81,6 +81,7 @@ impl Oracle {
         match effect {
             Effect::Change(change) => self.check_change(&change, caller),
             Effect::Refused { to, reject, room, seat, .. } => {
+                let to = to.conn;
                 assert_eq!(to, caller);
                 let seat = seat.as_ref().map_or("", |seat| seat.as_str());
                 let holder = self.holders.get(&(room.as_str().to_owned(), seat.to_owned())).copied();
@@ -94,9 +95,10 @@ impl Oracle {
             }
             Effect::Again { to, room, seat, .. } => {
                 let holder = self.holders.get(&(room.as_str().to_owned(), seat.as_str().to_owned()));
-                assert_eq!((to, holder), (caller, Some(&caller)));
+                assert_eq!((to.conn, holder), (caller, Some(&caller)));
             }
-            Effect::Joined { to, .. } | Effect::Left { to, .. } | Effect::Snapshot { to, .. } => assert_eq!(to, caller),
+            Effect::Joined { to, .. } | Effect::Left { to, .. } => assert_eq!(to.conn, caller),
+            Effect::Snapshot { to, .. } => assert_eq!(to, caller),
         }
     }
 

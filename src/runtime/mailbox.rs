@@ -10,111 +10,14 @@
 //!
 //! Never here: what a letter means.
 
-use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::engine::command::RequestType;
-use crate::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
+use crate::engine::ids::ShardId;
 use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX};
-use crate::runtime::full_states::Captured;
+use crate::node::Node;
+use crate::runtime::mail::Mail;
 use crate::runtime::readiness::Alarm;
-
-/// A command for a room that another shard owns.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) conn: ConnId,
-    pub(crate) client: ClientId,
-    pub(crate) request: RequestType,
-    pub(crate) room: RoomId,
-    pub(crate) seat: Option<SeatId>,
-    pub(crate) user_info: Box<str>,
-}
-
-/// A connection on its way to the shard that will serve it from now on. It has touched no room yet.
-#[derive(Debug)]
-pub(crate) struct HandOver {
-    /// Where it comes from.
-    pub(crate) from: ShardId,
-    pub(crate) fd: OwnedFd,
-    pub(crate) client: ClientId,
-    pub(crate) peer: Option<Box<IpAddr>>,
-    /// The room that it asked to join, which caused the hand-over.
-    pub(crate) join: Option<RoomId>,
-    /// What has been received behind that request and not consumed.
-    pub(crate) unread: Vec<u8>,
-}
-
-/// What happened in one room during one turn of its owner, for the members on one shard.
-#[derive(Debug)]
-pub(crate) struct News {
-    pub(crate) room: RoomId,
-    /// Public frames, one after the other.
-    pub(crate) frames: Vec<u8>,
-    /// How many frames these are.
-    pub(crate) count: u64,
-    /// How many seats are held, about: what a full state would take follows from it.
-    pub(crate) held: usize,
-    /// Frames that one connection gets in the place of a public one.
-    pub(crate) own: Vec<OwnNews>,
-}
-
-/// A frame for the connection that caused an event, or whose hold expired.
-#[derive(Debug)]
-pub(crate) struct OwnNews {
-    pub(crate) to: ConnId,
-    /// Where its event begins and ends in the public frames.
-    pub(crate) place: std::ops::Range<usize>,
-    pub(crate) frame: Box<[u8]>,
-    /// Whether it answers a command (an expiry does not).
-    pub(crate) answers: bool,
-}
-
-/// What an answer to a connection changes besides bringing frames.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Standing {
-    /// Nothing.
-    Same,
-    /// It is a member of the room from here on.
-    Joined,
-    /// It is no member any more.
-    Left,
-    /// Its request to join was refused.
-    NotJoined,
-    /// It has the full state that took the place of dropped events.
-    CaughtUp,
-}
-
-/// What is asked of another shard for an HTTP answer.
-#[derive(Clone, Debug)]
-pub(crate) enum Question {
-    /// Its row of `/stats` and the ids on it.
-    Stats,
-    /// The selections of a room that it owns.
-    Selections(RoomId),
-}
-
-/// A letter from one shard to another.
-#[derive(Debug)]
-pub(crate) enum Mail {
-    /// Serve this connection from now on.
-    HandOver(Box<HandOver>),
-    /// Decide this.
-    Command(Box<Command>),
-    /// The full state of the room is needed by a connection that skipped events.
-    Resync { conn: ConnId, room: RoomId },
-    /// The connection has ended.
-    Gone { conn: ConnId },
-    /// Frames for one connection, and the full state behind them.
-    Answer { to: ConnId, room: RoomId, standing: Standing, captured: Captured },
-    /// Frames for everybody who looks at a room.
-    News(Box<News>),
-    /// Somebody asks by HTTP.
-    Ask { by: ConnId, question: Question },
-    /// What was asked.
-    Told { to: ConnId, told: Box<crate::runtime::status::Told> },
-}
 
 /// One shard's mailbox.
 #[derive(Debug)]
@@ -219,7 +122,7 @@ pub(crate) struct Lanes {
     out: Vec<Vec<Mail>>,
     /// Letters that could not be delivered at the last [`Lanes::flush`].
     kept: usize,
-    /// Letters posted since the start.
+    /// Mail posted since the start.
     pub(crate) posted: u64,
 }
 
@@ -229,24 +132,19 @@ impl Lanes {
         Self { own, mesh, out, kept: 0, posted: 0 }
     }
 
-    /// Posts a letter to another shard at the end of this turn.
+    /// Posts mail to another shard at the end of this turn.
     pub(crate) fn post(&mut self, to: ShardId, mail: Mail) {
         debug_assert_ne!(to, self.own, "a shard writes no letters to itself");
         self.posted += 1;
         self.out[to.index()].push(mail);
     }
 
-    /// The news of `room` for `to` that a further event of this turn can join: one letter a turn, room and shard.
-    pub(crate) fn news(&mut self, to: ShardId, room: &RoomId) -> &mut News {
-        let lane = &mut self.out[to.index()];
-        if !matches!(lane.last(), Some(Mail::News(news)) if news.room == *room) {
-            self.posted += 1;
-            let news = News { room: room.clone(), frames: Vec::new(), count: 0, held: 0, own: Vec::new() };
-            lane.push(Mail::News(Box::new(news)));
-        }
-        match lane.last_mut() {
-            Some(Mail::News(news)) => news,
-            Some(_) | None => unreachable!("news were pushed above"),
+    /// Takes in the letters that a node has for the others.
+    pub(crate) fn take_letters(&mut self, node: &mut Node) {
+        for (index, lane) in self.out.iter_mut().enumerate() {
+            let letters = node.letters(ShardId::new(index));
+            self.posted += letters.len() as u64;
+            lane.extend(letters.drain(..).map(Mail::Letter));
         }
     }
 
@@ -280,25 +178,19 @@ mod tests {
     use super::{Lanes, Mail, Mesh};
     use crate::engine::ids::{ConnId, ShardId};
     use crate::limits::MESH_DEPTH_MAX;
+    use crate::node::letters::Letter;
     use crate::runtime::readiness::Alarm;
 
     fn letter(number: u32) -> Mail {
-        Mail::Gone { conn: ConnId::new(ShardId::new(0), 0, number) }
+        Mail::Letter(Letter::Gone { conn: ConnId::new(ShardId::new(0), 0, number) })
     }
 
     fn numbers(mail: &[Mail]) -> Vec<u32> {
-        mail.iter()
-            .map(|mail| match mail {
-                Mail::Gone { conn } => conn.generation(),
-                Mail::HandOver(_)
-                | Mail::Command(_)
-                | Mail::Resync { .. }
-                | Mail::Answer { .. }
-                | Mail::News(_)
-                | Mail::Ask { .. }
-                | Mail::Told { .. } => unreachable!("only letters of this test: {mail:?}"),
-            })
-            .collect()
+        let number = |mail: &Mail| {
+            let Mail::Letter(Letter::Gone { conn }) = mail else { unreachable!("only letters of this test: {mail:?}") };
+            conn.generation()
+        };
+        mail.iter().map(number).collect()
     }
 
     fn mesh() -> Mesh {

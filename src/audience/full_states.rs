@@ -1,0 +1,302 @@
+//! The full states that a shard has encoded lately: once for all who need the same one; and who is being sent one.
+//!
+//! Who joins a busy room gets one that is a moment old, and the frames of what happened since: ten thousand who come back
+//! together, while seats change hands, would otherwise need an encoding and a copy of megabytes each.
+//! Invariants: the frames kept behind a state are all events since then, in order; what is kept here is dropped soon after
+//! nobody needs it any more. Never here: who needs one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::full_state::{Alive, FullState};
+use super::ring::Ring;
+use crate::engine::command::Change;
+use crate::engine::ids::{ClientId, Epoch, RoomId};
+use crate::engine::time::Millis;
+use crate::limits::{
+    FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX,
+    JOIN_SINCE_BYTES_MAX,
+};
+
+/// The full state of a room as one connection gets it.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// The number of the change after which it is true.
+    pub seq: u64,
+    /// The state, unless it need not be said because no seat is held.
+    pub state: Option<Arc<FullState>>,
+    /// Frames of what has happened since.
+    pub since: Vec<u8>,
+}
+
+/// How many full states may be on their way.
+#[derive(Clone, Copy, Debug)]
+pub struct FullStateBounds {
+    /// Connections that are sent one at the same time.
+    pub at_once: usize,
+    /// Bytes of all that are alive.
+    pub bytes_max: usize,
+    /// Bytes of events behind one.
+    pub since_bytes_max: usize,
+}
+
+impl Default for FullStateBounds {
+    fn default() -> Self {
+        Self { at_once: FULL_STATES_AT_ONCE, bytes_max: FULL_STATES_BYTES_MAX, since_bytes_max: JOIN_SINCE_BYTES_MAX }
+    }
+}
+
+/// A full state and the moment it tells.
+#[derive(Debug)]
+struct Kept {
+    room: RoomId,
+    epoch: Epoch,
+    seq: u64,
+    state: Arc<FullState>,
+    /// The frames of the events after `seq`, up to `upto`: written when somebody joins.
+    since: Vec<u8>,
+    upto: u64,
+    /// When it was last needed.
+    used: Millis,
+}
+
+/// The full states that were encoded last, and who waits for one.
+#[derive(Debug)]
+pub struct FullStates {
+    kept: Vec<Kept>,
+    alive: Alive,
+    bounds: FullStateBounds,
+    /// Connections that lag, have drained, and wait for their turn.
+    waiting: VecDeque<(u32, u32)>,
+    /// Connections that are being sent one, and since when.
+    sending: VecDeque<(u32, u32, Millis)>,
+}
+
+impl FullStates {
+    /// None yet. `alive` counts those of all shards.
+    #[must_use]
+    pub fn new(alive: Alive, bounds: FullStateBounds) -> Self {
+        Self { kept: Vec::new(), alive, bounds, waiting: VecDeque::new(), sending: VecDeque::new() }
+    }
+
+    /// Whether the next one may begin.
+    pub fn may_begin(&self) -> bool {
+        self.sending.len() < self.bounds.at_once && !self.is_at_bound()
+    }
+
+    /// Puts a connection behind the others that wait.
+    pub fn wait(&mut self, slot: u32, generation: u32) {
+        self.waiting.push_back((slot, generation));
+    }
+
+    /// A connection is going to be sent one.
+    pub fn begin(&mut self, slot: u32, generation: u32, now: Millis) {
+        if !self.sending.iter().any(|&(at, of, _)| (at, of) == (slot, generation)) {
+            self.sending.push_back((slot, generation, now));
+        }
+    }
+
+    /// The connection has been sent everything, or has ended. Says whether others waited for that.
+    pub fn finish(&mut self, slot: u32, generation: u32) -> bool {
+        let before = self.sending.len();
+        if before > 0 {
+            self.sending.retain(|&(at, of, _)| (at, of) != (slot, generation));
+        }
+        self.sending.len() < before
+    }
+
+    /// Those who have had their turn no longer count.
+    pub fn expire(&mut self, now: Millis) {
+        while self.sending.front().is_some_and(|(_, _, since)| now.0.saturating_sub(since.0) >= FULL_STATE_TURN_MS) {
+            self.sending.pop_front();
+        }
+    }
+
+    /// As many of those who wait as may begin.
+    pub fn take_begun(&mut self) -> Vec<(u32, u32)> {
+        if self.is_at_bound() {
+            return Vec::new();
+        }
+        let free = self.bounds.at_once.saturating_sub(self.sending.len());
+        self.waiting.drain(..free.min(self.waiting.len())).collect()
+    }
+
+    pub fn is_at_bound(&self) -> bool {
+        self.alive.bytes() > self.bounds.bytes_max
+    }
+
+    /// The one of exactly this moment.
+    #[must_use]
+    pub fn find(&self, room: &RoomId, epoch: Epoch, seq: u64) -> Option<Arc<FullState>> {
+        let kept = self.kept.iter().find(|kept| kept.seq == seq && kept.epoch == epoch && kept.room == *room)?;
+        Some(Arc::clone(&kept.state))
+    }
+
+    /// An older one from which the changes in `ring` lead to the present. None of them is about `client`: it would be told
+    /// again, as of another, what it did before it left and came back.
+    pub fn recent(
+        &mut self,
+        room: &RoomId,
+        ring: &Ring,
+        client: &ClientId,
+        now: Millis,
+        encode: impl Fn(&mut Vec<u8>, &Change),
+    ) -> Option<Captured> {
+        let index = self.kept.iter().position(|kept| kept.room == *room)?;
+        let kept = &mut self.kept[index];
+        if ring.seq() < kept.seq {
+            return None;
+        }
+        let Some(since) = ring.since(kept.epoch, kept.seq) else {
+            self.kept.swap_remove(index);
+            return None;
+        };
+        let bytes_max = self.bounds.since_bytes_max.min(kept.state.frame().len() / 4);
+        for change in since {
+            if change.client == *client {
+                return None;
+            }
+            if change.seq > kept.upto {
+                encode(&mut kept.since, change);
+                kept.upto = change.seq;
+            }
+            if kept.since.len() > bytes_max {
+                self.kept.swap_remove(index);
+                return None;
+            }
+        }
+        kept.used = now;
+        Some(Captured { seq: kept.seq, state: Some(Arc::clone(&kept.state)), since: kept.since.clone() })
+    }
+
+    /// Keeps a full state for the next who needs one. Returns the room that has to give way, if one has.
+    #[must_use]
+    pub fn keep(&mut self, room: &RoomId, at: (Epoch, u64), state: &Arc<FullState>, now: Millis) -> Option<RoomId> {
+        self.kept.retain(|kept| kept.room != *room);
+        let least = (self.kept.len() == FULL_STATES_KEPT_MAX).then(|| self.kept.remove(0).room);
+        let (room, state, (epoch, seq)) = (room.clone(), Arc::clone(state), at);
+        self.kept.push(Kept { room, epoch, seq, state, since: Vec::new(), upto: seq, used: now });
+        least
+    }
+
+    /// Whether one of the room is kept.
+    #[must_use]
+    pub fn keeps(&self, room: &RoomId) -> bool {
+        self.kept.iter().any(|kept| kept.room == *room)
+    }
+
+    /// Counts a new one that is not kept.
+    #[must_use]
+    pub fn share(&self, frame: Vec<u8>) -> Arc<FullState> {
+        FullState::new(frame, &self.alive)
+    }
+
+    /// Changes of the room are undone: what was encoded of it is not true.
+    pub fn forget(&mut self, room: &RoomId) {
+        self.kept.retain(|kept| kept.room != *room);
+    }
+
+    /// Forgets the states that nobody waits for and nobody has asked for lately, and returns their rooms.
+    #[must_use]
+    pub fn tidy(&mut self, now: Millis) -> Vec<RoomId> {
+        let is_old = |kept: &mut Kept| {
+            Arc::strong_count(&kept.state) == 1 && now.0.saturating_sub(kept.used.0) >= FULL_STATE_KEPT_MS
+        };
+        self.kept.extract_if(.., is_old).map(|kept| kept.room).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Alive, Captured, FullStateBounds, FullStates};
+    use crate::audience::ring::Ring;
+    use crate::engine::command::{Change, ChangeKind, ReleaseReason};
+    use crate::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+    use crate::engine::time::Millis;
+    use crate::limits::{FULL_STATE_KEPT_MS, JOIN_SINCE_BYTES_MAX, RING_BYTES_MAX};
+
+    const EPOCH: Epoch = Epoch(1);
+
+    fn room() -> RoomId {
+        RoomId::new("arena").expect("a name")
+    }
+
+    fn client(name: &str) -> ClientId {
+        ClientId::new(name).expect("a name")
+    }
+
+    fn kept(bytes: usize) -> (FullStates, Ring) {
+        let mut states = FullStates::new(Alive::default(), FullStateBounds::default());
+        let state = states.share(vec![b's'; bytes]);
+        assert_eq!(states.keep(&room(), (EPOCH, 5), &state, Millis(0)), None);
+        (states, Ring::new(EPOCH, 5, RING_BYTES_MAX))
+    }
+
+    fn note(ring: &mut Ring, epoch: Epoch, seq: u64) {
+        ring.push(&Arc::new(Change {
+            room: room(),
+            seat: SeatId::new("A1").expect("a name"),
+            client: client("ana"),
+            seq,
+            epoch,
+            actor: None,
+            answers: None,
+            held: 0,
+            audience: ShardSet::EMPTY,
+            kind: ChangeKind::Released { reason: ReleaseReason::Expired },
+        }));
+    }
+
+    /// What `name` is told, when an event takes so many bytes.
+    fn told(states: &mut FullStates, ring: &Ring, name: &str, len: usize) -> Option<(u64, String)> {
+        let encode = |out: &mut Vec<u8>, change: &Change| {
+            out.extend_from_slice(change.seq.to_string().as_bytes());
+            out.resize(out.len() + len - 1, b'.');
+        };
+        let captured = states.recent(&room(), ring, &client(name), Millis(1), encode)?;
+        let Captured { seq, since, .. } = captured;
+        Some((seq, String::from_utf8(since).expect("digits and dots")))
+    }
+
+    #[test]
+    fn who_joins_gets_an_older_state_and_all_that_happened_since() {
+        let (mut states, mut ring) = kept(1_000);
+        assert_eq!(told(&mut states, &ring, "eva", 1), Some((5, String::new())));
+        note(&mut ring, EPOCH, 6);
+        note(&mut ring, EPOCH, 7);
+        assert_eq!(told(&mut states, &ring, "eva", 1), Some((5, "67".into())));
+        note(&mut ring, EPOCH, 8);
+        assert_eq!(told(&mut states, &ring, "eva", 1), Some((5, "678".into())));
+        assert!(states.find(&room(), EPOCH, 8).is_none(), "who lags needs the present one");
+        assert!(states.find(&room(), EPOCH, 5).is_some());
+        assert_eq!(told(&mut states, &ring, "ana", 1), None, "she knows that already");
+    }
+
+    #[test]
+    fn a_hole_another_epoch_and_the_bound_end_it() {
+        let noted: [(Epoch, u64, usize); 3] = [(EPOCH, 7, 1), (Epoch(2), 6, 1), (EPOCH, 6, JOIN_SINCE_BYTES_MAX + 1)];
+        for (epoch, seq, len) in noted {
+            let (mut states, mut ring) = kept(8 * JOIN_SINCE_BYTES_MAX);
+            note(&mut ring, epoch, seq);
+            assert_eq!(told(&mut states, &ring, "eva", len), None, "{seq}, {len} bytes");
+            assert!(states.find(&room(), EPOCH, 5).is_none(), "the old one is forgotten");
+        }
+        let (mut states, mut ring) = kept(400);
+        note(&mut ring, EPOCH, 6);
+        assert_eq!(told(&mut states, &ring, "eva", 101), None, "more than a quarter of the state");
+    }
+
+    #[test]
+    fn a_state_is_kept_for_a_while_after_it_was_needed() {
+        let (mut states, ring) = kept(1_000);
+        let ask =
+            |states: &mut FullStates, now| states.recent(&room(), &ring, &client("eva"), now, |_, _| {}).is_some();
+        assert!(states.tidy(Millis(FULL_STATE_KEPT_MS - 1)).is_empty());
+        assert!(ask(&mut states, Millis(FULL_STATE_KEPT_MS - 1)));
+        assert!(states.tidy(Millis(2 * FULL_STATE_KEPT_MS - 2)).is_empty(), "needed a moment ago");
+        assert_eq!(states.tidy(Millis(4 * FULL_STATE_KEPT_MS)), [room()]);
+        assert!(!ask(&mut states, Millis(4 * FULL_STATE_KEPT_MS)));
+    }
+}

@@ -1,0 +1,37 @@
+//! The engine decides, and what the store must have is handed to it before anybody is told.
+//!
+//! Invariant: nothing is decided while effects are performed, so their order is that in which they were decided.
+//! Never here: who is told what.
+
+use super::Node;
+use crate::engine::command::{Effect, Effects, Input};
+
+impl Node {
+    /// Decides one input and does what comes of it.
+    pub(super) fn decide(&mut self, input: Input<'_>) {
+        assert!(!self.is_performing, "performing an effect never decides");
+        let mut effects = std::mem::take(&mut self.effects);
+        debug_assert!(effects.is_empty(), "the effects of the last input have been performed");
+        match self.forbidden(&input) {
+            Some(refused) => effects.push(refused),
+            None => self.seats.handle(self.at.now, input, &mut effects),
+        }
+        self.save(&mut effects);
+        self.perform_all(&mut effects);
+        self.effects = effects;
+    }
+
+    /// Performs effects in order.
+    pub(super) fn perform_all(&mut self, effects: &mut Effects) {
+        self.is_performing = true;
+        for effect in effects.drain(..) {
+            self.perform(effect);
+        }
+        self.is_performing = false;
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let captured = self.capture(&effect);
+        self.tell(effect, captured);
+    }
+}

@@ -1,0 +1,227 @@
+//! Who is told what: an effect becomes frames on the shard where it is read.
+//!
+//! Invariants: an actor's own frame stands where its event stands in the room's order; every answer names the request that
+//! it answers. Never here: decisions; how bytes leave.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::letters::{Letter, News};
+use super::session::Membership;
+use crate::audience::full_states::Captured;
+use crate::audience::outbox::Kind;
+use crate::engine::command::{Asker, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType, Ticket};
+use crate::engine::ids::{ConnId, RoomId, SeatId};
+use crate::figures::shard::{Command as Counted, Outcome};
+use crate::wire::message;
+
+impl Node {
+    /// Tells whom an effect concerns, here or by letter.
+    pub(super) fn tell(&mut self, effect: Effect, captured: Option<Captured>) {
+        let to = match &effect {
+            Effect::Change(change) => return self.announce(change),
+            Effect::Joined { to, room, members, .. } => {
+                self.figures.count(Counted::Join, Outcome::Ok);
+                self.hot.set_hot(room.as_str(), *members >= self.rules.hot_room_members);
+                to.conn
+            }
+            Effect::Left { to, .. } => {
+                self.figures.count(Counted::Leave, Outcome::Ok);
+                to.conn
+            }
+            Effect::Again { to, .. } => {
+                self.figures.count(Counted::Select, Outcome::Ok);
+                to.conn
+            }
+            Effect::Refused { to, reject, request, .. } => {
+                self.figures.count((*request).into(), (*reject).into());
+                to.conn
+            }
+            Effect::Snapshot { to, .. } => *to,
+        };
+        if to.shard() == self.id {
+            return self.answered(to, effect, captured);
+        }
+        self.post.letter(to.shard(), Letter::Answer { to, effect: Box::new(effect), captured });
+    }
+
+    /// Acts on one letter. One for a connection that has ended changes nothing.
+    pub(super) fn open_letter(&mut self, letter: Letter) {
+        match letter {
+            Letter::Command(command) => self.passed_on(&command),
+            Letter::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
+            Letter::Gone { conn } => self.decide(Input::Gone { conn }),
+            Letter::Answer { to, effect, captured } => self.answered(to, *effect, captured),
+            Letter::News(news) => {
+                let News { changes, room } = *news;
+                debug_assert!(changes.iter().all(|change| change.room == room), "a letter is about one room");
+                changes.iter().for_each(|change| self.happened(change));
+            }
+        }
+    }
+
+    /// An answer has reached the shard of its connection.
+    fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
+        let Some(slot) = self.sessions.find(to) else { return };
+        self.take_owed(slot);
+        let now = self.at.now.wall;
+        let asker = match effect {
+            Effect::Joined { to, client, room, seq, epoch, .. } => {
+                self.enter(slot, &room);
+                let seq = captured.as_ref().map_or(seq, |captured| captured.seq);
+                self.write(slot, Kind::Reply, |out| {
+                    message::room_joined(out, room.as_str(), client.as_str(), seq, epoch, now);
+                });
+                self.write_state(slot, Kind::Reply, captured);
+                to
+            }
+            Effect::Left { to, client, room } => {
+                self.leave(slot, &room);
+                self.write(slot, Kind::Reply, |out| message::room_left(out, room.as_str(), client.as_str()));
+                to
+            }
+            Effect::Snapshot { room, .. } => return self.caught_up(slot, &room, captured),
+            Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
+                self.write(slot, Kind::Reply, |out| {
+                    message::selected_again(out, room.as_str(), seat.as_str(), client.as_str(), seq, expires_at);
+                });
+                to
+            }
+            Effect::Refused { to, reject, request, room, seat } => {
+                if request == RequestType::Join {
+                    self.sessions.get_mut(slot).expect("found above").free_room();
+                }
+                let (text, request) = (message::reject_message(reject), message::request_type_name(request));
+                let (room, seat) = (Some(room.as_str()), seat.as_ref().map(SeatId::as_str));
+                self.write(slot, Kind::Reply, |out| {
+                    message::error(out, reject.into(), text, now, room, seat, Some(request));
+                });
+                to
+            }
+            Effect::Change(_) => unreachable!("a change is no answer to one connection alone"),
+        };
+        let Asker { conn, ticket } = asker;
+        debug_assert_eq!(conn, to, "an answer reaches who has asked");
+        self.request_done(slot, ticket);
+    }
+
+    /// The request with this ticket has been answered.
+    fn request_done(&mut self, slot: u32, ticket: Ticket) {
+        let generation = self.sessions.generation(slot);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        session.answered(ticket);
+        if session.parked.is_none() {
+            self.read_on(slot);
+        } else if session.open_requests() == 0 {
+            self.unparks.push((slot, generation));
+        }
+    }
+
+    /// Requests of the connection are read again, if they waited and need not wait any longer.
+    pub(super) fn read_on(&mut self, slot: u32) {
+        let (queue_bytes, open_requests) = (self.bounds.queue_bytes, self.bounds.open_requests);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let has_room = session.queue_weight() <= queue_bytes / 2 && session.open_requests() <= open_requests / 2;
+        if session.waits && has_room && session.parked.is_none() {
+            session.waits = false;
+            self.orders.push(super::Order::ReadOn(slot));
+        }
+    }
+
+    /// The connection is a member of the room from here on.
+    fn enter(&mut self, slot: u32, room: &RoomId) {
+        let feed = self.feeds.find(room.as_str());
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        if feed.is_some_and(|feed| session.memberships.find(feed).is_some()) {
+            // It was a member already: the place that its request took is free again.
+            return session.free_room();
+        }
+        let owner = self.owner(room.as_str());
+        let (feed, at) = self.feeds.add(room, owner, slot);
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        session.memberships.insert(Membership { feed, at });
+    }
+
+    /// The connection is no member of the room any more, if it was one.
+    fn leave(&mut self, slot: u32, room: &RoomId) {
+        let Some(feed) = self.feeds.find(room.as_str()) else { return };
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
+        session.free_room();
+        self.keep_owed(slot, feed);
+        self.sessions.get_mut(slot).expect("the caller found it").memberships.remove(feed);
+        self.leave_feed(feed, at);
+    }
+
+    /// Takes a member out of a feed and tells those that moved where they are now.
+    pub(super) fn leave_feed(&mut self, feed: u32, at: u32) {
+        for moved in self.feeds.remove(feed, at).into_iter().flatten() {
+            let session = self.sessions.get_mut(moved.slot).expect("a member has a session");
+            session.memberships.moved(feed, moved.index);
+        }
+    }
+
+    /// A seat changed hands: every shard with members is told, and that of the actor.
+    fn announce(&mut self, change: &Arc<Change>) {
+        self.count_change(change);
+        self.happened(change);
+        let mut others = change.audience;
+        if let Some(actor) = change.actor {
+            others.insert(actor.shard());
+        }
+        others.remove(self.id);
+        if !others.is_empty() {
+            others.iter().for_each(|shard| self.post.change(shard, change));
+        }
+    }
+
+    fn count_change(&mut self, change: &Change) {
+        match &change.kind {
+            ChangeKind::Selected { .. } => self.figures.count(Counted::Select, Outcome::Ok),
+            ChangeKind::Released { reason: ReleaseReason::Released } => {
+                self.figures.count(Counted::Release, Outcome::Ok);
+            }
+            ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => {}
+        }
+    }
+
+    /// A seat changed hands: feeds those who look at the room from here, and the actor gets its own frame in the place of
+    /// theirs.
+    fn happened(&mut self, change: &Arc<Change>) {
+        let actor = change.actor.filter(|actor| actor.shard() == self.id).and_then(|actor| self.sessions.find(actor));
+        if let Some(slot) = actor {
+            self.take_owed(slot);
+        }
+        let feed = self.feeds.find(change.room.as_str());
+        if let Some(feed) = feed {
+            self.feed(feed, change);
+        }
+        let Some(slot) = actor else { return };
+        let session = self.sessions.get(slot).expect("found above");
+        if let Some(Membership { feed, at }) = feed.and_then(|feed| session.memberships.find(feed)) {
+            self.feeds.get_mut(feed).view.settle(at);
+        }
+        self.write(slot, Kind::Reply, |out| message::change_for_actor(out, change));
+        if let Some(ticket) = change.answers {
+            self.request_done(slot, ticket);
+        }
+    }
+
+    fn feed(&mut self, index: u32, change: &Arc<Change>) {
+        let share = self.rules.share;
+        let feed = self.feeds.get_mut(index);
+        feed.held = change.held as usize;
+        if let Some(ring) = &mut feed.ring {
+            ring.push(change);
+        }
+        if feed.view.is_empty() {
+            return;
+        }
+        self.figures.deliveries += feed.view.len() as u64;
+        let lag_bytes = self.bounds.queue_bytes.min(self.bounds.log_bytes);
+        if feed.view.append(lag_bytes, |log| message::change_for_members(log, change, share)) {
+            self.drop_laggards(index);
+        }
+        self.feeds.schedule(index, self.at.ns);
+    }
+}

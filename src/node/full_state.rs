@@ -1,0 +1,146 @@
+//! Full states: for those who join, and for those who lag once their socket has drained.
+//!
+//! Invariant: while so many as may be are on their way, those who lag wait in order, and get no events until then. Those
+//! who join do not wait: their full state stands behind `room_joined`. Never here: who lags, how frames leave.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::letters::Letter;
+use super::session::Membership;
+use crate::audience::full_state::FullState;
+use crate::audience::full_states::Captured;
+use crate::audience::outbox::Kind;
+use crate::engine::command::{Effect, Input};
+use crate::engine::ids::{ClientId, Epoch, RoomId, ShardId};
+use crate::wire::message;
+
+impl Node {
+    /// The full state that an effect is told with, as the room is now.
+    pub(super) fn capture(&mut self, effect: &Effect) -> Option<Captured> {
+        match effect {
+            Effect::Joined { client, room, seq, epoch, .. } => {
+                Some(self.state_for_joiner(room, (*epoch, *seq), client))
+            }
+            Effect::Snapshot { room, seq, .. } => {
+                Some(Captured { seq: *seq, state: self.full_state(room, false), since: Vec::new() })
+            }
+            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
+        }
+    }
+
+    fn state_for_joiner(&mut self, room: &RoomId, (epoch, seq): (Epoch, u64), client: &ClientId) -> Captured {
+        let ring = self.feeds.find(room.as_str()).and_then(|feed| self.feeds.get(feed).ring.as_ref());
+        if let Some(ring) = ring.filter(|ring| ring.stands_at(epoch, seq)) {
+            let share = self.rules.share;
+            let encode = |out: &mut Vec<u8>, change: &_| message::change_for_members(out, change, share);
+            if let Some(captured) = self.full_states.recent(room, ring, client, self.at.now.mono, encode) {
+                return captured;
+            }
+        }
+        Captured { seq, state: self.full_state(room, true), since: Vec::new() }
+    }
+
+    /// The full state of a room as it is now; nothing for an empty one that need not be said.
+    pub(super) fn full_state(&mut self, room: &RoomId, unless_empty: bool) -> Option<Arc<FullState>> {
+        let state = self.seats.selections(room.as_str()).filter(|state| !(unless_empty && state.is_empty()))?;
+        let at = (state.epoch, state.seq);
+        if let Some(same) = self.full_states.find(room, at.0, at.1) {
+            return Some(same);
+        }
+        let mut frame = Vec::new();
+        message::current_selections(&mut frame, room.as_str(), at.1, at.0, state.iter(), self.rules.share);
+        let is_shared = frame.len() >= self.bounds.shared_state_bytes;
+        let state = self.full_states.share(frame);
+        if is_shared {
+            let least = self.full_states.keep(room, at, &state, self.at.now.mono);
+            least.into_iter().for_each(|room| self.feeds.drop_ring(room.as_str()));
+            self.feeds.keep_ring(room, self.id, at);
+        } else if !self.full_states.keeps(room) {
+            self.feeds.drop_ring(room.as_str());
+        }
+        Some(state)
+    }
+
+    /// Changes of the room are undone: what was encoded of it is not true.
+    pub(super) fn forget_full_states(&mut self, room: &RoomId) {
+        self.full_states.forget(room);
+        self.feeds.drop_ring(room.as_str());
+    }
+
+    /// Queues a full state and what has happened since. A large one is not copied.
+    pub(super) fn write_state(&mut self, slot: u32, kind: Kind, captured: Option<Captured>) {
+        let Some(Captured { state: Some(state), since, .. }) = captured else { return };
+        if state.frame().len() < self.bounds.shared_state_bytes {
+            return self.write(slot, kind, |out| {
+                out.extend_from_slice(state.frame());
+                out.extend_from_slice(&since);
+            });
+        }
+        self.full_states.begin(slot, self.sessions.generation(slot), self.at.now.mono);
+        let Some(out) = self.sessions.outbox(slot) else { return };
+        out.share(kind, state);
+        out.write(kind, |out| out.extend_from_slice(&since));
+        self.queue_flush(slot);
+    }
+
+    /// A member that skipped events gets the full state in their place, and is served again.
+    pub(super) fn caught_up(&mut self, slot: u32, room: &RoomId, captured: Option<Captured>) {
+        let Some(feed) = self.feeds.find(room.as_str()) else { return };
+        let session = self.sessions.get(slot).expect("the caller found it");
+        let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
+        self.feeds.get_mut(feed).view.resume(at);
+        let now = self.tenths();
+        if let Some(out) = self.sessions.outbox(slot) {
+            out.set_resynced(now);
+        }
+        self.write_state(slot, Kind::Resync, captured);
+    }
+
+    /// Asks for the full state of each room that the connection looks at.
+    pub(super) fn resynchronise(&mut self, slot: u32) {
+        let generation = self.sessions.generation(slot);
+        if !self.full_states.may_begin() {
+            if self.sessions.outbox(slot).is_some_and(|out| !out.set_waiting(true)) {
+                self.full_states.wait(slot, generation);
+            }
+            return;
+        }
+        self.full_states.begin(slot, generation, self.at.now.mono);
+        if let Some(out) = self.sessions.outbox(slot) {
+            out.caught_up();
+        }
+        let conn = self.sessions.id(slot);
+        let Some(session) = self.sessions.get(slot) else { return };
+        let feeds = session.memberships.iter().map(|membership| self.feeds.get(membership.feed));
+        let rooms: Vec<(RoomId, ShardId)> = feeds.map(|feed| (feed.room.clone(), feed.owner)).collect();
+        for (room, owner) in rooms {
+            self.figures.resyncs += 1;
+            if owner == self.id {
+                self.decide(Input::Resync { conn, room: room.as_str() });
+            } else {
+                self.post.letter(owner, Letter::Resync { conn, room });
+            }
+        }
+    }
+
+    /// Once a tick: gives memory back, and those who waited for it another chance.
+    pub(super) fn tidy_full_states(&mut self) {
+        let now = self.at.now.mono;
+        for room in self.full_states.tidy(now) {
+            self.feeds.drop_ring(room.as_str());
+        }
+        self.full_states.expire(now);
+        self.begin_waiting();
+    }
+
+    /// Lets as many of those who wait begin as may.
+    pub(super) fn begin_waiting(&mut self) {
+        for (slot, generation) in self.full_states.take_begun() {
+            if let Some(out) = self.sessions.live(slot, generation).and_then(|session| session.out.as_mut()) {
+                out.set_waiting(false);
+                self.queue_flush(slot);
+            }
+        }
+    }
+}

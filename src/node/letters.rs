@@ -1,0 +1,108 @@
+//! What shards write to each other, and what a shard has for the others at the end of a turn.
+//!
+//! Letters carry requests, effects and changes: frames are made where they are read. Invariants: letters to one shard keep
+//! their order; what happens in one room during one turn goes to each shard in one letter, as far as nothing else stands
+//! between. Never here: mailboxes.
+
+use std::sync::Arc;
+
+use crate::audience::full_states::Captured;
+use crate::engine::command::{Change, Effect, OwnedRequest, Ticket};
+use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+
+/// A request about a room that another shard owns.
+#[derive(Debug)]
+pub struct Command {
+    /// Who asks.
+    pub conn: ConnId,
+    /// Its name.
+    pub client: ClientId,
+    /// Which of its requests this is.
+    pub ticket: Ticket,
+    /// The request.
+    pub request: OwnedRequest,
+}
+
+/// What happened in one room during one turn of its owner, for one shard.
+#[derive(Debug)]
+pub struct News {
+    /// The room.
+    pub room: RoomId,
+    /// The changes, in order.
+    pub changes: Vec<Arc<Change>>,
+}
+
+/// A letter from one shard to another.
+#[derive(Debug)]
+pub enum Letter {
+    /// Decide this.
+    Command(Box<Command>),
+    /// The full state of the room is needed by a connection that skipped events.
+    Resync { conn: ConnId, room: RoomId },
+    /// The connection has ended.
+    Gone { conn: ConnId },
+    /// An answer to a connection, with the full state of the room for one that tells it.
+    Answer { to: ConnId, effect: Box<Effect>, captured: Option<Captured> },
+    /// Changes for everybody who looks at a room, and for those who asked for them.
+    News(Box<News>),
+}
+
+/// A connection on its way to the shard that will serve it from now on. It has touched no room yet.
+#[derive(Debug)]
+pub struct Moving {
+    /// Where it comes from.
+    pub from: ShardId,
+    /// Its client.
+    pub client: ClientId,
+    /// The room that it asked to join, which caused the move.
+    pub join: Option<RoomId>,
+}
+
+/// What one shard has for the others in this turn.
+#[derive(Debug)]
+pub struct Post {
+    own: ShardId,
+    out: Vec<Vec<Letter>>,
+    /// Letters posted since the start.
+    pub posted: u64,
+}
+
+impl Post {
+    pub(super) fn new(own: ShardId, shards: usize) -> Self {
+        Self { own, out: (0..shards).map(|_| Vec::new()).collect(), posted: 0 }
+    }
+
+    /// Posts a letter at the end of this turn.
+    pub(super) fn letter(&mut self, to: ShardId, letter: Letter) {
+        assert_ne!(to, self.own, "a shard writes no letters to itself");
+        self.posted += 1;
+        self.out[to.index()].push(letter);
+    }
+
+    /// Posts a change with those of the same room before it.
+    pub(super) fn change(&mut self, to: ShardId, change: &Arc<Change>) {
+        assert_ne!(to, self.own, "a shard writes no letters to itself");
+        if let Some(Letter::News(news)) = self.out[to.index()].last_mut()
+            && news.room == change.room
+        {
+            debug_assert!(
+                news.changes.last().is_none_or(|last| last.epoch != change.epoch || last.seq < change.seq),
+                "changes of a room are posted in order"
+            );
+            return news.changes.push(Arc::clone(change));
+        }
+        let news = News { room: change.room.clone(), changes: vec![Arc::clone(change)] };
+        self.letter(to, Letter::News(Box::new(news)));
+    }
+
+    /// The letters for one shard, to be taken out.
+    pub fn lane(&mut self, to: ShardId) -> &mut Vec<Letter> {
+        &mut self.out[to.index()]
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.out.iter().all(Vec::is_empty)
+    }
+}

@@ -1,0 +1,95 @@
+//! Which shard serves a connection, and how it gets there.
+//!
+//! A connection goes to the owner of the room that it joins first, so that a small room's traffic never crosses a core; the
+//! members of a hot room stay where they were accepted. Invariants: only a connection that no engine knows moves; it moves
+//! with an empty queue, since what is sent of a frame is only known where it was begun. Never here: sockets.
+
+use super::letters::Moving;
+use super::session::{Parked, Stage};
+use super::{Next, Node};
+use crate::engine::command::Request;
+use crate::engine::ids::{ClientId, RoomId, ShardId};
+
+impl Node {
+    /// The connection is a WebSocket of this client now.
+    pub(super) fn upgraded(&mut self, slot: u32, client: ClientId, hint: Option<&RoomId>) -> Next {
+        self.become_socket(slot, client);
+        let Some(room) = hint else { return Next::ReadOn };
+        let owner = self.owner(room.as_str());
+        self.move_to(slot, owner, room.as_str(), None)
+    }
+
+    fn become_socket(&mut self, slot: u32, client: ClientId) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        debug_assert_eq!(session.stage, Stage::Http, "a connection is upgraded once");
+        session.stage = Stage::Open;
+        session.client = Some(client);
+    }
+
+    /// Whether the connection, which asks to join a room, should be served elsewhere. Then it waits to depart.
+    pub(super) fn should_move(&mut self, slot: u32, owner: ShardId, room: &str) -> bool {
+        let join = RoomId::new(room);
+        self.move_to(slot, owner, room, join) == Next::Move
+    }
+
+    fn move_to(&mut self, slot: u32, to: ShardId, room: &str, join: Option<RoomId>) -> Next {
+        let (id, is_hot) = (self.id, self.hot.is_hot(room));
+        let Some(session) = self.sessions.get_mut(slot) else { return Next::ReadOn };
+        let may_move = !session.settled && session.touched.is_empty();
+        if !may_move || to == id || is_hot {
+            return Next::ReadOn;
+        }
+        session.parked = Some(Box::new(Parked::Move { to, join }));
+        Next::Move
+    }
+
+    /// What is queued for a connection that is to move has been sent as far as its socket took it. Gives it to the other
+    /// shard, and forgets it; one whose socket is full stays, and asks here.
+    pub fn depart(&mut self, slot: u32) -> Option<(ShardId, Moving)> {
+        let session = self.sessions.get_mut(slot)?;
+        let parked = session.parked.take_if(|parked| matches!(**parked, Parked::Move { .. }))?;
+        let Parked::Move { to, join } = *parked else { unreachable!("it was looked at") };
+        if session.unsent_len() > 0 {
+            self.stay(slot, join);
+            return None;
+        }
+        assert!(session.touched.is_empty() && session.open_requests() == 0, "who moves is known to nobody");
+        let session = self.sessions.remove(slot);
+        let client = session.client.expect("only a WebSocket moves");
+        self.figures.handovers_out += 1;
+        Some((to, Moving { from: self.id, client, join }))
+    }
+
+    /// A connection came over from another shard.
+    pub(super) fn arrived(&mut self, slot: u32, generation: u32, moving: Moving) -> Next {
+        let Moving { from, client, join } = moving;
+        self.figures.handovers_in += 1;
+        self.sessions.open(slot, generation);
+        self.become_socket(slot, client);
+        if self.goes_at_once(slot) {
+            return Next::ReadOn;
+        }
+        // The room has become hot while the connection was on its way: it goes back, once, and stays there.
+        if let Some(room) = &join
+            && self.owner(room.as_str()) == self.id
+            && self.hot.is_hot(room.as_str())
+            && let Some(session) = self.sessions.get_mut(slot)
+        {
+            session.parked = Some(Box::new(Parked::Move { to: from, join }));
+            return Next::Move;
+        }
+        self.stay(slot, join);
+        Next::ReadOn
+    }
+
+    /// The connection stays here: it joins the room that it asked for.
+    fn stay(&mut self, slot: u32, join: Option<RoomId>) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        session.settled = true;
+        let Some(room) = join else { return };
+        if self.take_room(slot, room.as_str()) {
+            let owner = self.owner(room.as_str());
+            self.ask(slot, owner, Request::Join { room: room.as_str() });
+        }
+    }
+}

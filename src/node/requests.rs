@@ -1,0 +1,129 @@
+//! What a client asks: answered here, decided here, or passed on to the shard that owns the room.
+//!
+//! Invariants: a room's requests are decided by its owner alone; what would be answered before an earlier request waits
+//! until that is answered, and so does everything behind it. Never here: decisions about seats.
+
+use super::letters::{Command, Letter};
+use super::session::{Parked, Stage};
+use super::{Next, Node};
+use crate::engine::command::{Caller, Input, Request};
+use crate::engine::ids::ShardId;
+use crate::figures::shard::{Command as Counted, Outcome};
+use crate::limits::ROOMS_PER_CONNECTION_MAX;
+use crate::wire::message::{self, BadMessage, Code, Message};
+
+impl Node {
+    pub(super) fn message(&mut self, slot: u32, message: Message<'_>) -> Next {
+        match message {
+            Message::Ping => {
+                self.ping(slot);
+                Next::ReadOn
+            }
+            Message::Request(request) => self.request(slot, request),
+        }
+    }
+
+    fn ping(&mut self, slot: u32) {
+        self.figures.count(Counted::Ping, Outcome::Ok);
+        let now = self.at.now.wall;
+        self.answer_in_turn(slot, |out| message::pong(out, now));
+    }
+
+    /// Answers what is no request.
+    pub(super) fn refuse(&mut self, slot: u32, bad: &BadMessage<'_>) {
+        let now = self.at.now.wall;
+        self.answer_in_turn(slot, |out| {
+            message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type);
+        });
+    }
+
+    /// Queues an answer that needs nobody, behind those to earlier requests.
+    fn answer_in_turn(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if session.open_requests() == 0 {
+            return self.answer(slot, write);
+        }
+        assert!(session.parked.is_none(), "nothing is read behind what is parked");
+        let mut answer = Vec::new();
+        write(&mut answer);
+        session.parked = Some(Box::new(Parked::Answer(answer.into())));
+    }
+
+    /// Decides a request, passes it on, or parks it behind requests that another shard or the store has not answered.
+    fn request(&mut self, slot: u32, request: Request<'_>) -> Next {
+        let owner = self.owner(request.room());
+        let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
+            return Next::ReadOn;
+        };
+        if session.overtakes(owner, request, ROOMS_PER_CONNECTION_MAX) {
+            assert!(session.parked.is_none(), "nothing is read behind what is parked");
+            session.parked = Some(Box::new(Parked::Request(request.to_owned())));
+            return Next::ReadOn;
+        }
+        if let Request::Join { room } = request {
+            if self.should_move(slot, owner, room) {
+                return Next::Move;
+            }
+            if !self.take_room(slot, room) {
+                return Next::ReadOn;
+            }
+        }
+        self.ask(slot, owner, request);
+        Next::ReadOn
+    }
+
+    /// Asks the owner of the room.
+    pub(super) fn ask(&mut self, slot: u32, owner: ShardId, request: Request<'_>) {
+        let conn = self.sessions.id(slot);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let ticket = session.ask(owner);
+        let client = session.client.clone().expect("only a WebSocket asks");
+        if owner == self.id {
+            return self.decide(Input::of(Caller { conn, client: &client, ticket }, request));
+        }
+        let command = Command { conn, client, ticket, request: request.to_owned() };
+        self.post.letter(owner, Letter::Command(Box::new(command)));
+    }
+
+    /// Decides a request that another shard passed on.
+    pub(super) fn passed_on(&mut self, command: &Command) {
+        let Command { conn, client, ticket, request } = command;
+        self.decide(Input::of(Caller { conn: *conn, client, ticket: *ticket }, request.as_ref()));
+    }
+
+    /// Keeps a place for a room that the connection wants to join; refuses that when it has all that it may have.
+    pub(super) fn take_room(&mut self, slot: u32, room: &str) -> bool {
+        let feed = self.feeds.find(room);
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
+        let is_member = feed.is_some_and(|feed| session.memberships.find(feed).is_some());
+        if is_member || usize::from(session.rooms) < ROOMS_PER_CONNECTION_MAX {
+            session.rooms = session.rooms.checked_add(1).expect("rooms and open requests are bounded");
+            return true;
+        }
+        self.figures.count(Counted::Join, Outcome::Overloaded);
+        let bad = BadMessage {
+            code: Code::Overloaded,
+            message: "a connection can be in 64 rooms at most".into(),
+            room: Some(room),
+            seat: None,
+            request_type: Some("join_room"),
+        };
+        self.refuse(slot, &bad);
+        false
+    }
+
+    /// Everything sent before has been answered: what was parked has its turn.
+    pub(super) fn unpark(&mut self, slot: u32) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let Some(parked) = session.parked.take_if(|parked| !matches!(**parked, Parked::Move { .. })) else { return };
+        match *parked {
+            Parked::Answer(answer) => self.answer(slot, |out| out.extend_from_slice(&answer)),
+            Parked::Request(request) => {
+                let next = self.request(slot, request.as_ref());
+                debug_assert_eq!(next, Next::ReadOn, "who has asked before stays here");
+            }
+            Parked::Move { .. } => unreachable!("it was not taken"),
+        }
+        self.read_on(slot);
+    }
+}

@@ -1,0 +1,44 @@
+//! What travels between shards: the letters of their nodes, and what only shells write to each other: sockets that move,
+//! questions of the site.
+//!
+//! Never here: mailboxes; what a letter means.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use crate::engine::ids::{ConnId, RoomId};
+use crate::node::letters::{Letter, Moving};
+use crate::runtime::status::Told;
+
+/// A socket on its way to the shard that will serve it from now on.
+#[derive(Debug)]
+pub(crate) struct Travelling {
+    pub(crate) fd: OwnedFd,
+    pub(crate) peer: Option<Box<IpAddr>>,
+    /// Its session.
+    pub(crate) moving: Moving,
+    /// What has been received and not consumed.
+    pub(crate) unread: Vec<u8>,
+}
+
+/// What is asked of another shard for an HTTP answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    /// Its row of `/stats` and the ids on it.
+    Stats,
+    /// The selections of a room that it owns.
+    Selections(RoomId),
+}
+
+/// Mail for a shard.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// A letter of another node.
+    Letter(Letter),
+    /// Serve this connection from now on.
+    Socket(Box<Travelling>),
+    /// Somebody asks by HTTP.
+    Ask { by: ConnId, question: Question },
+    /// What was asked.
+    Told { to: ConnId, told: Box<Told> },
+}
