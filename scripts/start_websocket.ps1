@@ -3,8 +3,9 @@
 Starts the seat server with Docker on Windows and waits until it is healthy.
 
 .DESCRIPTION
-Checks Docker and the port (naming who holds it, never ending it), starts the containers, waits for /health and prints
-the addresses. WEBSOCKET_PORT (8001) and the other settings are read from the environment.
+Checks Docker and the port (naming who holds it, never ending it), starts the containers, waits until the health check in
+the server's container calls it healthy, and prints the addresses. WEBSOCKET_PORT (8001) and the other settings are read
+from the environment.
 
 .PARAMETER Monitoring
 Also starts Prometheus and Grafana.
@@ -27,13 +28,12 @@ function Stop-With([string]$Message) {
     exit 1
 }
 
-function Test-Health {
-    try {
-        $answer = Invoke-WebRequest -Uri "http://127.0.0.1:$port/health" -TimeoutSec 2 -UseBasicParsing -ErrorAction Stop
-        return $answer.StatusCode -eq 200
-    } catch {
-        return $false
-    }
+# What the health check in the container says: starting, healthy, unhealthy; or nothing when there is no container. It asks
+# where the server listens, and as its settings want it, which nobody outside can know.
+function Get-ContainerHealth {
+    $container = docker compose ps -q websocket 2> $null | Select-Object -First 1
+    if (-not $container) { return '' }
+    return [string](docker inspect -f '{{.State.Health.Status}}' $container 2> $null)
 }
 
 if (-not (Get-Command docker -ErrorAction SilentlyContinue)) {
@@ -57,18 +57,22 @@ docker compose @profileArguments up -d --build
 if ($LASTEXITCODE -ne 0) { Stop-With 'docker compose failed; its message is above' }
 
 $deadline = (Get-Date).AddSeconds($timeout)
-while (-not (Test-Health)) {
+while (($health = Get-ContainerHealth) -ne 'healthy') {
     if ((Get-Date) -gt $deadline) {
         docker compose logs --tail 20 websocket
-        Stop-With "not healthy within $timeout s"
+        $state = if ($health) { $health } else { 'gone' }
+        Stop-With "not healthy within $timeout s (the container is $state)"
     }
     Start-Sleep -Milliseconds 500
 }
 
-Write-Output "sockets  ws://localhost:$port/ws/{client_id}"
-Write-Output "page     http://localhost:$port/"
-Write-Output "health   http://localhost:$port/health"
-Write-Output "numbers  http://localhost:$port/stats and /metrics"
+# The address at which the port is published; all of them are reached at localhost.
+$address = if ($env:WEBSOCKET_BIND -and $env:WEBSOCKET_BIND -notin '0.0.0.0', '::', '[::]') { $env:WEBSOCKET_BIND.Trim('[', ']') } else { 'localhost' }
+if ($address.Contains(':')) { $address = "[$address]" }
+Write-Output "sockets  ws://${address}:$port/ws/{client_id}"
+Write-Output "page     http://${address}:$port/"
+Write-Output "health   http://${address}:$port/health"
+Write-Output "numbers  http://${address}:$port/stats and /metrics"
 if ($Monitoring) {
     $grafana = if ($env:GRAFANA_PORT) { $env:GRAFANA_PORT } else { 3000 }
     Write-Output "graphs   http://localhost:$grafana/ (admin, GRAFANA_PASSWORD or admin)"

@@ -6,7 +6,7 @@
 #   scripts/start_websocket.sh --native       without containers (Linux): the binary with the embedded store in ./data
 #
 # WEBSOCKET_PORT (8001) and the other settings are read from the environment. A port that somebody else holds is named
-# and left alone.
+# and left alone. Healthy is what docker/healthcheck.sh calls so; with containers it runs inside, where the server listens.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,15 +26,6 @@ for argument in "$@"; do
     *) usage >&2; exit 64 ;;
   esac
 done
-
-# The status line of an HTTP answer on the port, or nothing. bash alone, so that curl need not be there.
-health() {
-  (
-    exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1
-    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
-    IFS= read -r -t 2 status <&3 && printf '%s' "${status%$'\r'}"
-  ) 2>/dev/null || true
-}
 
 # Who listens on the port, in words, or nothing when it is free.
 holder() {
@@ -56,25 +47,38 @@ require_free_port() {
   [ -z "$who" ] || fail "port $port is held by $who; end that, or choose another: WEBSOCKET_PORT=9001 $0"
 }
 
-print_urls() {
-  echo "sockets  ws://localhost:$port/ws/{client_id}"
-  echo "page     http://localhost:$port/"
-  echo "health   http://localhost:$port/health"
-  echo "numbers  http://localhost:$port/stats and /metrics"
+print_urls() { # print_urls ADDRESS: where it listens.
+  local host=${1#[}
+  host=${host%]}
+  case $host in
+    '' | 0.0.0.0 | ::) host=localhost ;;
+    *:*) host="[$host]" ;;
+  esac
+  echo "sockets  ws://$host:$port/ws/{client_id}"
+  echo "page     http://$host:$port/"
+  echo "health   http://$host:$port/health"
+  echo "numbers  http://$host:$port/stats and /metrics"
   if [ ${#profiles[@]} -gt 0 ]; then
     echo "graphs   http://localhost:${GRAFANA_PORT:-3000}/ (admin, GRAFANA_PASSWORD or admin)"
   fi
 }
 
-wait_for_health() { # wait_for_health COMMAND...: COMMAND is run to explain when it does not come up.
+# What the health check in the container says: starting, healthy, unhealthy; or nothing when there is no container.
+container_health() { # container_health COMPOSE...
+  local id
+  id=$("$@" ps -q websocket 2>/dev/null | head -1) || true
+  [ -z "$id" ] || docker inspect -f '{{.State.Health.Status}}' "$id" 2>/dev/null || true
+}
+
+wait_for_container() { # wait_for_container COMPOSE...
   local deadline=$((SECONDS + ${START_TIMEOUT:-120})) status=''
   while [ $SECONDS -lt $deadline ]; do
-    status=$(health)
-    case $status in *' 200 '*) return 0 ;; esac
+    status=$(container_health "$@")
+    [ "$status" != healthy ] || return 0
     sleep 0.5
   done
-  "$@" >&2 || true
-  fail "not healthy within ${START_TIMEOUT:-120} s (last answer: ${status:-none})"
+  "$@" logs --tail 20 websocket >&2 || true
+  fail "not healthy within ${START_TIMEOUT:-120} s (the container is ${status:-gone})"
 }
 
 start_compose() {
@@ -94,13 +98,14 @@ start_compose() {
   fi
   "${compose[@]}" "${profiles[@]+"${profiles[@]}"}" up -d --build ||
     fail 'the containers do not start; the reason is above ("rlimit": the host grants fewer open files, say NOFILE=65536)'
-  wait_for_health "${compose[@]}" logs --tail 20 websocket
-  print_urls
+  wait_for_container "${compose[@]}"
+  print_urls "${WEBSOCKET_BIND:-}"
   echo "stop     ${compose[*]} down"
 }
 
 start_native() {
   [ "$(uname -s)" = Linux ] || fail 'the server needs io_uring, so --native is for Linux: use docker here'
+  [ "$port" != 0 ] || fail 'with WEBSOCKET_PORT=0 the server takes any free port, which this script could not know: name one'
   require_free_port
   local binary=${BUTACA_BINARY:-target/release/butaca}
   if [ ! -x "$binary" ]; then
@@ -111,19 +116,20 @@ start_native() {
   local server=$!
   # Ctrl-C and TERM go on to the server, which drains; its exit code is ours.
   trap 'kill -TERM $server 2>/dev/null || true' INT TERM
-  local deadline=$((SECONDS + ${START_TIMEOUT:-120}))
-  until case $(health) in *' 200 '*) true ;; *) false ;; esac do
+  local deadline=$((SECONDS + ${START_TIMEOUT:-120})) status
+  until status=$(WEBSOCKET_PORT=$port bash docker/healthcheck.sh); do
     kill -0 $server 2>/dev/null || { wait $server && exit 0 || exit $?; }
-    [ $SECONDS -lt $deadline ] || { kill $server; fail "not healthy within ${START_TIMEOUT:-120} s"; }
+    [ $SECONDS -lt $deadline ] || { kill $server; fail "not healthy within ${START_TIMEOUT:-120} s (last answer: $status)"; }
     sleep 0.2
   done
-  print_urls
+  print_urls "${WEBSOCKET_HOST:-}"
   echo "stop     Ctrl-C, or kill $server"
-  local code=0
+  # A signal ends a wait early, also one that the server has obeyed by then: its own code is what the last wait gives.
   while kill -0 $server 2>/dev/null; do
-    code=0
-    wait $server || code=$?
+    wait $server || true
   done
+  local code=0
+  wait $server || code=$?
   exit $code
 }
 
