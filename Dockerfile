@@ -1,7 +1,7 @@
 # The server in an image: built with its dependencies cached, run as nobody in particular on a read-only root.
 #   docker build -t butaca . && docker run --rm -p 8001:8001 --security-opt seccomp=docker/seccomp.json butaca
 
-FROM rust:1-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /build
 
 # The dependencies alone first: this layer stays until Cargo.toml or Cargo.lock changes. Tests and benches are named in
@@ -23,7 +23,7 @@ RUN find src -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --package butaca --bin butaca \
     && strip --strip-debug target/release/butaca
 
-FROM debian:bookworm-slim
+FROM debian:12.12-slim
 RUN groupadd --system --gid 10001 butaca \
     && useradd --system --uid 10001 --gid butaca --no-create-home --shell /usr/sbin/nologin butaca \
     && install --directory --owner butaca --group butaca /data

