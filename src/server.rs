@@ -63,15 +63,15 @@ type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log_level, config.log_format).map_err(no_thread)?;
-    let signals = signals::take().map_err(no_thread)?;
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
+    let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
+    let signals = signals::take().map_err(no_files)?;
     let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let address = SocketAddr::new(config.host, config.port);
     let (bound, listeners) =
         listener::bind_all(address, shards).map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
     let connections_max = config.connections_max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
-    let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
     let board = Arc::new(Board::new(shards));
