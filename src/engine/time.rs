@@ -58,6 +58,31 @@ impl WallMillis {
     }
 }
 
+impl WallMillis {
+    /// As HTTP writes it (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. Beyond 9999 as [`WallMillis::rfc3339`].
+    #[must_use]
+    pub fn http_date(self) -> [u8; 29] {
+        const WEEKDAYS: &[u8] = b"ThuFriSatSunMonTueWed";
+        const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+        let three = |names: &'static [u8], number: u64| {
+            let at = 3 * usize::try_from(number).expect("a day of the week or a month");
+            &names[at..at + 3]
+        };
+        let ms = self.0.min(LAST_MS);
+        let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
+        let (year, month, day) = civil_from_days(days);
+        let mut text = *b"Thu, 00 Jan 0000 00:00:00 GMT";
+        text[0..3].copy_from_slice(three(WEEKDAYS, days % 7));
+        digits(&mut text[5..7], day);
+        text[8..11].copy_from_slice(three(MONTHS, month - 1));
+        digits(&mut text[12..16], year);
+        digits(&mut text[17..19], in_day / 3_600_000);
+        digits(&mut text[20..22], in_day / 60_000 % 60);
+        digits(&mut text[23..25], in_day / 1_000 % 60);
+        text
+    }
+}
+
 const DAY_MS: u64 = 86_400_000;
 /// 9999-12-31T23:59:59.999Z
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -97,5 +122,15 @@ mod tests {
         check(4_107_542_399_999, "2100-02-28T23:59:59.999Z");
         check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
         check(u64::MAX, "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn known_moments_have_their_text_in_http() {
+        let check = |ms, text: &str| assert_eq!(std::str::from_utf8(&WallMillis(ms).http_date()), Ok(text));
+        check(0, "Thu, 01 Jan 1970 00:00:00 GMT");
+        check(784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT");
+        check(951_782_400_000, "Tue, 29 Feb 2000 00:00:00 GMT");
+        check(4_107_542_400_000, "Mon, 01 Mar 2100 00:00:00 GMT");
+        check(u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -15,7 +15,7 @@ use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Target};
 use crate::wire::message::{Code, Message, Reader};
-use crate::wire::respond;
+use crate::wire::respond::{self, Manner};
 
 /// One message in so many is measured.
 const MEASURED_MESSAGES: u32 = 16;
@@ -183,7 +183,9 @@ impl Core {
             Ok(Some(head)) => head,
             Err(error) => {
                 let config = Arc::clone(&self.config);
-                self.node.answer(slot, |out| respond::respond_error(out, error, &config.cors_allow_origin));
+                let manner = Manner { keep_alive: false, allow_origin: &config.cors_allow_origin, now: self.now.wall };
+                let head_only = http::is_head(bytes);
+                self.node.answer(slot, |out| respond::respond_error(out, error, manner, head_only));
                 self.handle(Event::Finish { slot });
                 return Err((bytes.len(), Flow::More));
             }

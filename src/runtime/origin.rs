@@ -55,7 +55,7 @@ impl Core {
     }
 
     /// An upgrade is asked for: takes the word of a trusted proxy about the client. False: the connection has ended.
-    pub(crate) fn believe_forwarded(&mut self, slot: u32, forwarded_for: Option<&str>) -> bool {
+    pub(crate) fn believe_forwarded(&mut self, slot: u32, forwarded_for: Option<&[u8]>) -> bool {
         if self.config.connections_per_ip_max == 0 || self.config.proxy_protocol {
             return true;
         }

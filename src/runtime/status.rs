@@ -106,7 +106,7 @@ impl Core {
             }
             Target::Options => {
                 let config = Arc::clone(&self.config);
-                let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+                let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
                 self.node.answer(slot, |out| respond::respond_options(out, manner));
                 self.responded(slot, keep_alive);
             }
@@ -133,7 +133,7 @@ impl Core {
 
     fn respond_with(&mut self, slot: u32, status: u16, kind: &str, body: &[u8], head_only: bool, keep_alive: bool) {
         let config = Arc::clone(&self.config);
-        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
         self.node.answer(slot, |out| respond::respond(out, status, kind, body, manner, head_only, &[]));
         self.responded(slot, keep_alive);
     }
@@ -148,7 +148,7 @@ impl Core {
         extra: &[(&str, &str)],
     ) {
         let config = Arc::clone(&self.config);
-        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
         self.node.answer(slot, |out| {
             respond::respond_message(out, status, message, manner, head_only, extra);
         });
@@ -158,7 +158,7 @@ impl Core {
     fn respond_asset(&mut self, slot: u32, asset: &assets::Asset, head_only: bool, keep_alive: bool) {
         let extra = [("Content-Security-Policy", assets::PAGE_POLICY), ("Cache-Control", "no-cache")];
         let config = Arc::clone(&self.config);
-        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin };
+        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
         self.node.answer(slot, |out| {
             respond::respond(out, 200, asset.content_type, asset.body, manner, head_only, &extra);
         });

@@ -96,10 +96,12 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, BadProxyHeader> {
     Ok(Some(ProxyHeader { length, client }))
 }
 
-/// The address that the nearest proxy saw: the last entry of `X-Forwarded-For`. Those before it are the client's claims.
+/// The address that the nearest proxy saw: the last entry of `X-Forwarded-For`. Those before it are the client's claims,
+/// and may be any bytes.
 #[must_use]
-pub fn forwarded_client(header: &str) -> Option<IpAddr> {
-    let last = header.rsplit(',').next()?.trim();
+pub fn forwarded_client(header: &[u8]) -> Option<IpAddr> {
+    let last = header.rsplit(|&byte| byte == b',').next()?.trim_ascii();
+    let last = str::from_utf8(last).ok()?;
     let bare = last.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(last, |(address, _)| address);
     let address: IpAddr = bare.parse().ok().or_else(|| {
         let (address, port) = bare.rsplit_once(':')?;
@@ -204,7 +206,11 @@ mod tests {
     #[test]
     fn only_the_last_forwarded_address_counts() {
         let check = |header: &str, client: Option<&str>| {
-            assert_eq!(forwarded_client(header), client.map(|text| text.parse().expect("an address")), "{header}");
+            assert_eq!(
+                forwarded_client(header.as_bytes()),
+                client.map(|text| text.parse().expect("an address")),
+                "{header}"
+            );
         };
         check("192.0.2.7", Some("192.0.2.7"));
         check("6.6.6.6, 192.0.2.7", Some("192.0.2.7"));
@@ -215,5 +221,7 @@ mod tests {
         check("unknown", None);
         check("6.6.6.6, ", None);
         check("", None);
+        assert_eq!(forwarded_client(b"\xff, 192.0.2.7"), Some([192, 0, 2, 7].into()), "claims may be any bytes");
+        assert_eq!(forwarded_client(b"192.0.2.7\xff"), None);
     }
 }

@@ -1,10 +1,13 @@
 //! Response heads of HTTP, and the few bodies that are the same for every path.
 //!
-//! Invariants: every response carries the CORS headers of the published service and says how long it is and whether the
-//! connection goes on; nothing is cached unless the caller says so. Never here: what the bodies of the paths say.
+//! Invariants: every response carries the CORS headers of the published service and says when it was made, how long it is
+//! and whether the connection goes on; one to HEAD has no content; nothing is cached unless the caller says so. Never here: what the bodies of the paths say.
 
 use super::http::HttpError;
 use super::json_text::{number, string};
+use crate::engine::time::WallMillis;
+
+const UPGRADE_REQUIRED: u16 = 426;
 
 /// The media type of nearly every body.
 pub const JSON: &str = "application/json";
@@ -20,6 +23,8 @@ pub struct Manner<'a> {
     pub keep_alive: bool,
     /// Whose pages may read it: `*` or one origin. It is the same whoever asks, so there is nothing to vary by.
     pub allow_origin: &'a str,
+    /// When it is made.
+    pub now: WallMillis,
 }
 
 /// Appends a whole response. `extra` are further header lines; a `Cache-Control` among them replaces `no-store`.
@@ -64,21 +69,23 @@ pub fn respond_message(
     respond(out, status, JSON, &body, manner, head_only, extra);
 }
 
-/// Appends the answer to a head that was refused. The connection ends with it.
-pub fn respond_error(out: &mut Vec<u8>, error: HttpError, allow_origin: &str) {
+/// Appends the answer to a head that was refused; `manner` must say that the connection ends with it.
+pub fn respond_error(out: &mut Vec<u8>, error: HttpError, manner: Manner<'_>, head_only: bool) {
+    debug_assert!(!manner.keep_alive, "it is not known where the next request begins");
     let extra: &[(&str, &str)] = match error {
         HttpError::MethodNotAllowed => &[("Allow", "GET, HEAD, OPTIONS")],
         HttpError::UpgradeRequired => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
         HttpError::Bad
+        | HttpError::BadHost
         | HttpError::BadClientId
         | HttpError::BadRoomId
         | HttpError::BadKey
         | HttpError::BodyRefused
         | HttpError::TooLarge
+        | HttpError::TargetTooLong
         | HttpError::UnsupportedVersion => &[],
     };
-    let manner = Manner { keep_alive: false, allow_origin };
-    respond_message(out, error.status(), error.message(), manner, false, extra);
+    respond_message(out, error.status(), error.message(), manner, head_only, extra);
 }
 
 /// Appends the answer to OPTIONS.
@@ -104,9 +111,18 @@ fn begin(out: &mut Vec<u8>, status: u16, manner: Manner<'_>) {
     out.push(b' ');
     out.extend_from_slice(reason(status).as_bytes());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(&manner.now.http_date());
+    out.extend_from_slice(b"\r\n");
     header(out, "Access-Control-Allow-Origin", manner.allow_origin);
     out.extend_from_slice(CORS.as_bytes());
-    header(out, "Connection", if manner.keep_alive { "keep-alive" } else { "close" });
+    // Who sends `Upgrade` lists it here (RFC 9110 section 7.8).
+    let connection = match (manner.keep_alive, status) {
+        (true, _) => "keep-alive",
+        (false, UPGRADE_REQUIRED) => "close, Upgrade",
+        (false, _) => "close",
+    };
+    header(out, "Connection", connection);
 }
 
 fn header(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -124,7 +140,8 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Content Too Large",
-        426 => "Upgrade Required",
+        414 => "URI Too Long",
+        UPGRADE_REQUIRED => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

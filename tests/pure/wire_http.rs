@@ -1,8 +1,9 @@
 //! Request heads as data, what each is answered, and the same result however the bytes are cut.
 
 use butaca::engine::ids::{ClientId, RoomId};
+use butaca::engine::time::WallMillis;
 use butaca::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
-use butaca::wire::http::{HttpError, HttpRequest, Target, parse_head};
+use butaca::wire::http::{HttpError, HttpRequest, Target, is_head, parse_head};
 use butaca::wire::respond::{JSON, Manner, accept_upgrade, respond, respond_error, respond_message, respond_options};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
@@ -58,11 +59,12 @@ fn paths() {
         "/static/a/b.js",
         "/..",
         "/static/a%2e.js",
-        "/ws/a/b",
+        "/static/nothing.js",
     ] {
         check_get(unknown, Ok(Target::NotFound));
     }
     check_get("health", Err(HttpError::Bad));
+    check_get("/ws/a/b", Err(HttpError::BadClientId));
 }
 
 #[test]
@@ -107,7 +109,8 @@ fn an_upgrade_without_one_of_its_parts_is_refused() {
     check_with("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQAA", HttpError::BadKey);
     check_with("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j!Q==", HttpError::BadKey);
     check_with("Sec-WebSocket-Key", "X-Key", HttpError::BadKey);
-    check_with("Host: h", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", HttpError::BadKey);
+    check_with("Host: h", "Host: h\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", HttpError::BadKey);
+    check_with("keep-alive, Upgrade", "close, Upgrade", HttpError::UpgradeRequired);
     check_head(&format!("GET /ws/a HTTP/1.0\r\n{UPGRADE}\r\n"), Err(HttpError::UpgradeRequired));
     check_head(&format!("HEAD /ws/a HTTP/1.1\r\n{UPGRADE}\r\n"), Err(HttpError::UpgradeRequired));
     check_head(&format!("POST /ws/a HTTP/1.1\r\n{UPGRADE}\r\n"), Err(HttpError::MethodNotAllowed));
@@ -120,32 +123,37 @@ fn an_upgrade_without_one_of_its_parts_is_refused() {
 
 #[test]
 fn methods_versions_and_bodies() {
-    check_head("OPTIONS /room/r/selections HTTP/1.1\r\n\r\n", Ok(Target::Options));
-    check_head("OPTIONS * HTTP/1.1\r\n\r\n", Ok(Target::Options));
+    check_head("OPTIONS /room/r/selections HTTP/1.1\r\nHost: h\r\n\r\n", Ok(Target::Options));
+    check_head("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", Ok(Target::Options));
     for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get"] {
         check_head(
-            &format!("{method} /health HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
+            &format!("{method} /health HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"),
             Err(HttpError::MethodNotAllowed),
         );
     }
-    check_head("GET /health HTTP/1.1\r\nContent-Length: 0\r\n\r\n", Ok(Target::Health));
+    check_head("GET /health HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", Ok(Target::Health));
     for (value, error) in
         [("5", HttpError::BodyRefused), ("", HttpError::Bad), ("-1", HttpError::Bad), ("1,0", HttpError::Bad)]
     {
-        check_head(&format!("GET / HTTP/1.1\r\nContent-Length: {value}\r\n\r\n"), Err(error));
+        check_head(&format!("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: {value}\r\n\r\n"), Err(error));
     }
-    check_head("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Err(HttpError::BodyRefused));
+    check_head("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", Err(HttpError::BodyRefused));
     check_head("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Err(HttpError::UnsupportedVersion));
-    for garbage in
-        ["\x16\x03\x01", "{\"type\":\"ping\"}", "GET  / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nno colon\r\n", " GET /"]
-    {
+    for garbage in [
+        "\x16\x03\x01",
+        "{\"type\":\"ping\"}",
+        "GET  / HTTP/1.1\r\nHost: h\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n",
+        " GET /",
+    ] {
         check_head(garbage, Err(HttpError::Bad));
     }
 }
 
 #[test]
 fn several_requests_in_one_write() {
-    let text = "GET /health HTTP/1.1\r\n\r\nHEAD /stats HTTP/1.1\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\nGET";
+    let text =
+        "GET /health HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stats HTTP/1.1\r\nHost: h\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\nGET";
     let mut rest = text;
     let mut seen = Vec::new();
     while let Ok(Some((used, request))) = parse(rest) {
@@ -158,34 +166,167 @@ fn several_requests_in_one_write() {
 
 #[test]
 fn keeping_the_connection_and_proxies() {
-    let check = |version: &str, headers: &str, keep_alive, forwarded_for| {
-        let text = format!("GET / HTTP/{version}\r\n{headers}\r\n");
+    let check = |version: &str, headers: &str, keep_alive, forwarded_for: Option<&str>| {
+        let text = format!("GET / HTTP/{version}\r\nHost: h\r\n{headers}\r\n");
         let (_, request) = parse(&text).expect("good").expect("whole");
-        assert_eq!((request.keep_alive, request.forwarded_for), (keep_alive, forwarded_for), "{text:?}");
+        assert_eq!(
+            (request.keep_alive, request.forwarded_for),
+            (keep_alive, forwarded_for.map(str::as_bytes)),
+            "{text:?}"
+        );
     };
     check("1.1", "", true, None);
     check("1.1", "Connection: close\r\n", false, None);
     check("1.1", "connection: x, CLOSE\r\n", false, None);
     check("1.0", "", false, None);
     check("1.0", "Connection: Keep-Alive\r\n", true, None);
+    check("1.0", "Connection: close, keep-alive\r\n", false, None);
+    check("1.1", "Connection: close\r\nConnection: keep-alive\r\n", false, None);
     check("1.1", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n", true, Some("10.0.0.1, 10.0.0.2"));
     check("1.1", "X-Forwarded-For: 10.0.0.1\r\nx-forwarded-for: ::1\r\n", true, Some("::1"));
     check("1.1", "X-Forwarded-For: 10.0.0.1\r\nx-forwarded-for: \u{80}\r\n", true, Some("\u{80}"));
 }
 
+/// What RFC 9110 and RFC 9112 say about requests, a row each: the status that a request head gets, 0 when it is served.
+const RULES: &[(&str, &str, u16)] = &[
+    // RFC 9112 section 2.2: lines end with CR LF; empty ones before a request are no part of it.
+    ("a line feed alone ends no line", "GET / HTTP/1.1\nHost: h\r\n\r\n", 400),
+    ("nor a header line", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", 400),
+    ("nor a head", "GET / HTTP/1.1\r\nHost: h\r\n\n", 400),
+    ("a carriage return alone is no end either", "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", 400),
+    ("empty lines before a request", "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("an empty line that is a line feed alone", "\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("a space before the first header line", "GET / HTTP/1.1\r\n Host: h\r\n\r\n", 400),
+    // Section 2.3 and 3: one space, the version in capitals.
+    ("two spaces", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("no version", "GET /\r\nHost: h\r\n\r\n", 400),
+    ("another version", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+    // Section 3.2: request targets.
+    ("a whole URL", "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("one that TLS brought", "GET HTTPS://h:443/ HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("one of another scheme", "GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("one without a host", "GET http:///health HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("one with a port alone", "GET http://:80/health HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("one with a password", "GET http://u:p@h/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("a fragment", "GET /#x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("a path without a slash", "GET health HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    ("the server as a whole", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("the same by a URL", "OPTIONS http://h HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("which only OPTIONS may ask about", "GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    // Section 3.2: one valid Host in HTTP/1.1.
+    ("no host", "GET / HTTP/1.1\r\n\r\n", 400),
+    ("no host with another method", "POST / HTTP/1.1\r\n\r\n", 400),
+    ("two hosts", "GET / HTTP/1.1\r\nHost: h\r\nhost: h\r\n\r\n", 400),
+    ("two hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: h\r\nHost: i\r\n\r\n", 400),
+    ("no host in HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", 0),
+    ("a host with a port", "GET / HTTP/1.1\r\nHost: my_host.example:8001\r\n\r\n", 0),
+    ("an address with a port", "GET / HTTP/1.1\r\nHost: [::1]:8001\r\n\r\n", 0),
+    ("an encoded host", "GET / HTTP/1.1\r\nHost: m%C3%BCnchen\r\n\r\n", 0),
+    ("a host that is empty", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0),
+    ("two hosts in one", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
+    ("a host and a path", "GET / HTTP/1.1\r\nHost: h/x\r\n\r\n", 400),
+    ("a host and a user", "GET / HTTP/1.1\r\nHost: u@h\r\n\r\n", 400),
+    ("a port that is none", "GET / HTTP/1.1\r\nHost: h:x\r\n\r\n", 400),
+    ("an address that is none", "GET / HTTP/1.1\r\nHost: [::x]\r\n\r\n", 400),
+    ("half an address", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
+    ("half an encoding", "GET / HTTP/1.1\r\nHost: h%2\r\n\r\n", 400),
+    ("bytes that are not ASCII", "GET / HTTP/1.1\r\nHost: m\u{fc}nchen\r\n\r\n", 400),
+    // Section 5: header lines.
+    ("a space before the colon", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
+    ("a line that goes on", "GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", 400),
+    ("no colon", "GET / HTTP/1.1\r\nHost: h\r\nX\r\n\r\n", 400),
+    ("no name", "GET / HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n", 400),
+    ("a zero byte", "GET / HTTP/1.1\r\nHost: h\r\nX: \0\r\n\r\n", 400),
+    // Section 6: no request here has a body, and nobody may doubt where a head ends.
+    ("a body of nothing", "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", 0),
+    ("a body", "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", 413),
+    ("two lengths", "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n", 400),
+    ("two lengths in one", "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0, 0\r\n\r\n", 400),
+    ("a length with a sign", "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: +0\r\n\r\n", 400),
+    ("chunks", "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 413),
+    ("chunks that do not come last", "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
+    ("another encoding", "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    (
+        "a length and chunks",
+        "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+    ),
+    (
+        "chunks and a length",
+        "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+        400,
+    ),
+    ("chunks in HTTP/1.0", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    // RFC 9110 section 9: methods.
+    ("a method of others", "POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+    ("one that is unknown", "BREW / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+    ("one in small letters", "get / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+    ("a tunnel", "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+    // Section 7.8: an upgrade is asked for whole, in HTTP/1.1, on a connection that goes on.
+    ("a socket without an upgrade", "GET /ws/a HTTP/1.1\r\nHost: h\r\n\r\n", 426),
+    ("options of a socket", "OPTIONS /ws/a HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+    ("an upgrade elsewhere is ignored", "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 0),
+];
+
+#[test]
+fn the_rules_of_http() {
+    for &(rule, text, status) in RULES {
+        // A letter beyond ASCII stands for its byte.
+        let bytes: Vec<u8> = text.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
+        let found = parse_head(&bytes).map(|head| head.map(|(used, _)| used));
+        let expected = found.map_or_else(HttpError::status, |used| u16::from(used != Some(bytes.len())));
+        assert_eq!(expected, status, "{rule}: {found:?}");
+        let first = (0..=bytes.len()).map(|end| parse_head(&bytes[..end])).find(|parsed| *parsed != Ok(None));
+        assert_eq!(first, Some(parse_head(&bytes)), "{rule}: another cut, another result");
+    }
+}
+
+#[test]
+fn options_of_what_there_is_not() {
+    for (path, expected) in [
+        ("/nothing", Ok(Target::NotFound)),
+        ("/static/nothing.js", Ok(Target::NotFound)),
+        ("/static/butaca-client.js", Ok(Target::Options)),
+        ("/ws/a/b", Err(HttpError::BadClientId)),
+        ("/room/%00/selections", Err(HttpError::BadRoomId)),
+    ] {
+        check_head(&format!("OPTIONS {path} HTTP/1.1\r\nHost: h\r\n\r\n"), expected);
+    }
+}
+
+/// The bytes of a head that is refused tell whether its answer may have content.
+#[test]
+fn a_refused_head_is_known_by_its_method() {
+    for (text, expected) in [
+        ("HEAD /ws/a HTTP/1.1\r\n\r\n", true),
+        ("\r\n\r\nHEAD  / HTTP", true),
+        ("HEADS / HTTP/1.1", false),
+        ("GET /?HEAD / HTTP/1.1", false),
+        ("\r\n", false),
+        ("", false),
+    ] {
+        assert_eq!(is_head(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
 #[test]
 fn the_limits_of_a_head_hold_as_soon_as_they_are_certain() {
     let line = "X: y\r\n";
-    let with_headers = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(count));
+    let with_headers = |count: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", line.repeat(count - 1));
     check_head(&with_headers(HTTP_HEADERS_MAX), Ok(Target::Home));
     let many = with_headers(HTTP_HEADERS_MAX + 1);
     assert_eq!(parse(&many[..many.len() - 2]), Err(HttpError::TooLarge));
-    let long = |bytes: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(bytes - "GET / HTTP/1.1\r\n\r\n".len()));
+    let long = |bytes: usize| {
+        format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(bytes - "GET / HTTP/1.1\r\nHost: h\r\n\r\n".len()))
+    };
     check_head(&long(HTTP_HEAD_BYTES_MAX), Ok(Target::NotFound));
     let too_long = long(HTTP_HEAD_BYTES_MAX + 1);
     assert_eq!(parse(&too_long), Err(HttpError::TooLarge));
     assert_eq!(parse(&too_long[..HTTP_HEAD_BYTES_MAX]), Err(HttpError::TooLarge));
     assert_eq!(parse(&too_long[..HTTP_HEAD_BYTES_MAX - 1]), Ok(None));
+    let one_line = format!("GET /{}", "x".repeat(HTTP_HEAD_BYTES_MAX - 5));
+    assert_eq!(parse(&one_line), Err(HttpError::TargetTooLong));
+    assert_eq!(parse(&one_line[1..]), Ok(None));
     assert_eq!(parse(&"\r\n".repeat(HTTP_HEAD_BYTES_MAX)), Err(HttpError::TooLarge));
 }
 
@@ -203,7 +344,7 @@ fn has(lines: &[(String, String)], name: &str, value: &str) -> bool {
 }
 
 fn manner(keep_alive: bool) -> Manner<'static> {
-    Manner { keep_alive, allow_origin: "*" }
+    Manner { keep_alive, allow_origin: "*", now: WallMillis(784_111_777_000) }
 }
 
 #[test]
@@ -216,6 +357,7 @@ fn responses() {
         ("Content-Type", "application/json"),
         ("Content-Length", "2"),
         ("Connection", "keep-alive"),
+        ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ("Cache-Control", "no-store"),
         ("Access-Control-Allow-Origin", "*"),
         ("X-Y", "z"),
@@ -243,20 +385,30 @@ fn responses() {
 fn every_error_is_answered_as_json_and_ends_the_connection() {
     for (error, expected) in [
         (HttpError::Bad, 400),
+        (HttpError::BadHost, 400),
         (HttpError::BadClientId, 400),
         (HttpError::BadRoomId, 400),
         (HttpError::BadKey, 400),
         (HttpError::BodyRefused, 413),
         (HttpError::TooLarge, 431),
+        (HttpError::TargetTooLong, 414),
         (HttpError::MethodNotAllowed, 405),
         (HttpError::UnsupportedVersion, 505),
         (HttpError::UpgradeRequired, 426),
     ] {
+        let manner = Manner { allow_origin: "https://a.example", ..manner(false) };
         let mut out = Vec::new();
-        respond_error(&mut out, error, "https://a.example");
+        respond_error(&mut out, error, manner, true);
+        let (status, lines, body) = read_response(&out);
+        assert_eq!((status, body), (expected, ""), "no answer to HEAD has content");
+        assert!(lines.iter().any(|(name, value)| name == "Content-Length" && value != "0"));
+        let mut out = Vec::new();
+        respond_error(&mut out, error, manner, false);
         let (status, lines, body) = read_response(&out);
         assert_eq!((status, body), (expected, format!(r#"{{"error":"{}"}}"#, error.message()).as_str()));
-        assert!(has(&lines, "Connection", "close") && has(&lines, "Content-Type", JSON));
+        // Who sends `Upgrade` lists it in `Connection` (RFC 9110 section 7.8).
+        assert!(has(&lines, "Connection", if expected == 426 { "close, Upgrade" } else { "close" }));
+        assert!(has(&lines, "Content-Type", JSON));
         assert!(has(&lines, "Access-Control-Allow-Origin", "https://a.example"));
         assert_eq!(has(&lines, "Allow", "GET, HEAD, OPTIONS"), expected == 405);
         assert_eq!(has(&lines, "Upgrade", "websocket"), expected == 426);
@@ -283,22 +435,26 @@ fn head() -> impl Strategy<Value = Vec<u8>> {
         "\\PC{0,10}",
     ];
     let line = prop_oneof![
-        "(Connection|connection|Upgrade|Sec-WebSocket-Version|Sec-WebSocket-Key|Content-Length): ?[a-zA-Z0-9, =-]{0,24}",
+        "(Host|Connection|connection|Upgrade|Sec-WebSocket-Version|Sec-WebSocket-Key|Content-Length): ?[a-zA-Z0-9, =-]{0,24}",
         "[a-zA-Z-]{1,8}:\\PC{0,12}",
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: [a-zA-Z]{22}==",
     ];
     let version = prop_oneof![5 => "HTTP/1\\.[01]", 1 => "\\PC{0,9}"];
     let lines = prop::collection::vec(line, 0..6);
     let mutation = prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>()));
-    (method, path, version, lines, mutation).prop_map(|(method, path, version, lines, mutation)| {
-        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-        let mut head = format!("{method} {path} {version}\r\n{lines}\r\n").into_bytes();
-        if let Some((at, byte)) = mutation {
-            let at = at.index(head.len());
-            head[at] = byte;
-        }
-        head
-    })
+    let with_host = prop::bool::weighted(0.8);
+    (method, path, version, with_host, lines, mutation).prop_map(
+        |(method, path, version, with_host, lines, mutation)| {
+            let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            let host = if with_host { "Host: h\r\n" } else { "" };
+            let mut head = format!("{method} {path} {version}\r\n{host}{lines}\r\n").into_bytes();
+            if let Some((at, byte)) = mutation {
+                let at = at.index(head.len());
+                head[at] = byte;
+            }
+            head
+        },
+    )
 }
 
 proptest! {
@@ -308,7 +464,7 @@ proptest! {
     #[test]
     fn a_head_is_read_the_same_byte_by_byte(head in head()) {
         let mut bytes = head.clone();
-        bytes.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
+        bytes.extend_from_slice(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         let whole = parse_head(&bytes);
         let cut = (0..=bytes.len()).map(|end| parse_head(&bytes[..end])).find(|parsed| *parsed != Ok(None));
         prop_assert_eq!(cut.unwrap_or(Ok(None)), whole);

@@ -30,7 +30,7 @@ fn a_signal_closes_all_with_1001_and_ends_with_0() {
             clients[0].json();
             let mut bare = Client::connect(&server, "in no room");
             let mut http = Http::new(server.dial());
-            http.send("GET /health HTTP/1.1\r\n\r\n");
+            http.send("GET /health HTTP/1.1\r\nHost: test\r\n\r\n");
             assert_eq!(http.response(false).status, 200);
             server.signal(signal);
             for client in &mut clients[1..] {
@@ -57,10 +57,10 @@ fn health_says_draining_and_nobody_new_may_stay() {
         eventually("it drains", || server.log().contains("draining").then_some(()));
         let ask = |request: &str| Http::new(server.dial()).ask(request);
         let health = eventually("an answer that says so", || {
-            ask("GET /health HTTP/1.1\r\n\r\n").filter(|answer| answer.status != 200)
+            ask("GET /health HTTP/1.1\r\nHost: test\r\n\r\n").filter(|answer| answer.status != 200)
         });
         assert_eq!((health.status, &health.json()["status"]), (503, &"draining".into()));
-        let ready = ask("GET /ready HTTP/1.1\r\n\r\n");
+        let ready = ask("GET /ready HTTP/1.1\r\nHost: test\r\n\r\n");
         assert!(ready.is_none_or(|answer| answer.status == 503));
         let upgrade = ask(&crate::harness::client::upgrade("late", ""));
         assert!(upgrade.is_none_or(|answer| answer.status == 503 && answer.header("retry-after").is_some()));

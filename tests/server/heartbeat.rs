@@ -74,7 +74,7 @@ fn a_handshake_has_a_deadline() {
     let writer = std::thread::spawn(move || {
         // Until the server hangs up: a byte of an endless head, then another.
         let mut stream = stream;
-        let head = b"GET /health HTTP/1.1\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+        let head = b"GET /health HTTP/1.1\r\nHost: test\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
         let mut sent = 0;
         for byte in head {
             if std::io::Write::write_all(&mut stream, &[*byte]).is_err() {
@@ -90,7 +90,7 @@ fn a_handshake_has_a_deadline() {
     assert!(writer.join().expect("it ends") > 0);
     // A kept-alive connection has the same time for its next request.
     let mut kept = Http::new(server.dial());
-    kept.send("GET /health HTTP/1.1\r\n\r\n");
+    kept.send("GET /health HTTP/1.1\r\nHost: test\r\n\r\n");
     assert_eq!(kept.response(false).status, 200);
     assert!(kept.try_response(false).is_none());
 }

@@ -32,6 +32,7 @@ fn health_and_ready() {
             let answer = server.get(path);
             assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+            assert!(answer.header("date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")));
             let health = answer.json();
             assert_eq!((&health["status"], &health["service"]), (&"healthy".into(), &"websocket".into()));
             assert_eq!((&health["store"], &health["redis_connected"]), (&"memory".into(), &false.into()));
@@ -71,7 +72,7 @@ fn active_connections_are_the_open_websockets_at_any_time() {
     let server = Server::start(&[("SHARDS", "2")]);
     let mut kept = Http::new(server.dial());
     let mut is_counted = |wanted: usize| {
-        kept.send("GET /health HTTP/1.1\r\n\r\nGET /stats HTTP/1.1\r\n\r\n");
+        kept.send("GET /health HTTP/1.1\r\nHost: test\r\n\r\nGET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
         let (health, stats) = (kept.response(false).json(), kept.response(false).json());
         assert_eq!((&health["active_connections"], &stats["active_connections"]), (&wanted.into(), &wanted.into()));
     };
@@ -153,10 +154,12 @@ fn what_there_is_not() {
     check("GET /health HTTP/2.0", 505);
     check("hello", 400);
     check("GET /ws/a HTTP/1.1", 426);
+    check("OPTIONS /nothing HTTP/1.1", 404);
     check("OPTIONS /stats HTTP/1.1\r\nOrigin: https://x.example\r\nAccess-Control-Request-Method: GET", 204);
-    let allowed = ask(&server, "POST / HTTP/1.1\r\n\r\n");
+    let allowed = ask(&server, "POST / HTTP/1.1\r\nHost: test\r\n\r\n");
     assert_eq!(allowed.header("allow"), Some("GET, HEAD, OPTIONS"));
-    let preflight = ask(&server, "OPTIONS /room/r/selections HTTP/1.1\r\nOrigin: https://x.example\r\n\r\n");
+    let preflight =
+        ask(&server, "OPTIONS /room/r/selections HTTP/1.1\r\nHost: test\r\nOrigin: https://x.example\r\n\r\n");
     assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
     assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
 }
@@ -169,7 +172,12 @@ fn cross_origin_answers_name_the_origin_that_is_set() {
     let paths =
         ["/health", "/ready", "/stats", "/metrics", "/room/r/selections", "/room/s/selections", "/", "/nothing"];
     let gets = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: test\r\n"));
-    let others = ["OPTIONS /stats HTTP/1.1\r\n", "POST /stats HTTP/1.1\r\n", "GET /ws/a HTTP/1.1\r\n", "rubbish\r\n"];
+    let others = [
+        "OPTIONS /stats HTTP/1.1\r\nHost: test\r\n",
+        "POST /stats HTTP/1.1\r\nHost: test\r\n",
+        "GET /ws/a HTTP/1.1\r\nHost: test\r\n",
+        "rubbish\r\n",
+    ];
     let check = |answer: &Response, what: &str| {
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{what}: {}", answer.head);
         let named = answer.head.to_ascii_lowercase().matches("access-control-allow-origin").count();
@@ -214,11 +222,15 @@ fn upgrades_that_are_none() {
     check("Version: 13", "Version: 8", 426);
     check("Upgrade: websocket", "Upgrade: h2c", 426);
     check("Connection: Upgrade", "Connection: close", 426);
+    check("Connection: Upgrade", "Connection: close, Upgrade", 426);
+    check("/ws/a", "/ws/a/b", 400);
+    check("Host: test", "Host: test\r\nHost: test", 400);
     check("dGhlIHNhbXBsZSBub25jZQ==", "short", 400);
     check("HTTP/1.1", "HTTP/1.0", 426);
     check("GET", "HEAD", 426);
     let newer = ask(&server, &good.replace("Version: 13", "Version: 8"));
     assert_eq!(newer.header("sec-websocket-version"), Some("13"));
+    assert_eq!((newer.header("upgrade"), newer.header("connection")), (Some("websocket"), Some("close, Upgrade")));
 }
 
 #[test]
@@ -235,12 +247,14 @@ fn kept_alive_pipelined_and_byte_by_byte() {
         }
         let paths = ["/stats", "/health", "/room/r/selections", "/room/s/selections", "/nothing", "/stats", "/ready"];
         let requests: String = paths.iter().map(|path| get(path)).collect();
-        http.send(&format!("{requests}HEAD /health HTTP/1.1\r\n\r\n"));
+        http.send(&format!("{requests}HEAD /health HTTP/1.1\r\nHost: test\r\n\r\n"));
         let statuses: Vec<u16> = paths.iter().map(|_| http.response(false).status).collect();
         assert_eq!(statuses, [200, 200, 200, 200, 404, 200, 200]);
         let head = http.response(true);
         assert!(head.header("content-length").is_some_and(|length| length != "0"), "HEAD tells the length");
-        http.send("GET /stats HTTP/1.1\r\nConnection: close\r\n\r\nGET /health HTTP/1.1\r\n\r\n");
+        http.send(
+            "GET /stats HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\nGET /health HTTP/1.1\r\nHost: test\r\n\r\n",
+        );
         assert_eq!(http.response(false).header("connection"), Some("close"));
         assert!(http.try_response(false).is_none(), "nothing is answered behind the last answer");
         let mut old = Http::new(server.dial());
@@ -256,8 +270,23 @@ fn head_has_no_body() {
     on_each(|server| {
         let paths = ["/", "/health", "/ready", "/stats", "/metrics", "/room/r/selections", "/room/s/selections", "/no"];
         let mut http = Http::new(server.dial());
+        // No refusal has one either; the connection ends behind it.
+        for (refused, status) in [
+            ("HEAD /ws/a HTTP/1.1\r\nHost: test\r\n\r\n", 426),
+            ("HEAD /ws/%00 HTTP/1.1\r\nHost: test\r\n\r\n", 400),
+            ("HEAD /health HTTP/1.1\r\n\r\n", 400),
+            ("HEAD /health HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n", 413),
+            ("\r\nHEAD /health HTTP/1.1\r\nHost: test\r\nno colon\r\n\r\n", 400),
+        ] {
+            let mut http = Http::new(server.dial());
+            http.send(refused);
+            let answer = http.response(true);
+            assert_eq!(answer.status, status, "{refused}");
+            assert!(answer.header("content-length").is_some_and(|length| length != "0"), "{refused}");
+            assert!(http.try_response(true).is_none(), "{refused}");
+        }
         for path in paths {
-            http.send(&format!("HEAD {path} HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\n\r\n"));
+            http.send(&format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\nGET /health HTTP/1.1\r\nHost: test\r\n\r\n"));
             let head = http.response(true);
             assert!(head.header("content-length").is_some_and(|length| length != "0"), "{path}: {}", head.head);
             assert_eq!(http.response(false).json()["status"], "healthy", "after HEAD {path}");
@@ -270,7 +299,7 @@ fn head_has_no_body() {
 fn a_kept_connection_ends_after_a_thousand_requests() {
     let server = Server::start(&[("SHARDS", "1")]);
     let mut http = Http::new(server.dial());
-    http.send(&"GET /health HTTP/1.1\r\n\r\n".repeat(1_000));
+    http.send(&"GET /health HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1_000));
     for number in 1..=1_000 {
         let kept = if number < 1_000 { "keep-alive" } else { "close" };
         assert_eq!(http.response(false).header("connection"), Some(kept), "answer {number}");
@@ -284,20 +313,20 @@ fn requests_and_then_something_else() {
     on_each(|server| {
         for path in ["/health", "/stats", "/room/r/selections", "/room/s/selections"] {
             let mut http = Http::new(server.dial());
-            http.send(&format!("GET {path} HTTP/1.1\r\n\r\n"));
+            http.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
             http.half_close();
             assert_eq!(http.response(false).status, 200, "{path}");
             assert!(http.try_response(false).is_none(), "{path}");
         }
         let mut http = Http::new(server.dial());
         let paths = ["/health", "/stats", "/health", "/room/r/selections", "/room/s/selections", "/health"];
-        http.send(&paths.map(|path| format!("GET {path} HTTP/1.1\r\n\r\n")).concat());
+        http.send(&paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).concat());
         http.half_close();
         paths.iter().for_each(|path| assert_eq!(http.response(false).status, 200, "{path}"));
         assert!(http.try_response(false).is_none());
         let stream = server.dial();
         let mut http = Http::new(stream.try_clone().expect("a copy"));
-        http.send("GET /stats HTTP/1.1\r\n\r\n");
+        http.send("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
         assert_eq!(http.response(false).status, 200);
         let mut client = Client::connect_on(stream, "a", "");
         client.enter("r");
@@ -309,13 +338,13 @@ fn heads_at_their_bounds() {
     let server = Server::start(&[]);
     let headers = |count: usize| -> String { (0..count).map(|number| format!("X-{number}: y\r\n")).collect() };
     let check = |request: &str, status: u16| assert_eq!(ask(&server, request).status, status);
-    check(&format!("GET /health HTTP/1.1\r\n{}\r\n", headers(64)), 200);
-    check(&format!("GET /health HTTP/1.1\r\n{}\r\n", headers(65)), 431);
-    let start = "GET /health HTTP/1.1\r\nX: ";
+    check(&format!("GET /health HTTP/1.1\r\nHost: test\r\n{}\r\n", headers(63)), 200);
+    check(&format!("GET /health HTTP/1.1\r\nHost: test\r\n{}\r\n", headers(64)), 431);
+    let start = "GET /health HTTP/1.1\r\nHost: test\r\nX: ";
     let padding = |total: usize| "x".repeat(total - start.len() - 4);
     check(&format!("{start}{}\r\n\r\n", padding(16 * 1024)), 200);
     check(&format!("{start}{}\r\n\r\n", padding(16 * 1024 + 1)), 431);
-    check(&format!("GET /{}", "x".repeat(16 * 1024)), 431);
+    check(&format!("GET /{}", "x".repeat(16 * 1024)), 414);
     let whole = ask(&server, &format!("GET /{}", "x".repeat(16 * 1024)));
     assert!(whole.json()["error"].as_str().expect("a text").contains("16 KiB"));
 }
@@ -334,7 +363,7 @@ fn answers_that_nobody_reads_wait_for_their_reader() {
         let body = server.get("/room/big/selections").body.len() as u64;
         let requests = 500;
         let mut http = Http::new(server.dial());
-        http.send(&"GET /room/big/selections HTTP/1.1\r\n\r\n".repeat(requests));
+        http.send(&"GET /room/big/selections HTTP/1.1\r\nHost: test\r\n\r\n".repeat(requests));
         for _ in 0..requests {
             assert_eq!(http.response(false).body.len() as u64, body);
         }

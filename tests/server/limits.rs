@@ -45,7 +45,8 @@ fn a_crowd_at_the_door_changes_nothing_inside() {
     assert_eq!(client.json()["type"], "seat_selected");
     drop(crowd);
     eventually("the crowd is gone", || {
-        let stats = Http::new(server.dial()).ask("GET /stats HTTP/1.1\r\nConnection: close\r\n\r\n")?.json();
+        let stats =
+            Http::new(server.dial()).ask("GET /stats HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?.json();
         assert_eq!(stats["active_connections"], 1, "the crowd was not let in");
         let sockets = stats["shards"].as_array()?.iter().map(|row| row["connections"].as_u64()).sum::<Option<u64>>()?;
         (sockets <= 2 && stats["shards_missing"] == 0).then_some(())

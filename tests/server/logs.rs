@@ -50,9 +50,11 @@ fn what_clients_write_is_never_logged() {
         let mut leaves = Client::connect(&server, SECRET);
         leaves.write(&frame(0x88, &[&1000_u16.to_be_bytes(), SECRET.as_bytes()].concat()));
         assert!(matches!(leaves.got(), Got::Close(Some(1000), _)));
-        for request in
-            [format!("GET /{SECRET} HTTP/1.1\r\n\r\n"), format!("{SECRET}\r\n\r\n"), upgrade("\u{0}4929-1234", "")]
-        {
+        for request in [
+            format!("GET /{SECRET} HTTP/1.1\r\nHost: test\r\n\r\n"),
+            format!("{SECRET}\r\n\r\n"),
+            upgrade("\u{0}4929-1234", ""),
+        ] {
             let mut http = Http::new(server.dial());
             http.send(&request);
             assert!(http.response(false).status >= 400, "{request}");

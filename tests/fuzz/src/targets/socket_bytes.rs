@@ -7,7 +7,7 @@ use butaca::wire::frame::{Assembly, Event, Step, close, pong, read_frame};
 use butaca::wire::http::{Target, parse_head};
 use butaca::wire::message::Reader;
 
-const UPGRADE: &[u8] = b"GET /ws/a?room=r HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+const UPGRADE: &[u8] = b"GET /ws/a?room=r HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const MESSAGE_BYTES_MAX: usize = 1_024;
 

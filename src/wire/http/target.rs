@@ -1,0 +1,96 @@
+//! Request targets: the forms they may have, and the places of this site.
+//!
+//! `/ws/{client_id}` and `/room/{room_id}/selections` take one path segment; a `/` inside an id is written `%2F`.
+//! Paths are compared as they are written: no slashes are merged or added.
+//! Invariant: an id in a place is valid. Never here: header lines.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::HttpError;
+use super::fields::is_authority;
+use crate::engine::ids::{ClientId, RoomId};
+use crate::wire::assets;
+
+/// What a path names.
+pub(super) enum Place<'a> {
+    Home,
+    Health,
+    Ready,
+    Stats,
+    Metrics,
+    Selections(RoomId),
+    Socket(ClientId),
+    Asset(&'a str),
+    /// The server as a whole: `*`, or a URL without a path.
+    Server,
+    Nothing,
+}
+
+/// Reads a request target: the place and the query.
+pub(super) fn read<'a>(target: &'a str, is_options: bool) -> Result<(Place<'a>, &'a str), HttpError> {
+    if target == "*" && is_options {
+        return Ok((Place::Server, ""));
+    }
+    // A fragment is the client's alone and never sent (RFC 9112 section 3.2).
+    if target.contains('#') {
+        return Err(HttpError::Bad);
+    }
+    let local = local_part(target)?;
+    let (path, query) = local.split_once('?').unwrap_or((local, ""));
+    if local.is_empty() && is_options {
+        return Ok((Place::Server, query));
+    }
+    Ok((find(path)?, query))
+}
+
+/// What stands behind the authority of a whole URL (RFC 9112 section 3.2.2); nothing is before the path otherwise.
+/// TLS ends before this server, so `https` may well be meant for it, and no other scheme.
+fn local_part(target: &str) -> Result<&str, HttpError> {
+    if target.starts_with('/') {
+        return Ok(target);
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(HttpError::Bad)?;
+    let (authority, local) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let is_ours = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let has_host = !authority.is_empty() && !authority.starts_with(':') && is_authority(authority.as_bytes());
+    (is_ours && has_host).then_some(local).ok_or(HttpError::Bad)
+}
+
+fn find(path: &str) -> Result<Place<'_>, HttpError> {
+    match path {
+        "/" | "" => return Ok(Place::Home),
+        "/health" => return Ok(Place::Health),
+        "/ready" => return Ok(Place::Ready),
+        "/stats" => return Ok(Place::Stats),
+        "/metrics" => return Ok(Place::Metrics),
+        _ => {}
+    }
+    if let Some(segment) = path.strip_prefix("/ws/") {
+        return id(segment, ClientId::new).map(Place::Socket).ok_or(HttpError::BadClientId);
+    }
+    let room = path.strip_prefix("/room/").and_then(|rest| rest.strip_suffix("/selections"));
+    if let Some(segment) = room.filter(|segment| !segment.contains('/')) {
+        return id(segment, RoomId::new).map(Place::Selections).ok_or(HttpError::BadRoomId);
+    }
+    let asset = path.strip_prefix("/static/").filter(|name| assets::find(name).is_some());
+    Ok(asset.map_or(Place::Nothing, Place::Asset))
+}
+
+/// The id in a path segment.
+fn id<T>(segment: &str, make: impl Fn(&str) -> Option<T>) -> Option<T> {
+    make(&decode(segment).filter(|_| !segment.contains('/'))?)
+}
+
+/// The text that percent signs hide, when it is UTF-8. A percent sign that hides nothing is itself, as in the old service.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+/// In a query a plus sign is a space: browsers write both `+` and `%20`. What is not a room id is no hint.
+pub(super) fn room_hint(query: &str) -> Option<RoomId> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("room="))?;
+    let spaced = value.replace('+', " ");
+    RoomId::new(&decode(&spaced)?)
+}
