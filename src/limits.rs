@@ -50,6 +50,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Default of `MAX_USER_INFO_BYTES`: longest `user_info` as written by the client. At the bound: `bad_request`.
 pub const USER_INFO_BYTES: usize = 4 * 1024;
+/// A text up to this length is read at once, and again if a number in it may be why it was refused. In a longer one numbers
+/// are looked at first, so that it is read once, whatever is in it.
+pub const JSON_SHORT_BYTES: usize = 1_024;
 /// Nesting of JSON that is read. At the bound: `bad_json`.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Fragments of one message. At the bound: close 1009.
@@ -125,8 +128,12 @@ pub const FILES_RESERVE_PER_SHARD: u64 = 16;
 
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
-/// Sockets read in one turn.
+/// Sockets read in one turn, each once. At the bound the others wait for the next turn.
 pub const READS_PER_TURN_MAX: usize = 256;
+/// What reading may take of a turn, in nanoseconds. At the bound the sockets that were not read wait for the next turn.
+pub const READ_NS_PER_TURN: u64 = 2_000_000;
+/// Frames and request heads taken from one socket before others get their turn. At the bound the rest waits.
+pub const FRAMES_PER_LOOK_MAX: u32 = 64;
 /// Readiness events taken from the kernel at once.
 pub const EPOLL_EVENTS_MAX: usize = 1_024;
 /// The scratch buffer of a shard: what one `recv` can bring.

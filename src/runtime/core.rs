@@ -55,6 +55,8 @@ pub(crate) struct Core {
     /// This turn's time.
     pub(crate) now: Now,
     pub(crate) now_ns: u64,
+    /// When this turn began to accept, or to read.
+    pub(crate) reading_since_ns: u64,
     orders: Vec<Order>,
     /// Messages read, to measure one in so many.
     pub(crate) messages: u32,
@@ -82,6 +84,7 @@ impl Core {
             gathers: Gathers::default(),
             now: clock.now(),
             now_ns: clock.nanos(),
+            reading_since_ns: 0,
             clock,
             orders: Vec::new(),
             messages: 0,
@@ -94,6 +97,7 @@ impl Core {
     /// A turn begins: its time is read.
     pub(crate) fn begin_turn(&mut self) {
         (self.now, self.now_ns) = (self.clock.now(), self.clock.nanos());
+        self.reading_since_ns = self.now_ns;
         self.node.begin_turn(Moment { now: self.now, ns: self.now_ns });
         self.node.figures.turns += 1;
         self.board.pulse(self.id).turns.store(self.node.figures.turns, Ordering::Relaxed);

@@ -2,7 +2,8 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (inputs a turn are bounded, and passes may take as long as they did);
+//! Invariants: input never outruns output (what a turn reads is bounded in time, a socket is looked at once, and passes may
+//! take as long as that did);
 //! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
 //! not read to its end or on a room that can be served. Never here: what any of these do.
 
@@ -176,14 +177,19 @@ impl Driver {
         }
     }
 
-    /// Reads ready sockets, unless other shards are behind.
+    /// Reads ready sockets, each once and for as long as a turn may take, unless other shards are behind.
     fn read_sockets(&mut self) {
         if self.core.lanes.is_congested() {
             return;
         }
-        for _ in 0..READS_PER_TURN_MAX {
+        self.core.reading_since_ns = self.core.clock.nanos();
+        // What is put back into the list waits for the next turn: one socket that always has more must not keep this one.
+        for _ in 0..self.core.reads.len().min(READS_PER_TURN_MAX) {
             let Some((slot, generation)) = self.core.reads.pop_front() else { return };
             self.core.read(&mut self.intake, slot, generation);
+            if self.core.has_read_enough() {
+                return;
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::figures::shard::{Command as Counted, Outcome};
-use crate::limits::{HTTP_HEAD_BYTES_MAX, SCRATCH_BYTES};
+use crate::limits::{FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, READ_NS_PER_TURN, SCRATCH_BYTES};
 use crate::node::{Event, Next};
 use crate::runtime::core::Core;
 use crate::runtime::socket::Phase;
@@ -19,8 +19,10 @@ use crate::wire::respond::{self, Manner};
 
 /// One message in so many is measured.
 const MEASURED_MESSAGES: u32 = 16;
-/// Reads of one socket before others get their turn.
+/// Reads of one socket when nobody else waits to be read.
 const ROUNDS_MAX: usize = 4;
+/// Frames between two looks at the clock: one costs less than reading it.
+const FRAMES_PER_CLOCK: u32 = 8;
 
 /// The buffer that all sockets of a shard are read into, and the parser's.
 pub(crate) struct Intake {
@@ -43,6 +45,8 @@ enum Flow {
     More,
     /// Answers must leave or arrive first.
     Stall,
+    /// Others must have their turn first.
+    Enough,
     /// The connection is not read here any more.
     Over,
     /// The connection is to move to another shard.
@@ -50,6 +54,11 @@ enum Flow {
 }
 
 impl Core {
+    /// Whether this phase of the turn has read for as long as it may.
+    pub(crate) fn has_read_enough(&self) -> bool {
+        self.clock.nanos().saturating_sub(self.reading_since_ns) >= READ_NS_PER_TURN
+    }
+
     /// Reads one socket, until it is empty or others must have their turn.
     pub(crate) fn read(&mut self, intake: &mut Intake, slot: u32, generation: u32) {
         let Some(socket) = self.sockets.live(slot, generation) else { return };
@@ -81,6 +90,10 @@ impl Core {
                 Flow::Over => return,
                 Flow::Move => return self.hand_over(slot, intake.scratch[rest].to_vec()),
                 Flow::Stall => return self.keep_unread(slot, &intake.scratch[rest], true),
+                Flow::Enough => {
+                    self.keep_unread(slot, &intake.scratch[rest], true);
+                    return self.resume_reading(slot);
+                }
                 Flow::More => {
                     have = rest.len();
                     intake.scratch.copy_within(rest, 0);
@@ -89,6 +102,9 @@ impl Core {
             let Some(socket) = self.sockets.get_mut(slot) else { return };
             if last && !socket.hung_up {
                 socket.readable = false;
+                break;
+            }
+            if !self.reads.is_empty() || self.has_read_enough() {
                 break;
             }
         }
@@ -145,7 +161,7 @@ impl Core {
     fn consume(&mut self, intake: &mut Intake, slot: u32, have: usize) -> (usize, Flow) {
         let Intake { scratch, reader } = intake;
         let mut used = 0;
-        loop {
+        for taken in 0..FRAMES_PER_LOOK_MAX {
             let Some(socket) = self.sockets.get(slot) else { return (used, Flow::Over) };
             let bytes = &mut scratch[used..have];
             let (phase, awaits_answer) = (socket.phase, socket.awaits_answer);
@@ -153,8 +169,10 @@ impl Core {
                 Phase::Closing => return (have, Flow::More),
                 Phase::Preamble => self.read_proxy_header(slot, bytes).ok_or((bytes.len(), Flow::More)),
                 Phase::Http if awaits_answer || self.must_wait(slot) => return (used, Flow::Stall),
+                Phase::Http if taken > 0 && self.has_read_enough() => return (used, Flow::Enough),
                 Phase::Http => self.read_head(slot, bytes),
                 Phase::Open if self.must_wait(slot) => return (used, Flow::Stall),
+                Phase::Open if is_time_to_look(taken) && self.has_read_enough() => return (used, Flow::Enough),
                 Phase::Open => self.read_frame(reader, slot, bytes),
             };
             match step {
@@ -163,6 +181,7 @@ impl Core {
                 Err((len, flow)) => return (used + len, flow),
             }
         }
+        (used, Flow::Enough)
     }
 
     /// Whether the connection's next message must wait until answers have left or arrived.
@@ -298,4 +317,9 @@ impl Core {
             out.extend_from_slice(payload);
         });
     }
+}
+
+/// Whether the clock is looked at before one more frame, behind this many of the same look.
+fn is_time_to_look(taken: u32) -> bool {
+    taken > 0 && taken.is_multiple_of(FRAMES_PER_CLOCK)
 }

@@ -119,7 +119,7 @@ impl Listener {
         // In the order in which they came: behind one whose request is not there yet, no request is, probably.
         let mut asks = !core.lanes.is_congested();
         for (slot, generation) in self.arrivals.drain(..) {
-            asks = asks && core.read_first(intake, slot, generation);
+            asks = asks && !core.has_read_enough() && core.read_first(intake, slot, generation);
             core.watch(slot, generation);
         }
     }

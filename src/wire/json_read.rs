@@ -5,16 +5,19 @@
 //! Never here: the names of messages. This is the only file that names simd-json.
 //!
 //! simd-json rewrites its input and refuses numbers that no machine word holds, which are good JSON all the same. So the
-//! input is copied first, raw texts are found in the copy by the positions that simd-json recorded, and a document that
-//! is refused is tried once more with its numbers made small, provided that serde_json finds it well-formed.
+//! input is copied first, raw texts are found in the copy by the positions that simd-json recorded, and numbers are checked
+//! here and made small. A short text is first tried as it is, since hardly any needs that.
+//!
+//! What a text costs follows from its length, not from what is in it: a long one is scanned once and parsed once, a short
+//! one parsed twice at most.
 //!
 //! A lone surrogate (`"\ud800"`) is refused: it has no UTF-8, and many readers refuse a whole message that has one, so
 //! passing it on would let one client keep a room's events from the others (RFC 7493 section 2.1 forbids it as well).
 
-use serde::de::IgnoredAny;
+use memchr::memchr2;
 use simd_json::{Buffers, Error, ErrorType, Node, Tape};
 
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{JSON_DEPTH_MAX, JSON_SHORT_BYTES};
 
 /// Why a text is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,14 +50,24 @@ pub(super) struct ObjectReader {
     tape: Tape<'static>,
     /// The text as it was written.
     raw: Vec<u8>,
-    /// The text with small numbers, when it needed them.
+    /// A short text with small numbers, when it needed them.
     tame: Vec<u8>,
+    /// Parses since the start.
+    #[cfg(test)]
+    parses: usize,
 }
 
 impl ObjectReader {
     pub(super) fn new() -> Self {
         let buffers = Buffers::with_max_depth(0, JSON_DEPTH_MAX);
-        Self { buffers, tape: Tape(Vec::new()), raw: Vec::new(), tame: Vec::new() }
+        Self {
+            buffers,
+            tape: Tape(Vec::new()),
+            raw: Vec::new(),
+            tame: Vec::new(),
+            #[cfg(test)]
+            parses: 0,
+        }
     }
 
     /// Reads the members called `names` of the object that `text` is. `text` is rewritten.
@@ -65,14 +78,27 @@ impl ObjectReader {
     ) -> Result<[Member<'a>; N], Unreadable> {
         self.raw.clear();
         self.raw.extend_from_slice(text);
+        let is_short = text.len() <= JSON_SHORT_BYTES;
+        if !is_short && tame_numbers(text).is_none() {
+            return Err(Unreadable::NotJson);
+        }
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        #[cfg(test)]
+        {
+            self.parses += 1;
+        }
         let mut result = simd_json::fill_tape(text, &mut self.buffers, &mut tape);
-        let is_number_suspected = result.as_ref().is_err_and(|error| !is_too_deep(error));
-        if is_number_suspected && serde_json::from_slice::<IgnoredAny>(&self.raw).is_ok() {
+        if is_short && result.as_ref().is_err_and(|error| !is_too_deep(error)) {
+            // A number may be the reason.
             self.tame.clear();
             self.tame.extend_from_slice(&self.raw);
-            tame_numbers(&mut self.tame);
-            result = simd_json::fill_tape(&mut self.tame, &mut self.buffers, &mut tape);
+            if tame_numbers(&mut self.tame).is_some_and(|tamed| tamed > 0) {
+                #[cfg(test)]
+                {
+                    self.parses += 1;
+                }
+                result = simd_json::fill_tape(&mut self.tame, &mut self.buffers, &mut tape);
+            }
         }
         let members = match result {
             Ok(()) => pick(&tape.0, self.buffers.structural_indexes(), &self.raw, names),
@@ -88,25 +114,70 @@ fn is_too_deep(error: &Error) -> bool {
     matches!(error.error(), ErrorType::DepthLimitExceeded)
 }
 
-/// Makes every number of a well-formed document a `0` and spaces, so that nothing moves.
-fn tame_numbers(text: &mut [u8]) {
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut in_number = false;
-    for byte in text {
-        if in_string {
-            in_string = escaped || *byte != b'"';
-            escaped = !escaped && *byte == b'\\';
-            continue;
+/// Makes every number that is not a short whole one a `0` and spaces, so that nothing moves, and returns how many there
+/// were; `None` when one is not written as JSON wants it. Whether the rest is JSON is not looked at, and does not change: a
+/// number stands alone in good JSON, and two values in a row are none with a space between them either.
+fn tame_numbers(text: &mut [u8]) -> Option<usize> {
+    let mut tamed = 0;
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => at = end_of_string(text, at + 1),
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let len = text[at..].iter().take_while(|byte| is_part(byte)).count();
+                let number = &mut text[at..at + len];
+                if !is_number(number) {
+                    return None;
+                }
+                if len > SMALL_DIGITS || !number.iter().all(u8::is_ascii_digit) {
+                    number.fill(b' ');
+                    number[0] = b'0';
+                    tamed += 1;
+                }
+                at += len;
+            }
+            _ => at += 1,
         }
-        in_string = *byte == b'"';
-        let starts = matches!(*byte, b'-' | b'0'..=b'9');
-        let goes_on = in_number && matches!(*byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
-        if starts || goes_on {
-            *byte = if in_number { b' ' } else { b'0' };
-        }
-        in_number = starts || goes_on;
     }
+    Some(tamed)
+}
+
+/// Digits that fit any machine word.
+const SMALL_DIGITS: usize = 18;
+
+/// The place behind the string whose content begins at `at`; the end when it does not end.
+fn end_of_string(text: &[u8], mut at: usize) -> usize {
+    while let Some(offset) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        if text[at + offset] == b'"' {
+            return at + offset + 1;
+        }
+        at += offset + 2;
+    }
+    text.len()
+}
+
+/// Whether these characters are a number, RFC 8259 section 6.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(rest);
+    if whole == 0 || (whole > 1 && rest[0] == b'0') {
+        return false;
+    }
+    rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let len = digits(fraction);
+        if len == 0 {
+            return false;
+        }
+        rest = &fraction[len..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        return !exponent.is_empty() && digits(exponent) == exponent.len();
+    }
+    rest.is_empty()
 }
 
 /// Walks the top level of a parsed document: nodes and structural characters side by side, since each key, string,
@@ -221,9 +292,61 @@ mod tests {
     #[test]
     fn numbers_become_small_and_nothing_moves() {
         let mut text = br#"{"a1":[1e400,-12.5E+3, true,false,null],"-1\"2":"3\\","e":0}"#.to_vec();
-        tame_numbers(&mut text);
+        assert_eq!(tame_numbers(&mut text), Some(2));
         let expected = r#"{"a1":[0    ,0       , true,false,null],"-1\"2":"3\\","e":0}"#;
         assert_eq!(String::from_utf8(text).as_deref(), Ok(expected));
+        for text in ["01", "-", "1.", "1.e4", "1e", "1e+", "1-1", "--1", "1.5.5", "-01", "{\"a\":1e4e4}", "0-"] {
+            assert_eq!(tame_numbers(&mut text.as_bytes().to_vec()), None, "{text}");
+        }
+    }
+
+    /// Short and long, what is read and what is refused: a long text is parsed once, a short one twice at most.
+    #[test]
+    fn no_text_is_parsed_often() {
+        let list = |item: &str| format!(r#"{{"type":"x","a":1e400,"b":[{}0]}}"#, format!("{item},").repeat(10_000));
+        let long = format!("1.{}e-300", "2".repeat(20_000));
+        for (text, parses) in [
+            ("{}".to_owned(), 1),
+            ("{".to_owned(), 1),
+            (r#"{"a":1e400}"#.to_owned(), 2),
+            (r#"{"a":1e400"#.to_owned(), 2),
+            (r#"{"a":01}"#.to_owned(), 1),
+            (list("1e400"), 1),
+            (list("1e400,"), 1),
+            (list("[]"), 1),
+            (list("01"), 0),
+            (list(&format!("\"{}\"", "\\".repeat(6))), 1),
+            (format!(r#"{{"a":{long},"b":{long}}}"#), 1),
+            (format!("{}1e400", "[".repeat(60_000)), 1),
+            ("\"".repeat(60_000), 1),
+        ] {
+            let mut reader = ObjectReader::new();
+            reader.read(&mut text.clone().into_bytes(), ["a", "b"]).ok();
+            assert_eq!(reader.parses, parses, "{}", &text[..text.len().min(60)]);
+        }
+    }
+
+    /// What a short text is, it is too when something long stands beside it.
+    #[test]
+    fn length_changes_nothing() {
+        let pad = format!(r#""z":"{}""#, "\\n x".repeat(600));
+        for (text, is_json) in [
+            (r#"{"a":1e400,PAD}"#, true),
+            (r#"{PAD,"a":[-0,1.5E-7,12345678901234567890123,0.0,{"n":-1e999}]}"#, true),
+            (r#"{"a":1.,PAD}"#, false),
+            (r#"{"a":12"x",PAD}"#, false),
+            (r#"{"a":1e5true,PAD}"#, false),
+            (r#"{"a":truee5,PAD}"#, false),
+            (r#"{"a":1e5 2,PAD}"#, false),
+            (r#"{1e5:2,PAD}"#, false),
+            (r#"{\"a":1,PAD}"#, false),
+            (r#"{"a":"\x",PAD}"#, false),
+            (r#"{PAD,"a":"x}"#, false),
+        ] {
+            let text = text.replace("PAD", &pad);
+            assert_eq!(read(&text).is_ok(), is_json, "{text}");
+            assert_eq!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), is_json, "{text}");
+        }
     }
 
     #[test]
