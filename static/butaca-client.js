@@ -436,7 +436,7 @@ export class ButacaClient extends EventTarget {
   }
 }
 
-const ID_RULE = "ids: 1 to 128 bytes of well-formed text without control characters";
+const ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
 const UNANSWERED = refusal("unanswered", "no answer came");
 const EXPIRED = refusal("expired", "its time was over before it could be asked for again");
 const DISCONNECTED = refusal("disconnected", "the connection that held it has ended");

@@ -8,7 +8,7 @@
   var TOO_MANY_MESSAGES = 4013;
   var PASSING = /* @__PURE__ */ new Set(["rate_limited", "overloaded", "persistence_unavailable", "unanswered", "offline", "busy"]);
   function isValidId(text) {
-    if (typeof text !== "string" || /[\p{Cc}\p{Cs}]/u.test(text)) return false;
+    if (typeof text !== "string" || /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\ufe0e\ufe0f])\p{DI}/u.test(text)) return false;
     const bytes = new TextEncoder().encode(text).length;
     return bytes >= 1 && bytes <= ID_BYTES_MAX;
   }
@@ -780,7 +780,7 @@
       for (let event = this.#untold.shift(); event; event = this.#untold.shift()) this.dispatchEvent(event);
     }
   };
-  var ID_RULE = "ids: 1 to 128 bytes of well-formed text without control characters";
+  var ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
   var UNANSWERED = refusal("unanswered", "no answer came");
   var EXPIRED = refusal("expired", "its time was over before it could be asked for again");
   var DISCONNECTED = refusal("disconnected", "the connection that held it has ended");
@@ -883,7 +883,7 @@
     why_persistence_unavailable: "the server cannot store it now, try again",
     why_rate_limited: "too many requests, slow down",
     why_offline: "not connected",
-    badName: "A name has 1 to 128 bytes and no control characters.",
+    badName: "A name has 1 to 128 bytes, and no control or invisible characters.",
     badServer: "That is no address of a server (ws://host:port)."
   };
   var ES = {
@@ -962,7 +962,7 @@
     why_persistence_unavailable: "el servidor no puede guardarla ahora, inténtalo otra vez",
     why_rate_limited: "demasiadas peticiones, ve más despacio",
     why_offline: "no hay conexión",
-    badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control.",
+    badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible.",
     badServer: "Eso no es la dirección de un servidor (ws://máquina:puerto)."
   };
   var chosen = EN;

@@ -21,12 +21,12 @@ const TOO_MANY_MESSAGES = 4013;
 const PASSING = new Set(["rate_limited", "overloaded", "persistence_unavailable", "unanswered", "offline", "busy"]);
 
 /**
- * Ids of clients, rooms and seats: well-formed text, 1 to 128 bytes of UTF-8, without control characters.
+ * Ids of clients, rooms and seats: well-formed text, 1 to 128 bytes of UTF-8, without control and invisible characters.
  * @param {unknown} text @returns {text is string}
  */
 export function isValidId(text) {
   // Half a surrogate pair, as `"🎭".slice(0, 1)` makes it, has no UTF-8.
-  if (typeof text !== "string" || /[\p{Cc}\p{Cs}]/u.test(text)) return false;
+  if (typeof text !== "string" || /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\ufe0e\ufe0f])\p{DI}/u.test(text)) return false;
   const bytes = new TextEncoder().encode(text).length;
   return bytes >= 1 && bytes <= ID_BYTES_MAX;
 }

@@ -1,6 +1,6 @@
 //! Names of things: rooms, seats and clients by text, connections and shards by number.
 //!
-//! Invariants: a text id is 1 to [`ID_BYTES_MAX`] bytes of UTF-8 without control characters; a pair (room, seat) is
+//! Invariants: a text id is 1 to [`ID_BYTES_MAX`] bytes of UTF-8 that can be seen; a pair (room, seat) is
 //! never flattened into one string; a [`ConnId`] is never used again while anything may still name it.
 //! Never here: what a room or a seat is.
 
@@ -32,10 +32,46 @@ pub type SeatId = TextId<SeatKind>;
 /// A client's display name: broadcast to strangers, neither unique nor secret.
 pub type ClientId = TextId<ClientKind>;
 
-/// Whether `text` may name a room, a seat or a client.
+/// Whether `text` may name a room, a seat or a client: two ids that look alike to people should be one id.
 #[must_use]
 pub fn is_valid_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control)
+    let fits = !text.is_empty() && text.len() <= ID_BYTES_MAX;
+    // Nearly every id is ASCII, and every message has two of them.
+    fits && (text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hidden))
+}
+
+/// Whether the server itself speaks of somebody by this name, so that no client may have it.
+#[must_use]
+pub fn is_reserved_client(name: &str) -> bool {
+    name == "system" || name.starts_with("holder:")
+}
+
+/// What is not seen, or changes the order of what is: control characters, the ends of lines and paragraphs, and Unicode's
+/// `Default_Ignorable_Code_Point` (zero widths, joiners, directions, tags, fillers). Two of the last are allowed, since
+/// keyboards put them behind an emoji: the text and picture selectors U+FE0E and U+FE0F. The joiners U+200C and U+200D
+/// are not: rooms and seats need none, and what a person's name needs has its place in `user_info`.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0d}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fff8}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 impl<Kind> TextId<Kind> {
@@ -226,7 +262,35 @@ impl fmt::Display for Epoch {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnId, ShardId, shard_of};
+    use super::{ConnId, ShardId, is_reserved_client, is_valid_id, shard_of};
+
+    #[test]
+    fn an_id_is_short_and_all_of_it_is_seen() {
+        for good in ["a", " ", "~", "Ana María 🎭", "a/b:c", "100%", "座席", "❤\u{fe0f}", &"é".repeat(64), "مقعد"]
+        {
+            assert!(is_valid_id(good), "{good:?}");
+        }
+        for bad in ["", &"x".repeat(129), &"é".repeat(65), "\0", "a\nb", "\u{7f}", "\u{85}"] {
+            assert!(!is_valid_id(bad), "{bad:?}");
+        }
+        // Directions, ends of lines, zero widths, joiners, fillers, tags.
+        for hidden in "\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\u{2028}\u{2029}\u{200b}\u{200c}\u{200d}\u{2060}\
+                       \u{feff}\u{ad}\u{34f}\u{180e}\u{115f}\u{3164}\u{ffa0}\u{fe00}\u{e0067}"
+            .chars()
+        {
+            for bad in [format!("{hidden}"), format!("Ana{hidden}"), format!("{hidden}座席")] {
+                assert!(!is_valid_id(&bad), "{bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_the_server_are_not_for_clients() {
+        for (name, expected) in [("system", true), ("holder:kiosk 1", true), ("holder:", true), ("holder", false)] {
+            assert_eq!(is_reserved_client(name), expected, "{name}");
+        }
+        assert!(!is_reserved_client("System") && !is_reserved_client("a system"), "as they are written");
+    }
 
     #[test]
     fn rooms_with_similar_names_are_spread_evenly() {

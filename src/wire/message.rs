@@ -213,8 +213,8 @@ impl<'a> Fields<'a> {
         match member {
             Member::Text(text) if is_valid_id(text) => Ok(text),
             Member::Text(_) => {
-                let range = format!("{name} must be 1 to {ID_BYTES_MAX} bytes of UTF-8 without control characters");
-                Err(self.bad(Code::BadRequest, range))
+                let rule = "bytes of UTF-8 without control and invisible characters";
+                Err(self.bad(Code::BadRequest, format!("{name} must be 1 to {ID_BYTES_MAX} {rule}")))
             }
             Member::Missing | Member::Object(_) | Member::Other => Err(self.bad_type(name, member)),
         }

@@ -78,6 +78,7 @@ pub fn respond_error(out: &mut Vec<u8>, error: HttpError, manner: Manner<'_>, he
         HttpError::Bad
         | HttpError::BadHost
         | HttpError::BadClientId
+        | HttpError::ReservedClientId
         | HttpError::BadRoomId
         | HttpError::BadKey
         | HttpError::BodyRefused

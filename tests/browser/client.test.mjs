@@ -541,11 +541,11 @@ describe("too many messages", () => {
 
 test("ids are checked as the server checks them", () => {
   assert.ok(isValidId("a") && isValidId("ñ".repeat(64)) && isValidId("x:y z"));
-  for (const bad of ["", "a".repeat(129), "ñ".repeat(65), "a\nb", "a\u0085b", "Ana \ud83c", "\udfad", 7, undefined]) {
+  for (const bad of ["", "a".repeat(129), "ñ".repeat(65), "a\nb", "a\u0085b", "Ana \ud83c", "\udfad", "a\u202e", "\u200b", "a\u2028b", 7, undefined]) {
     assert.ok(!isValidId(bad));
     assert.throws(() => new ButacaClient({ url: "ws://x", clientId: bad }), RangeError);
   }
-  assert.ok(isValidId("Ana 🎭"));
+  assert.ok(isValidId("Ana 🎭") && isValidId("❤\ufe0f"));
 });
 
 describe("against the real server", () => {

@@ -74,10 +74,14 @@ fn ids_in_paths() {
     check_get("/room/hall%201%2Fa:b/selections?x", room("hall 1/a:b"));
     check_get("/room/%F0%9F%8E%AD/selections", room("🎭"));
     check_get("/room/100%/selections", room("100%"));
-    for wrong in ["", "%0a", "%ff", "%C2%80", &"x".repeat(129)] {
+    for wrong in ["", "%0a", "%ff", "%C2%80", "a%E2%80%AE", "%E2%80%8B", "a\u{200d}b", &"x".repeat(129)] {
         check_get(&format!("/room/{wrong}/selections"), Err(HttpError::BadRoomId));
         check_get(&format!("/ws/{wrong}"), Err(HttpError::BadClientId));
     }
+    for reserved in ["system", "s%79stem", "holder:x", "holder%3Ax"] {
+        check_get(&format!("/ws/{reserved}"), Err(HttpError::ReservedClientId));
+    }
+    check_get("/room/system/selections", room("system"));
 }
 
 #[test]
@@ -387,6 +391,7 @@ fn every_error_is_answered_as_json_and_ends_the_connection() {
         (HttpError::Bad, 400),
         (HttpError::BadHost, 400),
         (HttpError::BadClientId, 400),
+        (HttpError::ReservedClientId, 400),
         (HttpError::BadRoomId, 400),
         (HttpError::BadKey, 400),
         (HttpError::BodyRefused, 413),

@@ -202,7 +202,10 @@ fn client_ids() {
             client.send(r#"{"type":"leave_room","room_id":"r"}"#);
             assert_eq!(client.json()["client_id"], *id);
         }
-        for id in ["", "a\u{0}", "line\nbreak", "\u{7f}", &"é".repeat(65)] {
+        let hidden = ["\u{202e}nimda", "Ana\u{200b}", "a\u{2028}b", "\u{feff}"];
+        for id in
+            ["", "a\u{0}", "line\nbreak", "\u{7f}", &"é".repeat(65), "system", "holder:x"].into_iter().chain(hidden)
+        {
             let answer = ask(server, &upgrade(id, ""));
             assert_eq!(answer.status, 400, "{id:?}");
             assert!(answer.json()["error"].as_str().expect("a text").contains("client_id"), "{id:?}");

@@ -80,12 +80,19 @@ fn what_is_no_request() {
 #[test]
 fn ids_and_user_info_at_their_bounds() {
     let (fits, too_long) = ("é".repeat(64), "é".repeat(65));
+    let hidden = "A\u{202e}1";
     let name = |bytes: usize| "x".repeat(bytes - r#"{"name":""}"#.len());
     let (whole, beyond) = (name(4_096), name(4_097));
     let text = format!(
         r#"
         a> {{"type":"join_room","room_id":"{too_long}"}}
         a< {{"type":"error","code":"bad_request","request_type":"join_room"}}
+        a> {{"type":"join_room","room_id":"{hidden}"}}
+        a< {{"type":"error","code":"bad_request","request_type":"join_room"}}
+        a> {{"type":"select_seat","room_id":"$1","seat_id":"{hidden}"}}
+        a< {{"type":"error","code":"bad_request","request_type":"select_seat","room_id":"$1"}}
+        a> {{"type":"release_seat","room_id":"$1","seat_id":"\u200dA1"}}
+        a< {{"type":"error","code":"bad_request","request_type":"release_seat","room_id":"$1"}}
         a> {{"type":"leave_room","room_id":"{fits}"}}
         a< {{"type":"room_left","room_id":"{fits}","client_id":"a"}}
         a> {{"type":"select_seat","room_id":"$1","seat_id":"{fits}","user_info":{{"name":"{whole}"}}}}

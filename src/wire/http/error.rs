@@ -14,6 +14,8 @@ pub enum HttpError {
     BadHost,
     /// The client id of `/ws/{client_id}` is not one.
     BadClientId,
+    /// The client id is a name that only the server gives.
+    ReservedClientId,
     /// The room id of `/room/{room_id}/selections` is not one.
     BadRoomId,
     /// The key of the upgrade is not 16 bytes in base64, or there are two.
@@ -37,7 +39,9 @@ impl HttpError {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::Bad | Self::BadHost | Self::BadClientId | Self::BadRoomId | Self::BadKey => 400,
+            Self::Bad | Self::BadHost | Self::BadClientId | Self::ReservedClientId | Self::BadRoomId | Self::BadKey => {
+                400
+            }
             Self::MethodNotAllowed => 405,
             Self::BodyRefused => 413,
             Self::TargetTooLong => 414,
@@ -54,9 +58,12 @@ impl HttpError {
             Self::Bad => "this is not an HTTP request",
             Self::BadHost => "Host must be there once, and name a host",
             Self::BadClientId => {
-                "client_id must be 1 to 128 bytes of UTF-8 without control characters, with / written as %2F"
+                "client_id must be 1 to 128 bytes of UTF-8 without control and invisible characters, with / written as %2F"
             }
-            Self::BadRoomId => "room_id must be 1 to 128 bytes of UTF-8 without control characters",
+            Self::ReservedClientId => {
+                "client_id must not be system and must not begin with holder: (the server gives these names)"
+            }
+            Self::BadRoomId => "room_id must be 1 to 128 bytes of UTF-8 without control and invisible characters",
             Self::BadKey => "Sec-WebSocket-Key must be 16 bytes in base64, once",
             Self::BodyRefused => "a request must have no body",
             Self::TooLarge => "the request head is longer than 16 KiB or has more than 64 headers",

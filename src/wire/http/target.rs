@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::HttpError;
 use super::fields::is_authority;
-use crate::engine::ids::{ClientId, RoomId};
+use crate::engine::ids::{ClientId, RoomId, is_reserved_client};
 use crate::wire::assets;
 
 /// What a path names.
@@ -68,7 +68,9 @@ fn find(path: &str) -> Result<Place<'_>, HttpError> {
         _ => {}
     }
     if let Some(segment) = path.strip_prefix("/ws/") {
-        return id(segment, ClientId::new).map(Place::Socket).ok_or(HttpError::BadClientId);
+        let client = id(segment, ClientId::new).ok_or(HttpError::BadClientId)?;
+        let is_reserved = is_reserved_client(client.as_str());
+        return if is_reserved { Err(HttpError::ReservedClientId) } else { Ok(Place::Socket(client)) };
     }
     let room = path.strip_prefix("/room/").and_then(|rest| rest.strip_suffix("/selections"));
     if let Some(segment) = room.filter(|segment| !segment.contains('/')) {
