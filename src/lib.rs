@@ -2,6 +2,8 @@
 
 pub mod limits;
 
+pub mod planted;
+
 pub mod engine;
 
 pub mod wire;

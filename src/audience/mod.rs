@@ -12,7 +12,5 @@ pub mod frames;
 pub mod full_state;
 pub mod full_states;
 pub mod outbox;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 pub mod ring;
 pub mod view;

@@ -12,6 +12,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::planted::{Bug, has};
+
 use super::frames::begun_frame;
 use super::full_state::FullState;
 use super::view::{Position, Span};
@@ -202,10 +204,7 @@ impl Outbox {
 
     fn note(&mut self, kind: Kind, len: usize) {
         self.unsent += len;
-        #[cfg(feature = "planted-bugs")]
-        if super::planted::has(super::planted::Bug::ReplyOvertakes)
-            && self.runs.back().is_some_and(|run| run.log().is_some())
-        {
+        if has(Bug::ReplyOvertakes) && self.runs.back().is_some_and(|run| run.log().is_some()) {
             let last = self.runs.len() - 1;
             return self.runs.insert(last, Run { kind, len, source: Source::Own });
         }
@@ -316,8 +315,7 @@ impl Outbox {
     /// whether the full state for the last time has not left yet: then the consumer is too slow.
     pub fn lag(&mut self) -> bool {
         self.runs.retain(|run| run.log().is_none());
-        #[cfg(feature = "planted-bugs")]
-        if super::planted::has(super::planted::Bug::TornFrame) {
+        if has(Bug::TornFrame) {
             self.unsent -= self.begun.len() - self.begun_sent;
             (self.begun, self.begun_sent) = (Vec::new(), 0);
         }

@@ -8,6 +8,8 @@
 //!
 //! Never here: sockets, seats, time.
 
+use crate::planted::{Bug, has};
+
 use super::frames::begun_frame;
 
 /// A place in the stream of a view's frames, in bytes since the view began. It wraps; only differences count, and they
@@ -284,8 +286,7 @@ impl View {
         self.members[index as usize].needs = position;
         self.set_mode(index, Mode::Behind);
         let end = self.end;
-        #[cfg(feature = "planted-bugs")]
-        if super::planted::has(super::planted::Bug::CutAboveLaggard) {
+        if has(Bug::CutAboveLaggard) {
             return;
         }
         if let Some(pass) = self.pass.as_mut().filter(|pass| is_lower(position, pass.low, end)) {

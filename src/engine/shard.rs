@@ -22,8 +22,8 @@ use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_
 mod check;
 #[cfg(test)]
 mod near_bounds;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
+#[cfg(debug_assertions)]
+mod planted;
 mod restored;
 
 /// What the operator decides about seats.
@@ -67,8 +67,6 @@ pub struct Shard {
     no_user_info: Arc<str>,
     #[cfg(debug_assertions)]
     inputs_until_check: usize,
-    #[cfg(feature = "planted-bugs")]
-    planted: Option<planted::Bug>,
 }
 
 impl Shard {
@@ -95,8 +93,6 @@ impl Shard {
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
             inputs_until_check: 0,
-            #[cfg(feature = "planted-bugs")]
-            planted: None,
         }
     }
 
@@ -119,8 +115,8 @@ impl Shard {
             Input::Restore { room, seat, hold } => self.restore(room, seat, hold),
             Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }
-        #[cfg(feature = "planted-bugs")]
-        self.reorder(effects);
+        #[cfg(debug_assertions)]
+        Self::reorder(effects);
         #[cfg(debug_assertions)]
         self.check_after(input);
     }
@@ -211,7 +207,7 @@ impl Shard {
     fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str, effects: &mut Effects) {
         let (room, seat) = at;
         let conn = caller.conn;
-        #[cfg(feature = "planted-bugs")]
+        #[cfg(debug_assertions)]
         self.grant_twice(conn, room, seat);
         let known = self.find(room);
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
@@ -296,7 +292,7 @@ impl Shard {
         self.presences.release(asker.conn, hold.number, room);
         self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         self.drop_if_empty(room);
-        #[cfg(feature = "planted-bugs")]
+        #[cfg(debug_assertions)]
         self.use_number_again(hold.number);
     }
 
@@ -311,8 +307,8 @@ impl Shard {
     /// Memberships end first: a connection is not in the audience of its own end.
     fn gone(&mut self, conn: ConnId, effects: &mut Effects) {
         let Some(departed) = self.presences.take(conn) else { return };
-        #[cfg(feature = "planted-bugs")]
-        let departed = self.forget_some(departed);
+        #[cfg(debug_assertions)]
+        let departed = Self::forget_some(departed);
         for &room in &departed.memberships {
             self.end_membership(conn, room);
         }

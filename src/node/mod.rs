@@ -20,8 +20,6 @@ mod full_state;
 pub mod hot;
 pub mod letters;
 mod moving;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 mod requests;
 mod saving;
 mod session;

@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::command::{Change, ChangeKind, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
 use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
+use crate::planted::{Bug, has};
 
-#[cfg(feature = "planted-bugs")]
-use super::planted;
 use super::record::Held;
 
 /// The changes of one room.
@@ -49,8 +48,7 @@ impl Batch {
             }),
             ChangeKind::Released { .. } => None,
         };
-        #[cfg(feature = "planted-bugs")]
-        if held.is_none() && planted::has(planted::Bug::ForgottenRelease) {
+        if has(Bug::ForgottenRelease) && held.is_none() {
             return;
         }
         self.put(&change.room, change.seat.clone(), held);
@@ -63,8 +61,7 @@ impl Batch {
             self.rooms.insert(room.clone(), RoomDelta::default());
         }
         let delta = self.rooms.get_mut(room).expect("it was just put in");
-        #[cfg(feature = "planted-bugs")]
-        if delta.seats.contains_key(&seat) && planted::has(planted::Bug::OlderWins) {
+        if has(Bug::OlderWins) && delta.seats.contains_key(&seat) {
             return;
         }
         self.entries += 1;
@@ -171,8 +168,7 @@ impl Group {
     /// Turns the beginnings of full states into changes: what is stored of these shards and no longer exists is emptied.
     pub fn resolve(&mut self, stored: &[RoomId], shards: usize) {
         for (shard, existing) in std::mem::take(&mut self.resets) {
-            #[cfg(feature = "planted-bugs")]
-            if planted::has(planted::Bug::StrangersStay) {
+            if has(Bug::StrangersStay) {
                 continue;
             }
             let strangers =

@@ -10,8 +10,6 @@
 //! Never here: decisions about seats, sockets.
 
 pub mod batch;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 pub mod queue;
 pub mod record;
 pub mod status;

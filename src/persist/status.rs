@@ -9,9 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use crate::engine::time::Millis;
 use crate::figures::store::StoreFigures;
 use crate::limits::STORE_UNSYNCED_MS_MAX;
-
-#[cfg(feature = "planted-bugs")]
-use super::planted;
+use crate::planted::{Bug, has};
 
 /// The state of the store and of this server's right to grant seats.
 #[derive(Debug, Default)]
@@ -86,8 +84,7 @@ impl StoreStatus {
     /// asked, so the right to grant is counted from then, and it ends a little before the store lets another server in.
     pub fn renewed(&self, asked: Millis, lease_ms: u64) {
         let margin_ms = lease_ms / 10;
-        #[cfg(feature = "planted-bugs")]
-        let lease_ms = if planted::has(planted::Bug::LongLease) { lease_ms + lease_ms / 2 } else { lease_ms };
+        let lease_ms = if has(Bug::LongLease) { lease_ms + lease_ms / 2 } else { lease_ms };
         self.set_grant_until(asked.after(lease_ms - margin_ms));
     }
 

@@ -6,6 +6,8 @@
 mod corpus;
 mod epochs;
 mod model;
+#[cfg(debug_assertions)]
+mod planted;
 mod room_model;
 mod simulation;
 mod small_scopes;

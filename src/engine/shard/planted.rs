@@ -1,5 +1,4 @@
-//! Deliberate defects, to show that the simulation finds what it looks for. Compiled only with the feature
-//! `planted-bugs`, and then switched on for one shard by [`Shard::plant`]. Never in a server.
+//! What the planted defects of the engine do ([`crate::planted`]). Never in a release build.
 
 use super::{Shard, is_live};
 use crate::engine::command::{Effect, Effects, ReleaseReason};
@@ -7,30 +6,11 @@ use crate::engine::deadlines::HoldNumber;
 use crate::engine::ids::ConnId;
 use crate::engine::presence::Departed;
 use crate::engine::room::{Owner, SeatState};
-
-/// A defect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bug {
-    /// A select of a seat that somebody else holds is granted now and then.
-    DoubleGrant,
-    /// The last seat of a connection that has ended is never released.
-    LostRelease,
-    /// Two changes of one input are told in the wrong order.
-    ReorderedView,
-    /// The number of a hold is used again, so that the end of an earlier hold can end a later one.
-    StaleDeadline,
-    /// A connection that has ended stays a member of one of its rooms.
-    LeakedMember,
-}
+use crate::planted::{Bug, has};
 
 impl Shard {
-    /// Plants a defect.
-    pub fn plant(&mut self, bug: Bug) {
-        self.planted = Some(bug);
-    }
-
     pub(super) fn grant_twice(&mut self, conn: ConnId, room: &str, seat: &str) {
-        if self.planted != Some(Bug::DoubleGrant) || !self.holds_made.last().is_multiple_of(8) {
+        if !has(Bug::DoubleGrant) || !self.holds_made.last().is_multiple_of(8) {
             return;
         }
         let Some(room) = self.find(room) else { return };
@@ -45,19 +25,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn forget_some(&self, mut departed: Departed) -> Departed {
-        if self.planted == Some(Bug::LostRelease) {
+    pub(super) fn forget_some(mut departed: Departed) -> Departed {
+        if has(Bug::LostRelease) {
             departed.holds.pop();
         }
-        if self.planted == Some(Bug::LeakedMember) {
+        if has(Bug::LeakedMember) {
             departed.memberships.pop();
         }
         departed
     }
 
-    pub(super) fn reorder(&self, effects: &mut Effects) {
+    pub(super) fn reorder(effects: &mut Effects) {
         let last = effects.len().saturating_sub(2);
-        if self.planted == Some(Bug::ReorderedView)
+        if has(Bug::ReorderedView)
             && let [Effect::Change(first), Effect::Change(second)] = &mut effects[last..]
             && first.room == second.room
         {
@@ -66,7 +46,7 @@ impl Shard {
     }
 
     pub(super) fn use_number_again(&mut self, number: HoldNumber) {
-        if self.planted == Some(Bug::StaleDeadline) && number.0 == self.holds_made.last() {
+        if has(Bug::StaleDeadline) && number.0 == self.holds_made.last() {
             self.holds_made.go_back();
         }
     }

@@ -15,9 +15,7 @@ use crate::engine::command::{Asker, Change, ChangeKind, Effect, Reject, ReleaseR
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
 use crate::limits::STORE_REFUSE_MS;
-
-#[cfg(feature = "planted-bugs")]
-use crate::persist::planted;
+use crate::planted::{Bug, has};
 
 /// An effect, and the full state of its room when it was decided, for one that is answered with it.
 pub type Waiting = (Effect, Option<Arc<FullState>>);
@@ -98,8 +96,7 @@ impl Gate {
 
     /// The next effect that waits for no more than this batch.
     pub fn next_committed(&mut self, batch: u64) -> Option<Waiting> {
-        #[cfg(feature = "planted-bugs")]
-        let batch = batch + u64::from(planted::has(planted::Bug::AckTooEarly));
+        let batch = batch + u64::from(has(Bug::AckTooEarly));
         let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
         self.count_down(&entry.waiting.0);
         Some(entry.waiting)
@@ -168,8 +165,7 @@ impl Undoing {
                     ChangeKind::Released { reason } => {
                         if undone.held.remove(&change.seat).is_none() {
                             undone.seq += 1;
-                            #[cfg(feature = "planted-bugs")]
-                            if planted::has(planted::Bug::SkippedNumber) {
+                            if has(Bug::SkippedNumber) {
                                 return Some(Effect::Change(change));
                             }
                             Arc::make_mut(&mut change).seq = undone.seq;

@@ -12,6 +12,7 @@ use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
 use crate::limits::STORE_FULL_STATE_SEATS_PER_TURN;
+use crate::planted::{Bug, has};
 
 use crate::persist::batch::Batch;
 use crate::persist::queue::{Offer, Queue};
@@ -78,8 +79,7 @@ impl Pending {
 
     /// The seat is free after all: its select was undone.
     pub fn record_free(&mut self, now: Millis, room: &RoomId, seat: SeatId) {
-        #[cfg(feature = "planted-bugs")]
-        if crate::persist::planted::has(crate::persist::planted::Bug::GhostOfRefusal) {
+        if has(Bug::GhostOfRefusal) {
             return;
         }
         self.since.get_or_insert(now);

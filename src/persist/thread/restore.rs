@@ -7,9 +7,8 @@
 use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
+use crate::planted::{Bug, has};
 
-#[cfg(feature = "planted-bugs")]
-use crate::persist::planted;
 use crate::persist::record::StoredHold;
 use crate::persist::stores::store::Loaded;
 
@@ -57,8 +56,7 @@ pub fn sift(
             continue;
         }
         let latest = now.after(hold_ttl_ms);
-        #[cfg(feature = "planted-bugs")]
-        let latest = if planted::has(planted::Bug::EternalHold) { WallMillis(u64::MAX) } else { latest };
+        let latest = if has(Bug::EternalHold) { WallMillis(u64::MAX) } else { latest };
         if hold.held.expires_at > latest {
             hold.held.expires_at = latest;
             hold.held.at = hold.held.at.min(now);

@@ -11,7 +11,7 @@ mod mail;
 mod names;
 mod node;
 mod oracle;
-#[cfg(feature = "planted-bugs")]
+#[cfg(debug_assertions)]
 mod planted;
 mod world;
 

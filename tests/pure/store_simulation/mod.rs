@@ -9,7 +9,7 @@
 
 mod disk;
 mod oracle;
-#[cfg(feature = "planted-bugs")]
+#[cfg(debug_assertions)]
 mod planted;
 mod server;
 

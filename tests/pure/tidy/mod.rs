@@ -13,13 +13,14 @@ use source::{Source, read_sources};
 /// to the longest entry that it begins with, so a file of `runtime` that is not named stands where `runtime` does.
 const LAYERS: &[&[&str]] = &[
     &["limits"],
+    &["planted"],
     &["engine"],
     &["wire"],
     &["audience"],
     &["figures"],
     &["config", "log"],
     &["clock"],
-    &["persist::planted", "persist::record", "persist::batch", "persist::queue", "persist::status"],
+    &["persist::record", "persist::batch", "persist::queue", "persist::status"],
     &["persist::stores", "persist::link"],
     &["persist::shard", "persist::thread"],
     &["persist"],

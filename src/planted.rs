@@ -1,0 +1,80 @@
+//! Deliberate defects, to show that the simulations find what they look for: a switch that a test turns, for its thread.
+//!
+//! A layer asks [`has`] where the right thing would be done, and does the wrong one. Invariants: a release build has
+//! neither the switch nor the defects: there [`has`] is constantly false, and what it guards is left out. Never here: what
+//! a defect does.
+
+/// A defect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bug {
+    /// Engine: a select of a seat that somebody else holds is granted now and then.
+    DoubleGrant,
+    /// Engine: the last seat of a connection that has ended is never released.
+    LostRelease,
+    /// Engine: two changes of one input are told in the wrong order.
+    ReorderedView,
+    /// Engine: the number of a hold is used again, so that the end of an earlier hold can end a later one.
+    StaleDeadline,
+    /// Engine: a connection that has ended stays a member of one of its rooms.
+    LeakedMember,
+
+    /// Audience: a pass cuts the log away from a member that falls behind after the pass has met it.
+    CutAboveLaggard,
+    /// Audience: a reply leaves before the part of a log that stands before it.
+    ReplyOvertakes,
+    /// Audience: the rest of a frame that was begun is left out when its member is dropped by the room.
+    TornFrame,
+
+    /// Persistence: what a batch brings is told when the batch before it is committed.
+    AckTooEarly,
+    /// Persistence: of two changes of a seat in one batch the first one stays.
+    OlderWins,
+    /// Persistence: the release of a seat is not stored.
+    ForgottenRelease,
+    /// Persistence: a full state leaves in the store what no longer exists.
+    StrangersStay,
+    /// Persistence: after a step of the clock a hold lives longer than any may.
+    EternalHold,
+    /// Persistence: a select that was refused stays in the store.
+    GhostOfRefusal,
+    /// Persistence: changes that remain when others are undone keep their numbers.
+    SkippedNumber,
+    /// Persistence: a writer believes in its lease for longer than the store does.
+    LongLease,
+}
+
+#[cfg(debug_assertions)]
+mod switch {
+    use super::Bug;
+    use std::cell::Cell;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Switches a defect on for this thread, or all of them off.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// Whether the defect is there.
+    pub(crate) fn has(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Whether any defect is there: then it is for the simulation to find, and no layer may find it by itself.
+    pub(crate) fn has_any() -> bool {
+        PLANTED.get().is_some()
+    }
+}
+
+#[cfg(debug_assertions)]
+pub use switch::plant;
+#[cfg(debug_assertions)]
+pub(crate) use switch::{has, has_any};
+
+/// Whether the defect is there: never.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn has(_: Bug) -> bool {
+    false
+}
