@@ -2,6 +2,7 @@
 
 pub mod limits;
 
+pub mod marks;
 pub mod planted;
 
 pub mod engine;

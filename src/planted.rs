@@ -24,6 +24,27 @@ pub enum Bug {
     ReplyOvertakes,
     /// Audience: the rest of a frame that was begun is left out when its member is dropped by the room.
     TornFrame,
+    /// Audience: of what happened since a full state the first change is left out.
+    RingSkipsOne,
+    /// Audience: a room whose time has come is not served.
+    PacedForgotten,
+    /// Audience: a full state of another moment is taken for that of this one.
+    StateOfAnotherMoment,
+
+    /// Node: an answer that needs nobody overtakes those to earlier requests.
+    AnswerOvertakes,
+    /// Node: which request a change answers is guessed, and the end of a hold by its deadline taken for an answer.
+    GuessedAnswer,
+    /// Node: a change joins an earlier letter about its room, over others that stand between.
+    NewsJumpsQueue,
+    /// Node: requests that waited for answers are not read again.
+    ForgottenReadOn,
+    /// Node: a full state outlives the changes that it tells, which are undone.
+    StateOutlivesUndo,
+    /// Node: a connection moves although not all that it is owed has left.
+    MoveLosesQueue,
+    /// Node: what is queued when the budget of a turn is used up is forgotten.
+    BudgetLosesRest,
 
     /// Persistence: what a batch brings is told when the batch before it is committed.
     AckTooEarly,

@@ -19,6 +19,7 @@ use super::ring::Ring;
 use super::view::{Moved, View};
 use crate::engine::ids::{Epoch, RoomId, ShardId};
 use crate::limits::{RING_BYTES_MAX, SMALL_ROOM_MEMBERS};
+use crate::planted::{self, Bug};
 
 /// How passes are spread over time.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +182,7 @@ impl Feeds {
         feed.scheduled = true;
         feed.owed_since_ns = now_ns;
         if feed.not_before_ns > now_ns {
+            crate::marks::hit("a room that waits for its time");
             self.paced.push(Reverse((feed.not_before_ns, index)));
         } else {
             self.enqueue(index);
@@ -199,7 +201,9 @@ impl Feeds {
                 return;
             }
             self.paced.pop();
-            self.enqueue(index);
+            if !planted::has(Bug::PacedForgotten) {
+                self.enqueue(index);
+            }
         }
     }
 
@@ -236,6 +240,7 @@ impl Feeds {
         let Some(feed) = self.feeds[index as usize].as_mut() else { return };
         feed.pass_cost_ns += cost_ns;
         if !done {
+            crate::marks::hit("a pass that was interrupted");
             // The rest of the pass goes behind the other rooms; it was queued when the pass began.
             self.big.push_back(index);
             return;

@@ -17,6 +17,7 @@ use crate::limits::{
     FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX,
     JOIN_SINCE_BYTES_MAX,
 };
+use crate::planted::{self, Bug};
 
 /// The full state of a room as one connection gets it.
 #[derive(Clone, Debug)]
@@ -86,7 +87,14 @@ impl FullStates {
 
     /// Puts a connection behind the others that wait.
     pub fn wait(&mut self, slot: u32, generation: u32) {
+        crate::marks::hit("somebody who waits for a full state");
         self.waiting.push_back((slot, generation));
+    }
+
+    /// How many wait for theirs.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
     }
 
     /// A connection is going to be sent one.
@@ -128,7 +136,8 @@ impl FullStates {
     /// The one of exactly this moment.
     #[must_use]
     pub fn find(&self, room: &RoomId, epoch: Epoch, seq: u64) -> Option<Arc<FullState>> {
-        let kept = self.kept.iter().find(|kept| kept.seq == seq && kept.epoch == epoch && kept.room == *room)?;
+        let is_seq = |kept: &Kept| kept.seq == seq || planted::has(Bug::StateOfAnotherMoment);
+        let kept = self.kept.iter().find(|kept| is_seq(kept) && kept.epoch == epoch && kept.room == *room)?;
         Some(Arc::clone(&kept.state))
     }
 
@@ -166,6 +175,7 @@ impl FullStates {
             }
         }
         kept.used = now;
+        crate::marks::hit(if kept.since.is_empty() { "a shared full state" } else { "an older full state" });
         Some(Captured { seq: kept.seq, state: Some(Arc::clone(&kept.state)), since: kept.since.clone() })
     }
 

@@ -191,6 +191,8 @@ impl Outbox {
         if fits {
             self.bytes.extend_from_slice(events);
             self.note(Kind::Event, events.len());
+        } else {
+            crate::marks::hit("events that did not fit the outbox");
         }
         fits
     }
@@ -207,6 +209,9 @@ impl Outbox {
         if has(Bug::ReplyOvertakes) && self.runs.back().is_some_and(|run| run.log().is_some()) {
             let last = self.runs.len() - 1;
             return self.runs.insert(last, Run { kind, len, source: Source::Own });
+        }
+        if kind == Kind::Reply && self.runs.back().is_some_and(|run| run.log().is_some()) {
+            crate::marks::hit("a reply behind a log");
         }
         match self.runs.back_mut() {
             _ if len == 0 => {}
@@ -307,6 +312,11 @@ impl Outbox {
                 None => self.runs.push_back(run),
             }
         }
+        crate::marks::hit(if fits {
+            "a laggard that leaves with what it was owed"
+        } else {
+            "a laggard that leaves without what it was owed"
+        });
         self.unsent = if fits { unsent + named } else { unsent };
         fits
     }

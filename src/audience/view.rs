@@ -230,6 +230,7 @@ impl View {
                 Mode::Skipping => continue,
             };
             if lag as usize > bytes && (served_too || member.mode == Mode::Behind) {
+                crate::marks::hit(if served_too { "a log at its bound" } else { "a member too far behind" });
                 dropped.push(member.slot);
                 self.skip(u32::try_from(index).expect("members are bounded"));
             } else {
@@ -319,6 +320,9 @@ impl View {
     /// Returns where the next frame begins, and the rest of the one that was begun.
     pub fn took(&mut self, index: u32, from: Position, sent: usize) -> (Position, &[u8]) {
         let (position, rest) = self.after(from, sent);
+        if !rest.is_empty() {
+            crate::marks::hit("a frame of a log that was begun");
+        }
         self.members[index as usize].needs = position;
         (position, &self.tail(from)[rest])
     }
@@ -340,6 +344,7 @@ impl View {
         member.needs = member.served;
         let is_served = member.served == self.end;
         if is_served {
+            crate::marks::hit("a member that catches up from the log");
             self.set_mode(index, Mode::Served);
         }
         is_served

@@ -54,6 +54,7 @@ impl Node {
     pub(super) fn close_too_slow(&mut self, slot: u32, generation: u32) {
         let out = self.sessions.live(slot, generation).and_then(|session| session.out.as_ref());
         if out.is_some_and(|out| out.is_lagging()) {
+            crate::marks::hit("too slow even for a full state");
             self.cut_off(slot, frame::CLOSE_SLOW, "too slow");
         }
     }
@@ -126,9 +127,13 @@ impl Node {
     /// Once a tick: when everything that was decided has been told, every connection is told to go.
     pub(super) fn go_on_with_drain(&mut self) {
         let has_told_all = self.saving.as_ref().is_none_or(super::saving::Saving::has_told_all);
+        if self.drain.has_begun() && !has_told_all {
+            crate::marks::hit("a drain that waits for the store");
+        }
         if !self.drain.has_begun() || self.drain.is_closing || !has_told_all {
             return;
         }
+        crate::marks::hit("a drain");
         self.drain.is_closing = true;
         let open: Vec<u32> =
             self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open).map(|(slot, _)| slot).collect();

@@ -4,6 +4,7 @@
 //! Never here: who is told what.
 
 use super::Node;
+use super::observer::Observed;
 use crate::engine::command::{Effect, Effects, Input};
 
 impl Node {
@@ -14,7 +15,13 @@ impl Node {
         debug_assert!(effects.is_empty(), "the effects of the last input have been performed");
         match self.forbidden(&input) {
             Some(refused) => effects.push(refused),
-            None => self.seats.handle(self.at.now, input, &mut effects),
+            None => {
+                self.seats.handle(self.at.now, input, &mut effects);
+                if let Some(observer) = &mut self.observer {
+                    let (now, input, seats) = (self.at.now, &input, &self.seats);
+                    observer.hear(Observed::Decided { now, input, effects: &effects, seats });
+                }
+            }
         }
         self.save(&mut effects);
         self.perform_all(&mut effects);

@@ -7,11 +7,13 @@
 //! nothing is offered to a connection whose socket is full. Never here: what gives way in which order (`audience`).
 
 use super::Node;
+use super::observer::Observed;
 use super::session::{Membership, Stage};
 use crate::audience::frames::count_frames;
 use crate::audience::outbox::{Kind, LogPart};
 use crate::audience::view::{Position, Serve};
 use crate::limits::STATE_SEAT_BYTES;
+use crate::planted::{self, Bug};
 
 /// Whose bytes are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +138,12 @@ impl Node {
     fn begin_flush(&mut self, only: Option<u32>) -> Option<u32> {
         let slot = loop {
             if self.flush_bytes_left == 0 {
+                if planted::has(Bug::BudgetLosesRest) {
+                    self.flushes.clear();
+                }
+                if !self.flushes.is_empty() {
+                    crate::marks::hit("a budget that is used up");
+                }
                 return None;
             }
             let slot = match only {
@@ -267,6 +275,7 @@ impl Node {
             if !session.blocked && session.out.is_none() {
                 return Some(Offered::Member { slot, at, from, len: view.tail(from).len() });
             }
+            crate::marks::hit("a member whose socket was full already");
             view.fall_behind(at, from, 0);
             if !session.blocked && !session.flush_queued {
                 session.flush_queued = true;
@@ -284,6 +293,7 @@ impl Node {
         if sent == len {
             return;
         }
+        crate::marks::hit("a send that the socket did not take whole");
         let rest = view.fall_behind(at, from, sent);
         if !rest.is_empty()
             && let Some(out) = self.sessions.outbox(slot)
@@ -382,6 +392,7 @@ impl Node {
     /// A room has dropped the connection: it gets a full state of each of its rooms once its socket has drained.
     fn lag(&mut self, slot: u32) {
         self.figures.slow_consumers += 1;
+        self.note_dropped(slot);
         self.skip_rooms(slot);
         let Some(out) = self.sessions.outbox(slot) else { return };
         let (resync_waits, since) = (out.lag(), out.resynced());
@@ -407,8 +418,16 @@ impl Node {
         if let Some(session) = self.sessions.get_mut(slot)
             && session.memberships.find(feed).is_some_and(|member| view.is_behind(member.at))
             && let Some(out) = session.out.as_mut()
+            && !out.keep_log(feed, self.bounds.queue_bytes, |span| view.read(span))
         {
-            out.keep_log(feed, self.bounds.queue_bytes, |span| view.read(span));
+            self.note_dropped(slot);
+        }
+    }
+
+    /// Whoever observes the shard hears that events pass the connection by.
+    pub(super) fn note_dropped(&mut self, slot: u32) {
+        if let Some(observer) = &mut self.observer {
+            observer.hear(Observed::Dropped { conn: self.sessions.id(slot) });
         }
     }
 

@@ -13,6 +13,7 @@ use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Effect, Input};
 use crate::engine::ids::{ClientId, Epoch, RoomId, ShardId};
+use crate::planted::{self, Bug};
 use crate::wire::message;
 
 impl Node {
@@ -46,6 +47,7 @@ impl Node {
         let state = self.seats.selections(room.as_str()).filter(|state| !(unless_empty && state.is_empty()))?;
         let at = (state.epoch, state.seq);
         if let Some(same) = self.full_states.find(room, at.0, at.1) {
+            crate::marks::hit("a full state for several");
             return Some(same);
         }
         let mut frame = Vec::new();
@@ -64,6 +66,9 @@ impl Node {
 
     /// Changes of the room are undone: what was encoded of it is not true.
     pub(super) fn forget_full_states(&mut self, room: &RoomId) {
+        if planted::has(Bug::StateOutlivesUndo) {
+            return;
+        }
         self.full_states.forget(room);
         self.feeds.drop_ring(room.as_str());
     }
@@ -106,6 +111,7 @@ impl Node {
             }
             return;
         }
+        crate::marks::hit("a resynchronisation");
         self.full_states.begin(slot, generation, self.at.now.mono);
         if let Some(out) = self.sessions.outbox(slot) {
             out.caught_up();

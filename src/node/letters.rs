@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::audience::full_states::Captured;
 use crate::engine::command::{Change, Effect, OwnedRequest, Ticket};
 use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+use crate::planted::{self, Bug};
 
 /// A request about a room that another shard owns.
 #[derive(Debug)]
@@ -82,13 +83,19 @@ impl Post {
     /// Posts a change with those of the same room before it.
     pub(super) fn change(&mut self, to: ShardId, change: &Arc<Change>) {
         assert_ne!(to, self.own, "a shard writes no letters to itself");
-        if let Some(Letter::News(news)) = self.out[to.index()].last_mut()
-            && news.room == change.room
-        {
+        let lane = &mut self.out[to.index()];
+        let is_of = |letter: &Letter| matches!(letter, Letter::News(news) if news.room == change.room);
+        let last = if planted::has(Bug::NewsJumpsQueue) {
+            lane.iter().rposition(is_of)
+        } else {
+            lane.len().checked_sub(1).filter(|&at| is_of(&lane[at]))
+        };
+        if let Some(Letter::News(news)) = last.map(|at| &mut lane[at]) {
             debug_assert!(
                 news.changes.last().is_none_or(|last| last.epoch != change.epoch || last.seq < change.seq),
                 "changes of a room are posted in order"
             );
+            crate::marks::hit("a letter of several changes");
             return news.changes.push(Arc::clone(change));
         }
         let news = News { room: change.room.clone(), changes: vec![Arc::clone(change)] };

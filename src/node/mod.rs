@@ -20,6 +20,7 @@ mod full_state;
 pub mod hot;
 pub mod letters;
 mod moving;
+pub mod observer;
 mod requests;
 mod saving;
 mod session;
@@ -51,6 +52,7 @@ use delivery::{Flushing, Offered, Slice};
 pub use delivery::{Send, Source, Taken};
 use hot::HotRooms;
 use letters::{Letter, Moving, Post};
+use observer::Observer;
 use saving::Saving;
 use session::{Sessions, Stage};
 
@@ -231,6 +233,7 @@ pub struct Node {
     /// It is a big room's turn.
     big_turn: bool,
     drain: closing::Drain,
+    observer: Option<Observer>,
 }
 
 impl Node {
@@ -264,7 +267,13 @@ impl Node {
             offered: None,
             big_turn: false,
             drain: closing::Drain::default(),
+            observer: None,
         }
+    }
+
+    /// Lets somebody hear every decision from now on.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 
     /// A turn begins.
@@ -417,6 +426,12 @@ impl Node {
     pub fn waiting_bytes(&self) -> u64 {
         let waiting: u64 = self.sessions.iter().map(|(_, session)| session.unsent_len() as u64).sum();
         waiting + self.feeds.iter().map(|feed| feed.view.behind_bytes()).sum::<u64>()
+    }
+
+    /// Connections that wait for a full state because others are being sent theirs.
+    #[must_use]
+    pub fn waiting_for_full_states(&self) -> usize {
+        self.full_states.waiting_len()
     }
 
     /// The shard is quiet: gives up buffers that are kept for busy turns.

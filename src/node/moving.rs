@@ -9,6 +9,7 @@ use super::session::{Parked, Stage};
 use super::{Next, Node};
 use crate::engine::command::Request;
 use crate::engine::ids::{ClientId, RoomId, ShardId};
+use crate::planted::{self, Bug};
 
 impl Node {
     /// The connection is a WebSocket of this client now.
@@ -49,13 +50,15 @@ impl Node {
         let session = self.sessions.get_mut(slot)?;
         let parked = session.parked.take_if(|parked| matches!(**parked, Parked::Move { .. }))?;
         let Parked::Move { to, join } = *parked else { unreachable!("it was looked at") };
-        if session.unsent_len() > 0 {
+        if session.unsent_len() > 0 && !planted::has(Bug::MoveLosesQueue) {
+            crate::marks::hit("a full socket that stays");
             self.stay(slot, join);
             return None;
         }
         assert!(session.touched.is_empty() && session.open_requests() == 0, "who moves is known to nobody");
         let session = self.sessions.remove(slot);
         let client = session.client.expect("only a WebSocket moves");
+        crate::marks::hit("a hand-over");
         self.figures.handovers_out += 1;
         Some((to, Moving { from: self.id, client, join }))
     }
@@ -75,6 +78,7 @@ impl Node {
             && self.hot.is_hot(room.as_str())
             && let Some(session) = self.sessions.get_mut(slot)
         {
+            crate::marks::hit("a hand-over that goes back");
             session.parked = Some(Box::new(Parked::Move { to: from, join }));
             return Next::Move;
         }

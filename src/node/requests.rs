@@ -10,6 +10,8 @@ use crate::engine::command::{Caller, Input, Request};
 use crate::engine::ids::ShardId;
 use crate::figures::shard::{Command as Counted, Outcome};
 use crate::limits::ROOMS_PER_CONNECTION_MAX;
+use crate::marks;
+use crate::planted::{self, Bug};
 use crate::wire::message::{self, BadMessage, Code, Message};
 
 impl Node {
@@ -40,10 +42,11 @@ impl Node {
     /// Queues an answer that needs nobody, behind those to earlier requests.
     fn answer_in_turn(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        if session.open_requests() == 0 {
+        if session.open_requests() == 0 || planted::has(Bug::AnswerOvertakes) {
             return self.answer(slot, write);
         }
         assert!(session.parked.is_none(), "nothing is read behind what is parked");
+        marks::hit("a parked answer");
         let mut answer = Vec::new();
         write(&mut answer);
         session.parked = Some(Box::new(Parked::Answer(answer.into())));
@@ -57,6 +60,7 @@ impl Node {
         };
         if session.overtakes(owner, request, ROOMS_PER_CONNECTION_MAX) {
             assert!(session.parked.is_none(), "nothing is read behind what is parked");
+            marks::hit("a parked request");
             session.parked = Some(Box::new(Parked::Request(request.to_owned())));
             return Next::ReadOn;
         }
@@ -81,6 +85,7 @@ impl Node {
         if owner == self.id {
             return self.decide(Input::of(Caller { conn, client: &client, ticket }, request));
         }
+        marks::hit("a request for another shard");
         let command = Command { conn, client, ticket, request: request.to_owned() };
         self.post.letter(owner, Letter::Command(Box::new(command)));
     }

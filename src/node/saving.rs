@@ -4,14 +4,17 @@
 //! change that needs the store before the store has it; a seat is granted only while no other server can be the writer.
 //! Never here: how a store works.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::observer::Observed;
 use super::{Node, Order};
 use crate::audience::full_state::FullState;
 use crate::audience::full_states::Captured;
 use crate::engine::command::{Effect, Effects, Input, Reject, RequestType, RestoredHold};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::time::Now;
+use crate::marks;
 use crate::persist::link::StoreLink;
 use crate::persist::record::StoredHold;
 use crate::persist::shard::gate::Gate;
@@ -89,7 +92,11 @@ impl Node {
     /// What is to be told in the place of a decision that the store forbids.
     pub(super) fn forbidden(&self, input: &Input<'_>) -> Option<Effect> {
         let saving = self.saving.as_ref()?;
-        if saving.forbids(self.at.now, input) { refusal(input) } else { None }
+        if !saving.forbids(self.at.now, input) {
+            return None;
+        }
+        marks::hit("a request that the store forbids");
+        refusal(input)
     }
 
     /// Hands the changes among the effects to the store's side, and keeps what must wait until the store has them. What is
@@ -129,13 +136,17 @@ impl Node {
         // It is told with the state of its own moment, which others share.
         let state = self.state_told_with(&effect);
         let gate = self.saving.as_mut().and_then(|saving| saving.gate.as_mut()).expect("looked at above");
+        marks::hit("a reply that is withheld");
         gate.withhold(now, batch, (effect, state));
         None
     }
 
     fn state_told_with(&mut self, effect: &Effect) -> Option<Arc<FullState>> {
         match effect {
-            Effect::Joined { room, .. } => self.full_state(room, true),
+            Effect::Joined { room, .. } => {
+                marks::hit("a full state that is withheld");
+                self.full_state(room, true)
+            }
             Effect::Snapshot { room, .. } => self.full_state(room, false),
             Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
         }
@@ -185,9 +196,29 @@ impl Node {
         saving.is_failing = true;
         self.decide(Input::Tick);
         let Some(Saving { gate: Some(gate), pending, .. }) = self.saving.as_mut() else { return };
-        let (mut effects, rooms) = undo(now, gate, pending, &mut self.seats);
-        rooms.iter().for_each(|room| self.forget_full_states(room));
-        self.perform_all(&mut effects);
+        let (mut effects, retracts) = undo(now, gate, pending, &mut self.seats);
+        if let Some(observer) = &mut self.observer {
+            observer.hear(Observed::Undone { retracts: &retracts, effects: &effects, seats: &self.seats });
+        }
+        marks::hit("selects that are undone");
+        retracts.iter().for_each(|retract| self.forget_full_states(&retract.room));
+        let undone: BTreeSet<(RoomId, u64)> =
+            retracts.into_iter().map(|retract| (retract.room, retract.epoch.0)).collect();
+        self.is_performing = true;
+        for effect in effects.drain(..) {
+            // Its full state follows as an effect of its own.
+            let follows = match &effect {
+                Effect::Joined { room, epoch, .. } => undone.contains(&(room.clone(), epoch.0)),
+                Effect::Left { .. }
+                | Effect::Snapshot { .. }
+                | Effect::Change(_)
+                | Effect::Again { .. }
+                | Effect::Refused { .. } => false,
+            };
+            let captured = if follows { None } else { self.capture(&effect) };
+            self.tell(effect, captured);
+        }
+        self.is_performing = false;
     }
 
     /// Gives back what was held before the restart, and begins to serve.

@@ -93,13 +93,14 @@ impl StoreStatus {
         self.grant_until.store(until.0, Ordering::Release);
     }
 
-    pub(super) fn set_connected(&self) {
+    /// The store answers.
+    pub fn set_connected(&self) {
         self.lock().figures.error = None;
         self.is_connected.store(true, Ordering::Relaxed);
     }
 
     /// The store failed. Returns whether that is news.
-    pub(super) fn set_away(&self, error: String) -> bool {
+    pub fn set_away(&self, error: String) -> bool {
         let figures = &mut self.lock().figures;
         figures.failures += 1;
         let is_news = figures.error.as_ref() != Some(&error);

@@ -3,8 +3,8 @@
 //! One queue a shard keeps the order of rooms and of connections. An effect that tells nothing new (a refusal, a release
 //! that needs no commit because a restart would come to the same) passes at once, unless something of its room or of its
 //! connection waits. When the store does not answer in time the selects that wait are undone: nobody was told of them.
-//! Invariants: effects leave in the order in which they came in, except that full states move behind the changes that
-//! they contain when these fail; what waits is bounded by what a shard decides in the time until the refusal.
+//! Invariants: effects leave in the order in which they came in, except that full states come behind the changes that they
+//! contain when these fail; what waits is bounded by what a shard decides in the time until the refusal.
 //! Pure. Never here: encodings (what was captured is opaque), the store.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -42,7 +42,8 @@ struct Entry {
 pub struct Failed {
     /// Selects to undo, by room and life of the room, with the number that the room's sequence goes back to.
     pub retracts: Vec<Retract>,
-    /// What is to be performed after that, in order: refusals in the place of the selects, and all else that waited.
+    /// What is to be performed after that, in order: refusals in the place of the selects, and all else that waited. Who
+    /// joined one of the rooms to undo is to be told so without a full state, which comes at the end.
     pub effects: Vec<Effect>,
 }
 
@@ -114,8 +115,9 @@ impl Gate {
         let waiting: Vec<Effect> = self.queue.drain(..).map(|entry| entry.waiting.0).collect();
         let mut undoing = Undoing::default();
         let kept: Vec<Effect> = waiting.into_iter().filter_map(|effect| undoing.undo(effect)).collect();
-        let (states, mut effects): (Vec<_>, Vec<_>) =
-            kept.into_iter().partition(|effect| matches!(effect, Effect::Joined { .. } | Effect::Snapshot { .. }));
+        let (mut states, mut effects): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|effect| matches!(effect, Effect::Snapshot { .. }));
+        states.extend(effects.iter().filter_map(|effect| undoing.state_after(effect)));
         effects.extend(states.into_iter().map(|effect| undoing.renumber(effect)));
         let retracts = undoing.rooms.into_iter().map(|((room, _), undone)| Retract {
             room,
@@ -185,9 +187,8 @@ impl Undoing {
                 }
                 Some(effect)
             }
-            Effect::Joined { .. } | Effect::Left { .. } | Effect::Snapshot { .. } | Effect::Refused { .. } => {
-                Some(effect)
-            }
+            Effect::Joined { .. } => Some(self.renumber(effect)),
+            Effect::Left { .. } | Effect::Snapshot { .. } | Effect::Refused { .. } => Some(effect),
         }
     }
 
@@ -196,7 +197,14 @@ impl Undoing {
         self.rooms.entry((room.clone(), epoch.0)).or_insert_with(fresh)
     }
 
-    /// A full state has the number that its room has now.
+    /// Who joined a room whose changes are undone gets its full state behind them.
+    fn state_after(&self, effect: &Effect) -> Option<Effect> {
+        let Effect::Joined { to, room, seq, epoch, .. } = effect else { return None };
+        let is_undone = self.rooms.contains_key(&(room.clone(), epoch.0));
+        is_undone.then(|| Effect::Snapshot { to: to.conn, room: room.clone(), seq: *seq, epoch: *epoch })
+    }
+
+    /// A full state has the number that its room has at this point.
     fn renumber(&self, mut effect: Effect) -> Effect {
         if let Effect::Joined { room, seq, epoch, .. } | Effect::Snapshot { room, seq, epoch, .. } = &mut effect
             && let Some(undone) = self.rooms.get(&(room.clone(), epoch.0))

@@ -5,16 +5,15 @@
 //! Pure. Never here: clocks, the store.
 
 use crate::engine::command::{Effects, Input};
-use crate::engine::ids::RoomId;
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
 
-use super::gate::Gate;
+use super::gate::{Gate, Retract};
 use super::pending::Pending;
 
 /// Gives up everything that waits. Before it, the shard was told of this `now`, and what followed was withheld too.
-/// Returns what is to be performed, in order, and the rooms whose changes are undone.
-pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> (Effects, Vec<RoomId>) {
+/// Returns what is to be performed, in order, and what has been undone.
+pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> (Effects, Vec<Retract>) {
     let failed = gate.fail();
     for retract in &failed.retracts {
         for (seat, _) in &retract.selects {
@@ -26,5 +25,5 @@ pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard)
         shard.handle(now, input, &mut due);
         assert!(due.is_empty(), "what was due has ended before");
     }
-    (failed.effects, failed.retracts.into_iter().map(|retract| retract.room).collect())
+    (failed.effects, failed.retracts)
 }

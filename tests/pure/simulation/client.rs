@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use butaca::engine::command::{ReleaseReason, RequestType};
 use butaca::engine::ids::Epoch;
 
 use super::frames::{Message, Name, Request, Room, Seat, SeatMap, Seen};
@@ -38,12 +37,14 @@ pub(crate) struct Client {
     pub(crate) open: VecDeque<Request>,
     pub(crate) rooms: BTreeMap<Room, Known>,
     pub(crate) inbox: Vec<u8>,
+    /// The code of the server's close frame: nothing may follow it.
+    pub(crate) closed: Option<u16>,
 }
 
 impl Client {
     pub(crate) fn new(name: Name) -> Self {
         let (open, rooms, inbox) = Default::default();
-        Self { name, pipe: None, pace: Pace::Fast, open, rooms, inbox }
+        Self { name, pipe: None, pace: Pace::Fast, open, rooms, inbox, closed: None }
     }
 
     /// A new socket knows nothing of what an old one knew.
@@ -57,19 +58,21 @@ impl Client {
         self.open.clear();
         self.rooms.clear();
         self.inbox.clear();
+        self.closed = None;
     }
 
-    /// Reads one message. `lagged`: the server has dropped events of this connection.
+    /// Reads one message. `lagged`: the server may have dropped events of this connection.
     pub(crate) fn read(&mut self, message: Message, oracle: &Oracle, lagged: bool) {
+        assert_eq!(self.closed, None, "{message:?} behind a close frame");
         match message {
             Message::Joined { room, seq, epoch } => {
                 assert_eq!(self.answered(), Request::Join(room));
                 if let Some(known) = self.rooms.get(&room) {
                     assert_eq!(known.epoch, epoch, "a life ends under a member");
-                    assert!(known.seq == seq || (lagged && known.seq < seq), "joined again with a hole");
                 }
-                let known = Known { epoch, seq, seats: SeatMap::new(), is_torn: false };
-                self.rooms.insert(room, known);
+                // The full state follows at once, unless events pass this connection by until it comes.
+                let is_torn = lagged && !oracle.state(room, epoch, seq).is_some_and(SeatMap::is_empty);
+                self.rooms.insert(room, Known { epoch, seq, seats: SeatMap::new(), is_torn });
             }
             Message::State { room, seq, epoch, seats } => {
                 let known = self.rooms.get_mut(&room).expect("a member gets the full state");
@@ -82,27 +85,21 @@ impl Client {
                 self.rooms.remove(&room);
             }
             Message::Selected { room, seat, seq, seen, own } => {
-                let mut seen = seen;
-                if own {
-                    let Request::Select(of, wanted, tag) = self.answered() else { panic!("no select was open") };
-                    assert_eq!((of, wanted), (room, seat));
-                    seen.user_info = names::user_info(tag);
-                }
-                self.event(room, seq, own, (oracle, lagged), |seats| {
-                    assert!(seats.insert(seat, seen).is_none(), "seat {seat} is selected twice");
-                });
+                self.selected((room, seat), seq, seen, own, oracle, lagged)
             }
-            Message::Released { room, seat, seq, reason, own } => {
-                if own && reason == ReleaseReason::Released {
+            Message::Released { room, seat, seq, reason } => {
+                let own = self.is_own_release(room, seq, &reason, oracle);
+                if own {
                     assert_eq!(self.answered(), Request::Release(room, seat));
                 }
-                self.event(room, seq, own, (oracle, lagged), |seats| {
+                let is_told_alone = own || reason == "expired";
+                self.event(room, seq, is_told_alone, (oracle, lagged), |seats| {
                     assert!(seats.remove(&seat).is_some(), "seat {seat} is released twice");
                 });
             }
-            Message::Again { room, seat, seq, expires_at } => self.selected_again((room, seat), seq, expires_at),
-            Message::Error { request, room, seat, .. } => self.refused(request, room, seat),
+            Message::Error { code, request, room, seat } => self.refused(&code, request.as_deref(), room, seat),
             Message::Pong => assert_eq!(self.answered(), Request::Ping),
+            Message::Close(code) => self.closed = Some(code),
         }
     }
 
@@ -111,20 +108,43 @@ impl Client {
         self.open.pop_front().expect("a reply without a request")
     }
 
-    fn refused(&mut self, request: RequestType, room: Room, seat: Option<Seat>) {
-        let of = self.answered();
-        assert_eq!((of.request_type(), of.room()), (request, Some(room)));
-        let (Request::Select(_, own, _) | Request::Release(_, own)) = of else { panic!("{of:?} is refused") };
-        assert_eq!(Some(own), seat);
+    /// Whether this release answers a request of this client: the frames for its owner and for others are the same.
+    fn is_own_release(&self, room: Room, seq: u64, reason: &str, oracle: &Oracle) -> bool {
+        let Some(known) = self.rooms.get(&room) else { return reason == "released" };
+        reason == "released" && oracle.answers(room, known.epoch, seq) == self.pipe
     }
 
-    fn selected_again(&mut self, at: (Room, Seat), seq: u64, expires_at: butaca::engine::time::WallMillis) {
-        let request = self.answered();
-        assert!(matches!(request, Request::Select(room, seat, _) if (room, seat) == at));
-        if let Some(known) = self.rooms.get(&at.0).filter(|known| !known.is_torn) {
-            assert!(seq <= known.seq, "again, with a change that it has not seen");
-            assert!(known.seats.get(&at.1).is_none_or(|seen| seen.expires_at == expires_at));
+    fn selected(&mut self, at: (Room, Seat), seq: u64, seen: Seen, own: bool, oracle: &Oracle, lagged: bool) {
+        let (room, seat) = at;
+        let mut seen = seen;
+        if own {
+            let Request::Select(of, wanted, tag) = self.answered() else { panic!("no select was open") };
+            assert_eq!((of, wanted), at);
+            seen.user_info = names::user_info(tag);
+            if self.rooms.get(&room).is_none_or(|known| seq <= known.seq) {
+                return self.selected_again(at, seen);
+            }
         }
+        self.event(room, seq, own, (oracle, lagged), |seats| {
+            assert!(seats.insert(seat, seen).is_none(), "seat {seat} is selected twice");
+        });
+    }
+
+    /// It held the seat already, or does not look at the room.
+    fn selected_again(&mut self, at: (Room, Seat), seen: Seen) {
+        if let Some(known) = self.rooms.get(&at.0).filter(|known| !known.is_torn) {
+            assert!(known.seats.get(&at.1).is_none_or(|held| held.expires_at == seen.expires_at));
+        }
+    }
+
+    fn refused(&mut self, code: &str, request: Option<&str>, room: Option<Room>, seat: Option<Seat>) {
+        let (name, of) = match self.answered() {
+            Request::Bad => return assert_eq!(code, "bad_json"),
+            Request::Select(room, seat, _) => ("select_seat", (Some(room), Some(seat))),
+            Request::Release(room, seat) => ("release_seat", (Some(room), Some(seat))),
+            other @ (Request::Join(_) | Request::Leave(_) | Request::Ping) => panic!("{other:?} is refused"),
+        };
+        assert_eq!((request, (room, seat)), (Some(name), of));
     }
 
     fn event(&mut self, room: Room, seq: u64, own: bool, at: (&Oracle, bool), apply: impl FnOnce(&mut SeatMap)) {
@@ -153,9 +173,4 @@ impl Client {
         let truth = oracle.state(room, known.epoch, known.seq);
         assert_eq!(Some(&known.seats), truth, "the map of room {room} at {}", known.seq);
     }
-}
-
-/// What a client is told of a seat that it has selected itself.
-pub(crate) fn own_seen(client: Name, expires_at: butaca::engine::time::WallMillis) -> Seen {
-    Seen { client, user_info: String::new(), expires_at }
 }

@@ -1,13 +1,13 @@
-//! What the server writes in a simulation: whole WebSocket frames whose payload is the number of a message in a table.
+//! What the server writes, as a client reads it: real frames with real JSON.
 //!
-//! The bytes are real, so logs, cuts, partial sends and overflows are; only JSON is left out. Never here: who gets what.
+//! Never here: who gets what.
 
-use std::collections::BTreeMap;
-
-use butaca::engine::command::{ReleaseReason, RequestType};
+use butaca::engine::command;
 use butaca::engine::ids::Epoch;
 use butaca::engine::time::WallMillis;
-use butaca::wire::frame::text_frame;
+use serde_json::Value;
+
+use super::names;
 
 /// Rooms, seats and names of clients by number. Their ids are made in `names`.
 pub(crate) type Room = usize;
@@ -23,25 +23,8 @@ pub(crate) enum Request {
     Select(Room, Seat, u64),
     Release(Room, Seat),
     Ping,
-}
-
-impl Request {
-    pub(crate) fn room(self) -> Option<Room> {
-        match self {
-            Self::Join(room) | Self::Leave(room) | Self::Select(room, ..) | Self::Release(room, _) => Some(room),
-            Self::Ping => None,
-        }
-    }
-
-    pub(crate) fn request_type(self) -> RequestType {
-        match self {
-            Self::Ping => unreachable!("a ping is not refused"),
-            Self::Join(_) => RequestType::Join,
-            Self::Leave(_) => RequestType::Leave,
-            Self::Select(..) => RequestType::Select,
-            Self::Release(..) => RequestType::Release,
-        }
-    }
+    /// Something that is no request.
+    Bad,
 }
 
 /// What a client knows of a held seat.
@@ -53,54 +36,120 @@ pub(crate) struct Seen {
 }
 
 /// The held seats of a room.
-pub(crate) type SeatMap = BTreeMap<Seat, Seen>;
+pub(crate) type SeatMap = std::collections::BTreeMap<Seat, Seen>;
 
-/// A message of the server. `own`: in the frame for the one whose request or hold it is.
+/// A message of the server.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    Joined { room: Room, seq: u64, epoch: Epoch },
-    State { room: Room, seq: u64, epoch: Epoch, seats: SeatMap },
-    Left { room: Room },
-    Selected { room: Room, seat: Seat, seq: u64, seen: Seen, own: bool },
-    Released { room: Room, seat: Seat, seq: u64, reason: ReleaseReason, own: bool },
-    Again { room: Room, seat: Seat, seq: u64, expires_at: WallMillis },
-    Error { request: RequestType, room: Room, seat: Option<Seat> },
+    Joined {
+        room: Room,
+        seq: u64,
+        epoch: Epoch,
+    },
+    State {
+        room: Room,
+        seq: u64,
+        epoch: Epoch,
+        seats: SeatMap,
+    },
+    Left {
+        room: Room,
+    },
+    /// `own`: without `user_info`, as the one who selected it is told.
+    Selected {
+        room: Room,
+        seat: Seat,
+        seq: u64,
+        seen: Seen,
+        own: bool,
+    },
+    Released {
+        room: Room,
+        seat: Seat,
+        seq: u64,
+        reason: String,
+    },
+    Error {
+        code: String,
+        request: Option<String>,
+        room: Option<Room>,
+        seat: Option<Seat>,
+    },
     Pong,
+    /// A close frame with this code.
+    Close(u16),
 }
 
-/// Every message of a run.
-#[derive(Default)]
-pub(crate) struct Frames {
-    messages: Vec<Message>,
+/// Takes the first whole frame off `bytes`.
+pub(crate) fn read(bytes: &mut Vec<u8>) -> Option<Message> {
+    let (head, len) = match *bytes.get(..2)? {
+        [0x81 | 0x88, 126] => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().expect("two bytes")))),
+        [0x81 | 0x88, len] if len < 126 => (2, usize::from(len)),
+        ref other => panic!("a frame begins with {other:?}"),
+    };
+    let payload = bytes.get(head..head + len)?;
+    let message = if bytes[0] == 0x88 {
+        Message::Close(u16::from_be_bytes(payload[..2].try_into().expect("two bytes")))
+    } else {
+        message(&serde_json::from_slice(payload).expect("the server writes JSON"))
+    };
+    bytes.drain(..head + len);
+    Some(message)
 }
 
-impl Frames {
-    /// Appends the frame of a message to `out`.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, message: Message) {
-        let number = u64::try_from(self.messages.len()).expect("few messages");
-        let padding = match &message {
-            Message::State { seats, .. } => 40 + 60 * seats.len(),
-            Message::Selected { seen, .. } => 30 + seen.user_info.len(),
-            Message::Joined { .. } | Message::Left { .. } | Message::Released { .. } | Message::Again { .. } => 30,
-            Message::Error { .. } | Message::Pong => 20,
-        };
-        text_frame(out, |out| {
-            out.extend_from_slice(&number.to_be_bytes());
-            out.resize(out.len() + padding, b'.');
-        });
-        self.messages.push(message);
+fn message(json: &Value) -> Message {
+    let text = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("{name} in {json}"));
+    let id = |name: &str| names::number_of(text(name));
+    let seq = || json["seq"].as_u64().expect("a number");
+    let epoch = || Epoch(u64::from_str_radix(text("epoch"), 16).expect("an epoch"));
+    match text("type") {
+        "room_joined" => Message::Joined { room: id("room_id"), seq: seq(), epoch: epoch() },
+        "room_left" => Message::Left { room: id("room_id") },
+        "pong" => Message::Pong,
+        "current_selections" => {
+            let seats = json["selections"].as_array().expect("a list").iter();
+            let seats = seats.map(|seat| (names::number_of(seat["seat_id"].as_str().expect("a seat")), seen(seat)));
+            Message::State { room: id("room_id"), seq: seq(), epoch: epoch(), seats: seats.collect() }
+        }
+        "seat_selected" => {
+            let own = json.get("user_info").is_none();
+            Message::Selected { room: id("room_id"), seat: id("seat_id"), seq: seq(), seen: seen(json), own }
+        }
+        "seat_released" => {
+            let (room, seat, reason) = (id("room_id"), id("seat_id"), text("reason").to_owned());
+            Message::Released { room, seat, seq: seq(), reason }
+        }
+        "error" => {
+            let known = |name: &str| json[name].as_str().map(names::number_of);
+            let request = json["request_type"].as_str().map(str::to_owned);
+            Message::Error { code: text("code").into(), request, room: known("room_id"), seat: known("seat_id") }
+        }
+        other => panic!("{other} is not a message of v1"),
     }
+}
 
-    /// Takes the first whole frame off `bytes`.
-    pub(crate) fn read(&self, bytes: &mut Vec<u8>) -> Option<Message> {
-        let (head, len) = match *bytes.get(..2)? {
-            [0x81, 126] => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().expect("two bytes")))),
-            [0x81, len] if len < 126 => (2, usize::from(len)),
-            ref other => panic!("a frame begins with {other:?}"),
-        };
-        let number = bytes.get(head..head + len)?[..8].try_into().expect("eight bytes");
-        bytes.drain(..head + len);
-        let number = usize::try_from(u64::from_be_bytes(number)).expect("the number of a message");
-        Some(self.messages[number].clone())
+fn seen(json: &Value) -> Seen {
+    let client = names::number_of(json["client_id"].as_str().expect("a client"));
+    let user_info = json.get("user_info").map_or(String::new(), Value::to_string);
+    Seen { client, user_info, expires_at: time(json["expires_at"].as_str().expect("a time")) }
+}
+
+/// Reads a time of the wire, RFC 3339 with milliseconds in UTC.
+fn time(text: &str) -> WallMillis {
+    let number = |from: usize, to: usize| text[from..to].parse::<u64>().expect("digits");
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    // Days since 1970 by the proleptic Gregorian calendar, with years that begin in March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let seconds = days * 86_400 + number(11, 13) * 3_600 + number(14, 16) * 60 + number(17, 19);
+    WallMillis(seconds * 1_000 + number(20, 23))
+}
+
+/// The selections of a shard as a client would know them.
+pub(crate) fn seen_by_all(selection: &command::Selection<'_>) -> Seen {
+    Seen {
+        client: names::number(selection.client),
+        user_info: selection.user_info.to_owned(),
+        expires_at: selection.expires_at,
     }
 }

@@ -18,7 +18,12 @@ pub(crate) fn client_id(name: Name) -> ClientId {
 
 /// The number in an id.
 pub(crate) fn number<Kind>(id: &TextId<Kind>) -> usize {
-    id.as_str()[1..].parse().expect("an id of `names`")
+    number_of(id.as_str())
+}
+
+/// The number in the text of an id.
+pub(crate) fn number_of(text: &str) -> usize {
+    text[1..].parse().expect("an id of `names`")
 }
 
 pub(crate) fn owner(room: Room, shards: usize) -> ShardId {
@@ -28,7 +33,8 @@ pub(crate) fn owner(room: Room, shards: usize) -> ShardId {
 /// The `user_info` of a select. Some are long, so that frames are.
 pub(crate) fn user_info(tag: u64) -> String {
     let padding = if tag.is_multiple_of(5) { 120 } else { 0 };
-    format!(r#"{{"tag":{tag},"padding":"{}"}}"#, "x".repeat(padding))
+    // As a JSON value is written again: names in order, no blanks.
+    format!(r#"{{"padding":"{}","tag":{tag}}}"#, "x".repeat(padding))
 }
 
 fn id<Kind>(kind: char, number: usize) -> TextId<Kind> {

@@ -10,14 +10,18 @@ use butaca::engine::command::{Change, ChangeKind, Effect, Input, Reject, Release
 use butaca::engine::ids::{ConnId, Epoch, ShardId, ShardSet};
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::{Millis, Now};
+use butaca::node::observer::Observed;
+use butaca::persist::shard::gate::Retract;
 
-use super::frames::{Room, Seat, SeatMap, Seen};
+use super::frames::{Room, Seat, SeatMap, Seen, seen_by_all};
 use super::names;
 
 struct Held {
     conn: ConnId,
     deadline: Millis,
     seen: Seen,
+    /// The number of the select.
+    seq: u64,
 }
 
 pub(crate) struct Oracle {
@@ -27,18 +31,75 @@ pub(crate) struct Oracle {
     members: BTreeSet<(Room, ConnId)>,
     /// The rooms that live.
     alive: BTreeMap<Room, Epoch>,
-    /// What was held after each change of each life of each room; the first entry is empty.
-    histories: BTreeMap<(Room, u64), Vec<SeatMap>>,
+    /// What was true after each change of each life of each room; the first entry is empty.
+    histories: BTreeMap<(Room, u64), Vec<Moment>>,
+    /// The socket of each connection.
+    pub(crate) pipes: BTreeMap<ConnId, usize>,
+    /// The sockets that events have passed by.
+    pub(crate) lagged: BTreeSet<usize>,
+    /// The last moment in which a shard decided.
+    now: Now,
+}
+
+/// What was true after a change.
+#[derive(Clone, Default)]
+struct Moment {
+    seats: SeatMap,
+    /// The connection whose request the change answers.
+    answers: Option<ConnId>,
 }
 
 impl Oracle {
     pub(crate) fn new(rules: Rules, shards: usize) -> Self {
-        let (holds, members, alive, histories) = Default::default();
-        Self { rules, shards, holds, members, alive, histories }
+        let (holds, members, alive, histories, pipes, lagged) = Default::default();
+        Self { rules, shards, holds, members, alive, histories, pipes, lagged, now: Now::default() }
+    }
+
+    /// Hears what a shard has decided.
+    pub(crate) fn hear(&mut self, id: ShardId, observed: Observed<'_>) {
+        match observed {
+            Observed::Decided { now, input, effects, seats } => {
+                self.now = now;
+                self.observe((id, seats), now, input, effects);
+            }
+            Observed::Undone { retracts, effects, seats } => {
+                retracts.iter().for_each(|retract| self.undo(retract, effects));
+                self.close_empty_rooms();
+                self.compare((id, seats), self.now);
+            }
+            Observed::Dropped { conn } => self.lagged.extend(self.pipes.get(&conn)),
+        }
+    }
+
+    /// The selects of a room that nobody was told of never were; the ends of other holds get their numbers.
+    fn undo(&mut self, retract: &Retract, effects: &[Effect]) {
+        let room = names::number(&retract.room);
+        let kept = effects.iter().filter_map(|effect| match effect {
+            Effect::Change(change) if change.room == retract.room && change.epoch == retract.epoch => Some(change),
+            _ => None,
+        });
+        let kept: Vec<_> = kept.collect();
+        let first = retract.seq + 1 - kept.len() as u64;
+        for (seat, seq) in &retract.selects {
+            let key = (room, names::number(seat));
+            assert!(*seq >= first, "a select that was told is undone");
+            if self.holds.get(&key).is_some_and(|held| held.seq == *seq) {
+                self.holds.remove(&key);
+            }
+        }
+        let history = self.histories.get_mut(&(room, retract.epoch.0)).expect("the life has begun");
+        history.truncate(usize::try_from(first).expect("few changes"));
+        for change in kept {
+            assert!(matches!(change.kind, ChangeKind::Released { .. }), "only ends of holds remain");
+            assert_eq!(change.seq, history.len() as u64, "the numbers that remain have no hole");
+            let mut seats = history.last().expect("the first entry").seats.clone();
+            assert!(seats.remove(&names::number(&change.seat)).is_some(), "the end of a hold that was told");
+            history.push(Moment { seats, answers: change.actor.filter(|_| change.answers.is_some()) });
+        }
     }
 
     /// Looks at what a shard has made of an input.
-    pub(crate) fn observe(&mut self, at: (ShardId, &Shard), now: Now, input: &Input<'_>, effects: &[Effect]) {
+    fn observe(&mut self, at: (ShardId, &Shard), now: Now, input: &Input<'_>, effects: &[Effect]) {
         // What is due expires before the input does anything.
         let is_expiry = |effect: &&Effect| {
             let Effect::Change(change) = effect else { return false };
@@ -63,7 +124,9 @@ impl Oracle {
             Input::Join { .. } | Input::Leave { .. } | Input::Select { .. } | Input::Release { .. } => {
                 assert_eq!(answers, 1, "one reply to {input:?}: {effects:?}")
             }
-            Input::Restore { .. } | Input::Retract { .. } => unreachable!("this cluster has no store"),
+            Input::Restore { .. } | Input::Retract { .. } => {
+                unreachable!("nothing was held before, and undoing is told apart")
+            }
         }
         self.compare(at, now);
     }
@@ -84,7 +147,7 @@ impl Oracle {
             let room = names::number(id);
             let state = shard.selections(id.as_str()).expect("it is listed");
             let told: SeatMap =
-                state.iter().map(|selection| (names::number(selection.seat), seen(&selection))).collect();
+                state.iter().map(|selection| (names::number(selection.seat), seen_by_all(&selection))).collect();
             assert_eq!(told.len(), state.len(), "a seat of room {room} is told twice");
             let epoch = *self.alive.get(&room).unwrap_or_else(|| panic!("room {room} is kept and empty"));
             assert_eq!((state.epoch, state.seq), (epoch, self.seq(room, epoch)));
@@ -157,7 +220,8 @@ impl Oracle {
                 assert_eq!((*at, *expires_at), (now.wall, now.wall.after(self.rules.hold_ttl_ms)));
                 let deadline = now.mono.after(self.rules.hold_ttl_ms);
                 let seen = Seen { client: name, user_info: user_info.to_string(), expires_at: *expires_at };
-                let before = self.holds.insert((room, seat), Held { conn: caller.conn, deadline, seen });
+                let held = Held { conn: caller.conn, deadline, seen, seq: change.seq };
+                let before = self.holds.insert((room, seat), held);
                 assert!(before.is_none(), "room {room} seat {seat} has two owners");
             }
             ChangeKind::Released { reason } => {
@@ -179,14 +243,16 @@ impl Oracle {
             }
         }
         let held = self.holds.iter().filter(|((of, _), _)| *of == room);
-        let state = held.map(|((_, seat), held)| (*seat, held.seen.clone())).collect();
-        self.histories.get_mut(&(room, change.epoch.0)).expect("the life has begun").push(state);
+        let seats = held.map(|((_, seat), held)| (*seat, held.seen.clone())).collect();
+        let moment = Moment { seats, answers: change.actor.filter(|_| change.answers.is_some()) };
+        assert_eq!(change.held as usize, moment.seats.len(), "how many seats of room {room} are held");
+        self.histories.get_mut(&(room, change.epoch.0)).expect("the life has begun").push(moment);
     }
 
     /// A room's life ends when it is empty, and a new one has a new epoch.
     fn check_life(&mut self, room: Room, epoch: Epoch) {
         let alive = *self.alive.entry(room).or_insert_with(|| {
-            let before = self.histories.insert((room, epoch.0), vec![SeatMap::new()]);
+            let before = self.histories.insert((room, epoch.0), vec![Moment::default()]);
             assert!(before.is_none(), "an epoch of room {room} is used twice");
             epoch
         });
@@ -200,6 +266,15 @@ impl Oracle {
 
     /// What was held after a change.
     pub(crate) fn state(&self, room: Room, epoch: Epoch, seq: u64) -> Option<&SeatMap> {
+        Some(&self.moment(room, epoch, seq)?.seats)
+    }
+
+    /// The socket whose request a change answers.
+    pub(crate) fn answers(&self, room: Room, epoch: Epoch, seq: u64) -> Option<usize> {
+        self.pipes.get(&self.moment(room, epoch, seq)?.answers?).copied()
+    }
+
+    fn moment(&self, room: Room, epoch: Epoch, seq: u64) -> Option<&Moment> {
         self.histories.get(&(room, epoch.0))?.get(usize::try_from(seq).expect("few changes"))
     }
 
@@ -215,13 +290,5 @@ impl Oracle {
 
     pub(crate) fn assert_empty(&self) {
         assert!(self.holds.is_empty() && self.members.is_empty() && self.alive.is_empty());
-    }
-}
-
-fn seen(selection: &butaca::engine::command::Selection<'_>) -> Seen {
-    Seen {
-        client: names::number(selection.client),
-        user_info: selection.user_info.to_owned(),
-        expires_at: selection.expires_at,
     }
 }

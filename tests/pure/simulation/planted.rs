@@ -5,6 +5,22 @@ use butaca::planted::Bug;
 #[test]
 fn every_planted_bug_is_found() {
     let engine = [Bug::DoubleGrant, Bug::LostRelease, Bug::ReorderedView, Bug::StaleDeadline, Bug::LeakedMember];
-    let audience = [Bug::CutAboveLaggard, Bug::ReplyOvertakes, Bug::TornFrame];
-    crate::planted::check(&[&engine[..], &audience].concat(), super::SEEDS, |seed| drop(super::run(seed, |_| {})));
+    let audience = [
+        Bug::CutAboveLaggard,
+        Bug::ReplyOvertakes,
+        Bug::TornFrame,
+        Bug::RingSkipsOne,
+        Bug::PacedForgotten,
+        Bug::StateOfAnotherMoment,
+    ];
+    let node = [
+        Bug::AnswerOvertakes,
+        Bug::GuessedAnswer,
+        Bug::NewsJumpsQueue,
+        Bug::ForgottenReadOn,
+        Bug::StateOutlivesUndo,
+        Bug::MoveLosesQueue,
+        Bug::BudgetLosesRest,
+    ];
+    crate::planted::check(&[&engine[..], &audience, &node].concat(), super::SEEDS, |seed| drop(super::run(seed)));
 }

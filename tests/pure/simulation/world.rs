@@ -4,31 +4,55 @@
 //! [`World::step`] names them. After each step everything that is bounded or must agree is checked.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
+use butaca::audience::feeds::Pace as PassPace;
+use butaca::audience::full_state::Alive;
+use butaca::audience::full_states::FullStateBounds;
 use butaca::engine::ids::ShardId;
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
+use butaca::limits::{STORE_REFUSE_MS, TICK_MS};
+use butaca::node::hot::HotRooms;
+use butaca::node::observer::Observer;
+use butaca::node::{self, Bounds, Event, Node, Source};
+use butaca::wire::message::BroadcastUserInfo;
 
 use super::chance::Chance;
 use super::client::{Client, Pace};
-use super::frames::{Frames, Request};
-use super::mail::{Letter, MAILBOX_MAX, Peer, Pipe};
-use super::names;
-use super::node::{Node, Shared};
+use super::frames::{self, Request};
 use super::oracle::Oracle;
+use super::pipe::{Peer, Pipe};
+use super::shell::{Mail, Shared, Shell};
+use super::store::Store;
 
 /// Requests that a client sends before it waits for the server to read some.
 const PIPELINED_MAX: usize = 24;
+/// Mail that a mailbox takes from one shard. At the bound it waits at the sender.
+const MAILBOX_MAX: usize = 16;
+/// Mail that waits at a sender, above which it reads no sockets.
+const BACKLOG_MAX: usize = 8;
+/// Small bounds, so that runs reach them.
+const BOUNDS: Bounds = Bounds {
+    queue_bytes: 1_200,
+    log_bytes: 2_000,
+    open_requests: 6,
+    flush_bytes: 3_000,
+    slice_members: 2,
+    shared_state_bytes: 700,
+    full_states: FullStateBounds { at_once: 1, bytes_max: 3_000, since_bytes_max: 1_500 },
+};
 /// Rounds in which everything that waits must come to rest.
 const ROUNDS_MAX: usize = 300;
 
 pub(crate) struct World {
     pub(crate) shared: Shared,
-    nodes: Vec<Node>,
+    shells: Vec<Shell>,
     /// Mail that has been posted and not taken in: from, to.
-    lanes: Vec<Vec<VecDeque<Letter>>>,
+    lanes: Vec<Vec<VecDeque<Mail>>>,
     clients: Vec<Client>,
+    store: Option<Store>,
     now: Now,
     rules: Rules,
     rooms: usize,
@@ -36,41 +60,70 @@ pub(crate) struct World {
     selects: u64,
     /// Steps for which a shard does nothing.
     stalled: Vec<usize>,
+    is_draining: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, plant: impl Fn(&mut Shard)) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let shards = chance.between(1, 3);
         let rules = Rules {
             hold_ttl_ms: chance.between(20, 200) as u64,
             seats_per_client_max: u32::try_from(chance.below(4)).expect("small"),
         };
-        let nodes = (0..shards).map(ShardId::new).map(|id| {
-            let mut shard = Shard::new(id, shards, Seeds::replayed(seed, id), rules);
-            plant(&mut shard);
-            Node::new(id, shards, shard)
-        });
-        let nodes = nodes.collect();
+        let oracle = Arc::new(Mutex::new(Oracle::new(rules, shards)));
+        let now = Now { mono: Millis(1), wall: WallMillis(1_768_473_000_000) };
+        let store = chance.percent(50).then(|| Store::new(shards, now));
+        let is_durable = store.is_some() && chance.percent(70);
+        let node_rules = node::Rules {
+            share: BroadcastUserInfo::Full,
+            pace: PassPace { factor: chance.below(4) as u64, max_ns: 10_000_000 },
+            hot_room_members: 3,
+            slow_consumer_ms: chance.below(3) as u64 * 200,
+            hold_ttl_ms: rules.hold_ttl_ms,
+            restore_grace_ms: 1,
+            is_durable,
+        };
+        let (hot, alive) = (HotRooms::default(), Alive::default());
+        let shell = |id: ShardId| {
+            let seats = Shard::new(id, shards, Seeds::replayed(seed, id), rules);
+            let (hot, full_states) = (hot.clone(), alive.clone());
+            let store = store.as_ref().map(|store| Arc::clone(&store.link));
+            let mut node = Node::new(node::Parts {
+                id,
+                shards,
+                rules: node_rules,
+                bounds: BOUNDS,
+                seats,
+                hot,
+                full_states,
+                store,
+            });
+            let oracle = Arc::clone(&oracle);
+            node.observe(Observer::new(move |observed| {
+                oracle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(id, observed);
+            }));
+            Shell::new(id, shards, node)
+        };
+        let shells = (0..shards).map(ShardId::new).map(shell).collect();
         let lanes = (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect();
         let (clients, rooms, seats) = (chance.between(2, 8), chance.between(1, 4), chance.between(1, 5));
         // Some clients share a name.
         let clients = (0..clients).map(|client| Client::new(client * 2 / 3)).collect();
-        let (pipes, hot, happened) = Default::default();
-        let oracle = Oracle::new(rules, shards);
-        let shared = Shared { chance, pipes, frames: Frames::default(), oracle, hot, happened };
-        let now = Now { mono: Millis(1), wall: WallMillis(1_768_473_000_000) };
-        Self { shared, nodes, lanes, clients, now, rules, rooms, seats, selects: 0, stalled: vec![0; shards] }
+        let (pipes, happened) = Default::default();
+        let shared = Shared { chance, pipes, oracle, happened };
+        let (selects, stalled, is_draining) = (0, vec![0; shards], false);
+        Self { shared, shells, lanes, clients, store, now, rules, rooms, seats, selects, stalled, is_draining }
     }
 
     /// Lets one thing happen.
     pub(crate) fn step(&mut self) {
         let client = self.shared.chance.below(self.clients.len());
-        let node = self.shared.chance.below(self.nodes.len());
+        let shell = self.shared.chance.below(self.shells.len());
         let ttl = usize::try_from(self.rules.hold_ttl_ms).expect("small");
         self.stalled.iter_mut().for_each(|steps| *steps = steps.saturating_sub(1));
         match self.shared.chance.below(1_000) {
-            0..430 => self.turn(node),
+            0..430 => self.turn(shell),
             430..620 => self.act(client, 1),
             620..660 => {
                 self.shared.note("a burst of requests");
@@ -85,16 +138,34 @@ impl World {
                 self.shared.note("a storm of expiries");
                 self.pass_time(ttl);
             }
-            935..950 => self.step_wall_clock(),
+            935..945 => self.step_wall_clock(),
+            945..950 => self.upset_store(),
             950..970 => self.drop_client(client, Peer::Gone, "a client that goes"),
             970..980 => self.drop_client(client, Peer::Silent, "a client that goes unnoticed"),
             980..990 => self.notice_silent(),
             _ => {
                 self.shared.note("a shard that stalls");
-                self.stalled[node] = self.shared.chance.between(5, 40);
+                self.stalled[shell] = self.shared.chance.between(5, 40);
             }
         }
         self.check();
+    }
+
+    /// The store stops answering for a while, says that it has lost something, or is back.
+    fn upset_store(&mut self) {
+        let Some(store) = self.store.as_mut() else { return };
+        match self.shared.chance.below(3) {
+            0 => {
+                self.shared.note("a store that loses something");
+                store.link.note_full_state_owed();
+            }
+            1 => {
+                self.shared.note("a store that does not answer");
+                store.stop();
+                self.pass_time(usize::try_from(STORE_REFUSE_MS).expect("small"));
+            }
+            _ => store.go_on(),
+        }
     }
 
     fn pass_time(&mut self, ms: usize) {
@@ -110,54 +181,71 @@ impl World {
     }
 
     /// One turn of a shard, parts of which may be left for later.
-    fn turn(&mut self, node: usize) {
-        if self.stalled[node] > 0 {
+    fn turn(&mut self, shell: usize) {
+        if self.stalled[shell] > 0 {
             return;
         }
-        self.take_mail(node, false);
-        let (shard, shared) = (&mut self.nodes[node], &mut self.shared);
-        shard.now = self.now;
+        self.commit();
+        let ns = self.now.mono.0 * 1_000_000;
+        self.shells[shell].begin_turn(self.now);
+        self.take_mail(shell, false);
+        let is_congested = self.is_congested(shell);
+        let (shell_at, shared) = (&mut self.shells[shell], &mut self.shared);
+        shell_at.handle(Event::Store, shared);
+        shell_at.note_writable(shared);
+        for slot in shell_at.slots() {
+            if shared.chance.percent(60) && !is_congested {
+                shell_at.read(slot, false, shared);
+            }
+        }
+        if shared.chance.percent(80) {
+            shell_at.flush(Source::Replies, shared);
+        }
+        let slices = shared.chance.below(4);
+        shell_at.serve(slices, ns, shared);
         if shared.chance.percent(60) {
-            shard.decide(butaca::engine::command::Input::Tick, shared);
+            shell_at.flush(Source::Replies, shared);
+        }
+        if shared.chance.percent(60) {
+            shell_at.handle(Event::Tick, shared);
         } else {
             shared.note("a late tick");
         }
-        for slot in 0..u32::try_from(shard.conns.len()).expect("few connections") {
-            if shared.chance.percent(60) {
-                shard.read(slot, shared);
-            }
+        shell_at.node.hand_over_changes();
+        self.post_mail(shell);
+    }
+
+    /// The store thread works now and then.
+    fn commit(&mut self) {
+        if let Some(store) = self.store.as_mut()
+            && self.shared.chance.percent(60)
+        {
+            store.work(self.now);
         }
-        for room in 0..self.rooms {
-            let steps = shared.chance.below(6);
-            shard.pass(room, steps, shared);
-        }
-        for slot in 0..u32::try_from(shard.conns.len()).expect("few connections") {
-            if shared.chance.percent(60) {
-                shard.flush(slot, shared);
-            }
-        }
-        shard.end_too_slow(shared);
-        self.post_mail(node);
+    }
+
+    fn is_congested(&mut self, shell: usize) -> bool {
+        (0..self.shells.len()).any(|to| self.shells[shell].post(ShardId::new(to)).len() >= BACKLOG_MAX)
     }
 
     /// Takes in mail: of each sender's, in order, so much of it as chance delivers.
-    fn take_mail(&mut self, node: usize, all: bool) {
-        self.nodes[node].now = self.now;
-        for from in 0..self.nodes.len() {
-            let waiting = self.lanes[from][node].len();
+    fn take_mail(&mut self, shell: usize, all: bool) {
+        for from in 0..self.shells.len() {
+            let waiting = self.lanes[from][shell].len();
             let count = if all { waiting } else { self.shared.chance.below(waiting + 1) };
             if count < waiting {
                 self.shared.note("mail that is delayed");
             }
-            for letter in self.lanes[from][node].drain(..count) {
-                self.nodes[node].open_letter(letter, &mut self.shared);
+            let mail: Vec<Mail> = self.lanes[from][shell].drain(..count).collect();
+            for mail in mail {
+                self.shells[shell].open(mail, &mut self.shared);
             }
         }
     }
 
-    fn post_mail(&mut self, node: usize) {
-        for to in 0..self.nodes.len() {
-            let (out, lane) = (&mut self.nodes[node].out[to], &mut self.lanes[node][to]);
+    fn post_mail(&mut self, shell: usize) {
+        for to in 0..self.shells.len() {
+            let (out, lane) = (self.shells[shell].post(ShardId::new(to)), &mut self.lanes[shell][to]);
             let free = MAILBOX_MAX - lane.len();
             if out.len() > free {
                 self.shared.note("a full mailbox");
@@ -182,7 +270,8 @@ impl World {
                     self.selects += 1;
                     Request::Select(room, seat, self.selects)
                 }
-                70..92 => Request::Release(room, seat),
+                70..90 => Request::Release(room, seat),
+                90..93 => Request::Bad,
                 _ => Request::Ping,
             };
             if self.shared.pipes[pipe].up.len() < PIPELINED_MAX {
@@ -194,8 +283,9 @@ impl World {
 
     fn connect(&mut self, client: usize) {
         let chance = &mut self.shared.chance;
-        let node = chance.below(self.nodes.len());
-        let capacity = [70, 300, 4_000][chance.below(3)];
+        let shell = chance.below(self.shells.len());
+        let hint = chance.percent(20).then(|| chance.below(self.rooms));
+        let capacity = [300, 1_500, 40_000][chance.below(3)];
         let pace = [Pace::Fast, Pace::Fast, Pace::Fast, Pace::Slow, Pace::Never][chance.below(5)];
         match pace {
             Pace::Fast => {}
@@ -206,7 +296,9 @@ impl World {
         let pipe = self.shared.pipes.len() - 1;
         let client = &mut self.clients[client];
         client.connect(pipe, pace);
-        self.nodes[node].accept(pipe, names::client_id(client.name));
+        let name = client.name;
+        self.shells[shell].begin_turn(self.now);
+        self.shells[shell].accept(pipe, name, hint, &mut self.shared);
     }
 
     fn drop_client(&mut self, client: usize, peer: Peer, what: &'static str) {
@@ -232,22 +324,29 @@ impl World {
         let count = match client.pace {
             _ if all => pipe.down.len(),
             Pace::Fast => pipe.down.len(),
-            Pace::Slow => self.shared.chance.below(60).min(pipe.down.len()),
+            Pace::Slow => self.shared.chance.below(250).min(pipe.down.len()),
             Pace::Never => return,
         };
         client.inbox.extend(pipe.down.drain(..count));
         let is_over = pipe.is_closed && pipe.down.is_empty();
-        let lagged = pipe.lagged;
-        while let Some(message) = self.shared.frames.read(&mut client.inbox) {
-            client.read(message, &self.shared.oracle, lagged);
+        let oracle = self.shared.oracle();
+        let lagged = oracle.lagged.contains(&number);
+        while let Some(message) = frames::read(&mut client.inbox) {
+            client.read(message, &oracle, lagged);
         }
+        drop(oracle);
         if is_over {
+            assert!(
+                !self.is_draining || client.closed == Some(1001),
+                "a drain that says no goodbye: {:?}",
+                client.closed
+            );
             client.disconnect();
         }
     }
 
     fn check(&self) {
-        self.nodes.iter().for_each(Node::check);
+        self.shells.iter().for_each(|shell| shell.node.check_invariants());
         assert!(self.lanes.iter().flatten().all(|lane| lane.len() <= MAILBOX_MAX), "a mailbox over its bound");
     }
 
@@ -255,52 +354,56 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.notice_silent();
         self.stalled.fill(0);
+        if let Some(store) = self.store.as_mut() {
+            store.go_on();
+        }
         let mut rounds = 0;
         while !self.is_at_rest() {
             rounds += 1;
             assert!(rounds <= ROUNDS_MAX, "it does not come to rest");
-            (0..self.nodes.len()).for_each(|node| self.full_turn(node));
+            // Rooms wait for their time, and what waits for a tick waits for it.
+            self.pass_time(usize::try_from(TICK_MS).expect("small"));
+            (0..self.shells.len()).for_each(|shell| self.full_turn(shell));
             (0..self.clients.len()).for_each(|client| self.client_reads(client, true));
             self.check();
         }
-        for node in &mut self.nodes {
-            node.now = self.now;
-            node.decide(butaca::engine::command::Input::Tick, &mut self.shared);
+        if !self.is_draining {
+            self.check_at_rest();
         }
-        if !self.is_at_rest() {
-            return self.settle();
-        }
-        self.check_at_rest();
     }
 
-    fn full_turn(&mut self, node: usize) {
-        self.take_mail(node, true);
-        let (shard, shared) = (&mut self.nodes[node], &mut self.shared);
-        let slots = u32::try_from(shard.conns.len()).expect("few connections");
-        (0..slots).for_each(|slot| shard.read(slot, shared));
-        (0..self.rooms).for_each(|room| shard.pass(room, 100, shared));
-        (0..slots).for_each(|slot| shard.flush(slot, shared));
-        shard.end_too_slow(shared);
-        self.post_mail(node);
+    fn full_turn(&mut self, shell: usize) {
+        if let Some(store) = self.store.as_mut() {
+            store.work(self.now);
+        }
+        let ns = self.now.mono.0 * 1_000_000;
+        self.shells[shell].begin_turn(self.now);
+        self.take_mail(shell, true);
+        let (shell_at, shared) = (&mut self.shells[shell], &mut self.shared);
+        shell_at.handle(Event::Store, shared);
+        shell_at.note_writable(shared);
+        shell_at.slots().into_iter().for_each(|slot| shell_at.read(slot, true, shared));
+        shell_at.flush(Source::Replies, shared);
+        shell_at.serve(100, ns, shared);
+        shell_at.flush(Source::Replies, shared);
+        shell_at.handle(Event::Tick, shared);
+        shell_at.flush(Source::Replies, shared);
+        shell_at.node.hand_over_changes();
+        self.post_mail(shell);
     }
 
     fn is_at_rest(&self) -> bool {
-        let pipes = &self.shared.pipes;
         let no_mail = self.lanes.iter().flatten().all(VecDeque::is_empty);
-        let nodes = self.nodes.iter().all(|node| {
-            let conns = node.conns.iter().flatten().all(|conn| {
-                let is_served = conn.unread.is_empty() && conn.remote == 0 && conn.outbox.is_idle() && !conn.blocked;
-                is_served && pipes[conn.pipe].up.is_empty() && pipes[conn.pipe].peer == Peer::There
-            });
-            conns && node.out.iter().all(VecDeque::is_empty) && !node.views.values().any(|view| view.is_due())
-        });
+        let shells = self.shells.iter().all(|shell| shell.is_at_rest(&self.shared));
+        let store = self.store.as_ref().is_none_or(Store::is_idle);
+        let pipes = &self.shared.pipes;
         let clients = self.clients.iter().filter_map(|client| client.pipe).map(|pipe| &pipes[pipe]);
-        no_mail && nodes && clients.into_iter().all(|pipe| pipe.down.is_empty() && !pipe.is_closed)
+        no_mail && shells && store && clients.into_iter().all(|pipe| pipe.down.is_empty() && !pipe.is_closed)
     }
 
     /// Everybody has read everything: every request is answered and every map is the truth.
     fn check_at_rest(&self) {
-        let oracle = &self.shared.oracle;
+        let oracle = self.shared.oracle();
         for client in &self.clients {
             assert!(client.open.is_empty() && client.inbox.is_empty(), "requests without a reply: {:?}", client.open);
             for (&room, known) in &client.rooms {
@@ -310,30 +413,47 @@ impl World {
                     oracle.present(room),
                     "the last that is known of room {room}"
                 );
-                client.check_map(room, oracle);
+                client.check_map(room, &oracle);
             }
         }
-        let members = |counts: fn(&Node) -> usize| self.nodes.iter().map(counts).sum::<usize>();
         let looking: usize = self.clients.iter().map(|client| client.rooms.len()).sum();
-        assert_eq!(members(|node| node.shard.counts().members), looking, "members that do not look");
-        assert_eq!(members(|node| node.views.values().map(butaca::audience::view::View::len).sum()), looking);
-        assert_eq!(oracle.memberships(), looking);
-        let mut views = self.nodes.iter().flat_map(|node| node.views.values());
-        assert!(views.all(|view| view.log_len() == 0), "a log is kept for nobody");
+        let members: usize = self.shells.iter().map(|shell| shell.node.counts().members).sum();
+        assert_eq!((members, oracle.memberships()), (looking, looking), "members that do not look");
+        assert!(self.shells.iter().all(|shell| shell.node.waiting_bytes() == 0), "a log is kept for nobody");
     }
 
-    /// Everybody goes, and nothing is left.
+    /// Everybody goes, and nothing is left. Or the server goes, and everybody is told.
     pub(crate) fn finish(&mut self) {
+        if self.shared.chance.percent(30) {
+            return self.drain();
+        }
         self.settle();
         for client in 0..self.clients.len() {
             self.drop_client(client, Peer::Silent, "the last to go");
         }
         self.settle();
-        for node in &self.nodes {
-            assert_eq!(node.shard.counts(), Counts::default(), "something is left");
-            assert_eq!(node.shard.next_deadline(), None);
-            assert!(node.conns.iter().all(Option::is_none) && node.views.is_empty());
+        for shell in &self.shells {
+            assert_eq!(shell.node.counts(), Counts::default(), "something is left");
+            assert_eq!(shell.node.next_deadline(), None);
+            assert!(shell.slots().is_empty());
         }
-        self.shared.oracle.assert_empty();
+        self.shared.oracle().assert_empty();
+    }
+
+    /// The server goes away in the middle of everything: what was decided is told, and every client gets a close frame.
+    fn drain(&mut self) {
+        self.is_draining = true;
+        for shell in &mut self.shells {
+            shell.begin_turn(self.now);
+            shell.handle(Event::Drain, &mut self.shared);
+        }
+        self.notice_silent();
+        self.settle();
+        let connections = self.shells.iter().map(|shell| shell.slots().len()).sum();
+        assert_eq!(connections, 0, "a connection that outlives the drain");
+        for shell in &mut self.shells {
+            shell.begin_turn(self.now);
+            assert!(shell.has_said_goodbye && shell.node.is_drained(connections), "the drain does not end");
+        }
     }
 }

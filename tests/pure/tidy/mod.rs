@@ -12,7 +12,7 @@ use source::{Source, read_sources};
 /// Modules in the order in which they may use each other: a line may use itself and the lines above it. A module belongs
 /// to the longest entry that it begins with, so a file of `runtime` that is not named stands where `runtime` does.
 const LAYERS: &[&[&str]] = &[
-    &["limits"],
+    &["limits", "marks"],
     &["planted"],
     &["engine"],
     &["wire"],

@@ -1,0 +1,32 @@
+//! Marks on the rare ways through the pure code, so that a simulation can say what has happened in it and a way that no run
+//! takes is noticed.
+//!
+//! Only builds with debug assertions count; in a release a mark is nothing. Never here: anything that decides.
+
+#[cfg(debug_assertions)]
+use std::cell::RefCell;
+#[cfg(debug_assertions)]
+use std::collections::BTreeMap;
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static HITS: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// This way was taken, on this thread.
+#[cfg(debug_assertions)]
+pub fn hit(what: &'static str) {
+    HITS.with_borrow_mut(|hits| *hits.entry(what).or_default() += 1);
+}
+
+/// This way was taken: in a release nobody counts.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn hit(_what: &'static str) {}
+
+/// What this thread has hit since it was last asked.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn take() -> BTreeMap<&'static str, u64> {
+    HITS.take()
+}
