@@ -10,6 +10,7 @@ pub(crate) mod deadlines;
 pub(crate) mod engine;
 pub(crate) mod frame;
 pub(crate) mod message;
+pub(crate) mod node;
 
 /// What a client says about itself.
 const USER_INFO: &str = r#"{"name":"Ana García","email":"ana@example.org","session":"b7c1d2e3","balance":12.50}"#;
@@ -28,11 +29,12 @@ pub(crate) struct Layer {
 }
 
 /// All layers.
-pub(crate) const LAYERS: [Layer; 6] = [
+pub(crate) const LAYERS: [Layer; 7] = [
     Layer { name: "engine", works: &engine::WORKS, prepare: engine::prepare },
     Layer { name: "deadlines", works: &deadlines::WORKS, prepare: deadlines::prepare },
     Layer { name: "audience", works: &audience::WORKS, prepare: audience::prepare },
     Layer { name: "message", works: &message::WORKS, prepare: message::prepare },
     Layer { name: "frame", works: &frame::WORKS, prepare: frame::prepare },
+    Layer { name: "node", works: &node::WORKS, prepare: node::prepare },
     Layer { name: "batch", works: &batch::WORKS, prepare: batch::prepare },
 ];

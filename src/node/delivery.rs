@@ -8,7 +8,7 @@
 
 use super::Node;
 use super::observer::Observed;
-use super::session::{Membership, Stage};
+use super::session::Membership;
 use crate::audience::frames::count_frames;
 use crate::audience::outbox::{Kind, LogPart};
 use crate::audience::view::{Position, Serve};
@@ -183,7 +183,7 @@ impl Node {
         let is_empty = session.out.as_ref().is_none_or(|out| out.is_empty());
         // A socket that is still full has not drained, though nothing may be queued for it.
         if is_empty && !session.blocked {
-            self.drained(slot);
+            self.idle.push((slot, self.sessions.generation(slot)));
         } else {
             self.read_on(slot);
         }
@@ -336,47 +336,6 @@ impl Node {
         {
             self.queue_flush(slot);
         }
-    }
-
-    /// Nothing is queued for the connection any more: what waited for that goes on.
-    fn drained(&mut self, slot: u32) {
-        if !self.catch_up(slot) {
-            return self.queue_flush(slot);
-        }
-        let generation = self.sessions.generation(slot);
-        let Some(session) = self.sessions.get(slot) else { return };
-        let lagging = session.out.as_ref().is_some_and(|out| out.is_lagging());
-        match session.stage {
-            Stage::Closing => {
-                self.orders.push(super::Order::Drained(slot));
-                self.sessions.put_outbox_away(slot);
-            }
-            Stage::Http | Stage::Open => {
-                if self.full_states.finish(slot, generation) {
-                    self.begin_waiting();
-                }
-                if lagging {
-                    self.resynchronise(slot);
-                }
-                self.sessions.put_outbox_away(slot);
-                self.read_on(slot);
-            }
-        }
-    }
-
-    /// Who was behind has caught up, and is served by passes again. Returns whether that is so in all its rooms.
-    fn catch_up(&mut self, slot: u32) -> bool {
-        let (mut index, mut all) = (0, true);
-        while let Some(Membership { feed, at }) = self.sessions.get(slot).and_then(|s| s.memberships.nth(index)) {
-            index += 1;
-            let view = &mut self.feeds.get_mut(feed).view;
-            if view.is_behind(at) {
-                all &= view.catch_up(at);
-                // Nobody may be behind any more: a pass cuts the log.
-                self.feeds.schedule(feed, self.at.ns);
-            }
-        }
-        all
     }
 
     /// A room's log has grown beyond what may wait for one connection: who is too far behind is dropped by the room.

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::Node;
-use super::letters::{Letter, News};
+use super::letters::Letter;
 use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
-use crate::engine::command::{Asker, Change, ChangeKind, Effect, Input, ReleaseReason, RequestType, Ticket};
+use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, Ticket};
 use crate::engine::ids::{ConnId, RoomId, SeatId};
 use crate::figures::shard::{Command as Counted, Outcome};
 use crate::planted::{self, Bug};
@@ -46,23 +46,8 @@ impl Node {
         self.post.letter(to.shard(), Letter::Answer { to, effect: Box::new(effect), captured });
     }
 
-    /// Acts on one letter. One for a connection that has ended changes nothing.
-    pub(super) fn open_letter(&mut self, letter: Letter) {
-        match letter {
-            Letter::Command(command) => self.passed_on(&command),
-            Letter::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
-            Letter::Gone { conn } => self.decide(Input::Gone { conn }),
-            Letter::Answer { to, effect, captured } => self.answered(to, *effect, captured),
-            Letter::News(news) => {
-                let News { changes, room } = *news;
-                debug_assert!(changes.iter().all(|change| change.room == room), "a letter is about one room");
-                changes.iter().for_each(|change| self.happened(change));
-            }
-        }
-    }
-
     /// An answer has reached the shard of its connection.
-    fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
+    pub(super) fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
         let Some(slot) = self.sessions.find(to) else { return crate::marks::hit("an answer that finds nobody") };
         self.take_owed(slot);
         let now = self.at.now.wall;
@@ -115,18 +100,6 @@ impl Node {
             self.read_on(slot);
         } else if session.open_requests() == 0 {
             self.unparks.push((slot, generation));
-        }
-    }
-
-    /// Requests of the connection are read again, if they waited and need not wait any longer.
-    pub(super) fn read_on(&mut self, slot: u32) {
-        let (queue_bytes, open_requests) = (self.bounds.queue_bytes, self.bounds.open_requests);
-        let Some(session) = self.sessions.get_mut(slot) else { return };
-        let has_room = session.queue_weight() <= queue_bytes / 2 && session.open_requests() <= open_requests / 2;
-        if session.waits && has_room && session.parked.is_none() && !planted::has(Bug::ForgottenReadOn) {
-            session.waits = false;
-            crate::marks::hit("requests that are read on");
-            self.orders.push(super::Order::ReadOn(slot));
         }
     }
 
@@ -195,7 +168,7 @@ impl Node {
 
     /// A seat changed hands: feeds those who look at the room from here, and the actor gets its own frame in the place of
     /// theirs.
-    fn happened(&mut self, change: &Arc<Change>) {
+    pub(super) fn happened(&mut self, change: &Arc<Change>) {
         let actor = change.actor.filter(|actor| actor.shard() == self.id).and_then(|actor| self.sessions.find(actor));
         if let Some(slot) = actor {
             self.take_owed(slot);

@@ -1,18 +1,16 @@
 //! Full states: for those who join, and for those who lag once their socket has drained.
 //!
-//! Invariant: while so many as may be are on their way, those who lag wait in order, and get no events until then. Those
-//! who join do not wait: their full state stands behind `room_joined`. Never here: who lags, how frames leave.
+//! Invariant: who joins does not wait: its full state stands behind `room_joined`. Never here: who lags, how frames leave.
 
 use std::sync::Arc;
 
 use super::Node;
-use super::letters::Letter;
 use super::session::Membership;
 use crate::audience::full_state::FullState;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
-use crate::engine::command::{Effect, Input};
-use crate::engine::ids::{ClientId, Epoch, RoomId, ShardId};
+use crate::engine::command::Effect;
+use crate::engine::ids::{ClientId, Epoch, RoomId};
 use crate::planted::{self, Bug};
 use crate::wire::message;
 
@@ -100,53 +98,5 @@ impl Node {
             out.set_resynced(now);
         }
         self.write_state(slot, Kind::Resync, captured);
-    }
-
-    /// Asks for the full state of each room that the connection looks at.
-    pub(super) fn resynchronise(&mut self, slot: u32) {
-        let generation = self.sessions.generation(slot);
-        if !self.full_states.may_begin() {
-            if self.sessions.outbox(slot).is_some_and(|out| !out.set_waiting(true)) {
-                self.full_states.wait(slot, generation);
-            }
-            return;
-        }
-        crate::marks::hit("a resynchronisation");
-        self.full_states.begin(slot, generation, self.at.now.mono);
-        if let Some(out) = self.sessions.outbox(slot) {
-            out.caught_up();
-        }
-        let conn = self.sessions.id(slot);
-        let Some(session) = self.sessions.get(slot) else { return };
-        let feeds = session.memberships.iter().map(|membership| self.feeds.get(membership.feed));
-        let rooms: Vec<(RoomId, ShardId)> = feeds.map(|feed| (feed.room.clone(), feed.owner)).collect();
-        for (room, owner) in rooms {
-            self.figures.resyncs += 1;
-            if owner == self.id {
-                self.decide(Input::Resync { conn, room: room.as_str() });
-            } else {
-                self.post.letter(owner, Letter::Resync { conn, room });
-            }
-        }
-    }
-
-    /// Once a tick: gives memory back, and those who waited for it another chance.
-    pub(super) fn tidy_full_states(&mut self) {
-        let now = self.at.now.mono;
-        for room in self.full_states.tidy(now) {
-            self.feeds.drop_ring(room.as_str());
-        }
-        self.full_states.expire(now);
-        self.begin_waiting();
-    }
-
-    /// Lets as many of those who wait begin as may.
-    pub(super) fn begin_waiting(&mut self) {
-        for (slot, generation) in self.full_states.take_begun() {
-            if let Some(out) = self.sessions.live(slot, generation).and_then(|session| session.out.as_mut()) {
-                out.set_waiting(false);
-                self.queue_flush(slot);
-            }
-        }
     }
 }

@@ -5,8 +5,8 @@
 //! [`Node::next_send`] borrows the bytes where they are, [`Node::sent`] says how many left. Letters to other shards are
 //! collected during a turn ([`Node::letters`]). The runtime and the simulation drive the same node.
 //!
-//! The way of a request: `requests` (who decides it) -> `deciding` (the engine decides, the store's hook) -> `effects` (who
-//! is told) -> `delivery` (what leaves). Invariants: effects are performed in the order in which they were decided, so
+//! The way of a request: `requests` (who decides it) -> `deciding` (the engine decides; `saving`, the store's hook) ->
+//! `effects` (who is told) -> `delivery` (what leaves). Invariants: effects are performed in the order in which they were decided, so
 //! performing one never decides; replies of a connection come in the order of its requests; a session that has ended is
 //! known to no feed and to no engine from that moment on.
 //!
@@ -21,9 +21,13 @@ pub mod hot;
 pub mod letters;
 mod moving;
 pub mod observer;
+mod placement;
+mod reading;
 mod requests;
+mod resync;
 mod saving;
 mod session;
+mod store_news;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -224,6 +228,8 @@ pub struct Node {
     unparks: Vec<(u32, u32)>,
     /// Sessions with bytes to flush.
     flushes: VecDeque<u32>,
+    /// Sessions for which nothing is queued any more.
+    idle: Vec<(u32, u32)>,
     /// Sessions too slow to be served.
     too_slow: Vec<(u32, u32)>,
     flush_bytes_left: u64,
@@ -260,6 +266,7 @@ impl Node {
             is_performing: false,
             unparks: Vec::new(),
             flushes: VecDeque::new(),
+            idle: Vec::new(),
             too_slow: Vec::new(),
             flush_bytes_left: bounds.flush_bytes,
             flushing: None,
@@ -314,9 +321,14 @@ impl Node {
         orders.append(&mut self.orders);
     }
 
-    /// What must not be done while effects are being performed: requests that waited are decided, and those too slow to be
-    /// served are closed, which releases their holds.
+    /// What must not be done while effects are being performed or bytes are offered, since it decides: who has got everything
+    /// goes on, requests that waited are decided, and those too slow to be served are closed.
     fn follow_up(&mut self) {
+        while let Some((slot, generation)) = self.idle.pop() {
+            if self.sessions.live(slot, generation).is_some() {
+                self.drained(slot);
+            }
+        }
         while let Some((slot, generation)) = self.unparks.pop() {
             if self.sessions.live(slot, generation).is_some() {
                 self.unpark(slot);
@@ -330,23 +342,6 @@ impl Node {
     /// Who owns a room.
     fn owner(&self, room: &str) -> ShardId {
         shard_of(room, self.shards)
-    }
-
-    /// Whether the connection's next message may be looked at: its answers have room, and nothing that it sent before
-    /// has to be answered first. When not, [`Order::ReadOn`] says when.
-    pub fn takes_requests(&mut self, slot: u32) -> bool {
-        let Bounds { queue_bytes, open_requests, .. } = self.bounds;
-        let Some(session) = self.sessions.get_mut(slot) else { return false };
-        let is_full = session.queue_weight() > queue_bytes || session.open_requests() >= open_requests;
-        session.waits = is_full || session.parked.is_some();
-        !session.waits
-    }
-
-    /// Whether sending what is queued could make room for the next message.
-    #[must_use]
-    pub fn is_worth_flushing(&self, slot: u32) -> bool {
-        let is_full = |session: &session::Session| session.queue_weight() > self.bounds.queue_bytes;
-        self.sessions.get(slot).is_some_and(|session| is_full(session) && !session.blocked)
     }
 
     /// Queues bytes that are never dropped, behind what the connection is owed of its rooms: what the wire and the site

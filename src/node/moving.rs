@@ -1,8 +1,7 @@
-//! Which shard serves a connection, and how it gets there.
+//! How a connection gets to the shard that serves it.
 //!
-//! A connection goes to the owner of the room that it joins first, so that a small room's traffic never crosses a core; the
-//! members of a hot room stay where they were accepted. Invariants: only a connection that no engine knows moves; it moves
-//! with an empty queue, since what is sent of a frame is only known where it was begun. Never here: sockets.
+//! Invariant: it moves with an empty queue, since what is sent of a frame is only known where it was begun. Never here:
+//! sockets.
 
 use super::letters::Moving;
 use super::session::{Parked, Stage};
@@ -25,23 +24,6 @@ impl Node {
         debug_assert_eq!(session.stage, Stage::Http, "a connection is upgraded once");
         session.stage = Stage::Open;
         session.client = Some(client);
-    }
-
-    /// Whether the connection, which asks to join a room, should be served elsewhere. Then it waits to depart.
-    pub(super) fn should_move(&mut self, slot: u32, owner: ShardId, room: &str) -> bool {
-        let join = RoomId::new(room);
-        self.move_to(slot, owner, room, join) == Next::Move
-    }
-
-    fn move_to(&mut self, slot: u32, to: ShardId, room: &str, join: Option<RoomId>) -> Next {
-        let (id, is_hot) = (self.id, self.hot.is_hot(room));
-        let Some(session) = self.sessions.get_mut(slot) else { return Next::ReadOn };
-        let may_move = !session.settled && session.touched.is_empty();
-        if !may_move || to == id || is_hot {
-            return Next::ReadOn;
-        }
-        session.parked = Some(Box::new(Parked::Move { to, join }));
-        Next::Move
     }
 
     /// What is queued for a connection that is to move has been sent as far as its socket took it. Gives it to the other

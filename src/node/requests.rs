@@ -3,7 +3,7 @@
 //! Invariants: a room's requests are decided by its owner alone; what would be answered before an earlier request waits
 //! until that is answered, and so does everything behind it. Never here: decisions about seats.
 
-use super::letters::{Command, Letter};
+use super::letters::{Command, Letter, News};
 use super::session::{Parked, Stage};
 use super::{Next, Node};
 use crate::engine::command::{Caller, Input, Request};
@@ -90,8 +90,23 @@ impl Node {
         self.post.letter(owner, Letter::Command(Box::new(command)));
     }
 
+    /// Acts on one letter. One for a connection that has ended changes nothing.
+    pub(super) fn open_letter(&mut self, letter: Letter) {
+        match letter {
+            Letter::Command(command) => self.passed_on(&command),
+            Letter::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
+            Letter::Gone { conn } => self.decide(Input::Gone { conn }),
+            Letter::Answer { to, effect, captured } => self.answered(to, *effect, captured),
+            Letter::News(news) => {
+                let News { changes, room } = *news;
+                debug_assert!(changes.iter().all(|change| change.room == room), "a letter is about one room");
+                changes.iter().for_each(|change| self.happened(change));
+            }
+        }
+    }
+
     /// Decides a request that another shard passed on.
-    pub(super) fn passed_on(&mut self, command: &Command) {
+    fn passed_on(&mut self, command: &Command) {
         let Command { conn, client, ticket, request } = command;
         self.decide(Input::of(Caller { conn: *conn, client, ticket: *ticket }, request.as_ref()));
     }

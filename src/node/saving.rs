@@ -4,36 +4,31 @@
 //! change that needs the store before the store has it; a seat is granted only while no other server can be the writer.
 //! Never here: how a store works.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::observer::Observed;
-use super::{Node, Order};
+use super::Node;
 use crate::audience::full_state::FullState;
-use crate::audience::full_states::Captured;
-use crate::engine::command::{Effect, Effects, Input, Reject, RequestType, RestoredHold};
+use crate::engine::command::{Effect, Effects, Input, Reject, RequestType};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::time::Now;
 use crate::marks;
 use crate::persist::link::StoreLink;
-use crate::persist::record::StoredHold;
 use crate::persist::shard::gate::Gate;
 use crate::persist::shard::pending::Pending;
-use crate::persist::shard::undo::undo;
 use crate::persist::status::StoreStatus;
 
 /// One shard's side.
 #[derive(Debug)]
 pub(super) struct Saving {
-    link: Arc<StoreLink>,
-    pending: Pending,
+    pub(super) link: Arc<StoreLink>,
+    pub(super) pending: Pending,
     /// In durable mode: what waits for the store.
-    gate: Option<Gate>,
+    pub(super) gate: Option<Gate>,
     /// The last batch that is known to be committed.
-    committed: u64,
-    is_restored: bool,
+    pub(super) committed: u64,
+    pub(super) is_restored: bool,
     /// In durable mode: the store did not answer in time and has not come back, so selects need not try.
-    is_failing: bool,
+    pub(super) is_failing: bool,
 }
 
 impl Saving {
@@ -152,94 +147,6 @@ impl Node {
         }
     }
 
-    /// Once a turn: what the store thread has done.
-    pub(super) fn take_store_news(&mut self) {
-        let id = self.id;
-        let Some(saving) = self.saving.as_mut() else { return };
-        if !saving.is_restored {
-            let Some(holds) = saving.link.take_restored(id) else { return };
-            saving.is_restored = true;
-            self.restore(&holds);
-        }
-        let Some(saving) = self.saving.as_mut() else { return };
-        if saving.link.take_full_state_owed(id) {
-            saving.pending.owe_full_state();
-        }
-        let committed = saving.link.committed(id);
-        assert!(committed >= saving.committed, "the number of the last committed batch only grows");
-        if committed > saving.committed {
-            saving.committed = committed;
-            let safe = saving.pending.committed(committed);
-            self.tell_committed(safe);
-        }
-        self.give_up_overdue();
-    }
-
-    fn tell_committed(&mut self, batch: u64) {
-        let gate = |node: &mut Self| node.saving.as_mut()?.gate.as_mut()?.next_committed(batch);
-        self.is_performing = true;
-        while let Some((effect, state)) = gate(self) {
-            let captured = told_with(&effect, state);
-            self.tell(effect, captured);
-        }
-        self.is_performing = false;
-    }
-
-    /// The store has not answered in time: what nobody was told of is undone.
-    fn give_up_overdue(&mut self) {
-        let now = self.at.now;
-        let Some(saving) = self.saving.as_mut() else { return };
-        saving.is_failing &= !saving.link.status.is_connected();
-        if !saving.gate.as_ref().is_some_and(|gate| gate.is_overdue(now.mono)) {
-            return;
-        }
-        saving.is_failing = true;
-        self.decide(Input::Tick);
-        let Some(Saving { gate: Some(gate), pending, .. }) = self.saving.as_mut() else { return };
-        let (mut effects, retracts) = undo(now, gate, pending, &mut self.seats);
-        if let Some(observer) = &mut self.observer {
-            observer.hear(Observed::Undone { retracts: &retracts, effects: &effects, seats: &self.seats });
-        }
-        marks::hit("selects that are undone");
-        retracts.iter().for_each(|retract| self.forget_full_states(&retract.room));
-        let undone: BTreeSet<(RoomId, u64)> =
-            retracts.into_iter().map(|retract| (retract.room, retract.epoch.0)).collect();
-        self.is_performing = true;
-        for effect in effects.drain(..) {
-            // Its full state follows as an effect of its own.
-            let follows = match &effect {
-                Effect::Joined { room, epoch, .. } => undone.contains(&(room.clone(), epoch.0)),
-                Effect::Left { .. }
-                | Effect::Snapshot { .. }
-                | Effect::Change(_)
-                | Effect::Again { .. }
-                | Effect::Refused { .. } => false,
-            };
-            let captured = if follows { None } else { self.capture(&effect) };
-            self.tell(effect, captured);
-        }
-        self.is_performing = false;
-    }
-
-    /// Gives back what was held before the restart, and begins to serve.
-    fn restore(&mut self, holds: &[StoredHold]) {
-        let (now, waits_until) = (self.at.now, self.at.now.mono.after(self.rules.restore_grace_ms));
-        for StoredHold { room, seat, held } in holds {
-            let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(self.rules.hold_ttl_ms);
-            let hold = RestoredHold {
-                client: &held.client,
-                user_info: &held.user_info,
-                at: held.at,
-                expires_at: held.expires_at,
-                ends: now.mono.after(left_ms),
-                waits_until,
-                seq: held.seq,
-            };
-            self.decide(Input::Restore { room: room.as_str(), seat: seat.as_str(), hold });
-        }
-        self.orders.push(Order::Serves);
-    }
-
     /// Once a turn: hands over what has changed.
     pub fn hand_over_changes(&mut self) {
         if let Some(saving) = self.saving.as_mut() {
@@ -264,15 +171,5 @@ impl Node {
     #[must_use]
     pub fn store_status(&self) -> Option<&StoreStatus> {
         self.saving.as_ref().map(|saving| &*saving.link.status)
-    }
-}
-
-/// The full state of the moment in which the effect was decided.
-fn told_with(effect: &Effect, state: Option<Arc<FullState>>) -> Option<Captured> {
-    match effect {
-        Effect::Joined { seq, .. } | Effect::Snapshot { seq, .. } => {
-            Some(Captured { seq: *seq, state, since: Vec::new() })
-        }
-        Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
     }
 }

@@ -6,6 +6,7 @@
 //! Never here: what a message means, who is owed what, when a turn ends.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -310,6 +311,17 @@ impl Core {
         let slots: Vec<u32> = all.map(|(slot, _)| slot).collect();
         for slot in slots {
             self.handle(Event::Finish { slot });
+        }
+    }
+
+    /// A connection that had been counted has ended in this phase.
+    pub(crate) fn uncount(&self, phase: Phase, peer: Option<IpAddr>) {
+        self.board.disconnected();
+        if phase == Phase::Open {
+            self.board.websocket_ended();
+        }
+        if let Some(ip) = peer {
+            self.board.disconnected_from(ip);
         }
     }
 }

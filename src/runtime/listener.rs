@@ -5,7 +5,7 @@
 //! [`ACCEPT_PAUSE_NS`] instead of spinning. Never here: what a connection says.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -19,7 +19,7 @@ use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
-use crate::runtime::socket::{Phase, Socket, Watched};
+use crate::runtime::socket::Socket;
 
 /// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
 const ACCEPT_PAUSE_NS: u64 = 100_000_000;
@@ -161,61 +161,5 @@ impl Core {
         self.read(intake, slot, generation);
         self.flush(slot);
         self.node.figures.bytes_received > before
-    }
-
-    /// Takes a connection in that has been counted. On failure it is closed.
-    pub(crate) fn admit(&mut self, socket: Socket) -> Option<u32> {
-        let (peer, phase) = (socket.peer.as_deref().copied(), socket.phase);
-        let Some(slot) = self.sockets.insert(socket) else {
-            self.uncount(phase, peer);
-            return None;
-        };
-        self.check_after(slot, self.config.handshake_ms);
-        Some(slot)
-    }
-
-    /// From now on what happens to the connection's socket is reported; what has come already is too. A connection that has
-    /// ended, or gone to another shard, is left alone.
-    pub(crate) fn watch(&mut self, slot: u32, generation: u32) {
-        let Some(socket) = self.sockets.live(slot, generation) else { return };
-        socket.watched = if socket.full { Watched::Writes } else { Watched::Reads };
-        if let Err(error) = self.readiness.add(&socket.fd, slot, generation, socket.full) {
-            tracing::error!(%error, "a connection could not be watched");
-            self.end(slot);
-        }
-    }
-
-    /// A connection that had been counted has ended in this phase.
-    pub(crate) fn uncount(&self, phase: Phase, peer: Option<IpAddr>) {
-        self.board.disconnected();
-        if phase == Phase::Open {
-            self.board.websocket_ended();
-        }
-        if let Some(ip) = peer {
-            self.board.disconnected_from(ip);
-        }
-    }
-
-    /// Whether the connection may become a WebSocket; otherwise it is told why not and ends.
-    pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
-        let surplus = self.sockets.get(slot).and_then(|socket| socket.surplus);
-        let draining = self.board.is_draining();
-        let starting = !self.board.is_serving();
-        if surplus.is_none() && !draining && !starting {
-            return true;
-        }
-        self.node.figures.refuse(surplus.filter(|_| !draining && !starting).unwrap_or(Refusal::Draining));
-        let message = if draining {
-            "the server is shutting down"
-        } else if starting {
-            "the server is starting: it has not read its store yet"
-        } else if surplus == Some(Refusal::PerIp) {
-            "this address has all the connections it may have"
-        } else {
-            "the server has all the connections it may have"
-        };
-        self.respond_message(slot, 503, message, (false, false), &[("Retry-After", "2")]);
-        self.handle(Event::Finish { slot });
-        false
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod wheel;
 
 pub(crate) mod core;
 
+pub(crate) mod admission;
 pub(crate) mod handover;
 pub(crate) mod heartbeat;
 pub(crate) mod intake;

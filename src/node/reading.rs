@@ -1,0 +1,39 @@
+//! When a connection's messages are looked at: its answers have room, and nothing that it sent before has to be answered
+//! first.
+//!
+//! Invariant: whoever waits is told to read on when it need not wait any longer. Never here: what a message means.
+
+use super::session::Session;
+use super::{Bounds, Node, Order};
+use crate::planted::{self, Bug};
+
+impl Node {
+    /// Whether the connection's next message may be looked at: its answers have room, and nothing that it sent before
+    /// has to be answered first. When not, [`Order::ReadOn`] says when.
+    pub fn takes_requests(&mut self, slot: u32) -> bool {
+        let Bounds { queue_bytes, open_requests, .. } = self.bounds;
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
+        let is_full = session.queue_weight() > queue_bytes || session.open_requests() >= open_requests;
+        session.waits = is_full || session.parked.is_some();
+        !session.waits
+    }
+
+    /// Whether sending what is queued could make room for the next message.
+    #[must_use]
+    pub fn is_worth_flushing(&self, slot: u32) -> bool {
+        let is_full = |session: &Session| session.queue_weight() > self.bounds.queue_bytes;
+        self.sessions.get(slot).is_some_and(|session| is_full(session) && !session.blocked)
+    }
+
+    /// Requests of the connection are read again, if they waited and need not wait any longer.
+    pub(super) fn read_on(&mut self, slot: u32) {
+        let (queue_bytes, open_requests) = (self.bounds.queue_bytes, self.bounds.open_requests);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let has_room = session.queue_weight() <= queue_bytes / 2 && session.open_requests() <= open_requests / 2;
+        if session.waits && has_room && session.parked.is_none() && !planted::has(Bug::ForgottenReadOn) {
+            session.waits = false;
+            crate::marks::hit("requests that are read on");
+            self.orders.push(Order::ReadOn(slot));
+        }
+    }
+}
