@@ -1,12 +1,28 @@
 //! Butaca: a real-time seat-selection server for ticket on-sales.
+//!
+//! Promises: no seat is ever held by two owners, and every refusal says why; every member sees a room's events in one
+//! order, without a hole, or is told and gets a full state; what is acknowledged survives as its mode says; one client
+//! cannot hurt another; health tells the truth; bad input gets a clear error and changes nothing.
+//!
+//! The modules in reading order, which is the order in which they may use each other:
+//!
+//! * [`limits`]: every bound. [`marks`] and [`planted`]: what simulations see and break, in debug builds.
+//! * [`engine`]: rooms, seats, holds. Pure. The one door is [`engine::shard::Shard::handle`].
+//! * [`wire`]: bytes to vocabulary and back. Pure.
+//! * [`audience`]: what those who look at a room are owed. Pure.
+//! * [`figures`], [`config`], [`clock`], [`log`]: what is counted, the environment, the clocks, the log.
+//! * [`persist`]: what is acknowledged survives.
+//! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
+//! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
+//! * [`server`]: all threads and queues on one screen.
+//!
+//! `docs/ARCHITECTURE.md` has the picture, the code map and five walks. Never here: code.
 
 pub mod limits;
-
 pub mod marks;
 pub mod planted;
 
 pub mod engine;
-
 pub mod wire;
 
 pub mod audience;
@@ -17,9 +33,9 @@ pub mod config;
 
 pub mod clock;
 
-pub mod persist;
-
 pub mod log;
+
+pub mod persist;
 
 mod slots;
 
@@ -27,8 +43,7 @@ pub mod node;
 
 pub mod runtime;
 
-mod storage;
-
 mod signals;
+mod storage;
 
 pub mod server;
