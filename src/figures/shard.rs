@@ -8,7 +8,8 @@ use super::row::Json::{Hidden, Key, P99Us};
 use super::row::Kind::{Counter, Gauge, HighWater};
 use super::row::Unit::{Bytes, Count, Nanos};
 use super::row::{self, Json, Kind, Label, Row, STATS_ONLY, Scope, Slot, Unit};
-use crate::engine::command::{Reject, RequestType};
+use crate::engine::command::RequestType;
+use crate::wire::code::{CODES, Code};
 
 /// What a message asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,32 +28,8 @@ pub enum Command {
     Unknown,
 }
 
-/// How it ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was done, or had been done already.
-    Ok,
-    /// `seat_taken`
-    SeatTaken,
-    /// `not_held`
-    NotHeld,
-    /// `not_owner`
-    NotOwner,
-    /// `limit_exceeded`
-    LimitExceeded,
-    /// `overloaded`
-    Overloaded,
-    /// `persistence_unavailable`
-    PersistenceUnavailable,
-    /// `bad_json`
-    BadJson,
-    /// `bad_request`
-    BadRequest,
-    /// `unknown_type`
-    UnknownType,
-    /// `rate_limited`
-    RateLimited,
-}
+/// How it ended: it was done, or had been done already, or was refused.
+pub type Outcome = Result<(), Code>;
 
 /// Why a connection was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,20 +54,8 @@ pub const COMMANDS: [(Command, &str); 6] = [
     (Command::Unknown, "unknown"),
 ];
 
-/// All outcomes with their labels, in the order of their numbers.
-pub const OUTCOMES: [(Outcome, &str); 11] = [
-    (Outcome::Ok, "ok"),
-    (Outcome::SeatTaken, "seat_taken"),
-    (Outcome::NotHeld, "not_held"),
-    (Outcome::NotOwner, "not_owner"),
-    (Outcome::LimitExceeded, "limit_exceeded"),
-    (Outcome::Overloaded, "overloaded"),
-    (Outcome::PersistenceUnavailable, "persistence_unavailable"),
-    (Outcome::BadJson, "bad_json"),
-    (Outcome::BadRequest, "bad_request"),
-    (Outcome::UnknownType, "unknown_type"),
-    (Outcome::RateLimited, "rate_limited"),
-];
+/// Outcomes: success, and each code.
+pub const OUTCOMES: usize = 1 + CODES.len();
 
 /// All refusals with their labels, in the order of their numbers.
 pub const REFUSALS: [(Refusal, &str); 4] =
@@ -103,19 +68,6 @@ impl From<RequestType> for Command {
             RequestType::Leave => Self::Leave,
             RequestType::Select => Self::Select,
             RequestType::Release => Self::Release,
-        }
-    }
-}
-
-impl From<Reject> for Outcome {
-    fn from(reject: Reject) -> Self {
-        match reject {
-            Reject::SeatTaken => Self::SeatTaken,
-            Reject::NotHeld => Self::NotHeld,
-            Reject::NotOwner => Self::NotOwner,
-            Reject::LimitExceeded => Self::LimitExceeded,
-            Reject::Overloaded => Self::Overloaded,
-            Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
         }
     }
 }
@@ -138,7 +90,7 @@ pub struct ShardStats {
     /// High water: messages taken from the mailbox at once.
     pub mesh_depth_high_water: u64,
     /// Commands by [`Command`] and [`Outcome`].
-    pub commands: [[u64; OUTCOMES.len()]; COMMANDS.len()],
+    pub commands: [[u64; OUTCOMES]; COMMANDS.len()],
     /// Room events handed to members' sockets.
     pub deliveries: u64,
     /// `send` calls that took bytes.
@@ -182,7 +134,7 @@ pub struct ShardStats {
 impl ShardStats {
     /// Counts a command.
     pub fn count(&mut self, command: Command, outcome: Outcome) {
-        self.commands[command as usize][outcome as usize] += 1;
+        self.commands[command as usize][column(outcome)] += 1;
     }
 
     /// Counts a connection that was not taken.
@@ -203,7 +155,25 @@ impl ShardStats {
 }
 
 const COMMAND_NAMES: [&str; COMMANDS.len()] = names(COMMANDS);
-const OUTCOME_NAMES: [&str; OUTCOMES.len()] = names(OUTCOMES);
+const OUTCOME_NAMES: [&str; OUTCOMES] = outcome_names();
+
+/// Where an outcome is counted.
+const fn column(outcome: Outcome) -> usize {
+    match outcome {
+        Ok(()) => 0,
+        Err(code) => 1 + code as usize,
+    }
+}
+
+const fn outcome_names() -> [&'static str; OUTCOMES] {
+    let mut names = ["ok"; OUTCOMES];
+    let mut at = 0;
+    while at < CODES.len() {
+        names[1 + at] = CODES[at].1;
+        at += 1;
+    }
+    names
+}
 const REFUSAL_NAMES: [&str; REFUSALS.len()] = names(REFUSALS);
 
 const fn names<T: Copy, const LEN: usize>(labelled: [(T, &'static str); LEN]) -> [&'static str; LEN] {
@@ -311,12 +281,12 @@ pub const ROWS: &[ShardRow] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMANDS, Command, OUTCOMES, Outcome, REFUSALS, Refusal, ShardStats};
+    use super::{COMMANDS, Command, REFUSALS, Refusal, ShardStats, column};
+    use crate::wire::code::Code;
 
     #[test]
     fn labels_stand_at_their_numbers() {
         assert!(COMMANDS.iter().enumerate().all(|(at, (command, _))| *command as usize == at));
-        assert!(OUTCOMES.iter().enumerate().all(|(at, (outcome, _))| *outcome as usize == at));
         assert!(REFUSALS.iter().enumerate().all(|(at, (refusal, _))| *refusal as usize == at));
     }
 
@@ -324,13 +294,13 @@ mod tests {
     fn counters_add_up_and_high_water_marks_keep_the_larger() {
         let mut all = ShardStats { connections: 2, mesh_depth_high_water: 7, ..ShardStats::default() };
         let mut other = ShardStats { connections: 3, mesh_depth_high_water: 5, ..ShardStats::default() };
-        other.count(Command::Select, Outcome::SeatTaken);
+        other.count(Command::Select, Err(Code::SeatTaken));
         other.refuse(Refusal::PerIp);
         other.decision.record(100, 2);
         all.merge(other.clone());
         all.merge(other);
         assert_eq!((all.connections, all.mesh_depth_high_water, all.commands_total()), (8, 7, 2));
-        assert_eq!(all.commands[Command::Select as usize][Outcome::SeatTaken as usize], 2);
+        assert_eq!(all.commands[Command::Select as usize][column(Err(Code::SeatTaken))], 2);
         assert_eq!((all.refused, all.decision.count(), all.decision.sum()), ([0, 2, 0, 0], 4, 400));
     }
 }

@@ -138,12 +138,13 @@ fn float(number: u64) -> f64 {
 mod tests {
     use super::{Snapshot, text};
     use crate::figures::row::{Json, Kind, Row, Slot, Unit};
-    use crate::figures::shard::{Command, Outcome, ShardStats};
+    use crate::figures::shard::{Command, ShardStats};
     use crate::figures::{server, shard, store};
+    use crate::wire::code::Code;
 
     fn sample() -> Snapshot {
         let mut shard = ShardStats { connections: 3, handovers_out: 2, sends: 1 << 40, ..ShardStats::default() };
-        shard.count(Command::Select, Outcome::SeatTaken);
+        shard.count(Command::Select, Err(Code::SeatTaken));
         shard.decision.record(300, 4);
         shard.fan_out.record(u64::MAX / 4, 1);
         let mut snapshot = Snapshot { shards: vec![(0, shard), (1, ShardStats::default())], ..Snapshot::default() };

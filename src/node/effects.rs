@@ -12,8 +12,9 @@ use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, Ticket};
 use crate::engine::ids::{ConnId, RoomId, SeatId};
-use crate::figures::shard::{Command as Counted, Outcome};
+use crate::figures::shard::Command as Counted;
 use crate::planted::{self, Bug};
+use crate::wire::code::Code;
 use crate::wire::message;
 
 impl Node {
@@ -22,20 +23,20 @@ impl Node {
         let to = match &effect {
             Effect::Change(change) => return self.announce(change),
             Effect::Joined { to, room, members, .. } => {
-                self.figures.count(Counted::Join, Outcome::Ok);
+                self.figures.count(Counted::Join, Ok(()));
                 self.hot.set_hot(room.as_str(), *members >= self.rules.hot_room_members);
                 to.conn
             }
             Effect::Left { to, .. } => {
-                self.figures.count(Counted::Leave, Outcome::Ok);
+                self.figures.count(Counted::Leave, Ok(()));
                 to.conn
             }
             Effect::Again { to, .. } => {
-                self.figures.count(Counted::Select, Outcome::Ok);
+                self.figures.count(Counted::Select, Ok(()));
                 to.conn
             }
             Effect::Refused { to, reject, request, .. } => {
-                self.figures.count((*request).into(), (*reject).into());
+                self.figures.count((*request).into(), Err((*reject).into()));
                 to.conn
             }
             Effect::Snapshot { to, .. } => *to,
@@ -77,10 +78,10 @@ impl Node {
                 if request == RequestType::Join {
                     self.sessions.get_mut(slot).expect("found above").free_room();
                 }
-                let (text, request) = (message::reject_message(reject), message::request_type_name(request));
+                let (code, request) = (Code::from(reject), message::request_type_name(request));
                 let (room, seat) = (Some(room.as_str()), seat.as_ref().map(SeatId::as_str));
                 self.write(slot, Kind::Reply, |out| {
-                    message::error(out, reject.into(), text, now, room, seat, Some(request));
+                    message::error(out, code, code.text(), now, room, seat, Some(request));
                 });
                 to
             }
@@ -158,9 +159,9 @@ impl Node {
 
     fn count_change(&mut self, change: &Change) {
         match &change.kind {
-            ChangeKind::Selected { .. } => self.figures.count(Counted::Select, Outcome::Ok),
+            ChangeKind::Selected { .. } => self.figures.count(Counted::Select, Ok(())),
             ChangeKind::Released { reason: ReleaseReason::Released } => {
-                self.figures.count(Counted::Release, Outcome::Ok);
+                self.figures.count(Counted::Release, Ok(()));
             }
             ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => {}
         }

@@ -8,7 +8,7 @@ use super::session::{Parked, Stage};
 use super::{Next, Node};
 use crate::engine::command::{Caller, Input, Request};
 use crate::engine::ids::ShardId;
-use crate::figures::shard::{Command as Counted, Outcome};
+use crate::figures::shard::Command as Counted;
 use crate::limits::ROOMS_PER_CONNECTION_MAX;
 use crate::marks;
 use crate::planted::{self, Bug};
@@ -26,16 +26,17 @@ impl Node {
     }
 
     fn ping(&mut self, slot: u32) {
-        self.figures.count(Counted::Ping, Outcome::Ok);
+        self.figures.count(Counted::Ping, Ok(()));
         let now = self.at.now.wall;
         self.answer_in_turn(slot, |out| message::pong(out, now));
     }
 
     /// Answers what is no request.
     pub(super) fn refuse(&mut self, slot: u32, bad: &BadMessage<'_>) {
-        let now = self.at.now.wall;
+        let (code, now) = (Code::from(bad.fault), self.at.now.wall);
+        self.figures.count(Counted::Unknown, Err(code));
         self.answer_in_turn(slot, |out| {
-            message::error(out, bad.code, &bad.message, now, bad.room, bad.seat, bad.request_type);
+            message::error(out, code, &bad.message, now, bad.room, bad.seat, bad.request_type);
         });
     }
 
@@ -120,15 +121,12 @@ impl Node {
             session.rooms = session.rooms.checked_add(1).expect("rooms and open requests are bounded");
             return true;
         }
-        self.figures.count(Counted::Join, Outcome::Overloaded);
-        let bad = BadMessage {
-            code: Code::Overloaded,
-            message: "a connection can be in 64 rooms at most".into(),
-            room: Some(room),
-            seat: None,
-            request_type: Some("join_room"),
-        };
-        self.refuse(slot, &bad);
+        let (code, now) = (Code::Overloaded, self.at.now.wall);
+        self.figures.count(Counted::Join, Err(code));
+        self.answer_in_turn(slot, |out| {
+            let (why, request) = ("a connection can be in 64 rooms at most", Some("join_room"));
+            message::error(out, code, why, now, Some(room), None, request);
+        });
         false
     }
 

@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 
-use crate::figures::shard::{Command as Counted, Outcome};
 use crate::limits::{FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, READ_NS_PER_TURN, SCRATCH_BYTES};
 use crate::node::{Event, Next};
 use crate::runtime::core::Core;
 use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Target};
-use crate::wire::message::{Code, Message, Reader};
+use crate::wire::message::{Message, Reader};
 use crate::wire::respond::{self, Manner};
 
 /// One message in so many is measured.
@@ -283,22 +282,7 @@ impl Core {
     fn text(&mut self, reader: &mut Reader, slot: u32, text: &mut [u8]) -> Option<Flow> {
         let next = match reader.read(text) {
             Ok(message) => self.message(slot, message),
-            Err(bad) => {
-                let outcome = match bad.code {
-                    Code::BadJson => Outcome::BadJson,
-                    Code::UnknownType => Outcome::UnknownType,
-                    Code::RateLimited => Outcome::RateLimited,
-                    Code::BadRequest
-                    | Code::SeatTaken
-                    | Code::NotHeld
-                    | Code::NotOwner
-                    | Code::LimitExceeded
-                    | Code::Overloaded
-                    | Code::PersistenceUnavailable => Outcome::BadRequest,
-                };
-                self.node.figures.count(Counted::Unknown, outcome);
-                self.handle(Event::Bad { slot, bad: &bad })
-            }
+            Err(bad) => self.handle(Event::Bad { slot, bad: &bad }),
         };
         (next == Next::Move).then_some(Flow::Move)
     }

@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 
+pub use super::code::{CODES, Code, Fault};
 use super::json_read::{Member, ObjectReader, Unreadable};
 pub use super::reply::{
     BroadcastUserInfo, change_for_actor, change_for_members, current_selections, error, pong, room_joined, room_left,
     selected_again, selection_body, selections_body,
 };
-use crate::engine::command::{Reject, Request, RequestType};
+use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::is_valid_id;
 use crate::limits::ID_BYTES_MAX;
 
@@ -22,76 +23,6 @@ pub enum Message<'a> {
     Request(Request<'a>),
     /// `ping`
     Ping,
-}
-
-/// The code of a refusal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Code {
-    /// Another owner holds the seat.
-    SeatTaken,
-    /// Release of a free seat.
-    NotHeld,
-    /// Release of somebody else's seat.
-    NotOwner,
-    /// Too many seats of one client in this room.
-    LimitExceeded,
-    /// Not JSON, or not an object.
-    BadJson,
-    /// A field is missing, of the wrong type or out of range.
-    BadRequest,
-    /// No such `type`.
-    UnknownType,
-    /// Too many messages.
-    RateLimited,
-    /// A named limit of the server is reached.
-    Overloaded,
-    /// Durable mode, and the store does not answer.
-    PersistenceUnavailable,
-}
-
-impl Code {
-    /// The code on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SeatTaken => "seat_taken",
-            Self::NotHeld => "not_held",
-            Self::NotOwner => "not_owner",
-            Self::LimitExceeded => "limit_exceeded",
-            Self::BadJson => "bad_json",
-            Self::BadRequest => "bad_request",
-            Self::UnknownType => "unknown_type",
-            Self::RateLimited => "rate_limited",
-            Self::Overloaded => "overloaded",
-            Self::PersistenceUnavailable => "persistence_unavailable",
-        }
-    }
-}
-
-impl From<Reject> for Code {
-    fn from(reject: Reject) -> Self {
-        match reject {
-            Reject::SeatTaken => Self::SeatTaken,
-            Reject::NotHeld => Self::NotHeld,
-            Reject::NotOwner => Self::NotOwner,
-            Reject::LimitExceeded => Self::LimitExceeded,
-            Reject::Overloaded => Self::Overloaded,
-            Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
-        }
-    }
-}
-
-/// What a refusal of the engine tells people.
-#[must_use]
-pub fn reject_message(reject: Reject) -> &'static str {
-    match reject {
-        Reject::SeatTaken => "the seat is held by somebody else",
-        Reject::NotHeld => "the seat is not held",
-        Reject::NotOwner => "the seat is held by somebody else and only its holder can release it",
-        Reject::LimitExceeded => "you hold as many seats in this room as one client may",
-        Reject::Overloaded => "the server has reached a limit, try again",
-        Reject::PersistenceUnavailable => "the store does not answer, try again",
-    }
 }
 
 /// The `type` of a request.
@@ -114,8 +45,8 @@ pub fn is_object(text: &str) -> bool {
 /// A message that is no request, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BadMessage<'a> {
-    /// `bad_json`, `bad_request` or `unknown_type`.
-    pub code: Code,
+    /// What is wrong.
+    pub fault: Fault,
     /// What is wrong, naming the field.
     pub message: Cow<'static, str>,
     /// The room, when it is an id.
@@ -164,7 +95,7 @@ impl Reader {
             },
             "release_seat" => Request::Release { room: fields.room()?, seat: fields.seat()? },
             "ping" => return Ok(Message::Ping),
-            _ => return Err(fields.bad(Code::UnknownType, UNKNOWN_TYPE)),
+            _ => return Err(fields.bad(Fault::Type, UNKNOWN_TYPE)),
         };
         Ok(Message::Request(request))
     }
@@ -178,7 +109,7 @@ fn unreadable(why: Unreadable) -> BadMessage<'static> {
         Unreadable::TooDeep => "the message is nested too deeply",
         Unreadable::NotAnObject => "the message is not a JSON object",
     };
-    BadMessage { code: Code::BadJson, message: message.into(), room: None, seat: None, request_type: None }
+    BadMessage { fault: Fault::Json, message: message.into(), room: None, seat: None, request_type: None }
 }
 
 /// The fields of a message as they came.
@@ -203,9 +134,9 @@ impl<'a> Fields<'a> {
             Member::Missing => Ok("{}"),
             Member::Object(written) if written.len() <= bytes_max => Ok(written),
             Member::Object(_) => {
-                Err(self.bad(Code::BadRequest, format!("user_info must be at most {bytes_max} bytes of JSON")))
+                Err(self.bad(Fault::Field, format!("user_info must be at most {bytes_max} bytes of JSON")))
             }
-            Member::Text(_) | Member::Other => Err(self.bad(Code::BadRequest, "user_info must be an object")),
+            Member::Text(_) | Member::Other => Err(self.bad(Fault::Field, "user_info must be an object")),
         }
     }
 
@@ -214,7 +145,7 @@ impl<'a> Fields<'a> {
             Member::Text(text) if is_valid_id(text) => Ok(text),
             Member::Text(_) => {
                 let rule = "bytes of UTF-8 without control and invisible characters";
-                Err(self.bad(Code::BadRequest, format!("{name} must be 1 to {ID_BYTES_MAX} {rule}")))
+                Err(self.bad(Fault::Field, format!("{name} must be 1 to {ID_BYTES_MAX} {rule}")))
             }
             Member::Missing | Member::Object(_) | Member::Other => Err(self.bad_type(name, member)),
         }
@@ -223,13 +154,13 @@ impl<'a> Fields<'a> {
     /// The field is missing, or is not a string.
     fn bad_type(&self, name: &'static str, member: Member<'_>) -> BadMessage<'a> {
         let what = if member == Member::Missing { "is missing" } else { "must be a string" };
-        self.bad(Code::BadRequest, format!("{name} {what}"))
+        self.bad(Fault::Field, format!("{name} {what}"))
     }
 
-    fn bad(&self, code: Code, message: impl Into<Cow<'static, str>>) -> BadMessage<'a> {
+    fn bad(&self, fault: Fault, message: impl Into<Cow<'static, str>>) -> BadMessage<'a> {
         let text = |member: Member<'a>| if let Member::Text(text) = member { Some(text) } else { None };
         BadMessage {
-            code,
+            fault,
             message: message.into(),
             room: text(self.room).filter(|id| is_valid_id(id)),
             seat: text(self.seat).filter(|id| is_valid_id(id)),

@@ -4,9 +4,9 @@
 //! is allocated but room in `out`; a v1 client never gets a type that is not here.
 //! Never here: who gets what, and when.
 
+use super::code::Code;
 use super::frame::text_frame;
 use super::json_text;
-use super::message::Code;
 use super::raw_member::raw_member;
 use crate::engine::command::{Change, ChangeKind, ReleaseReason, Selection};
 use crate::engine::ids::Epoch;

@@ -170,7 +170,7 @@ fn codes_and_types_have_their_names() {
     ];
     for (reject, code) in rejects {
         assert_eq!(Code::from(reject).as_str(), code);
-        assert!(!message::reject_message(reject).is_empty());
+        assert!(!Code::from(reject).text().is_empty());
     }
     for (code, name) in [
         (Code::BadJson, "bad_json"),

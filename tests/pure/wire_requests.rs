@@ -18,7 +18,7 @@ fn check_refused(text: &str, code: Code, message: &str, known: (Option<&str>, Op
     let mut reader = Reader::new(USER_INFO_BYTES);
     let mut bytes = text.as_bytes().to_vec();
     let bad = reader.read(&mut bytes).expect_err(text);
-    assert_eq!(bad.code, code, "{text}");
+    assert_eq!(Code::from(bad.fault), code, "{text}");
     assert!(bad.message.starts_with(message), "{text}: {}", bad.message);
     assert_eq!((bad.room, bad.seat, bad.request_type), known, "{text}");
 }

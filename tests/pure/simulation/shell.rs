@@ -10,7 +10,7 @@ use butaca::engine::ids::ShardId;
 use butaca::engine::time::Now;
 use butaca::node::letters::{Letter, Moving};
 use butaca::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
-use butaca::wire::message::{BadMessage, Code, Message};
+use butaca::wire::message::{BadMessage, Fault, Message};
 
 use super::chance::Chance;
 use super::frames::Request;
@@ -216,7 +216,7 @@ impl Shell {
             Request::Ping => return self.handle(Event::Message { slot, message: Message::Ping }, shared),
             Request::Bad => {
                 let (room, seat, request_type) = (None, None, None);
-                let bad = BadMessage { code: Code::BadJson, message: "no".into(), room, seat, request_type };
+                let bad = BadMessage { fault: Fault::Json, message: "no".into(), room, seat, request_type };
                 return self.handle(Event::Bad { slot, bad: &bad }, shared);
             }
         };

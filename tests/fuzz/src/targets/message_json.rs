@@ -82,9 +82,9 @@ fn check_broadcast(room: &str, seat: &str, user_info: &str) {
 /// A text that another parser takes is refused as no JSON only for a surrogate without its other half, or its nesting.
 fn check_refused(text: &str, bad: &BadMessage<'_>) {
     let mut frame = Vec::new();
-    error(&mut frame, bad.code, &bad.message, WallMillis(0), bad.room, bad.seat, bad.request_type);
+    error(&mut frame, Code::from(bad.fault), &bad.message, WallMillis(0), bad.room, bad.seat, bad.request_type);
     serde_json::from_slice::<Object<'_>>(payload_of(&frame)).expect("the refusal is JSON");
-    if bad.code == Code::BadJson && serde_json::from_str::<&RawValue>(text).is_ok() {
+    if Code::from(bad.fault) == Code::BadJson && serde_json::from_str::<&RawValue>(text).is_ok() {
         let may_be_surrogate = text.contains("\\ud") || text.contains("\\uD");
         let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
         assert!(

@@ -1,0 +1,102 @@
+//! The codes of refusals: one table of code, name on the wire and text, which the server, the metrics and the documents
+//! read.
+//!
+//! Never here: when something is refused.
+
+use crate::engine::command::Reject;
+
+/// The code of a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// Another owner holds the seat.
+    SeatTaken,
+    /// Release of a free seat.
+    NotHeld,
+    /// Release of somebody else's seat.
+    NotOwner,
+    /// Too many seats of one client in this room.
+    LimitExceeded,
+    /// A named limit of the server is reached.
+    Overloaded,
+    /// Durable mode, and the store does not answer.
+    PersistenceUnavailable,
+    /// Not JSON, or not an object.
+    BadJson,
+    /// A field is missing, of the wrong type or out of range.
+    BadRequest,
+    /// No such `type`.
+    UnknownType,
+    /// Too many messages.
+    RateLimited,
+}
+
+/// All codes: the name on the wire and in metrics, and what people are told unless there is something better to say. In the
+/// order of their numbers.
+pub const CODES: [(Code, &str, &str); 10] = [
+    (Code::SeatTaken, "seat_taken", "the seat is held by somebody else"),
+    (Code::NotHeld, "not_held", "the seat is not held"),
+    (Code::NotOwner, "not_owner", "the seat is held by somebody else and only its holder can release it"),
+    (Code::LimitExceeded, "limit_exceeded", "you hold as many seats in this room as one client may"),
+    (Code::Overloaded, "overloaded", "the server has reached a limit, try again"),
+    (Code::PersistenceUnavailable, "persistence_unavailable", "the store does not answer, try again"),
+    (Code::BadJson, "bad_json", "the message is not JSON"),
+    (Code::BadRequest, "bad_request", "a field is missing or wrong"),
+    (Code::UnknownType, "unknown_type", "there is no such type"),
+    (Code::RateLimited, "rate_limited", "too many messages"),
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < CODES.len() {
+        assert!(CODES[at].0 as usize == at, "a code stands at its number");
+        at += 1;
+    }
+};
+
+impl Code {
+    /// The code on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        CODES[self as usize].1
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        CODES[self as usize].2
+    }
+}
+
+impl From<Reject> for Code {
+    fn from(reject: Reject) -> Self {
+        match reject {
+            Reject::SeatTaken => Self::SeatTaken,
+            Reject::NotHeld => Self::NotHeld,
+            Reject::NotOwner => Self::NotOwner,
+            Reject::LimitExceeded => Self::LimitExceeded,
+            Reject::Overloaded => Self::Overloaded,
+            Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
+        }
+    }
+}
+
+/// What can be wrong with a message that is no request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// `bad_json`
+    Json,
+    /// `bad_request`
+    Field,
+    /// `unknown_type`
+    Type,
+}
+
+impl From<Fault> for Code {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Json => Self::BadJson,
+            Fault::Field => Self::BadRequest,
+            Fault::Type => Self::UnknownType,
+        }
+    }
+}
