@@ -18,10 +18,10 @@ use butaca::persist::queue::{Offer, Queue};
 use butaca::persist::record::Held;
 use butaca::persist::status::StoreStatus;
 use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::embedded::sync_behind::Behind;
 use butaca::persist::stores::identity::Identity;
 use butaca::persist::stores::redis::{RedisConfig, RedisStore};
 use butaca::persist::stores::store::Store;
-use butaca::persist::stores::sync_behind::Behind;
 use butaca::persist::thread::writer::{self, Opener, Setup, StoreEvent};
 
 #[allow(dead_code, reason = "shared with the tests of the persistence layer")]
@@ -51,7 +51,14 @@ impl Bench {
         let (queue, status, clock) = (Arc::new(Queue::new(SHARDS)), Arc::new(StoreStatus::default()), Clock::new());
         let (sender, events) = channel();
         let is_user_info = |text: &str| text.starts_with('{');
-        let setup = Setup { is_durable, starts_without_store: false, hold_ttl_ms: HOLD_TTL_MS, is_user_info, clock };
+        let setup = Setup {
+            is_durable,
+            starts_without_store: false,
+            accepts_loss: false,
+            hold_ttl_ms: HOLD_TTL_MS,
+            is_user_info,
+            clock,
+        };
         let report = Box::new(move |event| drop(sender.send(event)));
         let thread = writer::start(setup, opener, Arc::clone(&queue), Arc::clone(&status), report).expect("a thread");
         let names = (0..500).map(|n| format!("room {n}"));
@@ -172,7 +179,7 @@ fn main() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().to_owned();
         let behind = (!is_durable).then(|| Behind::new(Arc::default(), Clock::new()));
-        let open = move || EmbeddedStore::open(&path, behind.clone());
+        let open = move || EmbeddedStore::open(&path, behind.clone(), false);
         let opener: Opener = Box::new(move |_| Ok(Box::new(open()?) as Box<dyn Store>));
         let bench = Bench::start(opener, is_durable);
         if is_durable { bench.wait("embedded, durable") } else { bench.rate("embedded, window") }

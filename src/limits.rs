@@ -199,6 +199,9 @@ pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;
 pub const STORE_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Seats of a full state that a shard adds to its batch in one turn. At the bound the next turn goes on.
 pub const STORE_FULL_STATE_SEATS_PER_TURN: usize = 2_048;
+/// Numbers of batches, and counts of holds, that are read from a file. At the bound it is not believed: a million batches
+/// a second reach it in 285 years.
+pub const STORE_NUMBERS_MAX: u64 = 1 << 53;
 /// In `window` mode a change is committed within this time.
 pub const STORE_WINDOW_MS: u64 = 100;
 /// How long the store thread gathers in `window` mode before it commits. It leaves most of the window to the commit.

@@ -61,6 +61,8 @@ type Failure = (u8, String);
 type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 
 fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
+    // What the store writes is nobody else's to read, whatever the shell allows.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log_level, config.log_format).map_err(no_thread)?;
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;

@@ -15,9 +15,9 @@ use crate::engine::ids::ShardId;
 use crate::log;
 use crate::persist::link::StoreLink;
 use crate::persist::stores::embedded::EmbeddedStore;
+use crate::persist::stores::embedded::sync_behind::Behind;
 use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
 use crate::persist::stores::store::Store;
-use crate::persist::stores::sync_behind::Behind;
 use crate::persist::thread::writer::{self, Opener, Report, Setup, StoreEvent};
 use crate::runtime::mailbox::Mesh;
 use crate::wire::message;
@@ -42,17 +42,20 @@ impl Storage {
     pub(crate) fn start(config: &Config, mesh: &Mesh, clock: Clock) -> Result<Option<Self>, (u8, String)> {
         let link = Arc::new(StoreLink::new(mesh.shards()));
         let is_durable = config.durability == Durability::Durable;
+        // In window mode the sale goes on with what is left, and says so.
+        let accepts_loss = config.accept_loss || !is_durable;
         let opener = match config.store {
             Kind::Memory => return Ok(None),
             Kind::Embedded => {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
-                embedded(&config.data_dir, (!is_durable).then_some(behind))
+                embedded(&config.data_dir, (!is_durable).then_some(behind), accepts_loss)
             }
             Kind::Redis => redis(config)?,
         };
         let setup = Setup {
             is_durable,
             starts_without_store: config.start_without_store,
+            accepts_loss: config.accept_loss,
             hold_ttl_ms: config.hold_ttl_ms,
             is_user_info: message::is_object,
             clock,
@@ -114,9 +117,9 @@ fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> 
     })
 }
 
-fn embedded(dir: &Path, behind: Option<Behind>) -> Opener {
+fn embedded(dir: &Path, behind: Option<Behind>, accepts_loss: bool) -> Opener {
     let dir = dir.to_owned();
-    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone())?) as Box<dyn Store>))
+    Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone(), accepts_loss)?) as Box<dyn Store>))
 }
 
 fn redis(config: &Config) -> Result<Opener, (u8, String)> {

@@ -128,6 +128,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Start empty when the store does not answer at the start.
     pub start_without_store: bool,
+    /// Start with what is left of a damaged store.
+    pub accept_loss: bool,
     /// How to reach Redis; meaningful when `store` is Redis.
     pub redis: RedisSettings,
     /// Threads that own rooms; `None`: one per usable CPU.
@@ -219,6 +221,7 @@ impl Config {
             durability,
             data_dir: values.read("DATA_DIR", |text| Some(PathBuf::from(text)))?.expect("it has a default"),
             start_without_store: start_without_store(values, durability)?,
+            accept_loss: values.switch("ACCEPT_LOSS")?,
             redis: redis(values)?,
             shards: values.number("SHARDS")?.map(size),
             pace_factor: number_u32(values, "PACE_FACTOR")?,

@@ -118,6 +118,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("DURABILITY", STORE, Kind::Choice(&["memory", "window", "durable"]), Default::Depends("window, or memory with STORE=memory"), "window: commit within 100 ms; durable: answer after the commit"),
     row("DATA_DIR", STORE, Kind::Text("a path"), Default::Text("./data"), "Directory of the embedded store"),
     row("START_WITHOUT_STORE", STORE, Kind::Switch, Default::Number(0), "With window: start empty when the store does not answer at the start, and overwrite what is in it later"),
+    row("ACCEPT_LOSS", STORE, Kind::Switch, Default::Number(0), "Start with what is left when something that was stored is missing"),
 
     row("REDIS_URL", REDIS, Kind::Secret("a URL that begins with redis://, rediss:// or unix://"), Default::Text(""), "Address of Redis; replaces host, port and database"),
     row("REDIS_HOST", REDIS, Kind::Text("a host name or address"), Default::Depends("localhost with STORE=redis"), "Host of Redis"),

@@ -84,6 +84,19 @@ fn a_flag_is_named_as_a_flag_and_an_empty_one_is_none() {
 }
 
 #[test]
+fn a_switch_without_a_value_is_on() {
+    let check = |args: &[&str], is_on: bool| {
+        let matches = command().try_get_matches_from(["butaca"].iter().chain(args)).unwrap();
+        assert_eq!(Values::from_matches(&matches).switch("ACCEPT_LOSS"), Ok(is_on), "{args:?}");
+    };
+    check(&[], false);
+    check(&["--accept-loss"], true);
+    check(&["--accept-loss", "--store", "embedded"], true);
+    check(&["--accept-loss", "0"], false);
+    check(&["--accept-loss=1"], true);
+}
+
+#[test]
 fn what_is_printed_hides_secrets_and_tells_the_source() {
     let mut values = Values::default();
     values.write("REDIS_PASSWORD", OsStr::new("secret"), Source::Environment);

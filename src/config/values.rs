@@ -72,13 +72,16 @@ fn arg(setting: &'static Setting) -> Arg {
         Kind::Choice(words) => format!(" ({})", words.join(", ")),
         Kind::Number { .. } | Kind::Switch | Kind::Text(_) | Kind::Secret(_) => String::new(),
     };
-    Arg::new(setting.name)
-        .long(setting.flag())
+    let is_switch = matches!(setting.kind, Kind::Switch);
+    let arg = Arg::new(setting.name);
+    // A switch without a value is on.
+    let arg = if is_switch { arg.num_args(0..=1).default_missing_value("1") } else { arg };
+    arg.long(setting.flag())
         .env(setting.name)
         .hide_env(true)
         .value_name(setting.kind.placeholder())
         .value_parser(ValueParser::os_string())
-        .allow_hyphen_values(true)
+        .allow_hyphen_values(!is_switch)
         .help_heading(setting.group)
         .help(format!("{}{allowed} [default: {default}]", setting.help))
 }

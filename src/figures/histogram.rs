@@ -3,6 +3,8 @@
 //! Invariants: recording is a search among the bounds and an addition, without allocation; a quantile is never below the
 //! true one, and never above the highest value that was recorded. Never here: what is measured.
 
+use std::fmt;
+
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000_000_000;
@@ -69,7 +71,7 @@ const fn fine() -> [u64; FINE_BOUNDS] {
 }
 
 /// How many values fell between which bounds, their sum and the highest.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     /// Upper bounds, inclusive, in rising order.
     bounds: &'static [u64],
@@ -77,6 +79,14 @@ pub struct Histogram {
     counts: Box<[u64]>,
     sum: u64,
     max: u64,
+}
+
+/// Its thousands of bounds and counts would hide all that is printed beside it.
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, sum, max) = (self.count(), self.sum, self.max);
+        write!(f, "Histogram({count} values, sum {sum}, highest {max})")
+    }
 }
 
 impl Default for Histogram {

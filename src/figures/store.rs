@@ -32,6 +32,10 @@ pub struct StoreFigures {
     pub restored: u64,
     /// Records that were skipped at the start.
     pub skipped: u64,
+    /// Whether something was missing at the start.
+    pub is_damaged: bool,
+    /// Holds that were missing at the start, at least.
+    pub restored_damaged: u64,
     /// Times a backlog overflowed, or the store lost something, and a shard sent its full state.
     pub full_states: u64,
     /// Changes that the store thread has taken and not committed.
@@ -64,6 +68,8 @@ impl Default for StoreFigures {
             failures: 0,
             restored: 0,
             skipped: 0,
+            is_damaged: false,
+            restored_damaged: 0,
             full_states: 0,
             backlog_entries: 0,
             backlog_bytes: 0,
@@ -108,6 +114,10 @@ pub const ROWS: &[StoreRow] = &[
         "Commits that failed", |s| Slot::Number(&mut s.failures)),
     stats_only("restored", Gauge, Count("holds"), "Holds given back at the start", |s| Slot::Number(&mut s.restored)),
     stats_only("skipped", Gauge, Count("records"), "Records skipped at the start", |s| Slot::Number(&mut s.skipped)),
+    one("butaca_store_damaged", Key("damaged"), Gauge, Flag,
+        "1 when something was missing from the store at the start", |s| Slot::Flag(&mut s.is_damaged)),
+    one("butaca_store_restored_damaged", Key("restored_damaged"), Gauge, Count("holds"),
+        "Holds that were missing from the store at the start, at least", |s| Slot::Number(&mut s.restored_damaged)),
     stats_only("full_states", Counter, Count("full states"),
         "Full states that shards sent because changes were lost", |s| Slot::Number(&mut s.full_states)),
     one("butaca_store_lag_seconds", Key("backlog_ms"), Gauge, Millis,

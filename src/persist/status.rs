@@ -28,6 +28,8 @@ struct Kept {
     oldest: Option<Millis>,
     /// The oldest change that is committed and not synced.
     unsynced: Option<Millis>,
+    /// What was missing at the start, unless that was accepted.
+    damage: Option<String>,
 }
 
 /// A group that was committed.
@@ -57,11 +59,18 @@ impl StoreStatus {
         self.full_states.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether the store does what is asked of it at this moment, and if not, why.
+    /// Whether something was missing at the start that nobody has said may be.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.lock().damage.is_some()
+    }
+
+    /// Whether the store does what is asked of it at this moment, and if not, why, or else what was missing at the start.
     #[must_use]
     pub fn health(&self, now: Millis) -> (bool, Option<String>) {
-        let error = self.lock().error(now);
-        (self.is_connected() && error.is_none(), error)
+        let kept = self.lock();
+        let error = kept.error(now);
+        (self.is_connected() && error.is_none(), error.or_else(|| kept.damage.clone()))
     }
 
     /// The figures of this moment.
@@ -121,6 +130,14 @@ impl StoreStatus {
         let figures = &mut self.lock().figures;
         figures.restored = restored;
         figures.skipped = skipped;
+    }
+
+    /// Something was missing at the start.
+    pub(super) fn set_damaged(&self, missing: u64, text: &str, is_accepted: bool) {
+        let mut kept = self.lock();
+        kept.figures.is_damaged = true;
+        kept.figures.restored_damaged = missing;
+        kept.damage = (!is_accepted).then(|| text.to_owned());
     }
 
     pub(super) fn set_backlog(&self, entries: usize, bytes: usize, oldest: Option<Millis>) {

@@ -210,7 +210,7 @@ impl Core {
         let may_grant = status.may_grant(self.now.mono);
         if !may_grant || (self.config.durability == Durability::Durable && !is_connected) {
             (503, "unavailable")
-        } else if is_connected {
+        } else if is_connected && !status.is_damaged() {
             (200, "healthy")
         } else {
             (200, "degraded")

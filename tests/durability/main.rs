@@ -17,6 +17,7 @@ mod redis_server;
 #[path = "../persist/small_disk.rs"]
 mod small_disk;
 
+mod damage;
 mod deaf_log;
 mod failing;
 mod full_disk;

@@ -65,7 +65,7 @@ fn check(mut home: Home) {
     home.set("RESTORE_GRACE_MS", "600000");
     let mut store: Box<dyn Store> = match home.redis {
         Some(_) => Box::new(redis(&home)),
-        None => Box::new(EmbeddedStore::open(&home.data_dir(), None).expect("it is ours")),
+        None => Box::new(EmbeddedStore::open(&home.data_dir(), None, false).expect("it is ours")),
     };
     store.commit(&holds(), WallMillis(wall_ms())).expect("it is there");
     store.close();

@@ -12,6 +12,7 @@ mod small_disk;
 mod stopwatch;
 
 mod batch;
+mod damage;
 mod embedded;
 mod faults;
 mod lease;

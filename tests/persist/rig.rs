@@ -116,6 +116,7 @@ impl Rig {
         let setup = Setup {
             is_durable,
             starts_without_store,
+            accepts_loss: false,
             hold_ttl_ms: HOLD_TTL_MS,
             is_user_info: |text| text.starts_with('{'),
             clock: clock(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use butaca::persist::status::StoreStatus;
 use butaca::persist::stores::embedded::EmbeddedStore;
+use butaca::persist::stores::embedded::sync_behind::{Behind, sync_data};
 use butaca::persist::stores::store::{Continuity, Store, StoreError};
-use butaca::persist::stores::sync_behind::{Behind, sync_data};
 use butaca::persist::thread::writer::Opener;
 
 use crate::rig::{Rig, clock, delta, held, now};
@@ -79,8 +79,8 @@ fn copy(from: &Path, to: &Path) {
 /// The files as they are at this moment, which is what a kill of the process would leave.
 fn seats_after_kill(dir: &Path) -> usize {
     let place = tempfile::tempdir().expect("a directory");
-    copy(&dir.join("holds"), &place.path().join("holds"));
-    let mut store = EmbeddedStore::open(place.path(), None).expect("a copy opens");
+    copy(dir, place.path());
+    let mut store = EmbeddedStore::open(place.path(), None, false).expect("a copy opens");
     store.load().expect("a copy can be read").holds.len()
 }
 
@@ -92,7 +92,7 @@ fn write(store: &mut EmbeddedStore, n: u64) -> Result<Continuity, StoreError> {
 fn a_sync_that_takes_long_delays_no_write() {
     let (dir, disk, status) = (tempfile::tempdir().expect("a directory"), Arc::new(Disk::default()), Arc::default());
     let figures = |status: &StoreStatus| status.figures(now().mono);
-    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(Arc::clone(&status)))).expect("it is ours");
+    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(Arc::clone(&status))), false).expect("it is ours");
     disk.set(|state| state.is_stuck = true);
     write(&mut store, 0).expect("it is written");
     disk.until(|state| state.begun == 1);
@@ -117,7 +117,7 @@ fn a_sync_that_takes_long_delays_no_write() {
 #[test]
 fn closing_syncs_what_is_written() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), Arc::new(Disk::default()));
-    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(Arc::default()))).expect("it is ours");
+    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(Arc::default())), false).expect("it is ours");
     for n in 0..50 {
         write(&mut store, n).expect("it is written");
     }
@@ -132,7 +132,7 @@ fn a_sync_that_fails_is_told_until_the_disk_is_well_and_then_all_is_written_agai
     let status = Arc::new(StoreStatus::default());
     let (path, behind) = (dir.path().to_owned(), disk.behind(Arc::clone(&status)));
     let opener: Opener =
-        Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&path, Some(behind.clone()))?) as Box<dyn Store>));
+        Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&path, Some(behind.clone()), false)?) as Box<dyn Store>));
     let mut rig = Rig::start(opener);
     rig.opened();
     rig.store(("room", "before"), Some(held("ana", 1)));
@@ -154,7 +154,7 @@ fn a_sync_that_fails_is_told_until_the_disk_is_well_and_then_all_is_written_agai
 #[test]
 fn a_failed_sync_is_passed_on_as_a_loss() {
     let (dir, disk, status) = (tempfile::tempdir().expect("a directory"), Arc::new(Disk::default()), Arc::default());
-    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(status))).expect("it is ours");
+    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(status)), false).expect("it is ours");
     assert_eq!(write(&mut store, 0), Ok(Continuity::Kept));
     disk.until(|state| state.done == 1);
     disk.set(|state| state.fails = true);

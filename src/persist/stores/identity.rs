@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// A locked file and the name that stands in it.
@@ -30,7 +31,7 @@ impl Identity {
     /// # Errors
     /// When another process has it, or the file cannot be used.
     pub fn lock(path: &Path, fresh: &str) -> Result<Self, NoIdentity> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let mut file = file.map_err(NoIdentity::Io)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => NoIdentity::Taken,

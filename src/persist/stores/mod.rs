@@ -1,5 +1,5 @@
 //! Where holds survive: what a store must do ([`store`]), Redis ([`redis`]), and the files of the embedded one
-//! ([`embedded`], [`sync_behind`]). [`identity`] says who this server is beyond its process.
+//! ([`embedded`]). [`identity`] says who this server is beyond its process.
 //!
 //! Never here: batches of shards, decisions about seats.
 
@@ -7,4 +7,3 @@ pub mod embedded;
 pub mod identity;
 pub mod redis;
 pub mod store;
-pub mod sync_behind;

@@ -20,12 +20,24 @@ pub enum StoreError {
     Taken(String),
     /// Another server has become the writer: this one must grant nothing more.
     Deposed(String),
+    /// At a start: something that was committed is missing, and nobody has said that it may be. Nothing was changed.
+    Damaged(Damage),
+}
+
+/// What a store has lost while no server looked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Damage {
+    /// Holds that are missing, at least.
+    pub missing: u64,
+    /// One line for the operator.
+    pub text: String,
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Away(text) | Self::Taken(text) | Self::Deposed(text) => f.write_str(text),
+            Self::Damaged(damage) => f.write_str(&damage.text),
         }
     }
 }
@@ -48,6 +60,8 @@ pub struct Loaded {
     pub holds: Vec<StoredHold>,
     /// Records that were skipped: damaged, or of an unknown version.
     pub skipped: u64,
+    /// What is missing, when that was accepted.
+    pub damage: Option<Damage>,
 }
 
 /// A place where held seats survive this process.

@@ -10,7 +10,7 @@ use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 use crate::planted::{Bug, has};
 
 use crate::persist::record::StoredHold;
-use crate::persist::stores::store::Loaded;
+use crate::persist::stores::store::{Damage, Loaded};
 
 /// What a server starts with.
 #[derive(Default, Debug)]
@@ -23,6 +23,8 @@ pub struct Restored {
     pub shortened: Vec<StoredHold>,
     /// Records that were skipped.
     pub skipped: u64,
+    /// What is missing, when that was accepted.
+    pub damage: Option<Damage>,
 }
 
 impl Restored {
@@ -43,7 +45,7 @@ pub fn sift(
     shards: usize,
     is_user_info: fn(&str) -> bool,
 ) -> Restored {
-    let mut restored = Restored { skipped: loaded.skipped, ..Restored::default() };
+    let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
     for mut hold in loaded.holds {
         if hold.held.expires_at <= now {

@@ -14,7 +14,7 @@ use crate::engine::time::{Millis, WallMillis};
 use crate::limits::{REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX};
 use crate::persist::queue::Queue;
 use crate::persist::status::{Commit, StoreStatus};
-use crate::persist::stores::store::{Continuity, Loaded, Store, StoreError};
+use crate::persist::stores::store::{Continuity, Damage, Loaded, Store, StoreError};
 
 use super::pump::{Committed, Pump};
 use super::restore::{Restored, sift};
@@ -48,6 +48,8 @@ pub struct Setup {
     pub is_durable: bool,
     /// Whether the server starts empty when the store is away. What the store has is then overwritten when it is back.
     pub starts_without_store: bool,
+    /// Whether the operator has said that what is missing may be.
+    pub accepts_loss: bool,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
     /// Whether a text may be sent to clients as `user_info`.
@@ -117,6 +119,10 @@ impl StoreThread {
             match self.open_once(&mut opener, is_started) {
                 Ok(store) => return Some(store),
                 Err(StoreError::Away(text)) => self.note_away(text),
+                Err(StoreError::Damaged(damage)) => {
+                    self.wait_for_consent(damage);
+                    return None;
+                }
                 Err(StoreError::Taken(text) | StoreError::Deposed(text)) if is_started => {
                     self.depose(text);
                     return None;
@@ -153,6 +159,10 @@ impl StoreThread {
         self.note_renewal(now.mono, store.lease_ms());
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);
+        if let Some(damage) = &restored.damage {
+            tracing::error!("{}", damage.text);
+            self.status.set_damaged(damage.missing, &damage.text, self.setup.accepts_loss);
+        }
         self.pump.begin(&restored);
         if !restored.shortened.is_empty() {
             // Before anybody is told of the new deadlines, so that another crash cannot bring the old ones back.
@@ -160,6 +170,14 @@ impl StoreThread {
         }
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
+    }
+
+    /// Something that was confirmed is missing: the server does not start until it is started with the word that it may.
+    fn wait_for_consent(&mut self, damage: Damage) {
+        self.status.set_damaged(damage.missing, &damage.text, false);
+        self.note_away(format!("{}; start with ACCEPT_LOSS=1 to sell with what is left", damage.text));
+        (self.report)(StoreEvent::Waiting);
+        while !self.queue.pause(STORE_RETRY_MS_MAX) {}
     }
 
     fn sift(&self, loaded: Loaded) -> Restored {
@@ -194,7 +212,7 @@ impl StoreThread {
                     let took_us = clock.micros().saturating_sub(at_us);
                     self.note_commit(started.mono, took_us, committed);
                 }
-                Err(StoreError::Away(text)) => {
+                Err(StoreError::Away(text) | StoreError::Damaged(Damage { text, .. })) => {
                     self.note_away(text);
                     let is_closed = self.queue.pause(retry_ms);
                     if is_closed && self.is_over() {
@@ -241,7 +259,7 @@ impl StoreThread {
                 self.note_back();
                 self.note_continuity(continuity);
             }
-            Err(StoreError::Away(text)) => {
+            Err(StoreError::Away(text) | StoreError::Damaged(Damage { text, .. })) => {
                 self.note_away(text);
                 self.next_renewal = self.setup.clock.now().mono.after(STORE_RETRY_MS_MAX);
             }

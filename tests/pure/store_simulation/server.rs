@@ -143,7 +143,7 @@ impl Server {
                     self.owes_full_state.iter_mut().for_each(|owes| *owes = true);
                 }
             }
-            Err(StoreError::Away(_)) => {}
+            Err(StoreError::Away(_) | StoreError::Damaged(_)) => {}
             Err(StoreError::Deposed(_) | StoreError::Taken(_)) => self.is_deposed = true,
         }
     }

@@ -5,6 +5,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
+use crate::persist::stores::embedded::make_data_dir;
 use crate::persist::stores::identity::Identity;
 
 /// Who this server is to Redis. A locked file in `dir` makes that outlive the process, so that a restart after a crash
@@ -13,7 +14,7 @@ use crate::persist::stores::identity::Identity;
 pub fn identity(dir: &Path, namespace: &str) -> Identity {
     let fresh = format!("{:016x}", RandomState::new().hash_one("the name of this server"));
     let file = dir.join(format!("redis-{}.id", namespace.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
-    let locked = std::fs::create_dir_all(dir).ok().and_then(|()| Identity::lock(&file, &fresh).ok());
+    let locked = make_data_dir(dir).ok().and_then(|()| Identity::lock(&file, &fresh).ok());
     locked.unwrap_or_else(|| Identity::passing(&fresh))
 }
 

@@ -54,6 +54,10 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// The last batch that was written, the last that the present sync covers, and the last that is synced.
+    last: u64,
+    covered: u64,
+    synced: u64,
     /// When the oldest change was written that no sync has begun to cover.
     written: Option<Millis>,
     /// The same of those that the present sync covers.
@@ -85,21 +89,29 @@ impl fmt::Debug for Behind {
 
 impl Syncer {
     /// Starts the thread for the journals in this directory.
-    pub(super) fn start(dir: &Path, behind: Behind) -> io::Result<Self> {
-        let shared = Arc::new(Shared { behind, state: Mutex::default(), wake: Condvar::new() });
+    pub(super) fn start(dir: &Path, behind: Behind, synced: u64) -> io::Result<Self> {
+        let state = State { last: synced, covered: synced, synced, ..State::default() };
+        let shared = Arc::new(Shared { behind, state: Mutex::new(state), wake: Condvar::new() });
         let (dir, its) = (dir.to_owned(), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("sync".into()).spawn(move || its.run(&dir))?;
         Ok(Self { shared, thread })
     }
 
-    /// Something was written. It is synced as soon as the disk has time.
-    pub(super) fn note_written(&self) {
+    /// The batch of this number was written. It is synced as soon as the disk has time.
+    pub(super) fn note_written(&self, number: u64) {
         let now = self.shared.behind.clock.now().mono;
         let mut state = self.shared.lock();
+        assert!(number > state.last, "batches are written in the order of their numbers");
+        state.last = number;
         state.written.get_or_insert(now);
         self.shared.show(&state);
         drop(state);
         self.shared.wake.notify_one();
+    }
+
+    /// The last batch that is synced.
+    pub(super) fn synced(&self) -> u64 {
+        self.shared.lock().synced
     }
 
     /// Why a sync has failed, if one has.
@@ -107,17 +119,18 @@ impl Syncer {
         self.shared.lock().error.clone()
     }
 
-    /// Syncs what is written, and ends.
+    /// Syncs what is written, and ends. Returns the last batch that is synced.
     ///
     /// # Errors
     /// Why not everything that was written is synced.
-    pub(super) fn finish(self) -> Result<(), String> {
+    pub(super) fn finish(self) -> Result<u64, String> {
         self.shared.lock().is_over = true;
         self.shared.wake.notify_one();
         let is_whole = self.thread.join().is_ok();
         self.shared.behind.status.set_unsynced(None);
-        match self.shared.lock().error.take() {
-            None if is_whole => Ok(()),
+        let mut state = self.shared.lock();
+        match state.error.take() {
+            None if is_whole => Ok(state.synced),
             error => Err(error.unwrap_or_else(|| "the thread that syncs has panicked".into())),
         }
     }
@@ -143,7 +156,9 @@ impl Shared {
             .wake
             .wait_while(state, |state| state.written.is_none() && !state.is_over)
             .expect("nobody panics with the lock");
+        assert!(state.syncing.is_none(), "one sync at a time");
         state.syncing = state.written.take();
+        state.covered = state.last;
         state.syncing.is_some()
     }
 
@@ -153,6 +168,8 @@ impl Shared {
         match result {
             Ok(()) => {
                 state.syncing = None;
+                assert!(state.covered >= state.synced, "what is synced stays synced");
+                state.synced = state.covered;
                 self.behind.status.add_sync(took_us);
             }
             Err(error) => state.error = Some(error.to_string()),
