@@ -28,6 +28,7 @@ stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait
 trap stop EXIT
 
 WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 \
+  RATE_MESSAGES_PER_S=0 MAX_CONNECTIONS_PER_IP=0 \
   taskset -c 0 "$SERVER" >"$out/server.log" 2>&1 &
 server=$! && pids+=("$server")
 for _ in $(seq 200); do

@@ -21,7 +21,7 @@ trap 'stop; rm -rf "$work"' EXIT
 measure() { # measure NAME LOADGEN-ARGUMENT...
   local name=$1 port
   shift
-  WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory LOG_LEVEL=info MAX_SEATS_PER_CLIENT=0 "$SERVER" >"$work/server.log" 2>&1 &
+  WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory LOG_LEVEL=info MAX_SEATS_PER_CLIENT=0 RATE_MESSAGES_PER_S=0 MAX_CONNECTIONS_PER_IP=0 "$SERVER" >"$work/server.log" 2>&1 &
   pids+=($!)
   until port=$(grep -oE 'ws://127\.0\.0\.1:[0-9]+' "$work/server.log" | head -1 | cut -d: -f3) && [ -n "$port" ]; do sleep 0.1; done
   "$LOADGEN" "$1" --url "ws://127.0.0.1:$port" --secs $((2 * TURNS * SECONDS_A_TURN + 10)) --no-stats --quiet "${@:2}" \

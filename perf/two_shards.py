@@ -20,6 +20,7 @@ LOADGEN = os.environ.get("LOADGEN", "target/release/loadgen")
 MEMBERS = 1_000
 SETTINGS = {
     "WEBSOCKET_HOST": "127.0.0.1", "WEBSOCKET_PORT": "0", "SHARDS": "2", "STORE": "memory", "MAX_SEATS_PER_CLIENT": "0",
+    "RATE_MESSAGES_PER_S": "0", "MAX_CONNECTIONS_PER_IP": "0",
 }
 
 

@@ -12,11 +12,12 @@ use crate::out::say;
 use crate::report::table::grouped;
 
 /// Parts of a result that are compared, number by number.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "/commands_per_s",
     "/deliveries_per_s",
     "/latency_ms/reply",
     "/latency_ms/delivery",
+    "/latency_ms/catching_up",
     "/latency_ms/open",
     "/totals",
     "/refusals",

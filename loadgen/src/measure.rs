@@ -1,7 +1,8 @@
 //! What one thread counts and times while a run goes on.
 //!
 //! Invariants: latency runs from the time a command was DUE, so a late generator or a stalled server cannot hide; only
-//! commands due inside the measured window count. Never here: what is right or wrong.
+//! commands due inside the measured window count; what is older than the membership of who gets it is no news to time, but
+//! counted and timed apart. Never here: what is right or wrong.
 
 use std::collections::BTreeMap;
 
@@ -115,6 +116,9 @@ pub struct Totals {
     pub refused: u64,
     /// `seat_selected` and `seat_released` received, own replies included.
     pub deliveries: u64,
+    /// Those of them that were due before their reader had joined: a server may give it an older full state and the events
+    /// since.
+    pub caught_up: u64,
     /// Connections that joined.
     pub joins: u64,
     /// Connections that were made again by plan.
@@ -138,6 +142,7 @@ impl Totals {
         self.freed += other.freed;
         self.refused += other.refused;
         self.deliveries += other.deliveries;
+        self.caught_up += other.caught_up;
         self.joins += other.joins;
         self.reconnects += other.reconnects;
         self.lost += other.lost;
@@ -157,6 +162,8 @@ pub struct Measure {
     pub reply: Histogram<u64>,
     /// Due to delivered, for others' selects.
     pub delivery: Histogram<u64>,
+    /// The same for selects that were due before their reader had joined.
+    pub catching_up: Histogram<u64>,
     /// Connect to joined.
     pub open: Histogram<u64>,
     /// How late the generator itself sent.
@@ -187,6 +194,7 @@ impl Measure {
             totals: Totals::default(),
             reply: histogram(),
             delivery: histogram(),
+            catching_up: histogram(),
             open: histogram(),
             lag: histogram(),
             refusals: BTreeMap::new(),
@@ -244,19 +252,22 @@ impl Measure {
         }
     }
 
-    /// An event came; `stamp` is when the command behind it was due (0: not known or not to be timed).
+    /// An event came to a member since `joined`; `stamp` is when the command behind it was due (0: not known or not to be
+    /// timed).
     #[inline]
-    pub fn delivered(&mut self, stamp: u64, now: u64) {
+    pub fn delivered(&mut self, stamp: u64, joined: u64, now: u64) {
         self.totals.deliveries += 1;
         self.window_deliveries += u64::from(self.inside(now));
         let micros = now.saturating_sub(stamp) / 1_000;
-        let timed = self.inside(stamp);
+        let (timed, news) = (self.inside(stamp), stamp >= joined);
+        self.totals.caught_up += u64::from(stamp > 0 && !news);
         if timed {
-            self.delivery.saturating_record(micros);
+            let clock = if news { &mut self.delivery } else { &mut self.catching_up };
+            clock.saturating_record(micros);
         }
         if let Some(slice) = self.slice(now) {
             slice.deliveries += 1;
-            if timed {
+            if timed && news {
                 slice.delivery.saturating_record(micros);
             }
         }
@@ -298,6 +309,7 @@ impl Measure {
         let pairs = [
             (&mut self.reply, &other.reply),
             (&mut self.delivery, &other.delivery),
+            (&mut self.catching_up, &other.catching_up),
             (&mut self.open, &other.open),
             (&mut self.lag, &other.lag),
         ];

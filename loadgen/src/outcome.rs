@@ -86,6 +86,8 @@ pub struct Latencies {
     pub reply: Quantiles,
     /// From the due time of a select to each other member.
     pub delivery: Quantiles,
+    /// The same where the reader joined only after that: how old the events were that it had to catch up with.
+    pub catching_up: Quantiles,
     /// From connect to joined.
     pub open: Quantiles,
     /// How late the generator itself was.
@@ -185,6 +187,7 @@ pub struct Outcome {
 fn totals(totals: &Totals) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
         ("adopted", totals.adopted),
+        ("caught_up", totals.caught_up),
         ("commands", totals.commands),
         ("cut_as_slow", totals.cut_as_slow),
         ("deliveries", totals.deliveries),
@@ -216,6 +219,7 @@ impl Outcome {
         self.latency_ms = Latencies {
             reply: Quantiles::of(&measure.reply),
             delivery: Quantiles::of(&measure.delivery),
+            catching_up: Quantiles::of(&measure.catching_up),
             open: Quantiles::of(&measure.open),
             lag: Quantiles::of(&measure.lag),
         };

@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::audit::left_behind;
-use crate::measure::{Measure, quantile_ms};
+use crate::measure::{Code, Measure, quantile_ms};
 use crate::names::FREE;
 use crate::num::{round, share};
 use crate::oracle::violation::{Findings, Kind};
@@ -101,7 +101,7 @@ pub fn conclude<S>(
 ) -> (Outcome, Vec<S>) {
     let mut findings = Findings::default();
     if settings.audit && wishes.expect_empty {
-        behind(&mut ended.sessions[0]);
+        left_behind(&mut ended.sessions[0], Duration::from_secs(10));
     }
     compare_threads(&mut ended.sessions);
     let plain = ended.sessions.iter().any(|session| session.crowd.plain);
@@ -135,7 +135,9 @@ pub fn conclude<S>(
         .collect();
     outcome.shards = ended.seen.shards();
     outcome.findings = findings;
-    let void = void(&outcome, &measure, wishes);
+    let unasked: Vec<String> =
+        ended.sessions.iter_mut().flat_map(|session| std::mem::take(&mut session.unasked)).collect();
+    let void = void(&outcome, &measure, wishes, &unasked);
     let cut = measure.totals.cut_as_slow;
     if cut > 0 {
         outcome.notes.push(format!("the server closed {cut} connections as too slow (4008)"));
@@ -144,13 +146,6 @@ pub fn conclude<S>(
     }
     outcome.verdict = verdict(&outcome, void);
     (outcome, ended.scripts)
-}
-
-fn behind(session: &mut Session) {
-    for (room, count) in left_behind(session, Duration::from_secs(10)) {
-        let detail = format!("{count} seats are still held 10 s after the last connection ended");
-        session.crowd.oracle.tell_in(Kind::LeftBehind, room, FREE, None, detail);
-    }
 }
 
 /// A room whose members are spread over threads must look the same in all of them.
@@ -247,8 +242,17 @@ fn server_costs(outcome: &mut Outcome, lead: &Marks, (deliveries, joins): (u64, 
 }
 
 /// Why the figures do not count.
-fn void(outcome: &Outcome, measure: &Measure, wishes: Wishes) -> Vec<String> {
+fn void(outcome: &Outcome, measure: &Measure, wishes: Wishes, unasked: &[String]) -> Vec<String> {
     let mut void = Vec::new();
+    if let Some(first) = unasked.first() {
+        void.push(format!("{} times a room could not be asked what is held in it: {first}", unasked.len()));
+    }
+    let limited = measure.refusals.get(&Code::RateLimited).copied().unwrap_or(0);
+    if limited > 0 {
+        void.push(format!(
+            "the server refused {limited} requests as too many: for load tests switch its rate limit off, RATE_MESSAGES_PER_S=0"
+        ));
+    }
     let late = quantile_ms(&measure.lag, 0.99);
     if late > wishes.late_ms {
         void.push(format!(

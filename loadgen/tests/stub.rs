@@ -189,6 +189,24 @@ fn holds_left_behind_are_found() {
 }
 
 #[test]
+fn rooms_that_cannot_be_asked_void_the_run() {
+    voids(Bug::Unasked, "times a room could not be asked what is held in it: /room/");
+}
+
+#[test]
+fn a_rate_limit_voids_the_run() {
+    voids(Bug::RateLimited, "RATE_MESSAGES_PER_S=0");
+}
+
+#[track_caller]
+fn voids(bug: Bug, why: &str) {
+    let output = onsale(&Stub::start(bug), &[]);
+    let text = printed(&output);
+    assert_eq!(output.status.code(), Some(3), "{bug:?}: {text}");
+    assert!(text.contains(why), "{bug:?} must say {why}: {text}");
+}
+
+#[test]
 fn a_release_of_a_connected_client_is_found() {
     found(Bug::ReleasedWhileConnected, "ReleasedWhileConnected");
 }

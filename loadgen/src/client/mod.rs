@@ -31,6 +31,8 @@ pub struct Client {
     pub expected: Vec<Seat>,
     /// When the present connection was begun.
     pub begun: u64,
+    /// When it was told that it is a member; 0: not yet.
+    pub joined: u64,
     /// May be cut off as too slow.
     pub slow: bool,
     pending: VecDeque<Request>,
@@ -102,7 +104,7 @@ impl Crowd {
 
     /// Begins to connect a client.
     pub fn connect(&mut self, worker: &mut Worker, who: Who, reading: Reading, now: u64) {
-        self.clients[who as usize].begun = now;
+        (self.clients[who as usize].begun, self.clients[who as usize].joined) = (now, 0);
         let name = self.names.client(who);
         if let Err(error) = worker.connect(who as usize, &name, reading) {
             self.measure.totals.lost += 1;

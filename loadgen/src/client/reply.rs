@@ -43,8 +43,9 @@ impl Crowd {
     /// Counts an event. Selects are timed, but not at readers that are slow by design: they would time themselves.
     #[inline]
     fn delivered(&mut self, who: Who, what: What, stamp: u64, now: u64) {
-        let timed = what == What::Selected && !self.clients[who as usize].slow;
-        self.measure.delivered(if timed { stamp } else { 0 }, now);
+        let client = &self.clients[who as usize];
+        let timed = what == What::Selected && !client.slow;
+        self.measure.delivered(if timed { stamp } else { 0 }, client.joined, now);
     }
 
     fn read(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
@@ -104,8 +105,9 @@ impl Crowd {
             None => self.plain = true,
         }
         self.measure.totals.joins += 1;
-        let begun = self.clients[who as usize].begun;
-        self.measure.open.saturating_record(now.saturating_sub(begun) / 1_000);
+        let client = &mut self.clients[who as usize];
+        client.joined = now;
+        self.measure.open.saturating_record(now.saturating_sub(client.begun) / 1_000);
         Reply::Joined
     }
 
@@ -260,5 +262,47 @@ fn reason_of(name: &[u8]) -> Reason {
         b"expired" => Reason::Expired,
         b"disconnected" => Reason::Disconnected,
         _ => Reason::Unsaid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Ask, Crowd, Reply, Request};
+    use crate::names::{Hall, Names};
+
+    const MS: u64 = 1_000_000;
+
+    /// An event of somebody else, whose command was due at `due_ms`.
+    fn selected(seq: u64, due_ms: u64) -> String {
+        format!(
+            r#"{{"type":"seat_selected","seat_id":"1-1-{seq}","room_id":"tr0","client_id":"tc1","seq":{seq},"epoch":"e","user_info":{{"name":"g@@{:016x}"}}}}"#,
+            due_ms * MS
+        )
+    }
+
+    #[test]
+    fn what_is_older_than_a_join_is_no_news() {
+        let names = Arc::new(Names::new("t", 1, Hall { blocks: 1, rows: 1, row_seats: 9 }));
+        let mut crowd = Crowd::new(names, vec![0, 0], &[0, 1]);
+        crowd.measure.set_window(0, 10_000 * MS);
+        crowd.clients[0].pending.push_back(Request { ask: Ask::Join, seat: 0, due: 900 * MS, seq: 0 });
+        let joined = br#"{"type":"room_joined","room_id":"tr0","client_id":"tc0","seq":0,"epoch":"e"}"#;
+        assert_eq!(crowd.text(0, joined, 1_000 * MS), Reply::Joined);
+        // Two that happened before, the second while the join was under way; then one that is news, and one that is late.
+        for (seq, due_ms, at_ms) in [(1, 200, 1_001), (2, 950, 1_001), (3, 1_000, 1_030), (4, 1_100, 1_900)] {
+            crowd.text(0, selected(seq, due_ms).as_bytes(), at_ms * MS);
+        }
+        assert_eq!(crowd.oracle.findings.total(), 0);
+        let measure = &crowd.measure;
+        assert_eq!((measure.totals.deliveries, measure.totals.caught_up), (4, 2));
+        let times = |histogram: &hdrhistogram::Histogram<u64>| {
+            (histogram.len(), (histogram.min() + 500) / 1_000, (histogram.max() + 500) / 1_000)
+        };
+        assert_eq!(times(&measure.delivery), (2, 30, 800));
+        assert_eq!(times(&measure.catching_up), (2, 51, 801));
+        let shown: u64 = measure.slices.iter().map(|slice| slice.delivery.len()).sum();
+        assert_eq!(shown, 2, "the curve over time shows news alone");
     }
 }

@@ -279,6 +279,7 @@ fn latency_table(page: &mut String, outcome: &Outcome) {
     for (name, q) in [
         ("answer", &q.reply),
         ("event at others", &q.delivery),
+        ("event older than the reader's join", &q.catching_up),
         ("connect to joined", &q.open),
         ("generator's own delay", &q.lag),
     ] {

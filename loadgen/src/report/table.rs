@@ -82,6 +82,7 @@ pub fn render(outcome: &Outcome) -> String {
     let names = [
         ("answer", &q.reply),
         ("event at others", &q.delivery),
+        ("event older than the reader's join", &q.catching_up),
         ("connect to joined", &q.open),
         ("generator's own delay", &q.lag),
     ];

@@ -71,6 +71,8 @@ pub struct Session {
     pub marks: Marks,
     /// Rooms that several threads watch, as this thread knows them at the end.
     pub digests: Vec<Option<Digest>>,
+    /// Why rooms could not be asked over HTTP, one line each.
+    pub unasked: Vec<String>,
     stage: Stage,
     next_open: usize,
     opening: usize,
@@ -101,6 +103,7 @@ impl Session {
             mine,
             marks: Marks::default(),
             digests: Vec::new(),
+            unasked: Vec::new(),
             stage: Stage::Opening,
             next_open: 0,
             opening: 0,

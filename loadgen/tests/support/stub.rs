@@ -114,8 +114,9 @@ fn answer(stream: &mut TcpStream, path: &str, world: &Mutex<World>) {
         ("/health", _) => "{\"status\":\"healthy\"}".to_owned(),
         _ => format!("{{\"active_connections\":{},\"shards\":[]}}", world.conns.len()),
     };
+    let status = if room.is_some() && world.bug == Bug::Unasked { "503 Service Unavailable" } else { "200 OK" };
     let text = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(text.as_bytes()).unwrap_or_default();

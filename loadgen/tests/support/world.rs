@@ -40,6 +40,10 @@ pub(crate) enum Bug {
     MapDiffers,
     /// Holds stay when their connection ends.
     LeftBehind,
+    /// Rooms cannot be asked for over HTTP.
+    Unasked,
+    /// A select is refused as one message too many.
+    RateLimited,
     /// A hold is released as disconnected although its connection lives.
     ReleasedWhileConnected,
     /// Two members get different seats under one number.
@@ -267,10 +271,11 @@ impl World {
                 return self.error(from, "seat_taken", request, now);
             }
             self.done = true;
-        } else if late && matches!(self.bug, Bug::FalseRefusal | Bug::Unanswered) {
+        } else if late && matches!(self.bug, Bug::FalseRefusal | Bug::RateLimited | Bug::Unanswered) {
             self.done = true;
-            if self.bug == Bug::FalseRefusal {
-                self.error(from, "seat_taken", request, now);
+            if self.bug != Bug::Unanswered {
+                let code = if self.bug == Bug::FalseRefusal { "seat_taken" } else { "rate_limited" };
+                self.error(from, code, request, now);
             }
             return;
         }
