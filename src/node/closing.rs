@@ -64,6 +64,7 @@ impl Node {
         self.keep_all_owed(slot);
         self.retire(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
+        assert!(session.touched.is_empty(), "every shard that knew it has been told");
         session.stage = Stage::Closing;
         session.parked = None;
         self.orders.push(Order::Closing(slot));
@@ -87,7 +88,8 @@ impl Node {
     pub(super) fn ended(&mut self, slot: u32) {
         self.retire(slot);
         self.full_states.finish(slot, self.sessions.generation(slot));
-        self.sessions.remove(slot);
+        let session = self.sessions.remove(slot);
+        assert!(session.memberships.iter().next().is_none(), "a session that has ended is in no feed");
     }
 
     /// Takes the connection out of its rooms and tells the owners. Doing it twice does nothing.

@@ -117,6 +117,7 @@ impl Node {
         }
         let owner = self.owner(room.as_str());
         let (feed, at) = self.feeds.add(room, owner, slot);
+        debug_assert_eq!(self.feeds.get(feed).view.slot_at(at), slot, "they name each other");
         if !has_state {
             self.feeds.get_mut(feed).view.skip(at);
         }

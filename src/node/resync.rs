@@ -68,6 +68,7 @@ impl Node {
         }
         let conn = self.sessions.id(slot);
         let Some(session) = self.sessions.get(slot) else { return };
+        debug_assert!(session.unsent_len() == 0, "only who has drained is brought up to date");
         let feeds = session.memberships.iter().map(|membership| self.feeds.get(membership.feed));
         let rooms: Vec<(RoomId, ShardId)> = feeds.map(|feed| (feed.room.clone(), feed.owner)).collect();
         for (room, owner) in rooms {

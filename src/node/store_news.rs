@@ -36,6 +36,7 @@ impl Node {
         if committed > saving.committed {
             saving.committed = committed;
             let safe = saving.pending.committed(committed);
+            assert!(safe <= committed, "no more is safe than is committed");
             self.tell_committed(safe);
         }
         self.give_up_overdue();

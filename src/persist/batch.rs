@@ -86,6 +86,7 @@ impl Batch {
 
     /// Begins a full state: of the shard's rooms these exist, and no others.
     pub fn begin_full(&mut self, existing: BTreeSet<RoomId>) {
+        assert!(self.existing.is_none(), "a full state begins once");
         *self = Self { existing: Some(existing), ..Self::default() };
     }
 
@@ -104,6 +105,7 @@ impl Batch {
                 self.put(&room, seat, held);
             }
         }
+        debug_assert_eq!(self.entries, self.rooms.values().map(|delta| delta.seats.len()).sum::<usize>());
     }
 
     /// Whether there is nothing to store.
@@ -155,6 +157,7 @@ impl Group {
             gone.iter().for_each(|room| self.batch.forget(room));
             self.resets.retain(|&(of, _)| of != shard);
             self.resets.push((shard, existing));
+            debug_assert!(self.resets.len() <= shards, "a shard begins one full state");
         }
         self.batch.merge(batch);
     }

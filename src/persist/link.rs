@@ -44,7 +44,8 @@ impl StoreLink {
 
     /// The shard's batches up to this one are committed.
     pub fn note_committed(&self, shard: ShardId, batch: u64) {
-        self.slip(shard).committed.fetch_max(batch, Ordering::Release);
+        let before = self.slip(shard).committed.fetch_max(batch, Ordering::Release);
+        assert!(before < batch, "a batch is committed once, after those before it");
     }
 
     /// The store has lost something: every shard is to send everything anew.
@@ -54,7 +55,9 @@ impl StoreLink {
 
     /// Gives each shard its holds, so that it can begin to serve.
     pub fn note_restored(&self, shards: Vec<Vec<StoredHold>>) {
+        assert_eq!(shards.len(), self.slips.len(), "each shard gets its own");
         for (slip, holds) in self.slips.iter().zip(shards) {
+            debug_assert!(slip.restored.lock().is_ok_and(|restored| restored.is_none()), "a start restores once");
             *slip.restored.lock().unwrap_or_else(PoisonError::into_inner) = Some(holds);
         }
     }

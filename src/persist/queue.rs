@@ -42,9 +42,21 @@ pub struct Queue {
 #[derive(Debug)]
 struct Places {
     offers: Vec<Option<Offer>>,
+    /// The number of the last offer of each shard.
+    last: Vec<u64>,
     /// Whether the store thread sleeps until there is something. It is not woken while it gathers.
     is_idle: bool,
     is_closed: bool,
+}
+
+impl Places {
+    /// The shard has offered this batch.
+    fn note(&mut self, shard: ShardId, number: u64) {
+        assert!(!self.is_closed, "nothing is offered to a queue that is closed");
+        let last = &mut self.last[shard.index()];
+        assert!(number > *last, "a shard's batches are offered in the order of their numbers");
+        *last = number;
+    }
 }
 
 impl Queue {
@@ -52,7 +64,8 @@ impl Queue {
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let offers = std::iter::repeat_with(|| None).take(shards).collect();
-        Self { places: Mutex::new(Places { offers, is_idle: false, is_closed: false }), wake: Condvar::new() }
+        let places = Places { offers, last: vec![0; shards], is_idle: false, is_closed: false };
+        Self { places: Mutex::new(places), wake: Condvar::new() }
     }
 
     /// How many shards have a place.
@@ -77,7 +90,9 @@ impl Queue {
         if place.is_some() {
             return Err(offer);
         }
+        let number = offer.number;
         *place = Some(offer);
+        places.note(shard, number);
         self.wake_if_idle(places);
         Ok(())
     }
@@ -85,9 +100,11 @@ impl Queue {
     /// Puts a shard's last batch into its place, on top of what may be there. For the end of the process only.
     pub fn offer_last(&self, shard: ShardId, offer: Offer) {
         let mut places = self.lock();
+        places.note(shard, offer.number);
         let place = &mut places.offers[shard.index()];
         *place = Some(match place.take() {
             Some(mut before) => {
+                debug_assert!(before.since <= offer.since, "what came first is older");
                 before.batch.merge(offer.batch);
                 Offer { number: offer.number, ..before }
             }

@@ -93,6 +93,7 @@ impl StoreStatus {
     /// asked, so the right to grant is counted from then, and it ends a little before the store lets another server in.
     pub fn renewed(&self, asked: Millis, lease_ms: u64) {
         let margin_ms = lease_ms / 10;
+        assert!(margin_ms > 0, "a lease is long enough for a margin");
         let lease_ms = if has(Bug::LongLease) { lease_ms + lease_ms / 2 } else { lease_ms };
         self.set_grant_until(asked.after(lease_ms - margin_ms));
     }
@@ -157,6 +158,7 @@ impl StoreStatus {
     }
 
     pub(super) fn add_commit(&self, commit: Commit) {
+        debug_assert!(commit.since <= commit.started, "a change is made before it is committed");
         let figures = &mut self.lock().figures;
         figures.commits += 1;
         figures.changes += commit.entries as u64;

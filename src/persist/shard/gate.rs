@@ -87,6 +87,11 @@ impl Gate {
 
     /// Keeps the effect until this batch is committed.
     pub fn withhold(&mut self, now: Millis, batch: u64, waiting: Waiting) {
+        debug_assert!(!self.admits(&waiting.0), "what may be told at once is not kept");
+        if let Some(last) = self.queue.back() {
+            assert!(last.batch <= batch, "what is decided later waits for no earlier batch");
+            assert!(last.since <= now, "what waits stands in the order of its time");
+        }
         let (conn, room) = parties(&waiting.0);
         *self.rooms.entry(room.clone()).or_default() += 1;
         if let Some(conn) = conn {
@@ -100,6 +105,8 @@ impl Gate {
         let batch = batch + u64::from(has(Bug::AckTooEarly));
         let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
         self.count_down(&entry.waiting.0);
+        debug_assert_eq!(self.queue.is_empty(), self.rooms.is_empty(), "rooms are counted while something waits");
+        assert!(!self.queue.is_empty() || self.conns.is_empty(), "connections are counted while something waits");
         Some(entry.waiting)
     }
 
@@ -157,6 +164,7 @@ impl Undoing {
         match effect {
             Effect::Change(mut change) => {
                 let undone = self.of(&change.room, change.epoch, change.seq - 1);
+                assert!(undone.seq < change.seq, "the changes of a room wait in their order");
                 match &change.kind {
                     ChangeKind::Selected { .. } => {
                         undone.selects.push((change.seat.clone(), change.seq));
@@ -247,10 +255,10 @@ fn parties(effect: &Effect) -> (Option<ConnId>, &RoomId) {
 }
 
 fn down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
+    let count = counts.get_mut(key).expect("what waits is counted");
+    assert!(*count > 0, "a count of nothing is not kept");
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
     }
 }

@@ -91,6 +91,7 @@ impl Pending {
     /// Up to which batch the store has everything, when it says that it has committed `number`. While a full state is on
     /// its way that is not known of what came after its beginning was owed.
     pub fn committed(&mut self, number: u64) -> u64 {
+        assert!(number < self.number, "only what was handed over is committed");
         match self.unsure {
             Some((_, Some(last))) if number >= last => {
                 self.unsure = None;
@@ -105,6 +106,7 @@ impl Pending {
     pub fn owe_full_state(&mut self) {
         self.batch = Batch::default();
         let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
+        assert!(floor < self.number, "what came before was handed over");
         self.unsure = Some((floor, None));
         self.owed = Owed::All;
         self.status.count_full_state();
@@ -119,6 +121,8 @@ impl Pending {
         if let Some(offer) = self.next_offer(now)
             && let Err(offer) = self.queue.offer(self.shard, offer)
         {
+            assert_eq!(offer.number + 1, self.number, "what comes back is what was handed over last");
+            debug_assert!(self.batch.is_empty(), "nothing was taken in meanwhile");
             self.number = offer.number;
             self.batch = offer.batch;
             self.since = Some(offer.since);
@@ -152,6 +156,7 @@ impl Pending {
         }
         let (batch, since) = (std::mem::take(&mut self.batch), self.since.take().unwrap_or(now));
         let number = self.number;
+        debug_assert!(!batch.is_empty() && number > 0, "batches are counted from 1");
         self.number += 1;
         Some(Offer { number, batch, since })
     }
@@ -162,6 +167,10 @@ impl Pending {
             self.owed = Owed::Rooms(rooms.iter().cloned().collect());
             self.batch.begin_full(rooms);
         }
+        assert!(
+            matches!(self.owed, Owed::Nothing) || self.unsure.is_some(),
+            "who owes a full state is unsure until then"
+        );
         let Owed::Rooms(rooms) = &mut self.owed else { return };
         self.since.get_or_insert(now);
         let enough = self.batch.entries() + STORE_FULL_STATE_SEATS_PER_TURN;

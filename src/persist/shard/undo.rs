@@ -15,6 +15,7 @@ use super::pending::Pending;
 /// Returns what is to be performed, in order, and what has been undone.
 pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard) -> (Effects, Vec<Retract>) {
     let failed = gate.fail();
+    assert!(gate.is_empty(), "nothing waits any more");
     for retract in &failed.retracts {
         for (seat, _) in &retract.selects {
             pending.record_free(now.mono, &retract.room, seat.clone());

@@ -47,7 +47,9 @@ impl Pump {
     /// Takes batches in.
     pub fn add(&mut self, offers: Vec<(ShardId, Offer)>) {
         for (shard, offer) in offers {
-            self.numbers[shard.index()] = offer.number;
+            let number = &mut self.numbers[shard.index()];
+            assert!(offer.number > *number, "a shard's batches are taken in the order of their numbers");
+            *number = offer.number;
             self.since = Some(self.since.map_or(offer.since, |since| since.min(offer.since)));
             self.group.add(shard, self.shards, offer.batch);
         }
@@ -55,6 +57,7 @@ impl Pump {
 
     /// What the start made of the stored holds goes to the store with the first group.
     pub fn begin(&mut self, restored: &Restored) {
+        assert!(self.is_idle(), "the start comes before everything else");
         let mut batch = Batch::default();
         restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
         for StoredHold { room, seat, held } in &restored.shortened {
@@ -84,10 +87,12 @@ impl Pump {
             let stored = store.rooms()?;
             self.group.resolve(&stored, self.shards);
         }
+        assert!(!self.group.has_resets(), "full states are resolved before they are committed");
         let continuity = store.commit(self.group.deltas(), wall)?;
         let group = std::mem::take(&mut self.group);
         let numbers = self.numbers.iter_mut().enumerate().filter(|(_, number)| **number > 0);
         let batches = numbers.map(|(shard, number)| (ShardId::new(shard), std::mem::take(number))).collect();
+        debug_assert!(self.is_idle(), "everything that was taken is committed");
         Ok(Committed { entries: group.entries(), since: self.since.take(), batches, continuity })
     }
 }

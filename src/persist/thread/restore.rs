@@ -47,6 +47,7 @@ pub fn sift(
 ) -> Restored {
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
+    let count = loaded.holds.len() as u64 + restored.skipped;
     for mut hold in loaded.holds {
         if hold.held.expires_at <= now {
             restored.expired.push((hold.room, hold.seat));
@@ -69,7 +70,12 @@ pub fn sift(
     }
     for holds in &mut restored.shards {
         holds.sort_by_key(|hold| hold.held.expires_at);
+        assert!(holds.len() <= SHARD_HOLDS_MAX, "a shard gets no more than it may own");
+        debug_assert!(holds.iter().all(|hold| hold.held.expires_at > now), "what is over is not given back");
     }
+    let sorted = restored.holds() as u64 + restored.expired.len() as u64 + restored.skipped;
+    assert_eq!(sorted, count, "each record is given back, over or skipped");
+    assert!(restored.shortened.len() <= restored.holds(), "what is shortened is given back");
     restored
 }
 

@@ -209,6 +209,7 @@ impl StoreThread {
             let (started, at_us) = (clock.now(), clock.micros());
             match self.pump.commit(store, started.wall) {
                 Ok(committed) => {
+                    assert!(self.pump.is_idle(), "a commit takes all there is");
                     let took_us = clock.micros().saturating_sub(at_us);
                     self.note_commit(started.mono, took_us, committed);
                 }
@@ -274,6 +275,7 @@ impl StoreThread {
     fn note_renewal(&mut self, asked: Millis, lease_ms: u64) {
         self.status.renewed(asked, lease_ms);
         self.next_renewal = asked.after(REDIS_RENEW_MS);
+        debug_assert!(self.next_renewal > asked, "the lease is renewed again");
     }
 
     fn note_back(&self) {
