@@ -117,7 +117,7 @@ start_native() {
   # Ctrl-C and TERM go on to the server, which drains; its exit code is ours.
   trap 'kill -TERM $server 2>/dev/null || true' INT TERM
   local deadline=$((SECONDS + ${START_TIMEOUT:-120})) status
-  until status=$(WEBSOCKET_PORT=$port bash docker/healthcheck.sh); do
+  until status=$(SERVER_PID=$server WEBSOCKET_PORT=$port bash docker/healthcheck.sh); do
     kill -0 $server 2>/dev/null || { wait $server && exit 0 || exit $?; }
     [ $SECONDS -lt $deadline ] || { kill $server; fail "not healthy within ${START_TIMEOUT:-120} s (last answer: $status)"; }
     sleep 0.2

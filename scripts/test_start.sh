@@ -72,6 +72,19 @@ until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
 done
 sees 1 ' 503 ' WEBSOCKET_PORT="$port"
 
+# Flags win over variables.
+other=$(free_port)
+env SHARDS=1 LOG_LEVEL=off STORE=memory WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port" TRUSTED_PROXIES=127.0.0.3 \
+  "$binary" --websocket-host 127.0.0.3 --websocket-port="$other" --proxy-protocol 1 >"$work/flags.log" 2>&1 &
+flagged=$!
+started+=("$flagged")
+deadline=$((SECONDS + 30))
+until SERVER_PID=$flagged bash docker/healthcheck.sh >/dev/null; do
+  [ $SECONDS -lt $deadline ] || fail 'a server with flags is not found'
+  sleep 0.05
+done
+sees 0 ' 200 ' SERVER_PID="$flagged" WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port"
+
 code=0
 said=$(BUTACA_BINARY=$binary WEBSOCKET_PORT=0 scripts/start_websocket.sh --native 2>&1) || code=$?
 { [ "$code" = 1 ] && [[ $said == *WEBSOCKET_PORT=0* ]]; } || fail "port 0: $said"
