@@ -6,15 +6,17 @@
 
 mod network;
 mod settings;
+mod texts;
 mod values;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use network::Network;
 use settings::{Default, SETTINGS};
+use texts::{address, allow_origin, host_and_port, host_name, list, namespace, origin, redis_url};
 use tracing::level_filters::LevelFilter;
 use values::{Source, Values};
 
@@ -142,6 +144,8 @@ pub struct Config {
     pub hot_room_members: usize,
     /// Whether `/stats` lists clients and rooms.
     pub stats_list_ids: bool,
+    /// Origins whose pages may open WebSockets; empty: all.
+    pub allowed_origins: Vec<String>,
     /// The value of `Access-Control-Allow-Origin`.
     pub cors_allow_origin: String,
     /// What is logged.
@@ -228,7 +232,8 @@ impl Config {
             pace_max_ms: number(values, "PACE_MAX_MS")?,
             hot_room_members: number_usize(values, "HOT_ROOM_MEMBERS")?,
             stats_list_ids: values.switch("STATS_LIST_IDS")?,
-            cors_allow_origin: values.read("CORS_ALLOW_ORIGIN", origin)?.expect("it has a default"),
+            allowed_origins: values.read("ALLOWED_ORIGINS", |text| list(text, origin))?.unwrap_or_default(),
+            cors_allow_origin: values.read("CORS_ALLOW_ORIGIN", allow_origin)?.expect("it has a default"),
             log_level: values.choice("LOG_LEVEL")?.and_then(|word| word.parse().ok()).expect("every choice is a level"),
             log_format: match values.choice("LOG_FORMAT")? {
                 Some("json") => LogFormat::Json,
@@ -243,6 +248,14 @@ impl Config {
     #[must_use]
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         peer.is_some_and(|peer| self.trusted_proxies.iter().any(|network| network.contains(peer)))
+    }
+
+    /// Whether whoever sends this `Origin` may open a WebSocket. Browsers always send one, for pages cannot be trusted to;
+    /// programs send none.
+    #[must_use]
+    pub fn admits(&self, origin: Option<&[u8]>) -> bool {
+        let is_listed = |origin: &[u8]| self.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin);
+        self.allowed_origins.is_empty() || origin.is_none_or(is_listed)
     }
 
     fn check_combinations(&self, values: &Values) -> Result<(), String> {
@@ -361,38 +374,6 @@ fn number_usize(values: &Values, name: &'static str) -> Result<usize, String> {
 
 fn size(number: u64) -> usize {
     usize::try_from(number).expect("the table bounds it")
-}
-
-fn list<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    text.split(',').map(|item| read(item.trim())).collect()
-}
-
-fn address(text: &str) -> Option<IpAddr> {
-    if text == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
-}
-
-fn origin(text: &str) -> Option<String> {
-    (text == "*" || (text.contains("://") && text.bytes().all(|b| b.is_ascii_graphic()))).then(|| text.into())
-}
-
-fn redis_url(text: &str) -> Option<String> {
-    let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
-    schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)).then(|| text.into())
-}
-
-fn host_name(text: &str) -> Option<String> {
-    (!text.contains(['/', ',', ' ', '@'])).then(|| text.into())
-}
-
-fn host_and_port(text: &str) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    (!host.is_empty() && host_name(host).is_some() && port.parse::<u16>().is_ok_and(|port| port > 0))
-        .then(|| text.into())
-}
-
-fn namespace(text: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
-    (text.len() <= 64 && text.bytes().all(plain)).then(|| text.into())
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(32), "Members from which a room's sockets stay spread over the shards"),
 
     row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(1), "List clients and rooms in /stats"),
+    row("ALLOWED_ORIGINS", TELL, Kind::Text("origins such as https://tickets.example, as browsers write them, separated by commas"), Default::Text(""), "Whose pages may open WebSockets; none given: all. Programs send no origin and always may"),
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),
     row("LOG_LEVEL", TELL, Kind::Choice(&["off", "error", "warn", "info", "debug"]), Default::Text("info"), "What is logged"),
     row("LOG_FORMAT", TELL, Kind::Choice(&["text", "json"]), Default::Text("text"), "How it is logged"),

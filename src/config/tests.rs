@@ -65,6 +65,10 @@ fn other_wrong_values_are_refused() {
     for given in [
         ("TRUSTED_PROXIES", "10.0.0.0/8,"),
         ("CORS_ALLOW_ORIGIN", "https://a b"),
+        ("CORS_ALLOW_ORIGIN", "https://tickets.example/"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://tickets.example,"),
+        ("ALLOWED_ORIGINS", "https://tickets.example/shop"),
         ("REDIS_NAMESPACE", "a{b}"),
         ("REDIS_SENTINELS", "host"),
         ("REDIS_CLUSTER_NODES", "host:0"),
@@ -73,6 +77,28 @@ fn other_wrong_values_are_refused() {
     ] {
         assert!(config(&[given]).is_err(), "{given:?}");
     }
+}
+
+#[test]
+fn pages_of_the_listed_origins_are_admitted_and_programs_always() {
+    let all = config(&[]).unwrap();
+    assert!(all.admits(None) && all.admits(Some(b"https://evil.example")) && all.admits(Some(b"null")));
+    let some = config(&[("ALLOWED_ORIGINS", "https://tickets.example, http://localhost:3000")]).unwrap();
+    for (origin, expected) in [
+        ("https://tickets.example", true),
+        ("http://localhost:3000", true),
+        ("http://tickets.example", false),
+        ("https://tickets.example.evil.example", false),
+        ("https://eviltickets.example", false),
+        ("https://tickets.example:444", false),
+        ("HTTPS://tickets.example", false),
+        ("null", false),
+        ("", false),
+    ] {
+        assert_eq!(some.admits(Some(origin.as_bytes())), expected, "{origin}");
+    }
+    assert!(some.admits(None));
+    assert!(config(&[("ALLOWED_ORIGINS", "null")]).unwrap().admits(Some(b"null")));
 }
 
 #[test]

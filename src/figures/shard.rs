@@ -42,6 +42,8 @@ pub enum Refusal {
     Files,
     /// The server is going away.
     Draining,
+    /// It is not in `ALLOWED_ORIGINS`.
+    Origin,
 }
 
 /// All commands with their labels, in the order of their numbers.
@@ -58,8 +60,13 @@ pub const COMMANDS: [(Command, &str); 6] = [
 pub const OUTCOMES: usize = 1 + CODES.len();
 
 /// All refusals with their labels, in the order of their numbers.
-pub const REFUSALS: [(Refusal, &str); 4] =
-    [(Refusal::Limit, "limit"), (Refusal::PerIp, "per_ip"), (Refusal::Files, "files"), (Refusal::Draining, "draining")];
+pub const REFUSALS: [(Refusal, &str); 5] = [
+    (Refusal::Limit, "limit"),
+    (Refusal::PerIp, "per_ip"),
+    (Refusal::Files, "files"),
+    (Refusal::Draining, "draining"),
+    (Refusal::Origin, "origin"),
+];
 
 impl From<RequestType> for Command {
     fn from(request: RequestType) -> Self {
@@ -301,6 +308,6 @@ mod tests {
         all.merge(other);
         assert_eq!((all.connections, all.mesh_depth_high_water, all.commands_total()), (8, 7, 2));
         assert_eq!(all.commands[Command::Select as usize][column(Err(Code::SeatTaken))], 2);
-        assert_eq!((all.refused, all.decision.count(), all.decision.sum()), ([0, 2, 0, 0], 4, 400));
+        assert_eq!((all.refused, all.decision.count(), all.decision.sum()), ([0, 2, 0, 0, 0], 4, 400));
     }
 }

@@ -30,8 +30,15 @@ impl Core {
         }
     }
 
-    /// Whether the connection may become a WebSocket; otherwise it is told why not and ends.
-    pub(crate) fn may_stay(&mut self, slot: u32) -> bool {
+    /// Whether the connection may become a WebSocket of a page of this origin; otherwise it is told why not and ends.
+    pub(crate) fn may_stay(&mut self, slot: u32, origin: Option<&[u8]>) -> bool {
+        if !self.config.admits(origin) {
+            self.node.figures.refuse(Refusal::Origin);
+            let message = "pages of this origin may not open a WebSocket here";
+            self.respond_message(slot, 403, message, (false, false), &[]);
+            self.handle(Event::Finish { slot });
+            return false;
+        }
         let surplus = self.sockets.get(slot).and_then(|socket| socket.surplus);
         let draining = self.board.is_draining();
         let starting = !self.board.is_serving();

@@ -208,7 +208,7 @@ impl Core {
                 return Err((bytes.len(), Flow::More));
             }
         };
-        let HttpRequest { target, head_only, keep_alive, forwarded_for } = request;
+        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for } = request;
         let Target::Socket { client, room_hint, accept_key } = target else {
             self.respond(slot, &target, head_only, keep_alive);
             return Ok(len);
@@ -216,7 +216,7 @@ impl Core {
         if !self.believe_forwarded(slot, forwarded_for) {
             return Err((bytes.len(), Flow::Over));
         }
-        if !self.may_stay(slot) {
+        if !self.may_stay(slot, origin) {
             return Err((bytes.len(), Flow::More));
         }
         self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key));

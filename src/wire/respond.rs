@@ -12,9 +12,9 @@ const UPGRADE_REQUIRED: u16 = 426;
 /// The media type of nearly every body.
 pub const JSON: &str = "application/json";
 
-/// As the published service had them, beside the origin.
-const CORS: &str = "Access-Control-Allow-Credentials: true\r\n\
-    Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n";
+/// As the published service had them, beside the origin, but for `Access-Control-Allow-Credentials`: beside `*` browsers
+/// refuse it, and nothing here looks at a cookie.
+const CORS: &str = "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n";
 
 /// What every response says beside what it is about.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         204 => "No Content",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Content Too Large",

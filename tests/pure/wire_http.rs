@@ -261,6 +261,7 @@ const RULES: &[(&str, &str, u16)] = &[
         400,
     ),
     ("chunks in HTTP/1.0", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ("two origins", "GET / HTTP/1.1\r\nHost: h\r\nOrigin: a\r\nOrigin: a\r\n\r\n", 400),
     // RFC 9110 section 9: methods.
     ("a method of others", "POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
     ("one that is unknown", "BREW / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
@@ -415,6 +416,7 @@ fn every_error_is_answered_as_json_and_ends_the_connection() {
         assert!(has(&lines, "Connection", if expected == 426 { "close, Upgrade" } else { "close" }));
         assert!(has(&lines, "Content-Type", JSON));
         assert!(has(&lines, "Access-Control-Allow-Origin", "https://a.example"));
+        assert!(!lines.iter().any(|line| line.0 == "Access-Control-Allow-Credentials"), "nothing here has cookies");
         assert_eq!(has(&lines, "Allow", "GET, HEAD, OPTIONS"), expected == 405);
         assert_eq!(has(&lines, "Upgrade", "websocket"), expected == 426);
         assert_eq!(has(&lines, "Sec-WebSocket-Version", "13"), expected == 426);

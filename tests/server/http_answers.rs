@@ -193,6 +193,29 @@ fn cross_origin_answers_name_the_origin_that_is_set() {
     check(&refused, "a refused upgrade");
 }
 
+/// A page of another origin may not open a socket; a program, which names none, may.
+#[test]
+fn pages_of_other_origins_are_refused_when_some_are_listed() {
+    let server =
+        Server::start(&[("ALLOWED_ORIGINS", "https://tickets.example,http://localhost:3000"), ("SHARDS", "2")]);
+    let from = |origin: &str| upgrade("a", "").replace("Host: test", &format!("Host: test\r\nOrigin: {origin}"));
+    for origin in ["https://tickets.example", "http://localhost:3000"] {
+        assert_eq!(ask(&server, &from(origin)).status, 101, "{origin}");
+    }
+    drop(Client::connect(&server, "a program"));
+    for origin in ["https://evil.example", "https://tickets.example.evil.example", "http://tickets.example", "null"] {
+        let answer = ask(&server, &from(origin));
+        assert_eq!((answer.status, answer.header("connection")), (403, Some("close")), "{origin}");
+        assert!(answer.json()["error"].as_str().expect("a text").contains("origin"));
+    }
+    assert_eq!(server.figure("refused_connections"), 4);
+    // What else there is can be asked for from anywhere: who may read the answers, CORS says.
+    let asked = ask(&server, "GET /health HTTP/1.1\r\nHost: test\r\nOrigin: https://evil.example\r\n\r\n");
+    assert_eq!(asked.status, 200);
+    let open = Server::start(&[]);
+    assert_eq!(ask(&open, &from("https://evil.example")).status, 101);
+}
+
 #[test]
 fn client_ids() {
     on_each(|server| {

@@ -19,6 +19,8 @@ pub(super) struct Fields<'a> {
     pub(super) keep_alive: bool,
     /// The request has a body.
     pub(super) has_body: bool,
+    /// The page that asks.
+    pub(super) origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line.
     pub(super) forwarded_for: Option<&'a [u8]>,
     has_host: bool,
@@ -49,6 +51,10 @@ impl<'a> Fields<'a> {
                 fields.has_two_keys |= fields.key.replace(value).is_some();
             } else if is("x-forwarded-for") {
                 fields.forwarded_for = Some(value);
+            } else if is("origin") {
+                if fields.origin.replace(value).is_some() {
+                    return Err(HttpError::Bad);
+                }
             } else if is("host") {
                 if std::mem::replace(&mut fields.has_host, true) || !is_authority(value) {
                     return Err(HttpError::BadHost);

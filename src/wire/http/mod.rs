@@ -64,6 +64,8 @@ pub struct HttpRequest<'a> {
     pub head_only: bool,
     /// Whether the client sends further requests on this connection.
     pub keep_alive: bool,
+    /// Whose page asks, when a browser does (RFC 6454).
+    pub origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line, which the nearest proxy wrote. To be believed from trusted proxies only.
     pub forwarded_for: Option<&'a [u8]>,
 }
@@ -138,6 +140,7 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
         target,
         head_only: method == "HEAD",
         keep_alive: !fields.close && (is_1_1 || fields.keep_alive),
+        origin: fields.origin,
         forwarded_for: fields.forwarded_for,
     };
     let is_options = method == "OPTIONS";
