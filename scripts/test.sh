@@ -16,7 +16,7 @@
 # | clippy     |     60      | the lints, found by the same compiler run that makes the tests; once more as a release build sees the code |
 # | test       |    100      | the engine against a model, simulations that must find planted bugs, dialogues with the real server, crashes |
 # | counts     |      1      | instructions of the pure layers, where their sources changed since the last record (then 400) |
-# | containers |     10      | image, compose file, unit, seccomp profile, shell scripts |
+# | containers |     10      | image, compose file, unit, seccomp profile, start script, shell scripts |
 # | deny       |     10      | licences, sources and known flaws of what is built in |
 # | docs       |      2      | every setting, series, command and file that a document names exists |
 # | monitoring |      5      | alerts ring, every query of the dashboard has a series, a scrape is cheap |
@@ -36,9 +36,9 @@ source scripts/lib/stages.sh
 
 # --- the stages -------------------------------------------------------------------------------------------------
 
-lanes=('fmt build clippy test counts' 'tools containers deny docs monitoring proxies web')
+lanes=('fmt build clippy test counts' 'tools deny containers docs monitoring proxies web')
 after=(
-  [clippy]=build [test]='build tools' [counts]=tools [containers]=tools [deny]=tools [docs]=build
+  [clippy]=build [test]='build tools' [counts]=tools [containers]='build tools' [deny]=tools [docs]=build
   [monitoring]='build tools' [proxies]='build tools' [web]='build tools'
 )
 # What clippy looks at, the compiler makes into the tests in the same run: as a wrapper of the compiler clippy checks the
@@ -52,7 +52,7 @@ stage_tools() {
   local commands=() packages=()
   is_chosen test && commands+=(redis-server=redis-server)
   is_chosen counts && commands+=(valgrind=valgrind)
-  is_chosen containers && commands+=(shellcheck=shellcheck)
+  is_chosen containers && commands+=(shellcheck=shellcheck redis-server=redis-server)
   is_chosen monitoring && commands+=(promtool=prometheus)
   is_chosen proxies && commands+=(nginx=nginx-light haproxy=haproxy)
   is_chosen web && commands+=(chromium=chromium)

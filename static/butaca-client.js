@@ -45,11 +45,13 @@
  */
 
 import { Link } from "./butaca-link.js";
-import { answers, encode, isOwnSelect, isPassing, isValidId, parse, refusal, toOutcome } from "./butaca-protocol.js";
+import {
+  answers, encode, isOwnSelect, isPassing, isValidClientId, isValidId, parse, refusal, toOutcome,
+} from "./butaca-protocol.js";
 import { Pace } from "./butaca-pace.js";
 import { RoomState } from "./butaca-room.js";
 
-export { isValidId, RoomState };
+export { isValidClientId, isValidId, RoomState };
 
 const DEFAULTS = {
   reclaim: true,
@@ -85,7 +87,7 @@ export class ButacaClient extends EventTarget {
   /** @param {Options} options  Throws a RangeError when `clientId` is none. */
   constructor(options) {
     super();
-    if (!isValidId(options.clientId)) throw new RangeError(ID_RULE);
+    if (!isValidClientId(options.clientId)) throw new RangeError(`${ID_RULE}; not system, not holder:…`);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.options = { ...DEFAULTS, .../** @type {Options} */ (given) };
     this.clientId = options.clientId;

@@ -12,6 +12,9 @@
     const bytes = new TextEncoder().encode(text).length;
     return bytes >= 1 && bytes <= ID_BYTES_MAX;
   }
+  function isValidClientId(text) {
+    return isValidId(text) && text !== "system" && !text.startsWith("holder:");
+  }
   function encode(frame) {
     try {
       const whole = (escape) => /^\\ud[89a-f]/.test(escape) ? "�" : escape;
@@ -463,7 +466,7 @@
     /** @param {Options} options  Throws a RangeError when `clientId` is none. */
     constructor(options) {
       super();
-      if (!isValidId(options.clientId)) throw new RangeError(ID_RULE);
+      if (!isValidClientId(options.clientId)) throw new RangeError(`${ID_RULE}; not system, not holder:…`);
       const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== void 0));
       this.options = { ...DEFAULTS, .../** @type {Options} */
       given };
@@ -883,7 +886,7 @@
     why_persistence_unavailable: "the server cannot store it now, try again",
     why_rate_limited: "too many requests, slow down",
     why_offline: "not connected",
-    badName: "A name has 1 to 128 bytes, and no control or invisible characters.",
+    badName: "A name has 1 to 128 bytes, and no control or invisible characters; a few are the server's own.",
     badServer: "That is no address of a server (ws://host:port)."
   };
   var ES = {
@@ -962,7 +965,7 @@
     why_persistence_unavailable: "el servidor no puede guardarla ahora, inténtalo otra vez",
     why_rate_limited: "demasiadas peticiones, ve más despacio",
     why_offline: "no hay conexión",
-    badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible.",
+    badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible; algunos son del servidor.",
     badServer: "Eso no es la dirección de un servidor (ws://máquina:puerto)."
   };
   var chosen = EN;
@@ -1733,7 +1736,7 @@
     connect() {
       const server = byId("server", HTMLInputElement).value.trim();
       const name = byId("name", HTMLInputElement).value.trim();
-      const problem = !isValidId(name) ? "badName" : !/^wss?:\/\/[^/]+/.test(server) ? "badServer" : void 0;
+      const problem = !isValidClientId(name) ? "badName" : !/^wss?:\/\/[^/]+/.test(server) ? "badServer" : void 0;
       byId("problem", HTMLElement).textContent = problem ? t(problem) : "";
       if (problem) return;
       remember("server", server);

@@ -32,6 +32,14 @@ export function isValidId(text) {
 }
 
 /**
+ * Ids of clients: ids that are no names of the server's own, `system` and `holder:…`.
+ * @param {unknown} text @returns {text is string}
+ */
+export function isValidClientId(text) {
+  return isValidId(text) && text !== "system" && !text.startsWith("holder:");
+}
+
+/**
  * The message as text, and as the server will read it; undefined when JSON cannot hold it (a circle, a BigInt).
  * Half a surrogate pair becomes U+FFFD, as everywhere where text becomes UTF-8.
  * @param {Frame} frame @returns {{ text: string, sent: Frame } | undefined}

@@ -10,7 +10,7 @@
  * @import { TextKey } from "./text.js"
  */
 
-import { ButacaClient, isValidId } from "../butaca-client.js";
+import { ButacaClient, isValidClientId, isValidId } from "../butaca-client.js";
 import { GLYPHS } from "./glyphs.js";
 import { HoldList } from "./holds.js";
 import { PLANS } from "./layouts.js";
@@ -106,7 +106,7 @@ class App {
   connect() {
     const server = byId("server", HTMLInputElement).value.trim();
     const name = byId("name", HTMLInputElement).value.trim();
-    const problem = !isValidId(name) ? "badName" : !/^wss?:\/\/[^/]+/.test(server) ? "badServer" : undefined;
+    const problem = !isValidClientId(name) ? "badName" : !/^wss?:\/\/[^/]+/.test(server) ? "badServer" : undefined;
     byId("problem", HTMLElement).textContent = problem ? t(problem) : "";
     if (problem) return;
     remember("server", server);

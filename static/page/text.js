@@ -81,7 +81,7 @@ const EN = {
   why_persistence_unavailable: "the server cannot store it now, try again",
   why_rate_limited: "too many requests, slow down",
   why_offline: "not connected",
-  badName: "A name has 1 to 128 bytes, and no control or invisible characters.",
+  badName: "A name has 1 to 128 bytes, and no control or invisible characters; a few are the server's own.",
   badServer: "That is no address of a server (ws://host:port).",
 };
 
@@ -162,7 +162,7 @@ const ES = {
   why_persistence_unavailable: "el servidor no puede guardarla ahora, inténtalo otra vez",
   why_rate_limited: "demasiadas peticiones, ve más despacio",
   why_offline: "no hay conexión",
-  badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible.",
+  badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible; algunos son del servidor.",
   badServer: "Eso no es la dirección de un servidor (ws://máquina:puerto).",
 };
 

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { afterEach, describe, mock, test } from "node:test";
 import WebSocket from "ws";
-import { ButacaClient, isValidId } from "../../static/butaca-client.js";
+import { ButacaClient, isValidClientId, isValidId } from "../../static/butaca-client.js";
 import { waitBeforeReturn } from "../../static/butaca-protocol.js";
 import { Server } from "./lib/server.mjs";
 
@@ -545,6 +545,11 @@ test("ids are checked as the server checks them", () => {
     assert.ok(!isValidId(bad));
     assert.throws(() => new ButacaClient({ url: "ws://x", clientId: bad }), RangeError);
   }
+  for (const taken of ["system", "holder:", "holder:kiosk 1"]) {
+    assert.ok(isValidId(taken) && !isValidClientId(taken));
+    assert.throws(() => new ButacaClient({ url: "ws://x", clientId: taken }), RangeError);
+  }
+  for (const free of ["System", "holder", "a system"]) assert.ok(isValidClientId(free));
   assert.ok(isValidId("Ana 🎭") && isValidId("❤\ufe0f"));
 });
 
