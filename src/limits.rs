@@ -106,11 +106,14 @@ pub const JOIN_SINCE_BYTES_MAX: usize = 64 * 1024;
 /// join: their full state stands behind `room_joined`, and all who join within [`JOIN_SINCE_BYTES_MAX`] of events
 /// share one.
 pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// Connections of a shard that are being sent large full states at the same time. At the bound the others wait: sent one
-/// after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent.
+/// Connections of a shard that lag and are being sent large full states at the same time. At the bound the others wait: sent
+/// one after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent. Who joins
+/// does not wait, and so takes nobody's place.
 pub const FULL_STATES_AT_ONCE: usize = 128;
 /// After this time a connection no longer keeps others waiting for theirs: it may read slowly.
 pub const FULL_STATE_TURN_MS: u64 = 1_000;
+/// After this time a connection that lags gets its full state in any case, whatever the others do.
+pub const FULL_STATE_WAIT_MS: u64 = 2_000;
 /// Bytes that a shard sends for replies and full states before it turns to its rooms.
 pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
 

@@ -3,9 +3,9 @@
 //! Who joins a busy room gets one that is a moment old, and the frames of what happened since: ten thousand who come back
 //! together, while seats change hands, would otherwise need an encoding and a copy of megabytes each.
 //! Invariants: the frames kept behind a state are all events since then, in order; what is kept here is dropped soon after
-//! nobody needs it any more. Never here: who needs one.
+//! nobody needs it any more; nobody waits for a place for ever. Never here: who needs one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::full_state::{Alive, FullState};
@@ -14,8 +14,8 @@ use crate::engine::command::Change;
 use crate::engine::ids::{ClientId, Epoch, RoomId};
 use crate::engine::time::Millis;
 use crate::limits::{
-    FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX, FULL_STATES_KEPT_MAX,
-    JOIN_SINCE_BYTES_MAX,
+    FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATE_WAIT_MS, FULL_STATES_AT_ONCE, FULL_STATES_BYTES_MAX,
+    FULL_STATES_KEPT_MAX, JOIN_SINCE_BYTES_MAX,
 };
 use crate::planted::{self, Bug};
 
@@ -33,7 +33,7 @@ pub struct Captured {
 /// How many full states may be on their way.
 #[derive(Clone, Copy, Debug)]
 pub struct FullStateBounds {
-    /// Connections that are sent one at the same time.
+    /// Connections that lag and are sent one at the same time.
     pub at_once: usize,
     /// Bytes of all that are alive.
     pub bytes_max: usize,
@@ -67,69 +67,111 @@ pub struct FullStates {
     kept: Vec<Kept>,
     alive: Alive,
     bounds: FullStateBounds,
-    /// Connections that lag, have drained, and wait for their turn.
-    waiting: VecDeque<(u32, u32)>,
-    /// Connections that are being sent one, and since when.
-    sending: VecDeque<(u32, u32, Millis)>,
+    /// Connections that lag, have drained, and wait for their turn, and since when.
+    waiting: VecDeque<(Name, Millis)>,
+    /// Connections that lagged, and whose turn it is.
+    places: BTreeMap<Name, Place>,
+    /// The same in the order in which they got their places, and some that have given theirs back.
+    given: VecDeque<(Name, Millis)>,
+}
+
+/// A connection: slot and generation.
+type Name = (u32, u32);
+
+/// A turn to be sent a full state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    since: Millis,
+    /// It has waited, and has not asked yet.
+    is_granted: bool,
 }
 
 impl FullStates {
     /// None yet. `alive` counts those of all shards.
     #[must_use]
     pub fn new(alive: Alive, bounds: FullStateBounds) -> Self {
-        Self { kept: Vec::new(), alive, bounds, waiting: VecDeque::new(), sending: VecDeque::new() }
+        let (waiting, places, given) = (VecDeque::new(), BTreeMap::new(), VecDeque::new());
+        Self { kept: Vec::new(), alive, bounds, waiting, places, given }
     }
 
-    /// Whether the next one may begin.
-    pub fn may_begin(&self) -> bool {
-        self.sending.len() < self.bounds.at_once && !self.is_at_bound()
+    /// Whether this connection, which lags, may be sent one now: it has waited for that, or there is a place.
+    #[must_use]
+    pub fn may_begin(&self, slot: u32, generation: u32) -> bool {
+        self.places.get(&(slot, generation)).is_some_and(|place| place.is_granted) || self.has_place()
+    }
+
+    fn has_place(&self) -> bool {
+        self.places.len() < self.bounds.at_once && !self.is_at_bound()
     }
 
     /// Puts a connection behind the others that wait.
-    pub fn wait(&mut self, slot: u32, generation: u32) {
+    pub fn wait(&mut self, slot: u32, generation: u32, now: Millis) {
         crate::marks::hit("somebody who waits for a full state");
-        self.waiting.push_back((slot, generation));
+        self.waiting.push_back(((slot, generation), now));
     }
 
-    /// How many wait for theirs.
+    /// A connection that lagged is going to be sent one.
+    pub fn begin(&mut self, slot: u32, generation: u32, now: Millis) {
+        self.give_place((slot, generation), Place { since: now, is_granted: false });
+    }
+
+    fn give_place(&mut self, name: Name, place: Place) {
+        self.places.insert(name, place);
+        self.given.push_back((name, place.since));
+    }
+
+    /// The connection has been sent everything that was queued. Says whether others may have waited for that.
+    pub fn finish(&mut self, slot: u32, generation: u32) -> bool {
+        let name = (slot, generation);
+        let has_been_sent = self.places.get(&name).is_some_and(|place| !place.is_granted);
+        if has_been_sent {
+            self.places.remove(&name);
+        }
+        has_been_sent
+    }
+
+    /// The connection has ended.
+    pub fn forget_connection(&mut self, slot: u32, generation: u32) {
+        self.places.remove(&(slot, generation));
+    }
+
+    /// Those who have had their turn no longer count.
+    pub fn expire(&mut self, now: Millis) {
+        while let Some(&(name, since)) = self.given.front()
+            && now.0.saturating_sub(since.0) >= FULL_STATE_TURN_MS
+        {
+            self.given.pop_front();
+            if self.places.get(&name).is_some_and(|place| place.since == since) {
+                self.places.remove(&name);
+            }
+        }
+    }
+
+    /// The next of those who wait, when there is a place or it has waited for long enough.
+    pub fn next_begun(&mut self, now: Millis) -> Option<(u32, u32)> {
+        let &(name, since) = self.waiting.front()?;
+        let has_waited = now.0.saturating_sub(since.0) >= FULL_STATE_WAIT_MS;
+        if !has_waited && !self.has_place() {
+            return None;
+        }
+        self.waiting.pop_front();
+        self.give_place(name, Place { since: now, is_granted: true });
+        Some(name)
+    }
+
+    /// How many wait.
     #[must_use]
     pub fn waiting_len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// A connection is going to be sent one.
-    pub fn begin(&mut self, slot: u32, generation: u32, now: Millis) {
-        if !self.sending.iter().any(|&(at, of, _)| (at, of) == (slot, generation)) {
-            self.sending.push_back((slot, generation, now));
-        }
+    /// How long the one that waits longest has waited.
+    #[must_use]
+    pub fn longest_wait_ms(&self, now: Millis) -> u64 {
+        self.waiting.front().map_or(0, |(_, since)| now.0.saturating_sub(since.0))
     }
 
-    /// The connection has been sent everything, or has ended. Says whether others waited for that.
-    pub fn finish(&mut self, slot: u32, generation: u32) -> bool {
-        let before = self.sending.len();
-        if before > 0 {
-            self.sending.retain(|&(at, of, _)| (at, of) != (slot, generation));
-        }
-        self.sending.len() < before
-    }
-
-    /// Those who have had their turn no longer count.
-    pub fn expire(&mut self, now: Millis) {
-        while self.sending.front().is_some_and(|(_, _, since)| now.0.saturating_sub(since.0) >= FULL_STATE_TURN_MS) {
-            self.sending.pop_front();
-        }
-    }
-
-    /// As many of those who wait as may begin.
-    pub fn take_begun(&mut self) -> Vec<(u32, u32)> {
-        if self.is_at_bound() {
-            return Vec::new();
-        }
-        let free = self.bounds.at_once.saturating_sub(self.sending.len());
-        self.waiting.drain(..free.min(self.waiting.len())).collect()
-    }
-
-    pub fn is_at_bound(&self) -> bool {
+    fn is_at_bound(&self) -> bool {
         self.alive.bytes() > self.bounds.bytes_max
     }
 
@@ -225,7 +267,9 @@ mod tests {
     use crate::engine::command::{Change, ChangeKind, ReleaseReason};
     use crate::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
     use crate::engine::time::Millis;
-    use crate::limits::{FULL_STATE_KEPT_MS, JOIN_SINCE_BYTES_MAX, RING_BYTES_MAX};
+    use crate::limits::{
+        FULL_STATE_KEPT_MS, FULL_STATE_TURN_MS, FULL_STATE_WAIT_MS, JOIN_SINCE_BYTES_MAX, RING_BYTES_MAX,
+    };
 
     const EPOCH: Epoch = Epoch(1);
 
@@ -308,5 +352,35 @@ mod tests {
         assert!(states.tidy(Millis(2 * FULL_STATE_KEPT_MS - 2)).is_empty(), "needed a moment ago");
         assert_eq!(states.tidy(Millis(4 * FULL_STATE_KEPT_MS)), [room()]);
         assert!(!ask(&mut states, Millis(4 * FULL_STATE_KEPT_MS)));
+    }
+
+    /// Who lags gets one although others take all places and do not read, and one after the other when nobody hinders them.
+    #[test]
+    fn nobody_waits_for_ever() {
+        let bounds = FullStateBounds { at_once: 2, ..FullStateBounds::default() };
+        let mut states = FullStates::new(Alive::default(), bounds);
+        for slot in 0..2 {
+            assert!(states.may_begin(slot, 0));
+            states.begin(slot, 0, Millis(10));
+        }
+        for slot in 2..5 {
+            assert!(!states.may_begin(slot, 0));
+            states.wait(slot, 0, Millis(20));
+        }
+        assert_eq!((states.waiting_len(), states.longest_wait_ms(Millis(50))), (3, 30));
+        assert_eq!(states.next_begun(Millis(50)), None);
+        assert!(states.finish(0, 0), "it has got everything");
+        assert_eq!(states.next_begun(Millis(60)), Some((2, 0)));
+        assert!(!states.finish(2, 0) && states.may_begin(2, 0), "its turn is its own until it asks");
+        states.begin(2, 0, Millis(60));
+        assert_eq!(states.next_begun(Millis(60)), None);
+        // All places stay taken, by whomever: after the longest wait the others begin in any case.
+        let late = Millis(20 + FULL_STATE_WAIT_MS);
+        assert_eq!((states.next_begun(late), states.next_begun(late)), (Some((3, 0)), Some((4, 0))));
+        assert!(states.may_begin(3, 0) && states.may_begin(4, 0) && !states.may_begin(5, 0));
+        states.forget_connection(4, 0);
+        states.expire(Millis(late.0 + FULL_STATE_TURN_MS));
+        assert!(states.may_begin(5, 0), "nobody keeps a place for longer than a turn");
+        assert_eq!((states.waiting_len(), states.given.len(), states.places.len()), (0, 0, 0));
     }
 }

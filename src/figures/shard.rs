@@ -102,6 +102,10 @@ pub struct ShardStats {
     pub deliveries: u64,
     /// `send` calls that took bytes.
     pub sends: u64,
+    /// Gauge: connections that lag and wait for their turn to be sent a full state.
+    pub full_states_waiting: u64,
+    /// How long the one that waits longest has waited. Of several shards the longest counts.
+    pub full_state_wait_ms: u64,
     /// Bytes the kernel took.
     pub bytes_sent: u64,
     /// Bytes the kernel brought.
@@ -239,6 +243,10 @@ pub const ROWS: &[ShardRow] = &[
         "Bytes that slow connections have not had, queued or in logs", |s| Slot::Number(&mut s.outbound_queue_bytes)),
     each("butaca_outbound_queue_high_water_bytes", Key("outbound_queue_high_water"), HighWater, Bytes,
         "Most bytes that ever waited for one connection", |s| Slot::Number(&mut s.outbound_queue_high_water)),
+    each("butaca_full_states_waiting", Key("full_states_waiting"), Gauge, Count("connections"),
+        "Connections that lag and wait for their full state", |s| Slot::Number(&mut s.full_states_waiting)),
+    each("butaca_full_state_wait_seconds", Key("full_state_wait_ms"), HighWater, Unit::Millis,
+        "How long the first of them has waited", |s| Slot::Number(&mut s.full_state_wait_ms)),
     each("butaca_mesh_depth_high_water", Key("mesh_depth_high_water"), HighWater, Count("messages"),
         "Most messages ever taken from the mailbox at once", |s| Slot::Number(&mut s.mesh_depth_high_water)),
 

@@ -87,7 +87,7 @@ impl Node {
     /// The socket is closed or broken.
     pub(super) fn ended(&mut self, slot: u32) {
         self.retire(slot);
-        self.full_states.finish(slot, self.sessions.generation(slot));
+        self.full_states.forget_connection(slot, self.sessions.generation(slot));
         let session = self.sessions.remove(slot);
         assert!(session.memberships.iter().next().is_none(), "a session that has ended is in no feed");
     }

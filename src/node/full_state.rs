@@ -1,6 +1,7 @@
 //! Full states: for those who join, and for those who lag once their socket has drained.
 //!
-//! Invariant: who joins does not wait: its full state stands behind `room_joined`. Never here: who lags, how frames leave.
+//! Invariant: who joins does not wait, since its full state stands behind `room_joined`, and takes nobody's place. Never here:
+//! who lags, how frames leave.
 
 use std::sync::Arc;
 
@@ -80,7 +81,6 @@ impl Node {
                 out.extend_from_slice(&since);
             });
         }
-        self.full_states.begin(slot, self.sessions.generation(slot), self.at.now.mono);
         let Some(out) = self.sessions.outbox(slot) else { return };
         out.share(kind, state);
         out.write(kind, |out| out.extend_from_slice(&since));

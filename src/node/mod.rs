@@ -423,12 +423,6 @@ impl Node {
         waiting + self.feeds.iter().map(|feed| feed.view.behind_bytes()).sum::<u64>()
     }
 
-    /// Connections that wait for a full state because others are being sent theirs.
-    #[must_use]
-    pub fn waiting_for_full_states(&self) -> usize {
-        self.full_states.waiting_len()
-    }
-
     /// The shard is quiet: gives up buffers that are kept for busy turns.
     pub fn give_back(&mut self) {
         self.sessions.drop_spares();

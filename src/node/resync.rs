@@ -1,8 +1,8 @@
 //! What goes on when everything that was queued for a connection has left: who was behind is served by passes again, and
 //! who lags asks for full states.
 //!
-//! Invariant: while so many full states as may be are on their way, those who lag wait in order, and get no events until
-//! then. Never here: how frames leave, what a full state says.
+//! Invariant: while so many full states as may be are on their way, those who lag wait in order, no longer than a bound, and
+//! get no events until then. Never here: how frames leave, what a full state says.
 
 use super::letters::Letter;
 use super::session::{Membership, Stage};
@@ -55,9 +55,9 @@ impl Node {
     /// Asks for the full state of each room that the connection looks at.
     fn resynchronise(&mut self, slot: u32) {
         let generation = self.sessions.generation(slot);
-        if !self.full_states.may_begin() {
+        if !self.full_states.may_begin(slot, generation) {
             if self.sessions.outbox(slot).is_some_and(|out| !out.set_waiting(true)) {
-                self.full_states.wait(slot, generation);
+                self.full_states.wait(slot, generation, self.at.now.mono);
             }
             return;
         }
@@ -81,6 +81,18 @@ impl Node {
         }
     }
 
+    /// Connections that wait for a full state because others are being sent theirs.
+    #[must_use]
+    pub fn waiting_for_full_states(&self) -> usize {
+        self.full_states.waiting_len()
+    }
+
+    /// How long the one of them that waits longest has waited, in milliseconds.
+    #[must_use]
+    pub fn full_state_wait_ms(&self) -> u64 {
+        self.full_states.longest_wait_ms(self.at.now.mono)
+    }
+
     /// Once a tick: gives memory back, and those who waited for it another chance.
     pub(super) fn tidy_full_states(&mut self) {
         let now = self.at.now.mono;
@@ -93,10 +105,12 @@ impl Node {
 
     /// Lets as many of those who wait begin as may.
     fn begin_waiting(&mut self) {
-        for (slot, generation) in self.full_states.take_begun() {
+        while let Some((slot, generation)) = self.full_states.next_begun(self.at.now.mono) {
             if let Some(out) = self.sessions.live(slot, generation).and_then(|session| session.out.as_mut()) {
                 out.set_waiting(false);
                 self.queue_flush(slot);
+            } else {
+                self.full_states.forget_connection(slot, generation);
             }
         }
     }

@@ -362,6 +362,7 @@ impl Core {
     fn refresh_gauges(&mut self) {
         let counts = self.node.counts();
         let waiting_bytes = self.node.waiting_bytes();
+        let (waiting, longest_wait_ms) = (self.node.waiting_for_full_states(), self.node.full_state_wait_ms());
         let pulse = self.board.pulse(self.id);
         let figures = &mut self.node.figures;
         figures.connections = self.sockets.len() as u64;
@@ -371,6 +372,8 @@ impl Core {
         figures.mesh_sent = self.lanes.posted;
         figures.watchdog_pokes = pulse.pokes.load(std::sync::atomic::Ordering::Relaxed);
         figures.outbound_queue_bytes = waiting_bytes;
+        figures.full_states_waiting = waiting as u64;
+        figures.full_state_wait_ms = longest_wait_ms;
     }
 }
 
