@@ -29,3 +29,4 @@ mod restart;
 mod rivals;
 mod sick_redis;
 mod topologies;
+mod trains;

@@ -1,17 +1,27 @@
 //! Long trains of requests on one connection: nothing that counts them runs over, whatever their answers wait for.
 
-use crate::harness::{Client, Server};
+use crate::harness::train::Train;
+use crate::harness::{Client, Server, room_on, unique};
 
 /// Requests of a train: more than any counter of a connection holds in one byte, or a store commits at once.
 const TRAIN: usize = 1_000;
 
 /// A server that keeps its holds like this, and the folder that it keeps them in.
 fn server(durability: &str, shards: &str) -> (Server, tempfile::TempDir) {
+    with(durability, shards, &[])
+}
+
+/// The same without a limit of seats.
+fn unlimited(durability: &str, shards: &str) -> (Server, tempfile::TempDir) {
+    with(durability, shards, &[("MAX_SEATS_PER_CLIENT", "0")])
+}
+
+fn with(durability: &str, shards: &str, more: &[(&str, &str)]) -> (Server, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a folder");
     let data = dir.path().join("data").display().to_string();
     let stored = [("STORE", "embedded"), ("DURABILITY", durability), ("DATA_DIR", data.as_str()), ("SHARDS", shards)];
     let settings: &[(&str, &str)] = if durability == "memory" { &[("SHARDS", shards)] } else { &stored };
-    (Server::start(settings), dir)
+    (Server::start(&[settings, more].concat()), dir)
 }
 
 fn join(room: &str) -> String {
@@ -49,6 +59,22 @@ fn joins_behind_a_select() {
             let mut other = Client::join(&server, "b", "s");
             other.select("s", "B1");
             assert_eq!(other.json()["type"], "seat_selected", "{durability}, {shards} shards");
+        }
+    }
+}
+
+/// Everything that a client can ask, mixed, in rooms of both shards: replies come in the order of the requests, however long
+/// each has to wait for a store or for another shard.
+#[test]
+fn replies_come_in_the_order_of_requests() {
+    for durability in ["memory", "window", "durable"] {
+        for shards in ["1", "2"] {
+            let (server, _dir) = unlimited(durability, shards);
+            for seed in 0..3 {
+                let rooms = [room_on(0, 2), room_on(1, 2), room_on(0, 2), unique("r")];
+                let mut client = Client::connect(&server, "a");
+                Train::new(seed, &rooms, 400).run(&mut client, &format!("{durability}, {shards} shards, seed {seed}"));
+            }
         }
     }
 }

@@ -274,6 +274,10 @@ pub(crate) fn join(room: &str) -> String {
     format!(r#"{{"type":"join_room","room_id":"{room}"}}"#)
 }
 
+pub(crate) fn leave(room: &str) -> String {
+    serde_json::json!({"type": "leave_room", "room_id": room}).to_string()
+}
+
 pub(crate) fn select(room: &str, seat: &str) -> String {
     format!(r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"N"}}}}"#)
 }

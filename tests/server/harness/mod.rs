@@ -12,6 +12,7 @@ pub(crate) mod pipe;
 pub(crate) mod rooms;
 pub(crate) mod server;
 pub(crate) mod stopwatch;
+pub(crate) mod train;
 pub(crate) mod wait;
 pub(crate) mod watcher;
 
