@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use butaca::clock::Clock;
 use butaca::config::RedisSettings;
-use butaca::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
+use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId, ShardId, shard_of};
 use butaca::limits::{HOLD_TTL_MS, REDIS_LEASE_MS};
 use butaca::persist::batch::Batch;
 use butaca::persist::queue::{Offer, Queue};
@@ -81,6 +81,7 @@ impl Bench {
                 at: now,
                 expires_at: now.after(HOLD_TTL_MS),
                 seq: self.made,
+                origin: Origin::UNKNOWN,
             };
             let rooms = &self.rooms[shard];
             let seat = SeatId::new(&format!("row {} seat {}", n % 40, n / 7 % 50)).expect("a valid id");

@@ -53,7 +53,7 @@ cargo test --features echo --test server a_panic_ends_the_process
 cargo build --features echo --bin butaca
 cp target/debug/butaca "$work/butaca"
 banner=$work/banner
-WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory SHARDS=${SHARDS:-2} MAX_MESSAGE_BYTES=16777216 LOG_LEVEL=warn \
+WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory SHARDS=${SHARDS:-2} MAX_MESSAGE_BYTES=16777216 RATE_MESSAGES_PER_S=0 LOG_LEVEL=warn \
   "$work/butaca" >"$banner" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT

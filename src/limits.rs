@@ -37,6 +37,13 @@ pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
 pub const HOLD_TTL_MS: u64 = 300_000;
 /// Longest `HOLD_TTL_MS` that is accepted: a day.
 pub const HOLD_TTL_MS_MAX: u64 = 86_400_000;
+/// Default of `RESELECT_AFTER_MS`: for so long after a hold has run out its owner may not take that seat again; 0 switches
+/// that off. Within it: `rate_limited` with the time that is left.
+pub const RESELECT_AFTER_MS: u64 = 2_000;
+/// Longest `RESELECT_AFTER_MS` that is accepted.
+pub const RESELECT_AFTER_MS_MAX: u64 = 600_000;
+/// Seats of one shard of which it is remembered that their hold has just run out. At the bound the oldest is forgotten.
+pub const BARRED_SEATS_MAX: usize = 65_536;
 /// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.
 pub const RESTORE_GRACE_MS: u64 = 30_000;
 
@@ -53,6 +60,21 @@ pub const USER_INFO_BYTES: usize = 4 * 1024;
 /// A text up to this length is read at once, and again if a number in it may be why it was refused. In a longer one numbers
 /// are looked at first, so that it is read once, whatever is in it.
 pub const JSON_SHORT_BYTES: usize = 1_024;
+/// Default of `RATE_MESSAGES_PER_S`: messages that a connection may send for as long as it likes; 0 switches the bound off.
+/// Beyond it and [`RATE_BURST`]: `rate_limited`, and its socket is not read before it may send one more.
+pub const RATE_MESSAGES_PER_S: u32 = 50;
+/// Default of `RATE_BURST`: messages that a connection may send at once.
+pub const RATE_BURST: u32 = 200;
+/// Largest rate that is accepted: what one message costs is a tenth of a millisecond then.
+pub const MESSAGES_PER_S_MAX: u32 = 10_000;
+/// Largest burst that is accepted.
+pub const RATE_BURST_MAX: u32 = 65_535;
+/// Twice the messages of a connection that its rate refused, less those that it let pass, never below 0. It grows while more
+/// than a third are refused: who sends as fast as it is read reaches this with 100 refusals in a row. At the bound: close 4013.
+pub const RATE_EXCESS_MAX: u8 = 100;
+/// Addresses whose messages a shard counts at the same time. At the bound those that have been silent for long enough are
+/// forgotten; if none has, further ones are not counted.
+pub const RATED_ORIGINS_MAX: usize = 65_536;
 /// Nesting of JSON that is read. At the bound: `bad_json`.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Fragments of one message. At the bound: close 1009.
@@ -195,6 +217,9 @@ const _: () =
     assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
 const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
 const _: () = assert!(DRAIN_MS < 5_000);
+const _: () = assert!(RATE_MESSAGES_PER_S <= MESSAGES_PER_S_MAX && RATE_BURST <= RATE_BURST_MAX);
+const _: () =
+    assert!((RATE_BURST_MAX as u64) * 10_000 * 2 < 1 << 32, "an empty bucket is full before its moments wrap");
 
 /// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full state.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;

@@ -17,17 +17,21 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use crate::audience::feeds::Pace;
 use crate::clock::Clock;
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Store};
 use crate::engine::ids::ShardId;
 use crate::engine::keyed::Seeds;
-use crate::engine::shard::{Rules, Shard};
-use crate::limits::{SHARDS_MAX, WATCHDOG_MS};
+use crate::engine::shard::{Fairness, Rules, Shard};
+use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
+use crate::node::proofs::Proofs;
+use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
+use crate::persist::stores::secret;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::driver::Driver;
 use crate::runtime::listener;
 use crate::runtime::mailbox::Mesh;
+use crate::runtime::origins::Origins;
 use crate::runtime::preflight::{EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
 use crate::storage::Storage;
@@ -79,6 +83,8 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let board = Arc::new(Board::new(shards));
     let clock = Clock::new();
     let storage = Storage::start(&config, &mesh, clock)?;
+    let key = origins_key(&config);
+    let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let config = Arc::new(config);
 
     let mut running = Vec::new();
@@ -88,16 +94,22 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
         let rules = Rules { hold_ttl_ms: config.hold_ttl_ms, seats_per_client_max: config.seats_per_client_max };
+        let fairness = Fairness {
+            reselect_after_ms: config.reselect_after_ms,
+            restore_by: config.restore_by,
+            seats_per_origin_max: config.seats_per_ip_max,
+        };
         let node = Node::new(node::Parts {
             id,
             shards,
             rules: node_rules(&config),
-            bounds: Bounds { queue_bytes: config.outbound_queue_bytes, ..Bounds::default() },
-            seats: Shard::new(id, shards, seeds(), rules),
+            bounds: node_bounds(&config),
+            seats: Shard::new(id, shards, seeds(), rules).with(fairness),
             hot: board.hot.clone(),
             full_states: board.full_states.clone(),
             store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
-        });
+        })
+        .with_proofs(proofs);
         let parts = Parts {
             id,
             config: Arc::clone(&config),
@@ -107,6 +119,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
             board: Arc::clone(&board),
             readiness,
             clock,
+            origins,
         };
         // With a store the shard serves when it has got its holds back.
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
@@ -124,6 +137,29 @@ fn seeds() -> Seeds {
     let system = RandomState::new();
     let key = |what: &str| [system.hash_one((what, 0)), system.hash_one((what, 1))];
     Seeds { ids: key("ids"), connections: key("connections"), epochs: key("epochs") }
+}
+
+/// The key under which addresses are hashed: with a store it outlives the process, as the holds do.
+fn origins_key(config: &Config) -> [u64; 2] {
+    let system = RandomState::new();
+    let fresh = [system.hash_one("addresses, first half"), system.hash_one("addresses, second half")];
+    if config.store == Store::Memory {
+        return fresh;
+    }
+    secret::keep(&config.data_dir, fresh).unwrap_or_else(|error| {
+        let dir = config.data_dir.display();
+        tracing::warn!(%error, "no key for addresses in {dir}: after this start nobody gets a hold back by address");
+        fresh
+    })
+}
+
+/// The bounds of a node, as far as they are configured.
+fn node_bounds(config: &Config) -> Bounds {
+    let rate = Rate { per_s: config.rate_messages_per_s, burst: config.rate_burst };
+    let per_s = config.rate_messages_per_s_per_ip;
+    // Whoever shares an address has bursts at different times: as many messages at once as in four seconds.
+    let origin_rate = Rate { per_s, burst: (4 * per_s).clamp(1, RATE_BURST_MAX) };
+    Bounds { queue_bytes: config.outbound_queue_bytes, rate, origin_rate, ..Bounds::default() }
 }
 
 /// What a node needs of the configuration.

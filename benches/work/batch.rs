@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use butaca::engine::command::{Change, ChangeKind, ReleaseReason};
-use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardId, ShardSet};
+use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::persist::batch::{Batch, Group};
 
@@ -31,7 +31,12 @@ fn changes(count: u32, seats: u32, rooms: u32) -> Vec<Change> {
         kind: if number % 4 == 3 {
             ChangeKind::Released { reason: ReleaseReason::Released }
         } else {
-            ChangeKind::Selected { at, expires_at: at.after(300_000), user_info: Arc::clone(&user_info) }
+            ChangeKind::Selected {
+                at,
+                expires_at: at.after(300_000),
+                user_info: Arc::clone(&user_info),
+                origin: Origin::UNKNOWN,
+            }
         },
     };
     (0..count).map(change).collect()

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use butaca::engine::command::{Caller, Effects, Input, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Origin, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
@@ -48,8 +48,12 @@ impl Hall {
     }
 
     pub(super) fn handle(&mut self, input: impl FnOnce(Caller<'_>) -> Input<'_>, who: u32) {
-        let caller =
-            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
+        let caller = Caller {
+            conn: ConnId::new(ShardId::new(0), who, 0),
+            client: &self.client,
+            origin: Origin::UNKNOWN,
+            ticket: Ticket::default(),
+        };
         self.shard.handle(self.now, input(caller), &mut self.effects);
         black_box(&self.effects);
         self.effects.clear();
@@ -64,8 +68,12 @@ impl Hall {
     }
 
     pub(super) fn select(&mut self, who: u32, seat: &str) {
-        let caller =
-            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
+        let caller = Caller {
+            conn: ConnId::new(ShardId::new(0), who, 0),
+            client: &self.client,
+            origin: Origin::UNKNOWN,
+            ticket: Ticket::default(),
+        };
         let input = Input::Select { caller, room: ROOM, seat, user_info: USER_INFO };
         self.shard.handle(self.now, input, &mut self.effects);
         black_box(&self.effects);
@@ -73,8 +81,12 @@ impl Hall {
     }
 
     pub(super) fn release(&mut self, who: u32, seat: &str) {
-        let caller =
-            Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &self.client, ticket: Ticket::default() };
+        let caller = Caller {
+            conn: ConnId::new(ShardId::new(0), who, 0),
+            client: &self.client,
+            origin: Origin::UNKNOWN,
+            ticket: Ticket::default(),
+        };
         self.shard.handle(self.now, Input::Release { caller, room: ROOM, seat }, &mut self.effects);
         black_box(&self.effects);
         self.effects.clear();

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use butaca::engine::command::{Change, ChangeKind, Selection};
-use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::USER_INFO_BYTES;
 use butaca::wire::message::{
@@ -42,7 +42,7 @@ pub(crate) fn prepare(name: &str) -> Work {
         "read_select_of_4_kb" => read(&select(&format!(r#"{{"name":"Ana","note":"{}"}}"#, "x".repeat(4_000)))),
         "read_select_with_a_huge_number" => read(&select(r#"{"name":"Ana","balance":1e400}"#)),
         "read_what_is_not_json" => read(r#"{"type":"ping"#),
-        "write_joined" => write(|out| room_joined(out, "hall-1", "client-4711", 123_456, Epoch(7), NOW)),
+        "write_joined" => write(|out| room_joined(out, "hall-1", "client-4711", 123_456, Epoch(7), NOW, None)),
         "write_selected_for_actor" => {
             let change = change();
             write(move |out| change_for_actor(out, &change))
@@ -95,7 +95,12 @@ fn change() -> Change {
         answers: None,
         held: 0,
         audience: ShardSet::EMPTY,
-        kind: ChangeKind::Selected { at: NOW, expires_at: NOW.after(300_000), user_info: USER_INFO.into() },
+        kind: ChangeKind::Selected {
+            at: NOW,
+            expires_at: NOW.after(300_000),
+            user_info: USER_INFO.into(),
+            origin: Origin::UNKNOWN,
+        },
     }
 }
 
@@ -103,7 +108,14 @@ fn full_state() -> Work {
     let client = ClientId::new("client-4711").expect("valid");
     let seats: Vec<_> = (0..1_000).map(|seat| SeatId::new(&format!("A-{seat}")).expect("valid")).collect();
     write(move |out| {
-        let selection = |seat| Selection { client: &client, seat, user_info: USER_INFO, at: NOW, expires_at: NOW };
+        let selection = |seat| Selection {
+            client: &client,
+            seat,
+            user_info: USER_INFO,
+            at: NOW,
+            expires_at: NOW,
+            origin: Origin::UNKNOWN,
+        };
         current_selections(out, "hall-1", 9, Epoch(7), seats.iter().map(selection), BroadcastUserInfo::Full);
     })
 }

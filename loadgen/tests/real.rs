@@ -28,6 +28,7 @@ impl Server {
                 // One machine plays all people here.
                 ("RATE_MESSAGES_PER_S", "0"),
                 ("MAX_CONNECTIONS_PER_IP", "0"),
+                ("RATE_MESSAGES_PER_S", "0"),
                 ("LOG_LEVEL", "warn"),
             ])
             .stdout(Stdio::piped())

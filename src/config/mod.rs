@@ -20,6 +20,7 @@ use texts::{address, allow_origin, host_and_port, host_name, list, namespace, or
 use tracing::level_filters::LevelFilter;
 use values::{Source, Values};
 
+pub use crate::engine::shard::RestoreBy;
 pub use crate::wire::message::BroadcastUserInfo;
 
 /// Exit code for a command that was used wrongly (`EX_USAGE` of sysexits).
@@ -98,14 +99,26 @@ pub struct Config {
     pub hold_ttl_ms: u64,
     /// Seats one connection may hold in one room; 0 is no limit.
     pub seats_per_client_max: u32,
+    /// Seats of one shard held from one address; 0 is no limit.
+    pub seats_per_ip_max: u32,
+    /// How long after its hold has run out a client may not take that seat again; 0: at once.
+    pub reselect_after_ms: u64,
     /// How long a restored hold waits for its client.
     pub restore_grace_ms: u64,
+    /// Who gets a hold back after a restart.
+    pub restore_by: RestoreBy,
     /// What other members see of `user_info`.
     pub broadcast_user_info: BroadcastUserInfo,
     /// Connections of the whole server; `None`: what the file limit allows.
     pub connections_max: Option<usize>,
     /// Connections from one address; 0 is no limit.
     pub connections_per_ip_max: usize,
+    /// Messages a second of one connection; 0 is no limit.
+    pub rate_messages_per_s: u32,
+    /// Messages of one connection at once.
+    pub rate_burst: u32,
+    /// Messages a second from one address to one shard; 0 is no limit.
+    pub rate_messages_per_s_per_ip: u32,
     /// Longest message of a client.
     pub message_bytes_max: usize,
     /// Longest `user_info`; below `message_bytes_max`.
@@ -205,7 +218,14 @@ impl Config {
             proxy_protocol: values.switch("PROXY_PROTOCOL")?,
             hold_ttl_ms: number(values, "HOLD_TTL_MS")?,
             seats_per_client_max: number_u32(values, "MAX_SEATS_PER_CLIENT")?,
+            seats_per_ip_max: number_u32(values, "MAX_SEATS_PER_IP")?,
+            reselect_after_ms: number(values, "RESELECT_AFTER_MS")?,
             restore_grace_ms: number(values, "RESTORE_GRACE_MS")?,
+            restore_by: match values.choice("RESTORE_BY")? {
+                Some("client_id") => RestoreBy::ClientId,
+                Some("proof") => RestoreBy::Proof,
+                _ => RestoreBy::Address,
+            },
             broadcast_user_info: match values.choice("BROADCAST_USER_INFO")? {
                 Some("name") => BroadcastUserInfo::Name,
                 Some("none") => BroadcastUserInfo::None,
@@ -213,6 +233,9 @@ impl Config {
             },
             connections_max: values.number("MAX_CONNECTIONS")?.map(size),
             connections_per_ip_max: number_usize(values, "MAX_CONNECTIONS_PER_IP")?,
+            rate_messages_per_s: number_u32(values, "RATE_MESSAGES_PER_S")?,
+            rate_burst: number_u32(values, "RATE_BURST")?,
+            rate_messages_per_s_per_ip: number_u32(values, "RATE_MESSAGES_PER_S_PER_IP")?,
             message_bytes_max: number_usize(values, "MAX_MESSAGE_BYTES")?,
             user_info_bytes_max: number_usize(values, "MAX_USER_INFO_BYTES")?,
             outbound_queue_bytes: number_usize(values, "OUTBOUND_QUEUE_BYTES")?,
@@ -291,7 +314,7 @@ impl Config {
                 (_, Default::Depends(on)) => format!("({on})"),
             };
             let (value, source) = (values.value_shown(setting, &default), values.source(setting.name));
-            writeln!(text, "{:<24}{value:<32}  {source}", setting.name).expect("a String takes everything");
+            writeln!(text, "{:<28}{value:<32}  {source}", setting.name).expect("a String takes everything");
         }
         text
     }

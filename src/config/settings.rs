@@ -100,11 +100,17 @@ pub(super) const SETTINGS: &[Setting] = &[
 
     row("HOLD_TTL_MS", ROOMS, up_to(1, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_TTL_MS), "How long a hold lives"),
     row("MAX_SEATS_PER_CLIENT", ROOMS, up_to(0, limits::ROOM_HOLDS_MAX as u64), Default::Number(limits::SEATS_PER_CLIENT_DEFAULT as u64), "Seats one connection may hold in one room; 0 is no limit"),
+    row("MAX_SEATS_PER_IP", ROOMS, up_to(0, limits::SHARD_HOLDS_MAX as u64), Default::Number(0), "Seats of one shard held from one address; 0 is no limit"),
+    row("RESELECT_AFTER_MS", ROOMS, up_to(0, limits::RESELECT_AFTER_MS_MAX), Default::Number(limits::RESELECT_AFTER_MS), "How long after its hold has run out a client may not take that seat again; 0 is at once"),
     row("RESTORE_GRACE_MS", ROOMS, up_to(0, 3_600_000), Default::Number(limits::RESTORE_GRACE_MS), "How long a restored hold waits for its client after a restart"),
+    row("RESTORE_BY", ROOMS, Kind::Choice(&["address", "proof", "client_id"]), Default::Text("address"), "Who gets a hold back after a restart: the same client from the same address, only with the proof of room_joined, or from anywhere"),
     row("BROADCAST_USER_INFO", ROOMS, Kind::Choice(&["full", "name", "none"]), Default::Text("full"), "What other members see of user_info"),
 
     row("MAX_CONNECTIONS", BOUNDS, up_to(1, 16_000_000), Default::Depends("what the file limit allows"), "Connections of the whole server"),
     row("MAX_CONNECTIONS_PER_IP", BOUNDS, up_to(0, 16_000_000), Default::Number(0), "Connections from one address; 0 is no limit"),
+    row("RATE_MESSAGES_PER_S", BOUNDS, up_to(0, limits::MESSAGES_PER_S_MAX as u64), Default::Number(limits::RATE_MESSAGES_PER_S as u64), "Messages a second of one connection; 0 is no limit"),
+    row("RATE_BURST", BOUNDS, up_to(1, limits::RATE_BURST_MAX as u64), Default::Number(limits::RATE_BURST as u64), "Messages of one connection at once; beyond both: rate_limited, and 4013 for who goes on"),
+    row("RATE_MESSAGES_PER_S_PER_IP", BOUNDS, up_to(0, limits::MESSAGES_PER_S_MAX as u64), Default::Number(0), "Messages a second from one address to one shard; 0 is no limit"),
     row("MAX_MESSAGE_BYTES", BOUNDS, up_to(1_024, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
     row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
     row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, 1 << 30), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),

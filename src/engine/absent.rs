@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::deadlines::HoldNumber;
-use super::ids::ClientId;
+use super::ids::{ClientId, Origin};
 use super::keyed::{Keyed, KeyedMap};
 use super::slab::Slot;
 use super::time::Millis;
@@ -18,6 +18,8 @@ pub(super) struct Waiting {
     pub(super) hold: HoldNumber,
     pub(super) room: Slot,
     pub(super) seat: Slot,
+    /// Where its client came from.
+    pub(super) origin: Origin,
 }
 
 #[derive(Debug)]
@@ -52,11 +54,12 @@ impl Absentees {
         self.until = self.until.max(until);
     }
 
-    /// Takes the client's holds of one room out: it has come back.
-    pub(super) fn adopt(&mut self, client: &ClientId, room: Slot) -> Vec<Waiting> {
+    /// Takes the client's holds of one room out, as far as they are `its`: it has come back.
+    pub(super) fn adopt(&mut self, client: &ClientId, room: Slot, its: impl Fn(Origin) -> bool) -> Vec<Waiting> {
         let Some(all) = self.by_client.get_mut(client) else { return Vec::new() };
-        let taken: Vec<Waiting> = all.iter().filter(|waiting| waiting.room == room).copied().collect();
-        all.retain(|waiting| waiting.room != room);
+        let is_taken = |waiting: &Waiting| waiting.room == room && its(waiting.origin);
+        let taken: Vec<Waiting> = all.iter().filter(|waiting| is_taken(waiting)).copied().collect();
+        all.retain(|waiting| !is_taken(waiting));
         self.taken(client, taken.len());
         taken
     }

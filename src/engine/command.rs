@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
+use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use super::time::{Millis, WallMillis};
 
 /// Names a request of one connection: the effect that answers it says which one. Requests are numbered in the order in
@@ -29,6 +29,8 @@ pub struct Caller<'a> {
     pub conn: ConnId,
     /// The name on it.
     pub client: &'a ClientId,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The request.
     pub ticket: Ticket,
 }
@@ -69,6 +71,17 @@ impl<'a> Request<'a> {
     pub fn room(self) -> &'a str {
         match self {
             Self::Join { room } | Self::Leave { room } | Self::Select { room, .. } | Self::Release { room, .. } => room,
+        }
+    }
+
+    /// What is asked.
+    #[must_use]
+    pub fn kind(self) -> RequestType {
+        match self {
+            Self::Join { .. } => RequestType::Join,
+            Self::Leave { .. } => RequestType::Leave,
+            Self::Select { .. } => RequestType::Select,
+            Self::Release { .. } => RequestType::Release,
         }
     }
 
@@ -159,6 +172,8 @@ impl<'a> Input<'a> {
 pub struct RestoredHold<'a> {
     /// Whose it was.
     pub client: &'a ClientId,
+    /// Where that came from.
+    pub origin: Origin,
     /// A JSON object as the client wrote it.
     pub user_info: &'a Arc<str>,
     /// When the hold began.
@@ -197,6 +212,13 @@ pub enum Reject {
     NotOwner,
     /// The caller holds as many seats in this room as one client may.
     LimitExceeded,
+    /// As many seats are held from the caller's address as may be.
+    AddressLimit,
+    /// The caller's hold of this seat has just run out: others come first.
+    TooSoon {
+        /// When it may have the seat, unless it is taken by then.
+        retry_after_ms: u32,
+    },
     /// A named limit of the server is reached.
     Overloaded,
     /// Durable mode, and the store does not answer.
@@ -251,6 +273,8 @@ pub enum ChangeKind {
         expires_at: WallMillis,
         /// A JSON object as the client wrote it.
         user_info: Arc<str>,
+        /// Where its holder comes from, for the store alone.
+        origin: Origin,
     },
     /// It is free now.
     Released {
@@ -292,4 +316,6 @@ pub struct Selection<'a> {
     pub at: WallMillis,
     /// When it ends by itself.
     pub expires_at: WallMillis,
+    /// Where its holder comes from, for the store alone.
+    pub origin: Origin,
 }

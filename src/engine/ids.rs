@@ -250,6 +250,39 @@ impl fmt::Debug for ConnId {
     }
 }
 
+/// Where a connection comes from, and which one it is: what of it outlives the process with a hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Origin {
+    /// A hash of the address under a key that outlives the process, so that a stored hold tells nobody the address. 0: not
+    /// known, because it was not looked at or not kept.
+    pub address: u64,
+    /// A number that no other connection has, and that a later one may prove to own. 0: none.
+    pub owner: u64,
+}
+
+impl Origin {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { address: 0, owner: 0 };
+
+    /// Nothing but the address is known.
+    #[must_use]
+    pub fn of_address(address: u64) -> Self {
+        Self { address, owner: 0 }
+    }
+
+    /// Whether both are known to come from one address.
+    #[must_use]
+    pub fn is_neighbour_of(self, other: Self) -> bool {
+        self.address != 0 && self.address == other.address
+    }
+
+    /// Whether both are known to be one owner.
+    #[must_use]
+    pub fn is_owner_of(self, other: Self) -> bool {
+        self.owner != 0 && self.owner == other.owner
+    }
+}
+
 /// Within which life of a room a sequence number counts. It changes when the numbers cannot be continued.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Epoch(pub u64);

@@ -16,7 +16,9 @@ pub mod keyed;
 mod slab;
 
 mod absent;
+mod barred;
 mod deadlines;
 mod presence;
 pub mod room;
 pub mod shard;
+mod shares;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::command::{Asker, Change, ChangeKind, ReleaseReason, Selection, Ticket};
 use super::deadlines::HoldNumber;
-use super::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardId, ShardSet};
+use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
@@ -41,6 +41,8 @@ pub(super) struct Hold {
     pub(super) number: HoldNumber,
     pub(super) owner: Owner,
     pub(super) client: ClientId,
+    /// Where the client comes from.
+    pub(super) origin: Origin,
     pub(super) user_info: Arc<str>,
     pub(super) at: WallMillis,
     pub(super) expires_at: WallMillis,
@@ -161,7 +163,8 @@ impl Room {
         hold.seq = self.next_seq();
         let told = (hold.owner.conn(), Some(answers));
         let user_info = Arc::clone(&hold.user_info);
-        let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
+        let (at, expires_at, origin) = (hold.at, hold.expires_at, hold.origin);
+        let kind = ChangeKind::Selected { at, expires_at, user_info, origin };
         let client = hold.client.clone();
         let slot = self.put(seat.clone(), hold);
         (slot, self.change(seat, client, told, kind))
@@ -279,6 +282,7 @@ impl<'a> RoomState<'a> {
                 user_info: &hold.user_info,
                 at: hold.at,
                 expires_at: hold.expires_at,
+                origin: hold.origin,
             }
         })
     }

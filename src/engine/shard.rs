@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::absent::Absentees;
+use super::barred::Barred;
 use super::command::{Asker, Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, HoldNumber};
@@ -15,15 +16,20 @@ use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
 use super::keyed::{Keyed, KeyedMap, Seeds};
 use super::presence::Presences;
 use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
+use super::shares::Shares;
 use super::slab::{Slab, Slot};
 use super::time::{Millis, Now};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
 mod check;
 #[cfg(test)]
+mod coming_back;
+#[cfg(test)]
 mod near_bounds;
 #[cfg(debug_assertions)]
 mod planted;
+#[cfg(test)]
+mod reselect;
 mod restored;
 
 /// What the operator decides about seats.
@@ -33,6 +39,29 @@ pub struct Rules {
     pub hold_ttl_ms: u64,
     /// Seats one connection may hold in one room; 0 switches the limit off.
     pub seats_per_client_max: u32,
+}
+
+/// Who gets a hold back after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum RestoreBy {
+    /// The first connection of the same client from the same address, or with a proof.
+    Address,
+    /// The first connection of the same client that proves to have held it.
+    Proof,
+    /// The first connection of the same client, wherever it comes from.
+    #[default]
+    ClientId,
+}
+
+/// What keeps one client from taking what is everybody's or another's. Without it: nothing.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Fairness {
+    /// How long the owner of a hold that has run out may not take that seat again; 0 switches that off.
+    pub reselect_after_ms: u64,
+    /// Who gets a hold back after a restart.
+    pub restore_by: RestoreBy,
+    /// Seats of this shard that may be held from one address; 0 is no limit.
+    pub seats_per_origin_max: u32,
 }
 
 /// How much a shard owns.
@@ -63,6 +92,9 @@ pub struct Shard {
     presences: Presences,
     deadlines: Deadlines,
     absent: Absentees,
+    fairness: Fairness,
+    barred: Barred,
+    shares: Shares,
     /// `{}`, what most clients send, kept once.
     no_user_info: Arc<str>,
     #[cfg(debug_assertions)]
@@ -90,10 +122,21 @@ impl Shard {
             presences: Presences::new(Keyed::new(seeds.connections)),
             deadlines: Deadlines::default(),
             absent: Absentees::new(keyed),
+            fairness: Fairness::default(),
+            barred: Barred::new(keyed),
+            shares: Shares::new(keyed),
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
             inputs_until_check: 0,
         }
+    }
+
+    /// The same shard, fair.
+    #[must_use]
+    pub fn with(mut self, fairness: Fairness) -> Self {
+        self.fairness = fairness;
+        self.shares.limit(fairness.seats_per_origin_max);
+        self
     }
 
     /// The one door: decides what `input` does at `now` and appends what is to be done for it, after the expiries that
@@ -151,12 +194,19 @@ impl Shard {
     }
 
     fn expire_due(&mut self, effects: &mut Effects) {
+        self.barred.forget_due(self.clock);
         let reason = ReleaseReason::Expired;
         while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, entry)) {
             let SeatState::Held(hold) = &self.rooms[due.room].seat_at(due.seat).state;
             let owner = hold.owner;
             let (hold, change) = self.rooms[due.room].free(due.seat, reason, owner.conn());
+            if self.fairness.reselect_after_ms > 0 {
+                let until = self.clock.after(self.fairness.reselect_after_ms);
+                let whose = (owner.conn(), &hold.client, hold.origin);
+                self.barred.note(until, &change.room, &change.seat, whose);
+            }
             effects.push(Effect::Change(change));
+            self.shares.remove(hold.origin);
             match owner {
                 Owner::Conn(conn) => self.presences.release(conn, hold.number, due.room),
                 Owner::Absent => self.absent.forget(&hold.client, hold.number),
@@ -177,7 +227,7 @@ impl Shard {
             self.rooms[slot].join(conn.shard());
             self.presences.join(conn, slot);
             self.members += 1;
-            self.adopt(conn, client, slot);
+            self.adopt(caller, slot);
         }
         let room = &self.rooms[slot];
         let (members, seq, epoch, room) = (room.member_count(), room.seq, room.epoch, room.id.clone());
@@ -213,12 +263,13 @@ impl Shard {
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
             return effects.push(self.select_held(caller, &self.rooms[slot], held));
         }
-        if let Some(reject) = self.select_limit(conn, known) {
+        if let Some(reject) = self.select_limit(caller, known).or_else(|| self.too_soon(caller, at)) {
             return self.refuse(caller.asker(), reject, RequestType::Select, (room, Some(seat)), effects);
         }
         let room = known.unwrap_or_else(|| self.open(room));
         let hold = self.new_hold(now, caller, user_info);
         let number = hold.number;
+        self.shares.add(hold.origin);
         let seat = SeatId::new(seat).expect("the ids of an input are valid");
         let (seat, change) = self.rooms[room].grant(seat, hold, caller.ticket);
         self.presences.hold(conn, number, room, seat);
@@ -240,14 +291,24 @@ impl Shard {
     }
 
     /// Why the caller may not have a free seat of this room; `None` stands for a room that does not exist yet.
-    fn select_limit(&self, conn: ConnId, room: Option<Slot>) -> Option<Reject> {
+    fn select_limit(&self, Caller { conn, origin, .. }: Caller<'_>, room: Option<Slot>) -> Option<Reject> {
         let own = room.map_or(0, |slot| self.presences.holds_in(conn, slot));
         if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max {
             return Some(Reject::LimitExceeded);
         }
+        if !self.shares.has_room(origin) {
+            return Some(Reject::AddressLimit);
+        }
         let has_place = room.map_or(self.may_open(), |slot| self.rooms[slot].may_grant());
         let is_free = has_place && self.may_hold_one_more() && self.presences.may_enter(conn, room);
         (!is_free).then_some(Reject::Overloaded)
+    }
+
+    /// Whether the caller had this seat until a moment ago.
+    fn too_soon(&self, caller: Caller<'_>, (room, seat): (&str, &str)) -> Option<Reject> {
+        let until = self.barred.until(caller, room, seat)?;
+        let retry_after_ms = u32::try_from(until.0 - self.clock.0).expect("RESELECT_AFTER_MS_MAX fits");
+        Some(Reject::TooSoon { retry_after_ms })
     }
 
     /// Whether one more room may be made.
@@ -266,6 +327,7 @@ impl Shard {
             number: HoldNumber(self.holds_made.next()),
             owner: Owner::Conn(caller.conn),
             client: caller.client.clone(),
+            origin: caller.origin,
             user_info: if is_default { Arc::clone(&self.no_user_info) } else { user_info.into() },
             at: now.wall,
             expires_at: now.wall.after(self.rules.hold_ttl_ms),
@@ -289,6 +351,7 @@ impl Shard {
     fn release_own(&mut self, asker: Asker, room: Slot, seat: Slot, effects: &mut Effects) {
         let (hold, change) = self.rooms[room].release(seat, asker);
         effects.push(Effect::Change(change));
+        self.shares.remove(hold.origin);
         self.presences.release(asker.conn, hold.number, room);
         self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         self.drop_if_empty(room);
@@ -313,8 +376,9 @@ impl Shard {
             self.end_membership(conn, room);
         }
         for &(room, seat) in &departed.holds {
-            let (_, change) = self.rooms[room].free(seat, ReleaseReason::Disconnected, None);
+            let (hold, change) = self.rooms[room].free(seat, ReleaseReason::Disconnected, None);
             effects.push(Effect::Change(change));
+            self.shares.remove(hold.origin);
             self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
             self.drop_if_empty(room);
         }

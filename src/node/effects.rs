@@ -14,8 +14,8 @@ use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, R
 use crate::engine::ids::{ConnId, RoomId, SeatId};
 use crate::figures::shard::Command as Counted;
 use crate::planted::{self, Bug};
-use crate::wire::code::Code;
-use crate::wire::message;
+use crate::wire::code::{self, Code};
+use crate::wire::message::{self, Refused};
 
 impl Node {
     /// Tells whom an effect concerns, here or by letter.
@@ -56,8 +56,9 @@ impl Node {
             Effect::Joined { to, client, room, seq, epoch, .. } => {
                 self.enter(slot, &room, captured.is_some());
                 let seq = captured.as_ref().map_or(seq, |captured| captured.seq);
+                let resume = self.proof(slot);
                 self.write(slot, Kind::Reply, |out| {
-                    message::room_joined(out, room.as_str(), client.as_str(), seq, epoch, now);
+                    message::room_joined(out, room.as_str(), client.as_str(), seq, epoch, now, resume.as_deref());
                 });
                 self.write_state(slot, Kind::Reply, captured);
                 to
@@ -80,8 +81,10 @@ impl Node {
                 }
                 let (code, request) = (Code::from(reject), message::request_type_name(request));
                 let (room, seat) = (Some(room.as_str()), seat.as_ref().map(SeatId::as_str));
+                let message = code::reject_text(reject);
+                let refused = Refused { code, message, room, seat, request_type: Some(request) };
                 self.write(slot, Kind::Reply, |out| {
-                    message::error(out, code, code.text(), now, room, seat, Some(request));
+                    message::refused(out, &refused, now, code::retry_after_ms(reject));
                 });
                 to
             }
@@ -172,10 +175,12 @@ impl Node {
     /// theirs.
     pub(super) fn happened(&mut self, change: &Arc<Change>) {
         let actor = change.actor.filter(|actor| actor.shard() == self.id).and_then(|actor| self.sessions.find(actor));
+        let feed = self.feeds.find(change.room.as_str());
+        // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody else.
+        let actor = actor.filter(|&slot| !(has_run_out(change) && self.is_member(slot, feed)));
         if let Some(slot) = actor {
             self.take_owed(slot);
         }
-        let feed = self.feeds.find(change.room.as_str());
         if let Some(feed) = feed {
             self.feed(feed, change);
         }
@@ -190,6 +195,11 @@ impl Node {
         if let Some(ticket) = change.answers.or(guess) {
             self.request_done(slot, ticket);
         }
+    }
+
+    fn is_member(&self, slot: u32, feed: Option<u32>) -> bool {
+        let session = self.sessions.get(slot).expect("the caller found it");
+        feed.is_some_and(|feed| session.memberships.find(feed).is_some())
     }
 
     fn feed(&mut self, index: u32, change: &Arc<Change>) {
@@ -209,4 +219,8 @@ impl Node {
         }
         self.feeds.schedule(index, self.at.ns);
     }
+}
+
+fn has_run_out(change: &Change) -> bool {
+    matches!(change.kind, ChangeKind::Released { reason: ReleaseReason::Expired })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::audience::full_states::Captured;
 use crate::engine::command::{Change, Effect, OwnedRequest, Ticket};
-use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId};
+use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId};
 use crate::planted::{self, Bug};
 
 /// A request about a room that another shard owns.
@@ -18,6 +18,8 @@ pub struct Command {
     pub conn: ConnId,
     /// Its name.
     pub client: ClientId,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Which of its requests this is.
     pub ticket: Ticket,
     /// The request.
@@ -55,6 +57,8 @@ pub struct Moving {
     pub from: ShardId,
     /// Its client.
     pub client: ClientId,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The room that it asked to join, which caused the move.
     pub join: Option<RoomId>,
 }

@@ -16,12 +16,15 @@ mod closing;
 mod deciding;
 mod delivery;
 mod effects;
+mod excess;
 mod full_state;
 pub mod hot;
 pub mod letters;
 mod moving;
 pub mod observer;
 mod placement;
+pub mod proofs;
+pub mod rate;
 mod reading;
 mod requests;
 mod resync;
@@ -29,7 +32,7 @@ mod saving;
 mod session;
 mod store_news;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::audience::feeds::{Feeds, Pace};
@@ -57,6 +60,8 @@ pub use delivery::{Send, Source, Taken};
 use hot::HotRooms;
 use letters::{Letter, Moving, Post};
 use observer::Observer;
+use proofs::Proofs;
+use rate::{Bucket, Rate};
 use saving::Saving;
 use session::{Sessions, Stage};
 
@@ -79,7 +84,7 @@ pub struct Rules {
     pub is_durable: bool,
 }
 
-/// The bounds of a shard. The defaults are the server's; a simulation reaches smaller ones sooner.
+/// The bounds of a shard. The defaults are the server's, without a rate; a simulation reaches smaller ones sooner.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// What waits for one connection, in bytes.
@@ -96,6 +101,10 @@ pub struct Bounds {
     pub shared_state_bytes: usize,
     /// Full states on their way.
     pub full_states: FullStateBounds,
+    /// How often messages of one connection may come.
+    pub rate: Rate,
+    /// How often messages from one address may come to this shard.
+    pub origin_rate: Rate,
 }
 
 impl Default for Bounds {
@@ -108,6 +117,8 @@ impl Default for Bounds {
             slice_members: SLICE_MEMBERS,
             shared_state_bytes: SHARED_STATE_BYTES_MIN,
             full_states: FullStateBounds::default(),
+            rate: Rate::OFF,
+            origin_rate: Rate::OFF,
         }
     }
 }
@@ -232,6 +243,12 @@ pub struct Node {
     idle: Vec<(u32, u32)>,
     /// Sessions too slow to be served.
     too_slow: Vec<(u32, u32)>,
+    /// Sessions that are not read because they sent too many messages.
+    paused: Vec<(u32, u32)>,
+    /// Gives and checks proofs, when there is a key.
+    proofs: Option<Proofs>,
+    /// The tokens of addresses from which messages came lately.
+    origins: BTreeMap<u64, Bucket>,
     flush_bytes_left: u64,
     flushing: Option<Flushing>,
     slice: Option<Slice>,
@@ -268,6 +285,9 @@ impl Node {
             flushes: VecDeque::new(),
             idle: Vec::new(),
             too_slow: Vec::new(),
+            paused: Vec::new(),
+            proofs: None,
+            origins: BTreeMap::new(),
             flush_bytes_left: bounds.flush_bytes,
             flushing: None,
             slice: None,
@@ -297,8 +317,9 @@ impl Node {
             Event::Opened { slot, generation } => self.sessions.open(slot, generation),
             Event::Upgraded { slot, client, hint } => next = self.upgraded(slot, client, hint.as_ref()),
             Event::Arrived { slot, generation, moving } => next = self.arrived(slot, generation, moving),
-            Event::Message { slot, message } => next = self.message(slot, message),
-            Event::Bad { slot, bad } => self.refuse(slot, bad),
+            Event::Message { slot, message } if self.admits(slot, &message) => next = self.message(slot, message),
+            Event::Bad { slot, bad } if self.admits_bad(slot, bad) => self.refuse(slot, bad),
+            Event::Message { .. } | Event::Bad { .. } => {}
             Event::Writable { slot } => self.writable(slot),
             Event::HungUp { slot } => self.hung_up(slot),
             Event::Finish { slot } => self.begin_closing(slot),
@@ -395,13 +416,13 @@ impl Node {
     /// The clients of its WebSockets.
     pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
         let open = self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open);
-        open.filter_map(|(_, session)| session.client.as_ref())
+        open.filter_map(|(_, session)| session.client())
     }
 
     /// The client of one WebSocket.
     #[must_use]
     pub fn client(&self, slot: u32) -> Option<&ClientId> {
-        self.sessions.get(slot)?.client.as_ref()
+        self.sessions.get(slot)?.client()
     }
 
     /// The name of a connection in letters.
@@ -434,6 +455,7 @@ impl Node {
             self.decide(crate::engine::command::Input::Tick);
         }
         self.tidy_full_states();
+        self.end_pauses();
         self.go_on_with_drain();
     }
 

@@ -4,10 +4,10 @@
 //! sockets.
 
 use super::letters::Moving;
-use super::session::{Parked, Stage};
+use super::session::{Parked, Stage, Who};
 use super::{Next, Node};
 use crate::engine::command::Request;
-use crate::engine::ids::{ClientId, RoomId, ShardId};
+use crate::engine::ids::{ClientId, Origin, RoomId, ShardId};
 use crate::planted::{self, Bug};
 
 impl Node {
@@ -19,11 +19,24 @@ impl Node {
         self.move_to(slot, owner, room.as_str(), None)
     }
 
+    /// The connection comes from there: to be said before it is upgraded.
+    pub fn comes_from(&mut self, slot: u32, origin: Origin) {
+        let conn = self.sessions.id(slot);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        debug_assert_eq!(session.stage, Stage::Http, "a WebSocket stays where it comes from");
+        let who = session.who.get_or_insert_default();
+        who.origin = origin;
+        // One that has moved has its number already.
+        if let Some(proofs) = self.proofs.filter(|_| origin.owner == 0) {
+            who.origin.owner = proofs.owner(conn);
+        }
+    }
+
     fn become_socket(&mut self, slot: u32, client: ClientId) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         debug_assert_eq!(session.stage, Stage::Http, "a connection is upgraded once");
         session.stage = Stage::Open;
-        session.client = Some(client);
+        session.who.get_or_insert_default().client = Some(client);
     }
 
     /// What is queued for a connection that is to move has been sent as far as its socket took it. Gives it to the other
@@ -39,17 +52,19 @@ impl Node {
         }
         assert!(session.touched.is_empty() && session.open_requests() == 0, "who moves is known to nobody");
         let session = self.sessions.remove(slot);
-        let client = session.client.expect("only a WebSocket moves");
+        let Who { client, origin } = *session.who.expect("only a WebSocket moves");
+        let client = client.expect("only a WebSocket moves");
         crate::marks::hit("a hand-over");
         self.figures.handovers_out += 1;
-        Some((to, Moving { from: self.id, client, join }))
+        Some((to, Moving { from: self.id, client, origin, join }))
     }
 
     /// A connection came over from another shard.
     pub(super) fn arrived(&mut self, slot: u32, generation: u32, moving: Moving) -> Next {
-        let Moving { from, client, join } = moving;
+        let Moving { from, client, origin, join } = moving;
         self.figures.handovers_in += 1;
         self.sessions.open(slot, generation);
+        self.comes_from(slot, origin);
         self.become_socket(slot, client);
         if self.goes_at_once(slot) {
             return Next::ReadOn;

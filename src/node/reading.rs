@@ -1,5 +1,5 @@
-//! When a connection's messages are looked at: its answers have room, and nothing that it sent before has to be answered
-//! first.
+//! When a connection's messages are looked at: its answers have room, nothing that it sent before has to be answered first,
+//! and it has not sent too many.
 //!
 //! Invariant: whoever waits is told to read on when it need not wait any longer. Never here: what a message means.
 
@@ -8,13 +8,13 @@ use super::{Bounds, Node, Order};
 use crate::planted::{self, Bug};
 
 impl Node {
-    /// Whether the connection's next message may be looked at: its answers have room, and nothing that it sent before
-    /// has to be answered first. When not, [`Order::ReadOn`] says when.
+    /// Whether the connection's next message may be looked at: its answers have room, nothing that it sent before has to be
+    /// answered first, and it has not sent too many. When not, [`Order::ReadOn`] says when.
     pub fn takes_requests(&mut self, slot: u32) -> bool {
         let Bounds { queue_bytes, open_requests, .. } = self.bounds;
         let Some(session) = self.sessions.get_mut(slot) else { return false };
         let is_full = session.queue_weight() > queue_bytes || session.open_requests() >= open_requests;
-        session.waits = is_full || session.parked.is_some();
+        session.waits = is_full || session.parked.is_some() || session.pauses;
         !session.waits
     }
 
@@ -30,7 +30,8 @@ impl Node {
         let (queue_bytes, open_requests) = (self.bounds.queue_bytes, self.bounds.open_requests);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let has_room = session.queue_weight() <= queue_bytes / 2 && session.open_requests() <= open_requests / 2;
-        if session.waits && has_room && session.parked.is_none() && !planted::has(Bug::ForgottenReadOn) {
+        let may_go_on = has_room && session.parked.is_none() && !session.pauses;
+        if session.waits && may_go_on && !planted::has(Bug::ForgottenReadOn) {
             session.waits = false;
             crate::marks::hit("requests that are read on");
             self.orders.push(Order::ReadOn(slot));

@@ -21,6 +21,10 @@ impl Node {
                 self.ping(slot);
                 Next::ReadOn
             }
+            Message::Rejoin { room, resume } => {
+                self.take_proof(slot, resume);
+                self.request(slot, Request::Join { room })
+            }
             Message::Request(request) => self.request(slot, request),
         }
     }
@@ -41,7 +45,7 @@ impl Node {
     }
 
     /// Queues an answer that needs nobody, behind those to earlier requests.
-    fn answer_in_turn(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn answer_in_turn(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.open_requests() == 0 || planted::has(Bug::AnswerOvertakes) {
             return self.answer(slot, write);
@@ -82,12 +86,13 @@ impl Node {
         let conn = self.sessions.id(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let ticket = session.ask(owner);
-        let client = session.client.clone().expect("only a WebSocket asks");
+        let client = session.client().cloned().expect("only a WebSocket asks");
+        let origin = session.origin();
         if owner == self.id {
-            return self.decide(Input::of(Caller { conn, client: &client, ticket }, request));
+            return self.decide(Input::of(Caller { conn, client: &client, origin, ticket }, request));
         }
         marks::hit("a request for another shard");
-        let command = Command { conn, client, ticket, request: request.to_owned() };
+        let command = Command { conn, client, origin, ticket, request: request.to_owned() };
         self.post.letter(owner, Letter::Command(Box::new(command)));
     }
 
@@ -108,8 +113,8 @@ impl Node {
 
     /// Decides a request that another shard passed on.
     fn passed_on(&mut self, command: &Command) {
-        let Command { conn, client, ticket, request } = command;
-        self.decide(Input::of(Caller { conn: *conn, client, ticket: *ticket }, request.as_ref()));
+        let Command { conn, client, origin, ticket, request } = command;
+        self.decide(Input::of(Caller { conn: *conn, client, origin: *origin, ticket: *ticket }, request.as_ref()));
     }
 
     /// Keeps a place for a room that the connection wants to join; refuses that when it has all that it may have.

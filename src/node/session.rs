@@ -4,9 +4,10 @@
 //! the feed's member name each other; requests that wait for their answers all went to one shard, which answers them in
 //! order. Never here: sockets; what messages mean.
 
+use super::rate::Bucket;
 use crate::audience::outbox::Outbox;
 use crate::engine::command::{OwnedRequest, Request, Ticket};
-use crate::engine::ids::{ClientId, ConnId, RoomId, ShardId, ShardSet};
+use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId, ShardSet};
 use crate::limits::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
 use crate::slots::{Entry, Slots};
 
@@ -111,12 +112,20 @@ pub(super) enum Parked {
     Move { to: ShardId, join: Option<RoomId> },
 }
 
+/// Whose a connection is.
+#[derive(Default, Debug)]
+pub(super) struct Who {
+    /// Its name, once it is a WebSocket.
+    pub(super) client: Option<ClientId>,
+    pub(super) origin: Origin,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Session {
     /// How many had its slot before it.
     generation: u32,
-    pub(super) client: Option<ClientId>,
+    pub(super) who: Option<Box<Who>>,
     /// The shards that may know it and must hear of its end.
     pub(super) touched: ShardSet,
     pub(super) memberships: Memberships,
@@ -140,6 +149,12 @@ pub(super) struct Session {
     pub(super) waits: bool,
     /// It may have moved once; it does not move again.
     pub(super) settled: bool,
+    /// Its messages' tokens.
+    pub(super) bucket: Bucket,
+    /// Twice the messages that were refused for want of a token, less those that were not.
+    pub(super) excess: u8,
+    /// It has sent too many messages, and is not read before it may send one more.
+    pub(super) pauses: bool,
 }
 
 impl Entry for Session {
@@ -156,7 +171,7 @@ impl Session {
     fn new() -> Self {
         Self {
             generation: 0,
-            client: None,
+            who: None,
             touched: ShardSet::EMPTY,
             memberships: Memberships::default(),
             parked: None,
@@ -170,7 +185,20 @@ impl Session {
             flush_queued: false,
             waits: false,
             settled: false,
+            bucket: Bucket::default(),
+            excess: 0,
+            pauses: false,
         }
+    }
+
+    /// Its client's name, once it is a WebSocket.
+    pub(super) fn client(&self) -> Option<&ClientId> {
+        self.who.as_ref()?.client.as_ref()
+    }
+
+    /// Where it comes from.
+    pub(super) fn origin(&self) -> Origin {
+        self.who.as_ref().map_or(Origin::UNKNOWN, |who| who.origin)
     }
 
     /// Requests that are not answered.

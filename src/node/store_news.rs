@@ -95,6 +95,7 @@ impl Node {
             let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(self.rules.hold_ttl_ms);
             let hold = RestoredHold {
                 client: &held.client,
+                origin: held.origin,
                 user_info: &held.user_info,
                 at: held.at,
                 expires_at: held.expires_at,

@@ -39,12 +39,13 @@ impl Batch {
     /// Takes a change in.
     pub fn record(&mut self, change: &Change) {
         let held = match &change.kind {
-            ChangeKind::Selected { at, expires_at, user_info } => Some(Held {
+            ChangeKind::Selected { at, expires_at, user_info, origin } => Some(Held {
                 client: change.client.clone(),
                 user_info: user_info.clone(),
                 at: *at,
                 expires_at: *expires_at,
                 seq: change.seq,
+                origin: *origin,
             }),
             ChangeKind::Released { .. } => None,
         };
@@ -79,8 +80,8 @@ impl Batch {
         self.rooms.insert(room.clone(), RoomDelta { replace: true, seats: BTreeMap::new() });
         for held in selections {
             let (client, user_info) = (held.client.clone(), held.user_info.into());
-            let (at, expires_at) = (held.at, held.expires_at);
-            self.put(room, held.seat.clone(), Some(Held { client, user_info, at, expires_at, seq }));
+            let (at, expires_at, origin) = (held.at, held.expires_at, held.origin);
+            self.put(room, held.seat.clone(), Some(Held { client, user_info, at, expires_at, seq, origin }));
         }
     }
 

@@ -1,17 +1,20 @@
 //! A held seat as a store keeps it, and its bytes, the same in every store.
 //!
-//! Layout, version 1, numbers little-endian: version (1 byte), seq, at, expires_at (8 each), length of the client (2),
-//! client, length of the user_info (4), user_info, checksum (8) of all before it together with the room and the seat, so
-//! that a record that ended up under another key is not believed.
+//! Layout, version 2, numbers little-endian: version (1 byte), address and owner of the origin, seq, at, expires_at (8 each),
+//! length of the client (2), client, length of the user_info (4), user_info, checksum (8) of all before it together with the
+//! room and the seat, so that a record that ended up under another key is not believed. Version 1 is the same without the
+//! origin, and is read.
 //! Invariant: what [`decode`] returns has valid ids, numbers that a server can have written, and passed the checksum. Never here: keys, I/O.
 
 use std::sync::Arc;
 
-use crate::engine::ids::{ClientId, RoomId, SeatId};
+use crate::engine::ids::{ClientId, Origin, RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::limits::{MESSAGE_BYTES_MAX, SEQ_MAX, STORED_WALL_MS_MAX};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version whose records tell no origin.
+const VERSION_WITHOUT_ORIGIN: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
 /// One held seat as a store keeps it.
@@ -27,6 +30,8 @@ pub struct Held {
     pub expires_at: WallMillis,
     /// The room's sequence number after the select.
     pub seq: u64,
+    /// Where the holder came from.
+    pub origin: Origin,
 }
 
 /// One held seat with its place.
@@ -54,6 +59,8 @@ pub fn encode(room: &RoomId, seat: &SeatId, held: &Held, out: &mut Vec<u8>) {
     let start = out.len();
     let client = held.client.as_str();
     out.push(VERSION);
+    out.extend_from_slice(&held.origin.address.to_le_bytes());
+    out.extend_from_slice(&held.origin.owner.to_le_bytes());
     out.extend_from_slice(&held.seq.to_le_bytes());
     out.extend_from_slice(&held.at.0.to_le_bytes());
     out.extend_from_slice(&held.expires_at.0.to_le_bytes());
@@ -71,19 +78,24 @@ pub fn encode(room: &RoomId, seat: &SeatId, held: &Held, out: &mut Vec<u8>) {
 /// When the bytes cannot be trusted.
 pub fn decode(room: &RoomId, seat: &SeatId, bytes: &[u8]) -> Result<Held, Unusable> {
     match bytes.first() {
-        Some(&VERSION) => {}
+        Some(&(VERSION | VERSION_WITHOUT_ORIGIN)) => {}
         Some(&other) => return Err(Unusable::UnknownVersion(other)),
         None => return Err(Unusable::Damaged),
     }
-    decode_v1(room, seat, bytes).ok_or(Unusable::Damaged)
+    decode_known(room, seat, bytes).ok_or(Unusable::Damaged)
 }
 
-fn decode_v1(room: &RoomId, seat: &SeatId, bytes: &[u8]) -> Option<Held> {
+fn decode_known(room: &RoomId, seat: &SeatId, bytes: &[u8]) -> Option<Held> {
     let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
     if u64::from_le_bytes(sum.try_into().ok()?) != checksum(room.as_str(), seat.as_str(), body) {
         return None;
     }
-    let mut rest = &body[1..];
+    let (&version, mut rest) = body.split_first()?;
+    let mut origin = Origin::UNKNOWN;
+    if version == VERSION {
+        origin.address = u64::from_le_bytes(take(&mut rest)?);
+        origin.owner = u64::from_le_bytes(take(&mut rest)?);
+    }
     let seq = u64::from_le_bytes(take(&mut rest)?);
     let at = WallMillis(u64::from_le_bytes(take(&mut rest)?));
     let expires_at = WallMillis(u64::from_le_bytes(take(&mut rest)?));
@@ -94,7 +106,7 @@ fn decode_v1(room: &RoomId, seat: &SeatId, bytes: &[u8]) -> Option<Held> {
     let is_whole = user_info.len() == info_len && info_len <= MESSAGE_BYTES_MAX;
     let is_possible = seq <= SEQ_MAX && at <= expires_at && expires_at.0 <= STORED_WALL_MS_MAX;
     let client = ClientId::new(client).filter(|_| is_whole && is_possible)?;
-    Some(Held { client, user_info: user_info.into(), at, expires_at, seq })
+    Some(Held { client, user_info: user_info.into(), at, expires_at, seq, origin })
 }
 
 /// The next `N` bytes.

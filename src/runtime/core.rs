@@ -21,6 +21,7 @@ use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
 use crate::runtime::board::Board;
 use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
+use crate::runtime::origins::Origins;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::socket::{Phase, Sockets, Tenths, Watched};
 use crate::runtime::status::Gathers;
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     pub(crate) readiness: Readiness,
     pub(crate) clock: Clock,
+    /// Hashes addresses.
+    pub(crate) origins: Origins,
 }
 
 /// One shard.
@@ -53,6 +56,7 @@ pub(crate) struct Core {
     pub(crate) wheel: Wheel,
     pub(crate) gathers: Gathers,
     pub(crate) clock: Clock,
+    pub(crate) origins: Origins,
     /// This turn's time.
     pub(crate) now: Now,
     pub(crate) now_ns: u64,
@@ -70,7 +74,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, config, connections_max, node, mesh, board, readiness, clock } = parts;
+        let Parts { id, config, connections_max, node, mesh, board, readiness, clock, origins } = parts;
         Self {
             id,
             config,
@@ -87,6 +91,7 @@ impl Core {
             now_ns: clock.nanos(),
             reading_since_ns: 0,
             clock,
+            origins,
             orders: Vec::new(),
             messages: 0,
             reads: VecDeque::new(),

@@ -134,7 +134,11 @@ impl Driver {
     fn until_due(&self, now_ns: u64) -> Duration {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
-        if !core.gathers.is_empty() || self.listener.next_ns().is_some() || core.node.is_draining() {
+        if !core.gathers.is_empty()
+            || self.listener.next_ns().is_some()
+            || core.node.is_draining()
+            || core.node.has_paused()
+        {
             return Duration::from_millis(TICK_MS);
         }
         let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);

@@ -219,6 +219,7 @@ impl Core {
         if !self.may_stay(slot, origin) {
             return Err((bytes.len(), Flow::More));
         }
+        self.note_origin(slot, forwarded_for);
         self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key));
         self.board.websocket_opened();
         self.becomes_open(slot);
@@ -258,7 +259,10 @@ impl Core {
             frame::Event::Binary(bytes) if self.echoes(slot) => self.echo(slot, bytes, frame::binary_header),
             frame::Event::Text(text) => return self.text(reader, slot, text),
             frame::Event::Binary(_) => self.close(slot, frame::CLOSE_UNSUPPORTED, "messages are text"),
-            frame::Event::Ping(payload) => self.node.answer(slot, |out| frame::pong(out, payload)),
+            frame::Event::Ping(payload) => {
+                self.node.answer(slot, |out| frame::pong(out, payload));
+                self.node.charge(slot);
+            }
             frame::Event::Pong | frame::Event::Part => {}
             frame::Event::Close(code) => {
                 self.handle(Event::Close { slot, code: code.unwrap_or(frame::CLOSE_NORMAL), reason: "" });

@@ -23,6 +23,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod origin;
+pub(crate) mod origins;
 pub(crate) mod status;
 
 pub(crate) mod driver;

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::getpeername;
 
+use crate::engine::ids::Origin;
 use crate::figures::shard::Refusal;
 use crate::node::Event;
 use crate::runtime::core::Core;
@@ -72,10 +73,10 @@ impl Core {
     fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
         let max = self.config.connections_per_ip_max;
         let (Some(socket), Some(ip)) = (self.sockets.get_mut(slot), ip) else { return };
+        socket.peer = Some(Box::new(ip));
         if max == 0 {
             return;
         }
-        socket.peer = Some(Box::new(ip));
         let over = self.board.connected_from(ip).saturating_sub(max);
         if over > 0 {
             socket.surplus.get_or_insert(Refusal::PerIp);
@@ -84,6 +85,22 @@ impl Core {
             self.node.figures.refuse(Refusal::PerIp);
             self.end(slot);
         }
+    }
+}
+
+impl Core {
+    /// The connection becomes a WebSocket: its node is told where it comes from.
+    pub(crate) fn note_origin(&mut self, slot: u32, forwarded_for: Option<&[u8]>) {
+        let Some(socket) = self.sockets.get(slot) else { return };
+        let counted = socket.peer.as_deref().copied();
+        let ip = counted.or_else(|| {
+            let peer = peer_ip(&socket.fd);
+            let named = forwarded_for.filter(|_| self.config.trusts(peer)).and_then(forwarded_client);
+            // A proxy that names nobody is where they all come from.
+            named.or(peer)
+        });
+        let origin = ip.map_or(Origin::UNKNOWN, |ip| self.origins.of(ip));
+        self.node.comes_from(slot, origin);
     }
 }
 

@@ -73,10 +73,41 @@ impl From<Reject> for Code {
             Reject::SeatTaken => Self::SeatTaken,
             Reject::NotHeld => Self::NotHeld,
             Reject::NotOwner => Self::NotOwner,
-            Reject::LimitExceeded => Self::LimitExceeded,
+            Reject::LimitExceeded | Reject::AddressLimit => Self::LimitExceeded,
+            Reject::TooSoon { .. } => Self::RateLimited,
             Reject::Overloaded => Self::Overloaded,
             Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
         }
+    }
+}
+
+/// What people are told of a refusal of the engine.
+#[must_use]
+pub fn reject_text(reject: Reject) -> &'static str {
+    match reject {
+        Reject::AddressLimit => "as many seats are held from your address as one address may have",
+        Reject::TooSoon { .. } => "your hold of this seat has just run out, others come first",
+        Reject::SeatTaken
+        | Reject::NotHeld
+        | Reject::NotOwner
+        | Reject::LimitExceeded
+        | Reject::Overloaded
+        | Reject::PersistenceUnavailable => Code::from(reject).text(),
+    }
+}
+
+/// When what was refused may be asked again, in milliseconds, if that is known.
+#[must_use]
+pub fn retry_after_ms(reject: Reject) -> Option<u32> {
+    match reject {
+        Reject::TooSoon { retry_after_ms } => Some(retry_after_ms),
+        Reject::SeatTaken
+        | Reject::NotHeld
+        | Reject::NotOwner
+        | Reject::LimitExceeded
+        | Reject::AddressLimit
+        | Reject::Overloaded
+        | Reject::PersistenceUnavailable => None,
     }
 }
 

@@ -32,6 +32,8 @@ pub const CLOSE_TOO_BIG: u16 = 1009;
 pub const CLOSE_SLOW: u16 = 4008;
 /// Closing because no pong came in time.
 pub const CLOSE_NO_PONG: u16 = 4012;
+/// Closing because the client went on sending too many messages.
+pub const CLOSE_TOO_MANY: u16 = 4013;
 
 /// What the peer did wrong. The connection is to be closed with `code`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

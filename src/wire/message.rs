@@ -9,8 +9,8 @@ use std::borrow::Cow;
 pub use super::code::{CODES, Code, Fault};
 use super::json_read::{Member, ObjectReader, Unreadable};
 pub use super::reply::{
-    BroadcastUserInfo, change_for_actor, change_for_members, current_selections, error, pong, room_joined, room_left,
-    selected_again, selection_body, selections_body,
+    BroadcastUserInfo, Refused, change_for_actor, change_for_members, current_selections, error, pong, refused,
+    room_joined, room_left, selected_again, selection_body, selections_body,
 };
 use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::is_valid_id;
@@ -21,6 +21,13 @@ use crate::limits::ID_BYTES_MAX;
 pub enum Message<'a> {
     /// It asks something of a room.
     Request(Request<'a>),
+    /// `join_room` with the proof that an earlier connection of the client was given, whatever it says.
+    Rejoin {
+        /// The room.
+        room: &'a str,
+        /// The proof.
+        resume: &'a str,
+    },
     /// `ping`
     Ping,
 }
@@ -79,14 +86,17 @@ impl Reader {
     /// # Errors
     /// It is no request. That changes nothing and ends nothing.
     pub fn read<'a>(&'a mut self, text: &'a mut [u8]) -> Result<Message<'a>, BadMessage<'a>> {
-        let names = ["type", "room_id", "seat_id", "user_info"];
-        let [kind, room, seat, user_info] = self.objects.read(text, names).map_err(unreadable)?;
+        let names = ["type", "room_id", "seat_id", "user_info", "resume"];
+        let [kind, room, seat, user_info, resume] = self.objects.read(text, names).map_err(unreadable)?;
         let fields = Fields { kind, room, seat, user_info };
         let Member::Text(kind) = kind else {
             return Err(fields.bad_type("type", kind));
         };
         let request = match kind {
-            "join_room" => Request::Join { room: fields.room()? },
+            "join_room" => match resume {
+                Member::Text(resume) => return Ok(Message::Rejoin { room: fields.room()?, resume }),
+                Member::Missing | Member::Object(_) | Member::Other => Request::Join { room: fields.room()? },
+            },
             "leave_room" => Request::Leave { room: fields.room()? },
             "select_seat" => Request::Select {
                 room: fields.room()?,

@@ -24,11 +24,23 @@ pub enum BroadcastUserInfo {
     None,
 }
 
-/// Appends `room_joined`.
-pub fn room_joined(out: &mut Vec<u8>, room: &str, client: &str, seq: u64, epoch: Epoch, now: WallMillis) {
+/// Appends `room_joined`, with what the client can prove later who it was, if there is such.
+pub fn room_joined(
+    out: &mut Vec<u8>,
+    room: &str,
+    client: &str,
+    seq: u64,
+    epoch: Epoch,
+    now: WallMillis,
+    resume: Option<&str>,
+) {
     text_frame(out, |out| {
         let object = Object::with_type(out, "room_joined").text("room_id", room).text("client_id", client);
-        object.number("seq", seq).epoch(epoch).time("now", now).end();
+        let object = object.number("seq", seq).epoch(epoch).time("now", now);
+        match resume {
+            Some(resume) => object.text("resume", resume).end(),
+            None => object.end(),
+        }
     });
 }
 
@@ -86,6 +98,27 @@ pub fn error(
     seat: Option<&str>,
     request_type: Option<&str>,
 ) {
+    refused(out, &Refused { code, message, room, seat, request_type }, now, None);
+}
+
+/// A refusal, and what is known of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// Why.
+    pub code: Code,
+    /// The same for people.
+    pub message: &'a str,
+    /// The room.
+    pub room: Option<&'a str>,
+    /// The seat.
+    pub seat: Option<&'a str>,
+    /// The `type` of the request.
+    pub request_type: Option<&'a str>,
+}
+
+/// Appends `error`, with when it may be asked again if that is known.
+pub fn refused(out: &mut Vec<u8>, refused: &Refused<'_>, now: WallMillis, retry_after_ms: Option<u32>) {
+    let Refused { code, message, room, seat, request_type } = *refused;
     text_frame(out, |out| {
         let mut object = Object::with_type(out, "error").text("code", code.as_str()).text("message", message);
         object = object.time("timestamp", now);
@@ -93,6 +126,9 @@ pub fn error(
             if let Some(value) = value {
                 object = object.text(name, value);
             }
+        }
+        if let Some(ms) = retry_after_ms {
+            object = object.number("retry_after_ms", ms.into());
         }
         object.end();
     });
@@ -122,7 +158,7 @@ pub fn selection_body(out: &mut Vec<u8>, room: &str, selection: &Selection<'_>, 
 fn write_change(out: &mut Vec<u8>, change: &Change, share: Option<BroadcastUserInfo>) {
     let (room, seat, client) = (change.room.as_str(), change.seat.as_str(), change.client.as_str());
     text_frame(out, |out| match &change.kind {
-        ChangeKind::Selected { at: _, expires_at, user_info } => {
+        ChangeKind::Selected { at: _, expires_at, user_info, origin: _ } => {
             let mut object = Object::of_seat(out, "seat_selected", seat, room, client);
             if let Some(share) = share {
                 object = object.user_info(user_info, share);

@@ -22,6 +22,7 @@ mod deaf_log;
 mod failing;
 mod full_disk;
 mod home;
+mod identity;
 mod kill;
 mod recovery;
 mod redis_nodes;

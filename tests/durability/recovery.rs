@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use butaca::config::RedisSettings;
-use butaca::engine::ids::{ClientId, RoomId, SeatId};
+use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{HOLD_TTL_MS, REDIS_LEASE_MS};
 use butaca::persist::batch::{Deltas, RoomDelta};
@@ -31,6 +31,7 @@ fn holds() -> Deltas {
         at: WallMillis(now.0 - 1_000),
         expires_at,
         seq: 7,
+        origin: Origin::UNKNOWN,
     };
     let rooms = (0..ROOMS).map(|room| {
         let living = (0..SEATS).map(|seat| (format!("{seat}"), now.after(HOLD_TTL_MS)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use butaca::engine::ids::{RoomId, ShardId, shard_of};
+use butaca::engine::ids::{Origin, RoomId, ShardId, shard_of};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{HOLD_TTL_MS_MAX, SEQ_MAX, STORED_WALL_MS_MAX};
 use butaca::persist::batch::{Batch, Group};
@@ -118,4 +118,29 @@ proptest! {
             assert!(hold.held.at <= now && now < hold.held.expires_at && hold.held.expires_at <= now.after(hold_ttl_ms));
         }
     }
+}
+
+/// A record of the version before this one tells nobody's origin, and is read all the same.
+#[test]
+fn a_record_of_version_1_is_read() {
+    let (room_id, seat_id) = (room("r"), seat("1"));
+    // Of room "r", seat "1": seq 7, at 1000, expires at 2000, client "ana", user_info "{}".
+    let mut bytes = vec![1];
+    [7_u64, 1_000, 2_000].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+    bytes.extend_from_slice(&3_u16.to_le_bytes());
+    bytes.extend_from_slice(b"ana");
+    bytes.extend_from_slice(&2_u32.to_le_bytes());
+    bytes.extend_from_slice(b"{}");
+    bytes.extend_from_slice(&checksum_of_version_1("r", "1", &bytes).to_le_bytes());
+    let held = record::decode(&room_id, &seat_id, &bytes).expect("it is whole");
+    assert_eq!((held.client.as_str(), &*held.user_info, held.seq), ("ana", "{}", 7));
+    assert_eq!((held.at, held.expires_at, held.origin), (WallMillis(1_000), WallMillis(2_000), Origin::UNKNOWN));
+}
+
+/// FNV-1a over room, seat and body, each of the names with its length first.
+fn checksum_of_version_1(room: &str, seat: &str, body: &[u8]) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    [room.as_bytes(), seat.as_bytes(), body].iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
+        part.len().to_le_bytes().into_iter().chain(part.iter().copied()).fold(hash, step)
+    })
 }

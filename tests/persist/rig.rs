@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use butaca::clock::Clock;
 use butaca::config::RedisSettings;
-use butaca::engine::ids::{ClientId, RoomId, SeatId, ShardId, shard_of};
+use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::time::Now;
 use butaca::figures::store::StoreFigures;
 use butaca::persist::batch::{Batch, Deltas, RoomDelta};
@@ -51,7 +51,14 @@ pub(crate) fn seat(name: &str) -> SeatId {
 pub(crate) fn held(client: &str, seq: u64) -> Held {
     let at = now().wall;
     let client = ClientId::new(client).expect("a valid id");
-    Held { client, user_info: r#"{"name":"Ana"}"#.into(), at, expires_at: at.after(HOLD_TTL_MS), seq }
+    Held {
+        client,
+        user_info: r#"{"name":"Ana"}"#.into(),
+        at,
+        expires_at: at.after(HOLD_TTL_MS),
+        seq,
+        origin: Origin { address: seq, owner: seq + 1 },
+    }
 }
 
 /// One change as a group.

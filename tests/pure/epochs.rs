@@ -4,7 +4,7 @@
 //! the next epoch and ids that collide. That attack is here, with what it was made for, so that it is known to work.
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Origin, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::Now;
@@ -58,6 +58,7 @@ fn epochs(seed: u64, shard: usize, rooms: usize) -> Vec<u64> {
         let caller = Caller {
             conn: ConnId::new(id, u32::try_from(n).expect("few"), 0),
             client: &client,
+            origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
         };
         shard.handle(Now::default(), Input::Join { caller, room: &room }, &mut effects);

@@ -1,7 +1,7 @@
 //! The shard against the naive model under random operations, and its limits one by one.
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, Reject, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Origin, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
 use butaca::engine::time::Now;
@@ -78,7 +78,11 @@ impl Calls {
     ) -> Option<Reject> {
         let conn = ConnId::new(ShardId::new(0), conn, 0);
         self.effects.clear();
-        self.shard.handle(Now::default(), input(Caller { conn, client, ticket: Ticket::default() }), &mut self.effects);
+        self.shard.handle(
+            Now::default(),
+            input(Caller { conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default() }),
+            &mut self.effects,
+        );
         match self.effects.last() {
             Some(Effect::Refused { reject, .. }) => Some(*reject),
             _ => None,

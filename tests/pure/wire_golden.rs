@@ -1,9 +1,9 @@
 //! Every message of the protocol as it stands on the wire, byte by byte: a change here is a change for clients.
 
 use butaca::engine::command::{Change, ChangeKind, Reject, ReleaseReason, RequestType, Selection};
-use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
-use butaca::wire::message::{self, BroadcastUserInfo, Code};
+use butaca::wire::message::{self, BroadcastUserInfo, Code, Refused};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -51,14 +51,23 @@ fn change(kind: ChangeKind) -> Change {
 }
 
 fn selected() -> Change {
-    change(ChangeKind::Selected { at: NOW, expires_at: NOW.after(300_000), user_info: USER_INFO.into() })
+    change(ChangeKind::Selected {
+        at: NOW,
+        expires_at: NOW.after(300_000),
+        user_info: USER_INFO.into(),
+        origin: Origin::UNKNOWN,
+    })
 }
 
 #[test]
 fn joining_and_leaving() {
     check(
         r#"{"type":"room_joined","room_id":"hall \"1\"","client_id":"José","seq":7,"epoch":"123456789abcdef0","now":"2026-01-15T10:30:00.000Z"}"#,
-        |out| message::room_joined(out, "hall \"1\"", "José", 7, EPOCH, NOW),
+        |out| message::room_joined(out, "hall \"1\"", "José", 7, EPOCH, NOW, None),
+    );
+    check(
+        r#"{"type":"room_joined","room_id":"r","client_id":"c","seq":7,"epoch":"123456789abcdef0","now":"2026-01-15T10:30:00.000Z","resume":"00ff"}"#,
+        |out| message::room_joined(out, "r", "c", 7, EPOCH, NOW, Some("00ff")),
     );
     check(r#"{"type":"room_left","room_id":"r","client_id":"c"}"#, |out| message::room_left(out, "r", "c"));
 }
@@ -102,7 +111,8 @@ fn a_seat_changes_hands() {
 #[test]
 fn a_name_that_is_missing_is_shared_as_nothing() {
     for (user_info, shared) in [("{}", "{}"), (r#"{"n":{"name":1}}"#, "{}"), (r#"{"name":null}"#, r#"{"name":null}"#)] {
-        let kind = ChangeKind::Selected { at: NOW, expires_at: NOW, user_info: user_info.into() };
+        let kind =
+            ChangeKind::Selected { at: NOW, expires_at: NOW, user_info: user_info.into(), origin: Origin::UNKNOWN };
         let mut out = Vec::new();
         message::change_for_members(&mut out, &change(kind), BroadcastUserInfo::Name);
         let payload = payload_of(&out);
@@ -120,6 +130,7 @@ fn full_states() {
             user_info: USER_INFO,
             at: NOW,
             expires_at: NOW.after(1),
+            origin: Origin::UNKNOWN,
         })
     };
     let one = |client: &str, seat: &str, user_info: &str| {
@@ -158,6 +169,17 @@ fn pongs_and_refusals() {
     );
 }
 
+/// What is added to a refusal stands behind what was there.
+#[test]
+fn a_refusal_for_now_says_until_when() {
+    let (code, message, request_type) = (Code::RateLimited, "m", Some("select_seat"));
+    let refused = Refused { code, message, room: Some("r"), seat: Some("s"), request_type };
+    check(
+        r#"{"type":"error","code":"rate_limited","message":"m","timestamp":"2026-01-15T10:30:00.000Z","room_id":"r","seat_id":"s","request_type":"select_seat","retry_after_ms":400}"#,
+        |out| message::refused(out, &refused, NOW, Some(400)),
+    );
+}
+
 #[test]
 fn codes_and_types_have_their_names() {
     let rejects = [
@@ -165,6 +187,8 @@ fn codes_and_types_have_their_names() {
         (Reject::NotHeld, "not_held"),
         (Reject::NotOwner, "not_owner"),
         (Reject::LimitExceeded, "limit_exceeded"),
+        (Reject::AddressLimit, "limit_exceeded"),
+        (Reject::TooSoon { retry_after_ms: 1 }, "rate_limited"),
         (Reject::Overloaded, "overloaded"),
         (Reject::PersistenceUnavailable, "persistence_unavailable"),
     ];

@@ -1,7 +1,7 @@
 //! Any JSON object comes back from the wire as the same JSON value: it comes back as the same text.
 
 use butaca::engine::command::{Change, ChangeKind, Request};
-use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::MESSAGE_BYTES;
 use butaca::wire::message::{BroadcastUserInfo, Message, Reader, change_for_members};
@@ -56,7 +56,12 @@ fn broadcast(user_info: &str) -> Vec<u8> {
         answers: None,
         held: 0,
         audience: ShardSet::EMPTY,
-        kind: ChangeKind::Selected { at: WallMillis(0), expires_at: WallMillis(0), user_info: user_info.into() },
+        kind: ChangeKind::Selected {
+            at: WallMillis(0),
+            expires_at: WallMillis(0),
+            user_info: user_info.into(),
+            origin: Origin::UNKNOWN,
+        },
     };
     let mut out = Vec::new();
     change_for_members(&mut out, &change, BroadcastUserInfo::Full);

@@ -126,7 +126,7 @@ fn a_selection_tells_its_times() {
 /// Selecting again gives no longer life.
 #[test]
 fn selecting_again_does_not_prolong() {
-    let server = Server::start(&[("SHARDS", "1"), TTL]);
+    let server = Server::start(&[("SHARDS", "1"), TTL, ("RESELECT_AFTER_MS", "0")]);
     let mut client = Client::join(&server, "a", "r");
     client.select("r", "A1");
     let deadline = time(&client.json(), "expires_at");
@@ -166,4 +166,39 @@ fn a_stale_deadline_releases_nothing() {
     let message = second.json();
     assert_eq!((&message["type"], &message["reason"]), (&"seat_released".into(), &"expired".into()));
     assert!(wall_ms() + 1 >= new, "it was released with the first holder's deadline");
+}
+
+/// Who let a hold run out comes after everybody else, also on another connection and however early it asks.
+#[test]
+fn who_let_a_hold_run_out_comes_last() {
+    for variant in VARIANTS {
+        let server = Server::start(&[variant, &[TTL, ("RESELECT_AFTER_MS", "60000")]].concat());
+        let room = crate::harness::unique("room");
+        let mut hoarder = Client::join(&server, "hoarder", &room);
+        let mut second = Client::connect(&server, "hoarder");
+        let mut honest = Client::join(&server, "honest", &room);
+        hoarder.select(&room, "A1");
+        assert_eq!(hoarder.json()["type"], "seat_selected");
+        let mut refused = loop {
+            hoarder.select(&room, "A1");
+            let answer = hoarder.json();
+            match answer["type"].as_str() {
+                Some("seat_selected") => {}
+                Some("seat_released") => break hoarder.json(),
+                _ => panic!("{answer}"),
+            }
+        };
+        for client in [&mut second, &mut hoarder] {
+            let about = ["code", "seat_id", "request_type"].map(|name| refused[name].as_str().unwrap_or_default());
+            assert_eq!(about, ["rate_limited", "A1", "select_seat"], "{refused}");
+            assert!(refused["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0 && ms <= 60_000), "{refused}");
+            client.select(&room, "A1");
+            refused = client.json();
+        }
+        assert_eq!(refused["code"], "rate_limited", "{refused}");
+        assert_eq!(honest.json()["type"], "seat_selected");
+        assert_eq!(honest.json()["reason"], "expired");
+        honest.select(&room, "A1");
+        assert_eq!(honest.json()["type"], "seat_selected", "everybody else may have it at once");
+    }
 }

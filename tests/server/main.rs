@@ -28,6 +28,7 @@ mod order;
 #[cfg(feature = "echo")]
 mod panics;
 mod proxies;
+mod rates;
 mod refusals;
 mod slow;
 mod starting;

@@ -20,6 +20,8 @@ impl Shard {
             room.check_invariants();
         }
         self.presences.check_invariants();
+        self.barred.check_invariants();
+        assert!(self.shares.total() <= self.deadlines.live(), "more is counted than is held");
         self.deadlines.check_invariants(|entry| is_live(&self.rooms, entry));
         assert!(self.deadlines.next().is_none_or(|next| next > self.clock), "something due has not expired");
         assert_eq!(self.rooms.iter().map(|room| room.holds()).sum::<usize>(), self.deadlines.live());

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 
 use super::{Rules, Shard};
 use crate::engine::command::{Caller, Effect, Effects, Input, Reject, RestoredHold, Ticket};
-use crate::engine::ids::{ClientId, ConnId, ShardId};
+use crate::engine::ids::{ClientId, ConnId, Origin, ShardId};
 use crate::engine::keyed::Seeds;
 use crate::engine::time::{Millis, Now, WallMillis};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_HOLDS_MAX, ROOMS_MADE_MAX, SEQ_MAX, SEQ_RESTORED_MAX};
@@ -56,7 +56,12 @@ impl Calls {
 
     fn op(&mut self, (what, who, room, seat): (u8, u32, u8, u8)) {
         let client = ClientId::new("ana").expect("a valid id");
-        let caller = Caller { conn: ConnId::new(ShardId::new(0), who, 0), client: &client, ticket: Ticket::default() };
+        let caller = Caller {
+            conn: ConnId::new(ShardId::new(0), who, 0),
+            client: &client,
+            origin: Origin::UNKNOWN,
+            ticket: Ticket::default(),
+        };
         let (room, seat) = (format!("room {}", room % 3), format!("seat {}", seat % 4));
         let (room, seat) = (room.as_str(), seat.as_str());
         self.age(room);
@@ -94,7 +99,12 @@ proptest! {
 #[test]
 fn each_bound_refuses_and_ends_of_holds_are_still_counted() {
     let client = ClientId::new("ana").expect("a valid id");
-    let caller = Caller { conn: ConnId::new(ShardId::new(0), 1, 0), client: &client, ticket: Ticket::default() };
+    let caller = Caller {
+        conn: ConnId::new(ShardId::new(0), 1, 0),
+        client: &client,
+        origin: Origin::UNKNOWN,
+        ticket: Ticket::default(),
+    };
     let select = |room: &'static str, seat: &'static str| Input::Select { caller, room, seat, user_info: "{}" };
     let plenty = Left { rooms: 9, holds: 9, changes: 9 };
 
@@ -124,6 +134,7 @@ fn a_restored_room_counts_on_from_whatever_was_stored() {
     let client = ClientId::new("ana").expect("a valid id");
     let hold = RestoredHold {
         client: &client,
+        origin: Origin::UNKNOWN,
         user_info: &"{}".into(),
         at: WallMillis(1),
         expires_at: WallMillis(2),
@@ -133,7 +144,12 @@ fn a_restored_room_counts_on_from_whatever_was_stored() {
     };
     calls.ask(Input::Restore { room: "one", seat: "1", hold });
     assert_eq!(calls.shard.selections("one").map(|state| state.seq), Some(SEQ_RESTORED_MAX));
-    let caller = Caller { conn: ConnId::new(ShardId::new(0), 1, 0), client: &client, ticket: Ticket::default() };
+    let caller = Caller {
+        conn: ConnId::new(ShardId::new(0), 1, 0),
+        client: &client,
+        origin: Origin::UNKNOWN,
+        ticket: Ticket::default(),
+    };
     assert_eq!(calls.ask(Input::Select { caller, room: "one", seat: "2", user_info: "{}" }), None);
     calls.shard.check_invariants();
 }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use super::{Shard, is_live};
+use super::{RestoreBy, Shard, is_live};
 use crate::engine::absent::Waiting;
-use crate::engine::command::{Effect, Effects, ReleaseReason, RestoredHold};
+use crate::engine::command::{Caller, Effect, Effects, ReleaseReason, RestoredHold};
 use crate::engine::deadlines::{Deadline, HoldNumber};
-use crate::engine::ids::{ClientId, ConnId, Epoch, SeatId};
+use crate::engine::ids::{Epoch, Origin, SeatId};
 use crate::engine::room::{Hold, Owner, SeatState};
 use crate::engine::slab::Slot;
 use crate::limits::SEQ_RESTORED_MAX;
@@ -29,24 +29,33 @@ impl Shard {
             number,
             owner: Owner::Absent,
             client: client.clone(),
+            origin: hold.origin,
             user_info: Arc::clone(if is_default { &self.no_user_info } else { hold.user_info }),
             at: hold.at,
             expires_at: hold.expires_at,
             // The epoch is a new one, in which the numbers need not go on where they were.
             seq: hold.seq.min(SEQ_RESTORED_MAX),
         };
+        self.shares.add(hold.origin);
         let room = known.unwrap_or_else(|| self.open(room));
         let seat = self.rooms[room].restore(SeatId::new(seat).expect("the ids of an input are valid"), held);
         self.deadlines.push(Deadline { at: hold.ends, room, seat, hold: number });
-        self.absent.add(client, Waiting { hold: number, room, seat }, hold.waits_until);
+        self.absent.add(client, Waiting { hold: number, room, seat, origin: hold.origin }, hold.waits_until);
     }
 
-    /// A client that was absent is in the room again: its holds there are this connection's from now on.
-    pub(super) fn adopt(&mut self, conn: ConnId, client: &ClientId, room: Slot) {
+    /// A client that was absent is in the room again: its holds there are this connection's from now on. A name is no proof of
+    /// who it is, so it must come from the same place; of a hold without one nothing but the name is known.
+    pub(super) fn adopt(&mut self, Caller { conn, client, origin, .. }: Caller<'_>, room: Slot) {
         if self.absent.len() == 0 {
             return;
         }
-        for waiting in self.absent.adopt(client, room) {
+        let rule = self.fairness.restore_by;
+        let its = |of: Origin| match rule {
+            RestoreBy::ClientId => true,
+            RestoreBy::Address => of.address == 0 || of.is_neighbour_of(origin) || origin.is_owner_of(of),
+            RestoreBy::Proof => origin.is_owner_of(of),
+        };
+        for waiting in self.absent.adopt(client, room, its) {
             self.rooms[room].adopt(waiting.seat, conn);
             self.presences.hold(conn, waiting.hold, room, waiting.seat);
         }
@@ -58,8 +67,9 @@ impl Shard {
             return;
         }
         for waiting in self.absent.give_up() {
-            let (_, change) = self.rooms[waiting.room].free(waiting.seat, ReleaseReason::Disconnected, None);
+            let (hold, change) = self.rooms[waiting.room].free(waiting.seat, ReleaseReason::Disconnected, None);
             effects.push(Effect::Change(change));
+            self.shares.remove(hold.origin);
             self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
             self.drop_if_empty(waiting.room);
         }
@@ -73,6 +83,7 @@ impl Shard {
             let SeatState::Held(hold) = &held.state;
             let Some(conn) = hold.owner.conn().filter(|_| hold.seq == *select) else { continue };
             let hold = self.rooms[slot].retract(seat);
+            self.shares.remove(hold.origin);
             self.presences.release(conn, hold.number, slot);
             self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         }

@@ -6,4 +6,5 @@
 pub mod embedded;
 pub mod identity;
 pub mod redis;
+pub mod secret;
 pub mod store;

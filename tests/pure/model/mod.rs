@@ -11,7 +11,7 @@ use std::sync::Arc;
 use butaca::engine::command::{
     Asker, Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold, Ticket,
 };
-use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::shard::Rules;
 use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::limits::ROOMS_PER_CONNECTION_MAX;
@@ -238,7 +238,8 @@ impl Model {
             seq,
         };
         let user_info = hold.user_info.clone();
-        let kind = ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info };
+        let kind =
+            ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info, origin: Origin::UNKNOWN };
         self.changes.entry(at.0.into()).or_default().push((seat_id(at.1), seq, true));
         self.holds.insert(key, hold);
         self.change(at, client, (Some(conn), Some(caller.ticket)), kind)

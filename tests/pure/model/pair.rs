@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, RestoredHold, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, Epoch, RoomId, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Epoch, Origin, RoomId, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
@@ -93,6 +93,7 @@ impl Pair {
         let user_info = "{}".into();
         let restored = RestoredHold {
             client: &self.clients[0].0,
+            origin: Origin::UNKNOWN,
             user_info: &user_info,
             at: self.now.wall,
             expires_at: self.now.wall,
@@ -122,8 +123,12 @@ impl Pair {
     }
 
     fn input<'a>(clients: &'a [(ClientId, ConnId)], op: Op, restored: RestoredHold<'a>) -> Input<'a> {
-        let caller =
-            |client: usize| Caller { conn: clients[client].1, client: &clients[client].0, ticket: Ticket::default() };
+        let caller = |client: usize| Caller {
+            conn: clients[client].1,
+            client: &clients[client].0,
+            origin: Origin::UNKNOWN,
+            ticket: Ticket::default(),
+        };
         match op {
             Op::Join(client, room) => Input::Join { caller: caller(client), room: ROOMS[room] },
             Op::Leave(client, room) => Input::Leave { caller: caller(client), room: ROOMS[room] },

@@ -199,8 +199,10 @@ impl Oracle {
                     && self.rules.seats_per_client_max != 0
                     && own >= self.rules.seats_per_client_max as usize
             }
-            // No run reaches a limit of the server.
-            Reject::Overloaded | Reject::PersistenceUnavailable => false,
+            // No run reaches a limit of the server, or is asked to be fair.
+            Reject::AddressLimit | Reject::TooSoon { .. } | Reject::Overloaded | Reject::PersistenceUnavailable => {
+                false
+            }
         }
     }
 
@@ -214,7 +216,7 @@ impl Oracle {
         assert_eq!(change.audience, audience, "who looks at room {room}");
         let name = names::number(&change.client);
         match &change.kind {
-            ChangeKind::Selected { at, expires_at, user_info } => {
+            ChangeKind::Selected { at, expires_at, user_info, .. } => {
                 let &Input::Select { caller, .. } = input else { panic!("{input:?} selects a seat") };
                 assert_eq!(change.actor, Some(caller.conn));
                 assert_eq!((*at, *expires_at), (now.wall, now.wall.after(self.rules.hold_ttl_ms)));

@@ -16,6 +16,7 @@ use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::limits::{STORE_REFUSE_MS, TICK_MS};
 use butaca::node::hot::HotRooms;
 use butaca::node::observer::Observer;
+use butaca::node::rate::Rate;
 use butaca::node::{self, Bounds, Event, Node, Source};
 use butaca::wire::message::BroadcastUserInfo;
 
@@ -42,6 +43,8 @@ const BOUNDS: Bounds = Bounds {
     slice_members: 2,
     shared_state_bytes: 700,
     full_states: FullStateBounds { at_once: 1, bytes_max: 3_000, since_bytes_max: 1_500 },
+    rate: Rate::OFF,
+    origin_rate: Rate::OFF,
 };
 /// Rounds in which everything that waits must come to rest.
 const ROUNDS_MAX: usize = 300;

@@ -16,7 +16,7 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 
 use butaca::engine::command::{Caller, Input, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, RoomId, SeatId, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Origin, RoomId, SeatId, ShardId};
 use butaca::engine::shard::Rules;
 use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::persist::stores::store::Store;
@@ -128,7 +128,7 @@ impl World {
         });
         let (room, seat) = (format!("room {}", self.chance.below(4)), format!("seat {}", self.chance.below(5)));
         let (room, seat) = (room.as_str(), seat.as_str());
-        let caller = Caller { conn, client: &client, ticket: Ticket::default() };
+        let caller = Caller { conn, client: &client, origin: Origin::UNKNOWN, ticket: Ticket::default() };
         let input = match self.chance.below(10) {
             0..2 => Input::Join { caller, room },
             2..7 => Input::Select { caller, room, seat, user_info: "{}" },

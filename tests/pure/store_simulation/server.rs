@@ -94,6 +94,7 @@ impl Server {
                 let held = &stored.held;
                 let hold = RestoredHold {
                     client: &held.client,
+                    origin: held.origin,
                     user_info: &held.user_info,
                     at: held.at,
                     expires_at: held.expires_at,

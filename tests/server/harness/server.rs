@@ -56,6 +56,8 @@ pub(crate) fn without_io_uring(errno: i32) -> Command {
 fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.envs([("WEBSOCKET_HOST", "127.0.0.1"), ("WEBSOCKET_PORT", "0"), ("STORE", "memory")]);
+    // Tests flood. What the rate does is tested where it is switched on.
+    command.env("RATE_MESSAGES_PER_S", "0");
     command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -31,8 +31,8 @@ pub(super) fn commands(deltas: &Deltas, now: WallMillis) -> Vec<Cmd> {
 
 /// What the old service wrote under its key of a seat.
 fn json(room: &RoomId, seat: &SeatId, held: &Held) -> Vec<u8> {
-    let Held { client, user_info, at, expires_at, .. } = held;
-    let selection = Selection { client, seat, user_info, at: *at, expires_at: *expires_at };
+    let Held { client, user_info, at, expires_at, origin, .. } = held;
+    let selection = Selection { client, seat, user_info, at: *at, expires_at: *expires_at, origin: *origin };
     let mut json = Vec::new();
     message::selection_body(&mut json, room.as_str(), &selection, message::BroadcastUserInfo::Full);
     json

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use butaca::engine::command::{Change, ChangeKind, Request};
-use butaca::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
+use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{JSON_DEPTH_MAX, USER_INFO_BYTES};
 use butaca::wire::message::{BadMessage, BroadcastUserInfo, Code, Message, Reader, change_for_members, error};
@@ -31,6 +31,10 @@ fn check_accepted(text: &str, message: Message<'_>) {
     let field = |name: &str| serde_json::from_str::<String>(object[name].get()).expect("another parser sees a string");
     let (kind, room, seat) = match message {
         Message::Request(Request::Join { room }) => ("join_room", Some(room), None),
+        Message::Rejoin { room, resume } => {
+            assert_eq!(field("resume"), resume);
+            ("join_room", Some(room), None)
+        }
         Message::Request(Request::Leave { room }) => ("leave_room", Some(room), None),
         Message::Request(Request::Select { room, seat, user_info }) => {
             let written = object.get("user_info").map_or("{}", |raw| raw.get());
@@ -61,7 +65,12 @@ fn check_broadcast(room: &str, seat: &str, user_info: &str) {
         answers: None,
         held: 0,
         audience: ShardSet::EMPTY,
-        kind: ChangeKind::Selected { at: WallMillis(0), expires_at: WallMillis(0), user_info: user_info.into() },
+        kind: ChangeKind::Selected {
+            at: WallMillis(0),
+            expires_at: WallMillis(0),
+            user_info: user_info.into(),
+            origin: Origin::UNKNOWN,
+        },
     };
     let written: Object<'_> = serde_json::from_str(user_info).expect("another parser sees an object");
     for share in [BroadcastUserInfo::Full, BroadcastUserInfo::Name, BroadcastUserInfo::None] {

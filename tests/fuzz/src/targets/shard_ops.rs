@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use butaca::engine::command::{Caller, Change, ChangeKind, Effect, Effects, Input, Reject, ReleaseReason, Ticket};
-use butaca::engine::ids::{ClientId, ConnId, Epoch, ShardId};
+use butaca::engine::ids::{ClientId, ConnId, Epoch, Origin, ShardId};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
@@ -57,7 +57,7 @@ fn conn(number: u32, generation: u32) -> ConnId {
 
 fn input_of((what, place): (u8, u8), (conn, client): &(ConnId, ClientId)) -> Input<'_> {
     let (room, seat) = (ROOMS[usize::from(place) % ROOMS.len()], SEATS[usize::from(place / 4) % SEATS.len()]);
-    let caller = Caller { conn: *conn, client, ticket: Ticket::default() };
+    let caller = Caller { conn: *conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default() };
     match what % 12 {
         0..=1 => Input::Join { caller, room },
         2 => Input::Leave { caller, room },
@@ -90,7 +90,12 @@ impl Oracle {
                     Reject::SeatTaken | Reject::NotOwner => assert!(holder.is_some_and(|holder| holder != to)),
                     Reject::NotHeld => assert_eq!(holder, None),
                     Reject::LimitExceeded => assert_eq!(own, SEATS_PER_CLIENT_MAX as usize),
-                    Reject::Overloaded | Reject::PersistenceUnavailable => panic!("{reject:?} without a reason"),
+                    Reject::AddressLimit
+                    | Reject::TooSoon { .. }
+                    | Reject::Overloaded
+                    | Reject::PersistenceUnavailable => {
+                        panic!("{reject:?} without a reason")
+                    }
                 }
             }
             Effect::Again { to, room, seat, .. } => {

@@ -1,0 +1,130 @@
+//! What becomes of a connection that sends too many messages.
+//!
+//! A message without a token is refused and changes nothing, and nothing more is read from that socket before there is one
+//! again. Who goes on all the same is closed. Invariant: a connection that pauses is in the list of those that do, so that a
+//! tick finds it when its time has come. Never here: how a bucket fills (see `rate`), what a message does.
+
+use super::Node;
+use super::rate::Excess;
+use super::session::Stage;
+use crate::engine::command::{Request, RequestType};
+use crate::engine::ids::Origin;
+use crate::figures::shard::Command as Counted;
+use crate::limits::{RATE_EXCESS_MAX, RATED_ORIGINS_MAX};
+use crate::wire::frame;
+use crate::wire::message::{self, BadMessage, Code, Message, Refused};
+
+impl Node {
+    /// Takes the token of a message. False: there is none, and the message has been refused.
+    pub(super) fn admits(&mut self, slot: u32, message: &Message<'_>) -> bool {
+        let command = match message {
+            Message::Ping => Counted::Ping,
+            Message::Rejoin { .. } => Counted::Join,
+            Message::Request(request) => request.kind().into(),
+        };
+        self.takes_token(slot, command, || too_many(message))
+    }
+
+    /// The same for what is no message.
+    pub(super) fn admits_bad(&mut self, slot: u32, bad: &BadMessage<'_>) -> bool {
+        self.takes_token(slot, Counted::Unknown, || about(bad.room, bad.seat, bad.request_type))
+    }
+
+    fn takes_token<'a>(&mut self, slot: u32, command: Counted, too_many: impl FnOnce() -> Refused<'a>) -> bool {
+        let (rate, at) = (self.bounds.rate, self.at);
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
+        let (origin, own) = (session.origin(), session.bucket.take(rate, at));
+        let taken = own.and_then(|()| self.take_of_origin(origin));
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
+        let Err(excess) = taken else {
+            session.excess = session.excess.saturating_sub(1);
+            return true;
+        };
+        session.excess = session.excess.saturating_add(2);
+        let goes_on = session.excess >= RATE_EXCESS_MAX;
+        let refused = too_many();
+        self.figures.count(command, Err(Code::RateLimited));
+        let now = at.now.wall;
+        self.answer_in_turn(slot, |out| message::refused(out, &refused, now, Some(excess.retry_after_ms)));
+        if goes_on {
+            self.close(slot, frame::CLOSE_TOO_MANY, "too many messages");
+        } else {
+            self.pause(slot);
+        }
+        false
+    }
+
+    /// Takes a token of everybody who comes from there.
+    fn take_of_origin(&mut self, origin: Origin) -> Result<(), Excess> {
+        let (rate, at) = (self.bounds.origin_rate, self.at);
+        if rate.per_s == 0 || origin.address == 0 {
+            return Ok(());
+        }
+        if self.origins.len() >= RATED_ORIGINS_MAX && !self.origins.contains_key(&origin.address) {
+            self.origins.retain(|_, bucket| !bucket.is_full(rate, at));
+            if self.origins.len() >= RATED_ORIGINS_MAX {
+                return Ok(());
+            }
+        }
+        self.origins.entry(origin.address).or_default().take(rate, at)
+    }
+
+    /// Takes the token of a control frame, which is answered in any case; without one the socket is not read for a while.
+    pub fn charge(&mut self, slot: u32) {
+        let (rate, at) = (self.bounds.rate, self.at);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if session.bucket.take(rate, at).is_err() {
+            self.pause(slot);
+        }
+    }
+
+    fn pause(&mut self, slot: u32) {
+        let generation = self.sessions.generation(slot);
+        let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else { return };
+        if !std::mem::replace(&mut session.pauses, true) {
+            self.paused.push((slot, generation));
+        }
+    }
+
+    /// Whether a tick must come although nothing happens.
+    #[must_use]
+    pub fn has_paused(&self) -> bool {
+        !self.paused.is_empty()
+    }
+
+    /// Once a tick: who has a token again is read again.
+    pub(super) fn end_pauses(&mut self) {
+        let (rate, at) = (self.bounds.rate, self.at);
+        let mut paused = std::mem::take(&mut self.paused);
+        paused.retain(|&(slot, generation)| {
+            let Some(session) = self.sessions.live(slot, generation) else { return false };
+            session.pauses = !session.bucket.has_token(rate, at);
+            let goes_on = !session.pauses;
+            if goes_on {
+                self.read_on(slot);
+            }
+            !goes_on
+        });
+        debug_assert!(self.paused.is_empty(), "reading on comes later");
+        self.paused = paused;
+    }
+}
+
+/// The refusal of a message, with what it is about.
+fn too_many<'a>(message: &Message<'a>) -> Refused<'a> {
+    match *message {
+        Message::Ping => about(None, None, Some("ping")),
+        Message::Rejoin { room, .. } => about(Some(room), None, Some(message::request_type_name(RequestType::Join))),
+        Message::Request(request) => {
+            let seat = match request {
+                Request::Select { seat, .. } | Request::Release { seat, .. } => Some(seat),
+                Request::Join { .. } | Request::Leave { .. } => None,
+            };
+            about(Some(request.room()), seat, Some(message::request_type_name(request.kind())))
+        }
+    }
+}
+
+fn about<'a>(room: Option<&'a str>, seat: Option<&'a str>, request_type: Option<&'a str>) -> Refused<'a> {
+    Refused { code: Code::RateLimited, message: Code::RateLimited.text(), room, seat, request_type }
+}
