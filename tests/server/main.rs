@@ -15,6 +15,7 @@ mod dialogues;
 mod ending;
 mod expiry;
 mod files;
+mod floods;
 mod handover;
 mod harness;
 mod heartbeat;
