@@ -11,7 +11,7 @@ use super::wait::parse_time;
 /// Fields that a message of this type has beyond those that a dialogue has to write.
 fn added_fields(kind: &str) -> &'static [&'static str] {
     match kind {
-        "room_joined" => &["seq", "epoch", "now"],
+        "room_joined" => &["seq", "epoch", "now", "resume"],
         "current_selections" => &["seq", "epoch"],
         "seat_selected" => &["seq", "expires_at"],
         "seat_released" => &["seq"],
@@ -77,7 +77,7 @@ fn same(name: &str, expected: &Value, found: &Value) -> Result<(), String> {
 fn well_formed(name: &str, value: &Value) -> Result<(), String> {
     let right = match name {
         "seq" => value.is_u64(),
-        "epoch" | "message" => value.as_str().is_some_and(|text| !text.is_empty()),
+        "epoch" | "message" | "resume" => value.as_str().is_some_and(|text| !text.is_empty()),
         _ => {
             parse_time(value.as_str().ok_or_else(|| format!("{name} is {value}"))?);
             true
