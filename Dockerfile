@@ -5,17 +5,20 @@ FROM rust:1.95.0-bookworm AS build
 WORKDIR /build
 
 # The dependencies alone first: this layer stays until Cargo.toml or Cargo.lock changes. Tests and benches are named in
-# the manifest and are not there yet, so their sections are left out for this one build.
+# the manifests and are not there yet, so their sections are left out for this one build.
 COPY Cargo.toml Cargo.lock ./
 COPY loadgen/Cargo.toml loadgen/
-RUN cp Cargo.toml Cargo.toml.whole \
-    && awk '/^\[/ { drop = /^\[\[(test|bench)\]\]/ } !drop' Cargo.toml.whole > Cargo.toml \
-    && mkdir -p src loadgen/src \
-    && touch src/lib.rs \
+COPY benches/Cargo.toml benches/
+RUN for manifest in Cargo.toml benches/Cargo.toml; do \
+        cp $manifest whole \
+        && awk '/^\[/ { drop = /^\[\[(test|bench|bin)\]\]/ } !drop' whole > $manifest; \
+    done \
+    && mkdir -p src loadgen/src benches/src \
+    && touch src/lib.rs benches/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs loadgen/src/ \
     && cargo build --release --locked --package butaca \
-    && rm -r src loadgen Cargo.toml Cargo.toml.whole
+    && rm -r src loadgen benches Cargo.toml whole
 
 COPY . .
 # A copied file keeps its age; cargo has to see that it is newer than the empty one of before.

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-7}
 cargo build --release --locked --workspace --bins
-cargo bench --bench store --no-run
+cargo bench -p benches --bench store --no-run
 
 rm -rf target/perf-store
 STORE_COST_DIR=$(mktemp -d)
@@ -29,4 +29,4 @@ perf/run.sh --rounds "$rounds" --shapes 'rooms --rate 300 --secs 3' \
   "redis=0=perf/store_server.sh redis-window $server" \
   "redis-durable=0=perf/store_server.sh redis-durable $server" \
   "embedded-durable=0=perf/store_server.sh embedded-durable $server"
-cargo bench -q --bench store
+cargo bench -q -p benches --bench store

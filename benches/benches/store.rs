@@ -1,4 +1,4 @@
-//! What the store thread does against a Redis of its own: `cargo bench --bench store`. Needs `redis-server`.
+//! What the store thread does against a Redis of its own: `cargo bench -p benches --bench store`. Needs `redis-server`.
 //!
 //! Rate: shards that offer full batches as fast as they are taken. Wait: one change at a time, as in durable mode, beside
 //! what a round trip costs by itself.
@@ -25,7 +25,7 @@ use butaca::persist::stores::store::Store;
 use butaca::persist::thread::writer::{self, Opener, Setup, StoreEvent};
 
 #[allow(dead_code, reason = "shared with the tests of the persistence layer")]
-#[path = "../tests/persist/redis_server.rs"]
+#[path = "../../tests/persist/redis_server.rs"]
 mod redis_server;
 
 use redis_server::RedisServer;

@@ -4,32 +4,47 @@
 //! Invariants: a piece of work leaves the state as it found it, so that it can be repeated at will; nothing in it depends
 //! on time, on chance or on the machine, so that it takes the same instructions each time. Never here: measuring.
 
-pub(crate) mod audience;
-pub(crate) mod batch;
-pub(crate) mod deadlines;
-pub(crate) mod engine;
-pub(crate) mod frame;
-pub(crate) mod message;
-pub(crate) mod node;
+mod audience;
+mod batch;
+mod deadlines;
+mod engine;
+mod frame;
+mod message;
+mod node;
 
 /// What a client says about itself.
 const USER_INFO: &str = r#"{"name":"Ana García","email":"ana@example.org","session":"b7c1d2e3","balance":12.50}"#;
 
 /// A prepared piece of work: a call does it once.
-pub(crate) type Work = Box<dyn FnMut()>;
+pub type Work = Box<dyn FnMut()>;
 
 /// The pieces of work of one layer.
-pub(crate) struct Layer {
+pub struct Layer {
     /// The layer.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Its pieces of work.
-    pub(crate) works: &'static [&'static str],
+    pub works: &'static [&'static str],
     /// Prepares the piece of work with this name.
-    pub(crate) prepare: fn(&str) -> Work,
+    pub prepare: fn(&str) -> Work,
+}
+
+impl Layer {
+    /// The names of its pieces of work, `layer.work`.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.works.iter().map(|work| format!("{}.{work}", self.name))
+    }
+}
+
+/// Prepares the piece of work of this name, `layer.work`.
+#[must_use]
+pub fn find(name: &str) -> Option<Work> {
+    let (layer, work) = name.split_once('.')?;
+    let layer = LAYERS.into_iter().find(|one| one.name == layer)?;
+    layer.works.contains(&work).then(|| (layer.prepare)(work))
 }
 
 /// All layers.
-pub(crate) const LAYERS: [Layer; 7] = [
+pub const LAYERS: [Layer; 7] = [
     Layer { name: "engine", works: &engine::WORKS, prepare: engine::prepare },
     Layer { name: "deadlines", works: &deadlines::WORKS, prepare: deadlines::prepare },
     Layer { name: "audience", works: &audience::WORKS, prepare: audience::prepare },
