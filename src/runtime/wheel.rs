@@ -1,13 +1,14 @@
 //! When to look at which connection again: one coarse timer wheel a shard instead of a timer a connection.
 //!
-//! Invariants: an entry is found within [`BUCKET`] tenths of a second after its time; a connection that was put in again
+//! Invariants: an entry is found after its time, within two buckets of it, however far away that is and however long
+//! nobody looked: one that came out a lap early would be taken for stale, and its connection forgotten; a connection that was put in again
 //! leaves a stale entry behind, which its `check_at` gives away. Never here: what is done then.
 
 use crate::runtime::socket::Tenths;
 
 /// Tenths of a second that one bucket covers.
 const BUCKET: Tenths = 5;
-/// Buckets: 64 s, more than any of the deadlines that go in.
+/// Buckets: 64 s, as far as nearly every deadline lies.
 const BUCKETS: usize = 128;
 
 /// The wheel.
@@ -16,12 +17,14 @@ pub(crate) struct Wheel {
     buckets: Vec<Vec<(u32, u32)>>,
     /// The first bucket, counted from the start of time, that has not been emptied.
     next: Tenths,
+    /// What lies more than a lap ahead, by settings of two long times or because nobody has looked for a while.
+    far: Vec<(u32, u32, Tenths)>,
     entries: usize,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { buckets: vec![Vec::new(); BUCKETS], next: 0, entries: 0 }
+        Self { buckets: vec![Vec::new(); BUCKETS], next: 0, far: Vec::new(), entries: 0 }
     }
 }
 
@@ -30,7 +33,11 @@ impl Wheel {
     pub(crate) fn put(&mut self, slot: u32, generation: u32, at: Tenths) {
         let bucket = (at / BUCKET + 1).max(self.next);
         self.entries += 1;
-        self.buckets[bucket as usize % BUCKETS].push((slot, generation));
+        if (bucket - self.next) as usize >= BUCKETS {
+            self.far.push((slot, generation, at));
+        } else {
+            self.buckets[bucket as usize % BUCKETS].push((slot, generation));
+        }
     }
 
     /// Takes out what is due at `now`.
@@ -46,6 +53,10 @@ impl Wheel {
             // them, and each would keep room for the whole of it.
             due.extend(std::mem::take(bucket));
             self.next += 1;
+        }
+        for (slot, generation, at) in std::mem::take(&mut self.far) {
+            self.entries -= 1;
+            self.put(slot, generation, at);
         }
     }
 
@@ -73,6 +84,27 @@ mod tests {
             assert_eq!(due, [(7, 1)]);
             assert!(now >= at && now <= at + 2 * BUCKET, "put in for {at}, came out at {now}");
             assert_eq!(wheel.next_in_ms(0), None);
+        }
+    }
+
+    /// Two settings of 60 s make deadlines that lie more than a lap ahead, and a shard without connections sleeps so long
+    /// that a nearer one does, too.
+    #[test]
+    fn a_deadline_that_is_more_than_a_lap_ahead_is_kept() {
+        for (asleep, ahead) in [(0, 630), (0, 640), (0, 700), (0, 1_200), (600, 100), (600, 250), (6_000, 1_200)] {
+            let mut wheel = Wheel::default();
+            let at = asleep + ahead;
+            wheel.put(7, 1, at);
+            let mut due = Vec::new();
+            let mut now = asleep;
+            while due.is_empty() {
+                wheel.due(now, &mut due);
+                now += 1;
+                assert!(now < at + 10 * BUCKET, "put in {ahead} ahead after a sleep of {asleep}, it is forgotten");
+            }
+            assert_eq!(due, [(7, 1)]);
+            assert!(now > at && now <= at + 2 * BUCKET + 1, "put in for {at}, came out at {now}");
+            assert_eq!((wheel.next_in_ms(0), wheel.far.len()), (None, 0));
         }
     }
 
