@@ -369,7 +369,7 @@ fn start_without_store(values: &Values, durability: Durability) -> Result<bool, 
 
 fn redis(values: &Values) -> Result<RedisSettings, String> {
     Ok(RedisSettings {
-        url: values.read("REDIS_URL", redis_url)?,
+        url: values.read("REDIS_URL", |text| redis_url(text.trim()))?,
         host: values.read("REDIS_HOST", host_name)?.unwrap_or_else(|| "localhost".into()),
         port: u16::try_from(number(values, "REDIS_PORT")?).expect("the table bounds it"),
         password: values.read("REDIS_PASSWORD", |text| Some(text.to_owned()))?,

@@ -102,6 +102,21 @@ fn pages_of_the_listed_origins_are_admitted_and_programs_always() {
 }
 
 #[test]
+fn a_password_keeps_its_spaces_and_loses_the_end_of_its_line() {
+    for (written, password) in [
+        (" spaced ", Some(" spaced ")),
+        ("secret\n", Some("secret")),
+        ("secret \r\n", Some("secret ")),
+        ("\u{a0}", Some("\u{a0}")),
+        ("\n", None),
+    ] {
+        assert_eq!(config(&[("REDIS_PASSWORD", written)]).unwrap().redis.password.as_deref(), password, "{written:?}");
+    }
+    assert!(config(&[("REDIS_PASSWORD", "two\nlines")]).is_err());
+    assert_eq!(config(&[("REDIS_URL", " redis://h \n")]).unwrap().redis.url.as_deref(), Some("redis://h"));
+}
+
+#[test]
 fn a_flag_is_named_as_a_flag_and_an_empty_one_is_none() {
     let matches = command().try_get_matches_from(["butaca", "--pace-factor", "x", "--hold-ttl-ms="]).unwrap();
     let values = Values::from_matches(&matches);

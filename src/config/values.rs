@@ -158,10 +158,15 @@ impl Values {
         read(text).map(Some).ok_or_else(|| self.refusal(name))
     }
 
-    /// What was written for a setting, without spaces around it. Control characters are refused.
+    /// What was written for a setting, without spaces around it; a secret only without the end of its line, since a
+    /// password may begin and end with any other character. Control characters are refused.
     fn text(&self, name: &'static str) -> Result<Option<&str>, String> {
         let Some((text, _)) = self.0.get(name) else { return Ok(None) };
-        let text = text.to_str().map(str::trim).ok_or_else(|| self.refusal(name))?;
+        let trim = |text| match setting(name).kind {
+            Kind::Secret(_) => str::trim_end_matches(text, ['\r', '\n']),
+            Kind::Number { .. } | Kind::Choice(_) | Kind::Switch | Kind::Text(_) => str::trim(text),
+        };
+        let text = text.to_str().map(trim).ok_or_else(|| self.refusal(name))?;
         if text.chars().any(char::is_control) {
             return Err(self.refusal(name));
         }

@@ -1,6 +1,6 @@
 //! What runs inside Redis, atomically: the lease, and a part's share of a group.
 //!
-//! The keys, all beginning with the namespace `ns`:
+//! The keys, all beginning with `{ns:`, where `ns` is the namespace:
 //! `{ns:lease}:lease` a hash: `t` the writer's token, `o` its identity, `i` words about it; expires with the lease.
 //! `{ns:lease}:token` the highest token ever given.
 //! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the number of
