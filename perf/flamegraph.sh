@@ -20,8 +20,8 @@ command -v inferno-flamegraph >/dev/null || {
 
 out=target/flamegraph
 mkdir -p "$out"
-: "${SERVER:=target/release/butaca}" "${LOADGEN:=target/release/loadgen}"
-[ -x "$SERVER" ] && [ -x "$LOADGEN" ] || cargo build --release --locked --workspace --bins
+: "${BUTACA_BINARY:=target/release/butaca}" "${LOADGEN_BINARY:=target/release/loadgen}"
+[ -x "$BUTACA_BINARY" ] && [ -x "$LOADGEN_BINARY" ] || cargo build --release --locked --workspace --bins
 
 pids=()
 stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; }
@@ -29,7 +29,7 @@ trap stop EXIT
 
 WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 \
   RATE_MESSAGES_PER_S=0 MAX_CONNECTIONS_PER_IP=0 \
-  taskset -c 0 "$SERVER" >"$out/server.log" 2>&1 &
+  taskset -c 0 "$BUTACA_BINARY" >"$out/server.log" 2>&1 &
 server=$! && pids+=("$server")
 for _ in $(seq 200); do
   port=$(sed -nE 's/.*ws:\/\/127\.0\.0\.1:([0-9]+).*/\1/p' "$out/server.log" | head -1)
@@ -43,7 +43,7 @@ done
 perf record --quiet -e cpu-clock -F 997 --call-graph dwarf,8192 -p "$server" -o "$out/perf.data" 2>"$out/perf.log" &
 perf=$! && pids+=("$perf")
 # A run that is void for a late generator is still a profile.
-taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN" "$@" --url "ws://127.0.0.1:$port" --server-pid "$server" --quiet || true
+taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN_BINARY" "$@" --url "ws://127.0.0.1:$port" --server-pid "$server" --quiet || true
 kill -INT "$perf" && wait "$perf" || true
 [ -s "$out/perf.data" ] || { cat "$out/perf.log" >&2; exit 1; }
 

@@ -37,9 +37,9 @@ declare -A lines=(
 )
 out=target/perf-run
 rm -rf "$out" && mkdir -p "$out"
-: "${SERVER:=target/release/butaca}" "${LOADGEN:=target/release/loadgen}"
-[ -x "$SERVER" ] && [ -x "$LOADGEN" ] || cargo build --release --locked --workspace --bins
-servers=("butaca=0=$SERVER" "$@")
+: "${BUTACA_BINARY:=target/release/butaca}" "${LOADGEN_BINARY:=target/release/loadgen}"
+[ -x "$BUTACA_BINARY" ] && [ -x "$LOADGEN_BINARY" ] || cargo build --release --locked --workspace --bins
+servers=("butaca=0=$BUTACA_BINARY" "$@")
 
 # One shard, no store, and no limit of seats, since the shapes select more than a person may.
 export WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 LOG_LEVEL=warn
@@ -75,7 +75,7 @@ measure() { # measure SERVER LINE NAME: one fresh server under one line of loadg
   [ "$given" = 0 ] || plain=--plain-v1
   # 3: the generator was late or short of CPU; the table says so.
   # shellcheck disable=SC2086
-  $(first) taskset -c 1 "$LOADGEN" $2 --url "ws://127.0.0.1:$port" --server-pid $pid --cores 1 \
+  $(first) taskset -c 1 "$LOADGEN_BINARY" $2 --url "ws://127.0.0.1:$port" --server-pid $pid --cores 1 \
     --no-audit --no-stats $plain --quiet --json "$result" >"$out/loadgen.log" 2>&1 || echo "$3: $(grep -m1 . "$out/loadgen.log" || true)" >&2
   stop
 }

@@ -21,8 +21,8 @@ import time
 import urllib.request
 
 DEAF, SLOW, SLOW_BYTES_A_SECOND = 20, 10, 10_000
-SERVER = os.environ.get("SERVER", "target/release/butaca")
-LOADGEN = os.environ.get("LOADGEN", "target/release/loadgen")
+SERVER = os.environ.get("BUTACA_BINARY", "target/release/butaca")
+LOADGEN = os.environ.get("LOADGEN_BINARY", "target/release/loadgen")
 SETTINGS = {
     "WEBSOCKET_HOST": "127.0.0.1", "WEBSOCKET_PORT": "0", "SHARDS": "1", "STORE": "memory", "MAX_SEATS_PER_CLIENT": "0",
     "RATE_MESSAGES_PER_S": "0", "MAX_CONNECTIONS_PER_IP": "0",

@@ -15,8 +15,8 @@ import subprocess
 import time
 import urllib.request
 
-SERVER = os.environ.get("SERVER", "target/release/butaca")
-LOADGEN = os.environ.get("LOADGEN", "target/release/loadgen")
+SERVER = os.environ.get("BUTACA_BINARY", "target/release/butaca")
+LOADGEN = os.environ.get("LOADGEN_BINARY", "target/release/loadgen")
 MEMBERS = 1_000
 SETTINGS = {
     "WEBSOCKET_HOST": "127.0.0.1", "WEBSOCKET_PORT": "0", "SHARDS": "2", "STORE": "memory", "MAX_SEATS_PER_CLIENT": "0",

@@ -46,7 +46,6 @@ after=(
 RUSTC_WORKSPACE_WRAPPER=$(rustc --print sysroot)/bin/clippy-driver
 export RUSTC_WORKSPACE_WRAPPER
 export BUTACA_BINARY=$PWD/target/debug/butaca LOADGEN_BINARY=$PWD/target/debug/loadgen
-export BUTACA_BIN=$BUTACA_BINARY
 
 stage_tools() {
   local commands=() packages=()

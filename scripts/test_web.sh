@@ -2,7 +2,7 @@
 # Tests the web client, the examples and the protocol document: in Chromium, Node and Python, against the real server.
 #
 # Installs what is missing: Chromium (by apt-get, as root), the Node packages of the lock files, a Python environment
-# under target/tools. Settings: BUTACA_BIN (a binary that is built already), CHROMIUM, WEB_PYTHON. Arguments go to
+# under target/tools. Settings: BUTACA_BINARY (a binary that is built already), CHROMIUM, WEB_PYTHON. Arguments go to
 # `node --test`; without arguments all of tests/browser/ runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,11 +20,11 @@ if [ -z "${WEB_PYTHON:-}" ]; then
   "$WEB_PYTHON" -c 'import websockets' 2>/dev/null || need_python -r examples/python/requirements.txt
 fi
 
-if [ -z "${BUTACA_BIN:-}" ]; then
+if [ -z "${BUTACA_BINARY:-}" ]; then
   cargo build --locked --quiet --bin butaca
-  BUTACA_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/butaca
+  BUTACA_BINARY=${CARGO_TARGET_DIR:-$root/target}/debug/butaca
 fi
 
-export BUTACA_BIN CHROMIUM WEB_PYTHON
+export BUTACA_BINARY CHROMIUM WEB_PYTHON
 cd tests/browser
 exec node --test --test-concurrency=2 --test-reporter=spec "$@"

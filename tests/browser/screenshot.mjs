@@ -1,7 +1,7 @@
 // Makes the pictures of the documents: docs/web-client.png, a theatre that is partly sold, with seats of one's own;
 // docs/web-phone.png, the same on a phone; docs/web-arena.png, the arena in the dark.
 //
-// Run: BUTACA_BIN=target/debug/butaca node tests/browser/screenshot.mjs [FOLDER]
+// Run: BUTACA_BINARY=target/debug/butaca node tests/browser/screenshot.mjs [FOLDER]
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

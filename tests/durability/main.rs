@@ -1,6 +1,6 @@
 //! Proofs with the real binary that what is acknowledged survives: restarts, `kill -9`, stores that fail, two servers.
 //!
-//! `scripts/durability_full.sh` repeats the crashes more often.
+//! `scripts/long.sh durability` repeats the crashes more often.
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]

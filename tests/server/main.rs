@@ -1,7 +1,7 @@
 //! Proofs with the real binary: its protocol as dialogues, its limits, its faults, its end.
 //!
 //! Each test starts servers of its own on ports that the system chooses. Tests whose name ends with `alone` load every
-//! core or open many files; the full sizes of two of them are asked for by `scripts/server_full.sh`.
+//! core or open many files; the full sizes of two of them are asked for by `scripts/long.sh server`.
 
 #![allow(clippy::too_many_lines, reason = "a dialogue is data")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]

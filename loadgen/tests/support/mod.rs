@@ -18,11 +18,11 @@ pub(crate) fn printed(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The server's binary: `BUTACA_BIN`, or beside `loadgen` in the same target folder.
+/// The server's binary: `BUTACA_BINARY`, or beside `loadgen` in the same target folder.
 pub(crate) fn server_binary() -> PathBuf {
     let beside = || PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("butaca");
     let path =
-        std::env::vars_os().find(|(name, _)| name == "BUTACA_BIN").map_or_else(beside, |(_, value)| value.into());
-    assert!(path.is_file(), "{} is missing: run `cargo build -p butaca` first, or set BUTACA_BIN", path.display());
+        std::env::vars_os().find(|(name, _)| name == "BUTACA_BINARY").map_or_else(beside, |(_, value)| value.into());
+    assert!(path.is_file(), "{} is missing: run `cargo build -p butaca` first, or set BUTACA_BINARY", path.display());
     path
 }

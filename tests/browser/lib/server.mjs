@@ -1,6 +1,6 @@
 // The real server as a child process: a free port, the memory store, settings by environment.
 //
-// `BUTACA_BIN` names another binary; `scripts/test_web.sh` builds and names the one under test.
+// `BUTACA_BINARY` names another binary; `scripts/test_web.sh` builds and names the one under test.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const BINARY = process.env.BUTACA_BIN ?? fileURLToPath(new URL("../../../target/debug/butaca", import.meta.url));
+const BINARY = process.env.BUTACA_BINARY ?? fileURLToPath(new URL("../../../target/debug/butaca", import.meta.url));
 const START_LIMIT_MS = 20_000;
 
 export class Server {

@@ -30,7 +30,7 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).expect("it fits for ages")
 }
 
-/// A number that whoever runs the tests may enlarge: for the full sizes that `scripts/server_full.sh` asks for.
+/// A number that whoever runs the tests may enlarge: for the full sizes that `scripts/long.sh server` asks for.
 #[allow(clippy::disallowed_methods, reason = "a test has no other way to be told its size")]
 pub(crate) fn size(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Tests at their full size, too long for scripts/test.sh: run and report them before a release.
+#
+#   scripts/long.sh durability [ROUNDS]   kill -9 under load and restart, both stores in both modes, and while a store is
+#                                         read (200 rounds of each); prints what was lost and the longest gap
+#   scripts/long.sh server                ten waves of 5,000 connections, and an end with 10,000, in release; it needs
+#                                         20,000 open files for each of the two processes (`ulimit -n`)
+#   scripts/long.sh topologies [ROUNDS]   a master of Redis dies in the middle of a sale, with Sentinels and as a cluster
+#                                         (3 rounds of each); prints how long nothing was sold and what was lost
+#
+# Needs redis-server and redis-cli.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+long_durability() {
+  local one failed=0
+  export KILL_ROUNDS=${1:-200} RECOVERY_ROUNDS=${1:-200}
+  cargo test --test durability --no-run
+  for one in kill_embedded_window kill_embedded_durable kill_redis_window kill_redis_durable a_crash_while; do
+    echo "== $one"
+    cargo test -q --test durability "$one" -- --nocapture --test-threads=1 2>&1 \
+      | grep -E 'crashes|blows|panicked|must|FAILED|lost' || failed=1
+  done
+  return $failed
+}
+
+long_server() {
+  local shards
+  ulimit -n "$(ulimit -Hn)"
+  for shards in 1 2; do
+    CHURN_SHARDS=$shards CHURN_CONNECTIONS=5000 cargo test --release --test server -- --nocapture ten_waves
+  done
+  DRAIN_CONNECTIONS=10000 cargo test --release --test server -- --nocapture a_crowd_is_dismissed
+}
+
+long_topologies() {
+  export FAILOVER_ROUNDS=${1:-3}
+  cargo test --test durability --no-run
+  cargo test -q --test durability topologies -- --nocapture --test-threads=1 2>&1 \
+    | grep -E '^(Sentinel|Cluster),|panicked|lost|FAILED|test result'
+}
+
+name=${1-}
+declare -F "long_$name" >/dev/null || { sed -n '2,/^set/p' "$0" | sed -n 's/^# \{0,1\}//p' >&2; exit 64; }
+shift
+"long_$name" "$@"
