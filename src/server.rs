@@ -269,8 +269,7 @@ fn address_line(address: SocketAddr, error: &io::Error) -> String {
 }
 
 fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {
-    let store = format!("{:?}", config.store).to_lowercase();
-    let durability = format!("{:?}", config.durability).to_lowercase();
+    let (store, durability) = (config.store.name(), config.durability.name());
     log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
          shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The bytes of all full states that are alive, those of other shards included.
+/// The bytes of all full states and bodies of HTTP answers that are alive, those of other shards included.
 #[derive(Clone, Debug, Default)]
 pub struct Alive(Arc<AtomicUsize>);
 
@@ -18,7 +18,7 @@ impl Alive {
     }
 }
 
-/// One frame. It lives as long as somebody waits for it.
+/// One frame, or the body of an HTTP answer. It lives as long as somebody waits for it.
 #[derive(Debug)]
 pub struct FullState {
     frame: Vec<u8>,
@@ -38,6 +38,26 @@ impl FullState {
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         &self.frame
+    }
+}
+
+/// Bytes that several connections may be sent.
+#[derive(Clone, Debug)]
+pub enum SharedBytes {
+    /// A full state, or the body of an HTTP answer.
+    State(Arc<FullState>),
+    /// A part of the program.
+    Static(&'static [u8]),
+}
+
+impl SharedBytes {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::State(state) => state.frame(),
+            Self::Static(bytes) => bytes,
+        }
     }
 }
 

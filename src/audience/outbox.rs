@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::planted::{Bug, has};
 
 use super::frames::begun_frame;
-use super::full_state::FullState;
+use super::full_state::{FullState, SharedBytes};
 use super::view::{Position, Span};
 
 /// Bytes that have left and are still at the front of the buffer, above which they are moved out of it.
@@ -46,8 +46,8 @@ pub struct LogPart {
 enum Source {
     /// In the outbox's own bytes.
     Own,
-    /// In a full state that others wait for, too.
-    Shared(Arc<FullState>),
+    /// In what others wait for, too.
+    Shared(SharedBytes),
     /// In a log.
     Log(LogPart),
 }
@@ -109,7 +109,7 @@ impl Outbox {
         }
         match self.runs.front().map(|run| &run.source) {
             None | Some(Source::Log(_)) => &[],
-            Some(Source::Shared(state)) => &state.frame()[self.sent..],
+            Some(Source::Shared(shared)) => &shared.bytes()[self.sent..],
             Some(Source::Own) => {
                 let own: usize = self.runs.iter().take_while(|run| run.is_own()).map(|run| run.len).sum();
                 &self.bytes[self.gone + self.sent..self.gone + own]
@@ -162,9 +162,14 @@ impl Outbox {
 
     /// Appends one frame that is never dropped and that others get too.
     pub fn share(&mut self, kind: Kind, state: Arc<FullState>) {
-        let len = state.frame().len();
+        self.share_bytes(kind, SharedBytes::State(state));
+    }
+
+    /// Appends what is never dropped and what others get too.
+    pub fn share_bytes(&mut self, kind: Kind, shared: SharedBytes) {
+        let len = shared.bytes().len();
         self.unsent += len;
-        self.runs.push_back(Run { kind, len, source: Source::Shared(state) });
+        self.runs.push_back(Run { kind, len, source: Source::Shared(shared) });
     }
 
     /// Notes that a full state has been queued in the place of dropped events.
@@ -359,8 +364,8 @@ impl Outbox {
         }
         self.clear();
         self.finish_first(&rest);
-        if let Some(Run { kind, source: Source::Shared(state), .. }) = first {
-            self.share(kind, state);
+        if let Some(Run { kind, source: Source::Shared(shared), .. }) = first {
+            self.share_bytes(kind, shared);
             self.advance(sent);
         }
     }

@@ -37,6 +37,18 @@ pub enum Store {
     Redis,
 }
 
+impl Store {
+    /// Its name as it is written in `STORE`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Embedded => "embedded",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 /// What an acknowledgement is worth after a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
@@ -46,6 +58,18 @@ pub enum Durability {
     Window,
     /// Everything.
     Durable,
+}
+
+impl Durability {
+    /// Its name as it is written in `DURABILITY`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Window => "window",
+            Self::Durable => "durable",
+        }
+    }
 }
 
 /// How the log is written.
@@ -155,6 +179,8 @@ pub struct Config {
     pub pace_max_ms: u64,
     /// Members from which a room's sockets stay spread over the shards.
     pub hot_room_members: usize,
+    /// Whether `/stats` and `/metrics` are answered on the port of the clients.
+    pub public_stats: bool,
     /// Whether `/stats` lists clients and rooms.
     pub stats_list_ids: bool,
     /// Origins whose pages may open WebSockets; empty: all.
@@ -254,6 +280,7 @@ impl Config {
             pace_factor: number_u32(values, "PACE_FACTOR")?,
             pace_max_ms: number(values, "PACE_MAX_MS")?,
             hot_room_members: number_usize(values, "HOT_ROOM_MEMBERS")?,
+            public_stats: values.switch("PUBLIC_STATS")?,
             stats_list_ids: values.switch("STATS_LIST_IDS")?,
             allowed_origins: values.read("ALLOWED_ORIGINS", |text| list(text, origin))?.unwrap_or_default(),
             cors_allow_origin: values.read("CORS_ALLOW_ORIGIN", allow_origin)?.expect("it has a default"),
@@ -306,8 +333,8 @@ impl Config {
         let mut text = String::new();
         for setting in SETTINGS {
             let default = match (setting.name, setting.default) {
-                ("STORE", _) => word(self.store),
-                ("DURABILITY", _) => word(self.durability),
+                ("STORE", _) => self.store.name().into(),
+                ("DURABILITY", _) => self.durability.name().into(),
                 (_, Default::Text("")) => "(none)".into(),
                 (_, Default::Text(default)) => default.into(),
                 (_, Default::Number(default)) => default.to_string(),
@@ -318,11 +345,6 @@ impl Config {
         }
         text
     }
-}
-
-/// The name of a variant as it is written in the environment.
-fn word(variant: impl std::fmt::Debug) -> String {
-    format!("{variant:?}").to_ascii_lowercase()
 }
 
 /// A refusal of clap in one line; `--help` and `--version` as they are.
@@ -351,7 +373,7 @@ fn store_and_durability(values: &Values) -> Result<(Store, Durability), String> 
     };
     if (store == Store::Memory) != (durability == Durability::Memory) {
         let allowed = if store == Store::Memory { "memory" } else { "window or durable" };
-        let why = format!("with STORE={} allowed is {allowed}", word(store));
+        let why = format!("with STORE={} allowed is {allowed}", store.name());
         return Err(values.refusal_because("DURABILITY", &why));
     }
     Ok((store, durability))

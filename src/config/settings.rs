@@ -143,7 +143,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("PACE_MAX_MS", CORES, up_to(0, 1_000), Default::Number(40), "Longest pause between two passes over a room"),
     row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(32), "Members from which a room's sockets stay spread over the shards"),
 
-    row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(1), "List clients and rooms in /stats"),
+    row("PUBLIC_STATS", TELL, Kind::Switch, Default::Number(1), "Answer /stats and /metrics on the port of the clients"),
+    row("STATS_LIST_IDS", TELL, Kind::Switch, Default::Number(0), "List clients and rooms in /stats"),
     row("ALLOWED_ORIGINS", TELL, Kind::Text("origins such as https://tickets.example, as browsers write them, separated by commas"), Default::Text(""), "Whose pages may open WebSockets; none given: all. Programs send no origin and always may"),
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),
     row("LOG_LEVEL", TELL, Kind::Choice(&["off", "error", "warn", "info", "debug"]), Default::Text("info"), "What is logged"),

@@ -18,7 +18,7 @@ fn nothing_given_is_a_valid_configuration() {
     let config = config(&[]).unwrap();
     assert_eq!((config.port, config.hold_ttl_ms, config.seats_per_client_max), (8001, 300_000, 10));
     assert_eq!((config.store, config.durability), (Store::Embedded, Durability::Window));
-    assert!(config.stats_list_ids && !config.proxy_protocol && config.shards.is_none());
+    assert!(config.public_stats && !config.stats_list_ids && !config.proxy_protocol && config.shards.is_none());
 }
 
 #[test]

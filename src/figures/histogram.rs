@@ -1,7 +1,7 @@
 //! Counts of values by their size, in fixed buckets.
 //!
-//! Invariants: recording is a search among the bounds and an addition, without allocation; a quantile is never below the
-//! true one, and never above the highest value that was recorded. Never here: what is measured.
+//! Invariants: recording is a search among the bounds and an addition, without allocation; a quantile is never below
+//! the true one, and never above the highest value that was recorded. Never here: what is measured.
 
 use std::fmt;
 
@@ -41,8 +41,8 @@ const FINE_WHOLE: usize = 1_001;
 const FINE_PER_DECADE: usize = 700;
 const FINE_BOUNDS: usize = FINE_WHOLE + 5 * FINE_PER_DECADE;
 
-/// Every whole number up to 1,000, and above it no bound is more than one in two hundred above the one before. They hold
-/// each bound of [`BUCKETS`] in whole microseconds.
+/// Every whole number up to 1,000, and above it no bound is more than one in two hundred above the one before. They
+/// hold each bound of [`BUCKETS`] in whole microseconds.
 static FINE: [u64; FINE_BOUNDS] = fine();
 
 const fn fine() -> [u64; FINE_BOUNDS] {

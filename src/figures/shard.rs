@@ -276,8 +276,10 @@ pub const ROWS: &[ShardRow] = &[
         "Passes over a room's members", |s| Slot::Number(&mut s.passes)),
     each("butaca_merged_frames_total", Hidden, Counter, Count("frames"),
         "Frames sent together with one before them", |s| Slot::Number(&mut s.merged_frames)),
-    handovers("handovers_in", &[Label { name: "direction", values: &["in"] }], |s| Slot::Number(&mut s.handovers_in)),
-    handovers("handovers_out", &[Label { name: "direction", values: &["out"] }], |s| Slot::Number(&mut s.handovers_out)),
+    handovers("handovers_in", &[Label { name: "direction", values: &["in"] }],
+        |s| Slot::Number(&mut s.handovers_in)),
+    handovers("handovers_out", &[Label { name: "direction", values: &["out"] }],
+        |s| Slot::Number(&mut s.handovers_out)),
 
     labelled("butaca_commands_total", "commands", Count("commands"), "Commands by type and result",
         &[Label { name: "type", values: &COMMAND_NAMES }, Label { name: "result", values: &OUTCOME_NAMES }],

@@ -1,7 +1,7 @@
 //! Rows as Prometheus text, format 0.0.4.
 //!
-//! Invariants: a figure is declared once, and its samples follow at once; every series exists from the first scrape on, so
-//! that a rate never misses its first step. Never here: collecting.
+//! Invariants: a figure is declared once, and its samples follow at once; every series exists from the first scrape
+//! on, so that a rate never misses its first step. Never here: collecting.
 
 use std::fmt::Write as _;
 

@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::audience::feeds::{Feeds, Pace};
-use crate::audience::full_state::Alive;
+use crate::audience::full_state::{Alive, SharedBytes};
 use crate::audience::full_states::{FullStateBounds, FullStates};
 use crate::audience::outbox::Kind;
 use crate::engine::command::Effects;
@@ -370,6 +370,15 @@ impl Node {
     pub fn answer(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
         self.take_owed(slot);
         self.write(slot, Kind::Reply, write);
+    }
+
+    /// The same with bytes that others are sent, too.
+    pub fn answer_shared(&mut self, slot: u32, bytes: SharedBytes) {
+        self.take_owed(slot);
+        if let Some(out) = self.sessions.outbox(slot) {
+            out.share_bytes(Kind::Reply, bytes);
+        }
+        self.queue_flush(slot);
     }
 
     /// The letters for one shard, to be taken out at the end of the turn.

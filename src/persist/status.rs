@@ -1,7 +1,7 @@
 //! How the store is doing: written by the store thread, read by the shards and by `/health` and `/stats`.
 //!
-//! Invariant: what a shard reads in each turn are two atomics; the rest is behind a lock, which the store thread and who
-//! answers `/health`, `/stats` or `/metrics` take for moments. Never here: what follows from it.
+//! Invariant: what a shard reads in each turn are two atomics; the rest is behind a lock, which the store thread and
+//! who answers `/health`, `/stats` or `/metrics` take for moments. Never here: what follows from it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -89,8 +89,9 @@ impl StoreStatus {
         }
     }
 
-    /// The store has said that this is the writer, for `lease_ms` from the moment at which it said so. That was after it was
-    /// asked, so the right to grant is counted from then, and it ends a little before the store lets another server in.
+    /// The store has said that this is the writer, for `lease_ms` from the moment at which it said so. That was after
+    /// it was asked, so the right to grant is counted from then, and it ends a little before the store lets another
+    /// server in.
     pub fn renewed(&self, asked: Millis, lease_ms: u64) {
         let margin_ms = lease_ms / 10;
         assert!(margin_ms > 0, "a lease is long enough for a margin");

@@ -5,6 +5,7 @@
 use crate::figures::shard::Refusal;
 use crate::node::Event;
 use crate::runtime::core::Core;
+use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::{Socket, Watched};
 
 impl Core {
@@ -35,7 +36,7 @@ impl Core {
         if !self.config.admits(origin) {
             self.node.figures.refuse(Refusal::Origin);
             let message = "pages of this origin may not open a WebSocket here";
-            self.respond_message(slot, 403, message, (false, false), &[]);
+            self.respond_message(Exchange::last(slot), 403, message, &[]);
             self.handle(Event::Finish { slot });
             return false;
         }
@@ -55,7 +56,7 @@ impl Core {
         } else {
             "the server has all the connections it may have"
         };
-        self.respond_message(slot, 503, message, (false, false), &[("Retry-After", "2")]);
+        self.respond_message(Exchange::last(slot), 503, message, &[("Retry-After", "2")]);
         self.handle(Event::Finish { slot });
         false
     }

@@ -23,8 +23,10 @@ use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
 use crate::runtime::origins::Origins;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::site::Health;
+use crate::runtime::site::gathers::Gathers;
+use crate::runtime::site::rooms::Bodies;
 use crate::runtime::socket::{Phase, Sockets, Tenths, Watched};
-use crate::runtime::status::Gathers;
 use crate::runtime::wheel::Wheel;
 
 /// What a shard's shell is made of.
@@ -55,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) readiness: Readiness,
     pub(crate) wheel: Wheel,
     pub(crate) gathers: Gathers,
+    pub(crate) bodies: Bodies,
+    pub(crate) health: Option<Health>,
     pub(crate) clock: Clock,
     pub(crate) origins: Origins,
     /// This turn's time.
@@ -87,6 +91,8 @@ impl Core {
             readiness,
             wheel: Wheel::default(),
             gathers: Gathers::default(),
+            bodies: Bodies::default(),
+            health: None,
             now: clock.now(),
             now_ns: clock.nanos(),
             reading_since_ns: 0,

@@ -134,11 +134,8 @@ impl Driver {
     fn until_due(&self, now_ns: u64) -> Duration {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
-        if !core.gathers.is_empty()
-            || self.listener.next_ns().is_some()
-            || core.node.is_draining()
-            || core.node.has_paused()
-        {
+        let site_waits = !core.gathers.is_empty() || !core.bodies.is_empty();
+        if site_waits || self.listener.next_ns().is_some() || core.node.is_draining() || core.node.has_paused() {
             return Duration::from_millis(TICK_MS);
         }
         let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
@@ -235,7 +232,7 @@ impl Driver {
         for (slot, generation) in self.due.drain(..) {
             core.check(slot, generation);
         }
-        core.finish_late_gathers();
+        core.go_on_with_answers();
         let counts = core.node.counts();
         let pulse = core.board.pulse(core.id);
         pulse.rooms.store(counts.rooms, Ordering::Relaxed);
@@ -254,7 +251,7 @@ impl Core {
         match mail {
             Mail::Letter(letter) => _ = self.handle(Event::Letter(letter)),
             Mail::Socket(travelling) => self.arrive(*travelling),
-            Mail::Ask { by, question } => self.asked(by, &question),
+            Mail::Ask { by, question } => self.asked(by, question),
             Mail::Told { to, told } => self.told(to, *told),
         }
     }

@@ -3,13 +3,14 @@
 //! Invariants: bytes are read only while the connection's answers have room; what is left of a partial frame or of
 //! requests that must wait is kept with the connection, bounded by one scratch buffer; nothing is consumed twice.
 //!
-//! Never here: what a request does (the node), what an HTTP answer says (`status`).
+//! Never here: what a request does (the node), what an HTTP answer says (`site`).
 
 use std::sync::Arc;
 
 use crate::limits::{FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, READ_NS_PER_TURN, SCRATCH_BYTES};
 use crate::node::{Event, Next};
 use crate::runtime::core::Core;
+use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Target};
@@ -210,7 +211,7 @@ impl Core {
         };
         let HttpRequest { target, head_only, keep_alive, origin, forwarded_for } = request;
         let Target::Socket { client, room_hint, accept_key } = target else {
-            self.respond(slot, &target, head_only, keep_alive);
+            self.respond(Exchange { slot, head_only, keep_alive }, &target);
             return Ok(len);
         };
         if !self.believe_forwarded(slot, forwarded_for) {

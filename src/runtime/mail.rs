@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-use crate::engine::ids::{ConnId, RoomId};
+use crate::engine::ids::ConnId;
 use crate::node::letters::{Letter, Moving};
-use crate::runtime::status::Told;
+use crate::runtime::site::letters::{Question, Told};
 
 /// A socket on its way to the shard that will serve it from now on.
 #[derive(Debug)]
@@ -19,15 +19,6 @@ pub(crate) struct Travelling {
     pub(crate) moving: Moving,
     /// What has been received and not consumed.
     pub(crate) unread: Vec<u8>,
-}
-
-/// What is asked of another shard for an HTTP answer.
-#[derive(Clone, Debug)]
-pub(crate) enum Question {
-    /// Its row of `/stats` and the ids on it.
-    Stats,
-    /// The selections of a room that it owns.
-    Selections(RoomId),
 }
 
 /// Mail for a shard.

@@ -24,6 +24,6 @@ pub(crate) mod intake;
 pub(crate) mod listener;
 pub(crate) mod origin;
 pub(crate) mod origins;
-pub(crate) mod status;
+pub(crate) mod site;
 
 pub(crate) mod driver;

@@ -13,6 +13,7 @@ use crate::engine::ids::Origin;
 use crate::figures::shard::Refusal;
 use crate::node::Event;
 use crate::runtime::core::Core;
+use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 
@@ -48,7 +49,7 @@ impl Core {
             }
             Err(_) => {
                 let message = "a PROXY protocol header is expected from this address";
-                self.respond_message(slot, 400, message, (false, false), &[]);
+                self.respond_message(Exchange::last(slot), 400, message, &[]);
                 self.handle(Event::Finish { slot });
                 None
             }

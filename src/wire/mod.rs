@@ -7,7 +7,6 @@
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.
 
-pub mod assets;
 pub mod code;
 pub mod frame;
 pub mod http;

@@ -2,6 +2,7 @@
 
 use butaca::engine::ids::{ClientId, RoomId};
 use butaca::engine::time::WallMillis;
+use butaca::files::find;
 use butaca::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 use butaca::wire::http::{HttpError, HttpRequest, Target, is_head, parse_head};
 use butaca::wire::respond::{JSON, Manner, accept_upgrade, respond, respond_error, respond_message, respond_options};
@@ -14,12 +15,12 @@ fn parse(text: &str) -> Result<Option<(usize, HttpRequest<'_>)>, HttpError> {
     parse_head(text.as_bytes())
 }
 
-fn check_head(text: &str, expected: Result<Target<'_>, HttpError>) {
+fn check_head(text: &str, expected: Result<Target, HttpError>) {
     let parsed = parse(text).map(|head| head.map(|(used, request)| (used, request.target)));
     assert_eq!(parsed, expected.map(|target| Some((text.len(), target))), "{text:?}");
 }
 
-fn check_get(path: &str, expected: Result<Target<'_>, HttpError>) {
+fn check_get(path: &str, expected: Result<Target, HttpError>) {
     check_head(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"), expected);
 }
 
@@ -40,7 +41,7 @@ fn paths() {
     check_get("/ready", Ok(Target::Ready));
     check_get("/stats?pretty", Ok(Target::Stats));
     check_get("/metrics", Ok(Target::Metrics));
-    check_get("/static/butaca-client.js", Ok(Target::Asset("butaca-client.js")));
+    check_get("/static/butaca-client.js", Ok(Target::File(find("butaca-client.js").expect("it is there"))));
     check_get("http://example.org:8001/health", Ok(Target::Health));
     check_get("http://example.org", Ok(Target::Home));
     check_get("http://example.org?x=/y", Ok(Target::Home));

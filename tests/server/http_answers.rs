@@ -1,14 +1,24 @@
 //! HTTP on the same port: answers, refusals, and every way in which requests may come.
 
+use std::collections::BTreeSet;
+
+use butaca::limits::SITE_PAUSE_MS;
 use serde_json::Value;
 
 use crate::harness::client::upgrade;
 use crate::harness::http::{Http, Response};
+use crate::harness::wait::now;
 use crate::harness::{Client, Server, VARIANTS};
 
 fn on_each(test: impl Fn(&Server)) {
+    on_each_with(&[], test);
+}
+
+/// The same with further settings.
+fn on_each_with(settings: &[(&str, &str)], test: impl Fn(&Server)) {
     for variant in VARIANTS {
-        test(&Server::start(variant));
+        let all: Vec<(&str, &str)> = variant.iter().chain(settings).copied().collect();
+        test(&Server::start(&all));
     }
 }
 
@@ -46,7 +56,7 @@ fn health_and_ready() {
 
 #[test]
 fn stats_tell_of_every_shard() {
-    on_each(|server| {
+    on_each_with(&[("STATS_LIST_IDS", "1")], |server| {
         let mut client = Client::connect(server, "Ana");
         client.enter("r");
         client.select("r", "A1");
@@ -65,16 +75,19 @@ fn stats_tell_of_every_shard() {
     });
 }
 
-/// `active_connections` is exact: a client is counted before it knows that it is let in, while it changes its shard, and
-/// until it gets the close frame. Sockets that only ask by HTTP, or were refused, are not.
+/// `active_connections` is exact: a client is counted before it knows that it is let in, while it changes its shard,
+/// and until it gets the close frame. Sockets that only ask by HTTP, or were refused, are not.
 #[test]
 fn active_connections_are_the_open_websockets_at_any_time() {
     let server = Server::start(&[("SHARDS", "2")]);
     let mut kept = Http::new(server.dial());
     let mut is_counted = |wanted: usize| {
-        kept.send("GET /health HTTP/1.1\r\nHost: test\r\n\r\nGET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
-        let (health, stats) = (kept.response(false).json(), kept.response(false).json());
-        assert_eq!((&health["active_connections"], &stats["active_connections"]), (&wanted.into(), &wanted.into()));
+        // Figures are gathered ten times a second, so `/stats` is asked now and then.
+        let paths = if wanted % 10 == 5 { &["/health", "/stats"][..] } else { &["/health"] };
+        for path in paths {
+            kept.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+            assert_eq!(kept.response(false).json()["active_connections"], wanted, "{path}");
+        }
     };
     let _silent = server.dial();
     assert_eq!(ask(&server, &upgrade("a", "").replace("Version: 13", "Version: 8")).status, 426);
@@ -98,17 +111,64 @@ fn active_connections_are_the_open_websockets_at_any_time() {
 }
 
 #[test]
-fn the_lists_of_stats_can_be_switched_off_and_are_cut() {
-    let server = Server::start(&[("STATS_LIST_IDS", "0"), ("SHARDS", "2")]);
+fn the_lists_of_stats_can_be_switched_on_and_are_cut() {
+    let server = Server::start(&[("SHARDS", "2")]);
     let _client = Client::join(&server, "Ana", "r");
     let stats = server.stats();
     assert_eq!((&stats["clients"], &stats["rooms"]), (&serde_json::json!([]), &serde_json::json!([])));
-    let server = Server::start(&[("SHARDS", "2")]);
+    let server = Server::start(&[("STATS_LIST_IDS", "1"), ("SHARDS", "2")]);
     let clients: Vec<Client> = (0..1_001).map(|number| Client::connect(&server, &format!("c{number}"))).collect();
     let stats = server.stats();
     assert_eq!(stats["clients"].as_array().map(Vec::len), Some(1_000));
     assert_eq!(stats["truncated"], true);
     drop(clients);
+}
+
+/// What the operator keeps inside is not there for anybody, in whatever way it is asked for.
+#[test]
+fn figures_can_be_taken_off_the_port() {
+    let server = Server::start(&[("PUBLIC_STATS", "0"), ("SHARDS", "2")]);
+    for request in ["GET /stats", "HEAD /stats", "GET /metrics", "HEAD /metrics", "GET /stats?x"] {
+        let answer = ask(&server, &format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        assert_eq!((answer.status, answer.header("connection")), (404, Some("keep-alive")), "{request}");
+    }
+    assert_eq!(server.get("/health").json()["status"], "healthy");
+    assert_eq!(server.get("/room/r/selections").status, 200);
+}
+
+/// However many ask for figures, the shards are asked ten times a second: who asks in between gets the next answer,
+/// the same for all.
+#[test]
+fn figures_are_gathered_once_for_all_who_ask_meanwhile() {
+    for path in ["/stats", "/metrics"] {
+        let server = Server::start(&[("SHARDS", "1")]);
+        let mut asking: Vec<Http> = (0..20).map(|_| Http::new(server.dial())).collect();
+        let began = now();
+        let requests = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").repeat(3);
+        asking.iter_mut().for_each(|http| http.send(&requests));
+        let mut bodies = BTreeSet::new();
+        for http in &mut asking {
+            bodies.extend((0..3).map(|_| http.response(false).body));
+        }
+        let gatherings = began.elapsed().as_millis() / u128::from(SITE_PAUSE_MS) + 2;
+        assert!(bodies.len() as u128 <= gatherings, "{} bodies of {path}, at most {gatherings}", bodies.len());
+    }
+}
+
+/// What is asked for is answered as it is when it is asked, however lately somebody else has asked.
+#[test]
+fn figures_are_never_older_than_the_question() {
+    on_each(|server| {
+        let mut http = Http::new(server.dial());
+        let mut clients = Vec::new();
+        for number in 1..=5 {
+            clients.push(Client::join(server, &format!("c{number}"), &format!("r{number}")));
+            http.send("GET /stats HTTP/1.1\r\nHost: test\r\n\r\nGET /health HTTP/1.1\r\nHost: test\r\n\r\n");
+            let (stats, health) = (http.response(false).json(), http.response(false).json());
+            assert_eq!((&stats["active_rooms"], &stats["active_connections"]), (&number.into(), &number.into()));
+            assert_eq!(health["active_connections"], number);
+        }
+    });
 }
 
 #[test]
@@ -164,7 +224,8 @@ fn what_there_is_not() {
     assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
 }
 
-/// With one origin, that is what every answer says, whoever asks; it is the same for all, so there is nothing to vary by.
+/// With one origin, that is what every answer says, whoever asks; it is the same for all, so there is nothing to vary
+/// by.
 #[test]
 fn cross_origin_answers_name_the_origin_that_is_set() {
     let origin = "https://tickets.example";
@@ -375,6 +436,30 @@ fn heads_at_their_bounds() {
     assert!(whole.json()["error"].as_str().expect("a text").contains("16 KiB"));
 }
 
+/// HEAD tells the length of what GET brings, also of what is shared by all who ask: big rooms and files.
+#[test]
+fn head_tells_the_length_of_the_body() {
+    on_each_with(&[("MAX_SEATS_PER_CLIENT", "0")], |server| {
+        let mut client = Client::connect(server, "a");
+        for number in 0..64 {
+            for room in ["big", "other"] {
+                client.select(room, &format!("{number} {}", "x".repeat(100)));
+                client.json();
+            }
+        }
+        let (big, other) = ("/room/big/selections", "/room/other/selections");
+        let paths = [big, other, "/", "/static/butaca-page.js", "/static/butaca.svg"];
+        let mut http = Http::new(server.dial());
+        for path in paths.into_iter().chain(paths) {
+            http.send(&format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\nGET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+            let length = http.response(true).header("content-length").map(str::to_owned);
+            let answer = http.response(false);
+            assert_eq!(length.as_deref(), answer.header("content-length"), "{path}");
+            assert!(answer.status == 200 && !answer.body.is_empty(), "{path}");
+        }
+    });
+}
+
 /// Answers that nobody reads are not piled up: the requests behind them wait.
 #[test]
 fn answers_that_nobody_reads_wait_for_their_reader() {
@@ -386,14 +471,16 @@ fn answers_that_nobody_reads_wait_for_their_reader() {
             client.select("big", &format!("seat {number} {}", "x".repeat(80)));
         }
         (0..500).for_each(|_| assert_eq!(client.json()["type"], "seat_selected"));
-        let body = server.get("/room/big/selections").body.len() as u64;
-        let requests = 500;
-        let mut http = Http::new(server.dial());
-        http.send(&"GET /room/big/selections HTTP/1.1\r\nHost: test\r\n\r\n".repeat(requests));
-        for _ in 0..requests {
-            assert_eq!(http.response(false).body.len() as u64, body);
+        for path in ["/room/big/selections", "/static/butaca-page.js"] {
+            let body = server.get(path).body.len() as u64;
+            let requests = 500;
+            let mut http = Http::new(server.dial());
+            http.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").repeat(requests));
+            for _ in 0..requests {
+                assert_eq!(http.response(false).body.len() as u64, body);
+            }
+            let high_water = server.figures("outbound_queue_high_water").into_iter().max().expect("a shard");
+            assert!(high_water < 65_536 + 2 * body, "{high_water} bytes were queued for one reader");
         }
-        let high_water = server.figures("outbound_queue_high_water").into_iter().max().expect("a shard");
-        assert!(high_water < 65_536 + 2 * body, "{high_water} bytes were queued for one reader");
     }
 }

@@ -1,6 +1,6 @@
 //! Order, what gives way, and what is finished.
 
-use super::super::full_state::{Alive, FullState};
+use super::super::full_state::{Alive, FullState, SharedBytes};
 use super::super::view::{Span, View};
 use super::{GONE_BYTES_MAX, Kind, LogPart, Outbox};
 
@@ -207,6 +207,25 @@ fn a_shared_frame_is_sent_between_others() {
     assert_eq!((outbox.unsent(), outbox.unsent_len()), (&frame("state")[3..], 4 + 5));
     outbox.advance(4);
     assert_eq!((outbox.unsent(), alive.bytes()), (&frame("one")[..], 0));
+}
+
+/// What is a part of the program is sent from there, counts as unsent, and is finished when the rest is dropped.
+#[test]
+fn a_static_body_is_not_copied_and_is_finished_once_it_was_begun() {
+    static BODY: [u8; 1_000] = [b'x'; 1_000];
+    let mut outbox = Outbox::default();
+    outbox.write(Kind::Reply, |out| out.extend_from_slice(b"head"));
+    outbox.share_bytes(Kind::Reply, SharedBytes::Static(&BODY));
+    reply(&mut outbox, "next");
+    assert_eq!((outbox.unsent(), outbox.unsent_len()), (&b"head"[..], 4 + 1_000 + 6));
+    assert!(outbox.capacity() < 1_000 && outbox.weight() >= 1_010);
+    outbox.advance(4);
+    assert!(std::ptr::eq(outbox.unsent(), &raw const BODY[..]));
+    outbox.advance(1);
+    outbox.abandon();
+    assert_eq!((outbox.unsent(), outbox.unsent_len()), (&BODY[1..], 999));
+    outbox.advance(999);
+    assert!(outbox.is_empty());
 }
 
 /// A connection that never quite drains does not keep what has left.

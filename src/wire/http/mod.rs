@@ -18,11 +18,12 @@ pub use self::error::HttpError;
 use self::fields::Fields;
 use self::target::Place;
 use crate::engine::ids::{ClientId, RoomId};
+use crate::files::File;
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target<'a> {
+pub enum Target {
     /// `/ws/{client_id}`: an upgrade that is right in every respect.
     Socket {
         /// The client's name.
@@ -48,7 +49,7 @@ pub enum Target<'a> {
     /// `/`
     Home,
     /// A file below `/static/` that there is, such as `butaca-client.js`.
-    Asset(&'a str),
+    File(&'static File),
     /// OPTIONS of something that there is, or of the server: a CORS preflight.
     Options,
     /// Anything else.
@@ -59,7 +60,7 @@ pub enum Target<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpRequest<'a> {
     /// What is asked for.
-    pub target: Target<'a>,
+    pub target: Target,
     /// HEAD: the answer has no body.
     pub head_only: bool,
     /// Whether the client sends further requests on this connection.
@@ -161,7 +162,7 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
         Place::Stats => Target::Stats,
         Place::Metrics => Target::Metrics,
         Place::Selections(room) => Target::Selections { room },
-        Place::Asset(name) => Target::Asset(name),
+        Place::File(file) => Target::File(file),
     };
     Ok(answerable(target))
 }

@@ -11,10 +11,10 @@ use percent_encoding::percent_decode_str;
 use super::HttpError;
 use super::fields::is_authority;
 use crate::engine::ids::{ClientId, RoomId, is_reserved_client};
-use crate::wire::assets;
+use crate::files::{self, File};
 
 /// What a path names.
-pub(super) enum Place<'a> {
+pub(super) enum Place {
     Home,
     Health,
     Ready,
@@ -22,14 +22,14 @@ pub(super) enum Place<'a> {
     Metrics,
     Selections(RoomId),
     Socket(ClientId),
-    Asset(&'a str),
+    File(&'static File),
     /// The server as a whole: `*`, or a URL without a path.
     Server,
     Nothing,
 }
 
 /// Reads a request target: the place and the query.
-pub(super) fn read<'a>(target: &'a str, is_options: bool) -> Result<(Place<'a>, &'a str), HttpError> {
+pub(super) fn read(target: &str, is_options: bool) -> Result<(Place, &str), HttpError> {
     if target == "*" && is_options {
         return Ok((Place::Server, ""));
     }
@@ -58,7 +58,7 @@ fn local_part(target: &str) -> Result<&str, HttpError> {
     (is_ours && has_host).then_some(local).ok_or(HttpError::Bad)
 }
 
-fn find(path: &str) -> Result<Place<'_>, HttpError> {
+fn find(path: &str) -> Result<Place, HttpError> {
     match path {
         "/" | "" => return Ok(Place::Home),
         "/health" => return Ok(Place::Health),
@@ -76,8 +76,8 @@ fn find(path: &str) -> Result<Place<'_>, HttpError> {
     if let Some(segment) = room.filter(|segment| !segment.contains('/')) {
         return id(segment, RoomId::new).map(Place::Selections).ok_or(HttpError::BadRoomId);
     }
-    let asset = path.strip_prefix("/static/").filter(|name| assets::find(name).is_some());
-    Ok(asset.map_or(Place::Nothing, Place::Asset))
+    let file = path.strip_prefix("/static/").and_then(files::find);
+    Ok(file.map_or(Place::Nothing, Place::File))
 }
 
 /// The id in a path segment.

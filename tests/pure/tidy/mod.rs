@@ -13,7 +13,7 @@ use source::{Source, read_sources};
 /// Modules in the order in which they may use each other: a line may use itself and the lines above it. A module belongs
 /// to the longest entry that it begins with, so a file of `runtime` that is not named stands where `runtime` does.
 const LAYERS: &[&[&str]] = &[
-    &["limits", "marks"],
+    &["limits", "marks", "files"],
     &["planted"],
     &["engine"],
     &["wire"],
@@ -29,7 +29,11 @@ const LAYERS: &[&[&str]] = &[
     &["node"],
     &["runtime::readiness", "runtime::board", "runtime::preflight", "runtime::process"],
     &["runtime::memory", "runtime::origins", "runtime::socket", "runtime::wheel"],
-    &["runtime::core", "runtime::mail", "runtime::mailbox", "runtime::status"],
+    &["runtime::site::exchange", "runtime::site::letters"],
+    &["runtime::site::gathers", "runtime::site::rooms", "runtime::site::health"],
+    &["runtime::mail"],
+    &["runtime::mailbox"],
+    &["runtime::core", "runtime::site"],
     &["runtime"],
     &["storage", "signals"],
     &["server"],
@@ -52,7 +56,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("redis", &["persist::stores::redis"]),
     ("rustix", &["log", "runtime", "server"]),
     ("serde", &["wire"]),
-    ("serde_json", &["wire", "figures::json", "log::last_words", "runtime::status"]),
+    ("serde_json", &["wire", "figures", "log::last_words", "runtime::site::health"]),
     ("siphasher", &["engine::keyed", "node::proofs", "runtime::origins"]),
     ("signal_hook", &["signals"]),
     ("simd_json", &["wire"]),

@@ -1,0 +1,238 @@
+//! Answers that other shards know: asked of them by mail, and put together where the request came in.
+//!
+//! Invariants: who waits is answered once; a shard that does not answer in time is left out, or its room is refused.
+//! Never here: who waits for what (`gathers`), what figures look like (`figures`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::audience::full_state::{FullState, SharedBytes};
+use crate::engine::ids::{ConnId, RoomId, ShardId, shard_of};
+use crate::engine::time::WallMillis;
+use crate::figures::server::ServerFigures;
+use crate::figures::stats::{self, ShardFigures};
+use crate::figures::store::StoreFigures;
+use crate::figures::text::{CONTENT_TYPE, Snapshot, text};
+use crate::limits::STATS_IDS_MAX;
+use crate::log;
+use crate::runtime::core::Core;
+use crate::runtime::mail::Mail;
+use crate::runtime::process;
+use crate::runtime::site::answer::Answer;
+use crate::runtime::site::exchange::Exchange;
+use crate::runtime::site::gathers::{Page, Waiter};
+use crate::runtime::site::letters::{Question, Told};
+use crate::runtime::socket::Phase;
+use crate::wire::message;
+
+const BUSY: &str = "too many wait for this answer";
+const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
+
+impl Core {
+    /// Somebody asks for figures of all shards.
+    pub(super) fn ask_for_figures(&mut self, exchange: Exchange, page: Page) {
+        let waiter = Waiter { conn: self.node.conn_id(exchange.slot), exchange, page };
+        if !self.gathers.wait(waiter) {
+            return self.answer_message(exchange, 503, BUSY, RETRY);
+        }
+        self.awaits_answer(exchange.slot);
+        self.gather();
+    }
+
+    /// Somebody asks for the selections of a room.
+    pub(super) fn ask_for_selections(&mut self, exchange: Exchange, room: &RoomId) {
+        let by = self.node.conn_id(exchange.slot);
+        self.gathers.wait_for_room(exchange, self.now.mono.0);
+        self.awaits_answer(exchange.slot);
+        let owner = shard_of(room.as_str(), self.mesh.shards());
+        if owner == self.id {
+            self.asked(by, Question::Selections(room.clone()));
+        } else {
+            self.lanes.post(owner, Mail::Ask { by, question: Question::Selections(room.clone()) });
+        }
+    }
+
+    fn awaits_answer(&mut self, slot: u32) {
+        if let Some(socket) = self.sockets.get_mut(slot) {
+            socket.awaits_answer = true;
+        }
+    }
+
+    /// Asks all shards for their figures, when somebody waits for that and it is time.
+    fn gather(&mut self) {
+        let shards = self.mesh.shards();
+        let Some(number) = self.gathers.begin(self.now.mono.0, shards) else { return };
+        // Letters are answered to a connection; these are everybody's who waits on this shard.
+        let by = ConnId::new(self.id, 0, 0);
+        for shard in (0..shards).map(ShardId::new).filter(|&shard| shard != self.id) {
+            self.lanes.post(shard, Mail::Ask { by, question: Question::Figures(number) });
+        }
+        let own = self.own_figures();
+        self.gathers.told(number, own);
+        self.publish();
+    }
+
+    /// A shard asks, this one included.
+    pub(crate) fn asked(&mut self, by: ConnId, question: Question) {
+        match question {
+            Question::Figures(number) => {
+                let told = Told::Figures(number, Box::new(self.own_figures()));
+                self.tell_shard(by, told);
+            }
+            Question::Selections(room) => {
+                let told = self.selections(&room).map(Told::Selections);
+                if let Some(told) = told {
+                    self.tell_shard(by, told);
+                } else if !self.bodies.wait(by, &room) {
+                    self.tell_shard(by, Told::Busy);
+                }
+            }
+        }
+    }
+
+    fn tell_shard(&mut self, by: ConnId, told: Told) {
+        if by.shard() == self.id {
+            self.told(by, told);
+        } else {
+            self.lanes.post(by.shard(), Mail::Told { to: by, told: Box::new(told) });
+        }
+    }
+
+    /// A shard has answered.
+    pub(crate) fn told(&mut self, to: ConnId, told: Told) {
+        let body = match told {
+            Told::Figures(number, figures) => {
+                self.gathers.told(number, *figures);
+                return self.publish();
+            }
+            Told::Selections(body) => Some(body),
+            Told::Busy => None,
+        };
+        let Some(exchange) = self.node.find(to).and_then(|slot| self.gathers.take_room(slot)) else { return };
+        match body {
+            Some(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::State(body)),
+            None => self.answer_message(exchange, 503, BUSY, RETRY),
+        }
+    }
+
+    /// What waits for its time: the next gathering, shards that do not answer, bodies that were too much at once.
+    pub(crate) fn go_on_with_answers(&mut self) {
+        let now_ms = self.now.mono.0;
+        self.publish();
+        self.gather();
+        // The connection ends with that, so that an answer that comes after all finds nobody instead of the next
+        // question.
+        for exchange in self.gathers.take_late_rooms(now_ms) {
+            let message = "the shard that owns the room does not answer";
+            self.answer_message(Exchange { keep_alive: false, ..exchange }, 503, message, &[]);
+        }
+        while let Some((by, room)) = self.bodies.next(now_ms) {
+            let body = self.encode(&room);
+            self.tell_shard(by, Told::Selections(body));
+        }
+        self.bodies.tidy(now_ms);
+    }
+
+    /// Answers those who wait for a gathering that is over. Each page is written once.
+    fn publish(&mut self) {
+        let Some(mut gathered) = self.gathers.take_gathered(self.now.mono.0) else { return };
+        let has_asked = |page| gathered.waiters.iter().any(|waiter| waiter.page == page);
+        let (wants_stats, wants_metrics) = (has_asked(Page::Stats), has_asked(Page::Metrics));
+        let stats = wants_stats.then(|| {
+            let body = stats::body(self.server_figures(), &mut gathered.shards, gathered.missing, self.store_figures());
+            self.shared(body.into_bytes())
+        });
+        let metrics = wants_metrics.then(|| self.shared(text(self.snapshot(gathered.shards)).into_bytes()));
+        for Waiter { conn, exchange, page } in gathered.waiters {
+            let socket = self.node.find(conn).and_then(|slot| self.sockets.get(slot));
+            if socket.is_none_or(|socket| socket.phase != Phase::Http) {
+                continue;
+            }
+            let metrics_type = Answer { content_type: CONTENT_TYPE, ..Answer::json(200) };
+            let (answer, body) = match page {
+                Page::Stats => (Answer::json(200), &stats),
+                Page::Metrics => (metrics_type, &metrics),
+            };
+            self.respond_with(exchange, answer, body.as_ref().expect("who waits for a page has it written"));
+        }
+    }
+
+    fn store_figures(&self) -> Option<StoreFigures> {
+        self.node.store_status().map(|status| status.figures(self.now.mono))
+    }
+
+    fn snapshot(&self, shards: Vec<ShardFigures>) -> Snapshot {
+        let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
+        Snapshot {
+            shards: shards.into_iter().map(|figures| (figures.shard.index(), figures.stats)).collect(),
+            server: self.server_figures(),
+            store: self.store_figures().unwrap_or_default(),
+            process: process::read(started),
+        }
+    }
+
+    fn server_figures(&self) -> ServerFigures {
+        ServerFigures {
+            websockets: self.board.websockets() as u64,
+            connections_max: self.connections_max as u64,
+            is_serving: self.board.is_serving() && !self.board.is_draining(),
+            log_lines_dropped: log::lines_dropped(),
+        }
+    }
+
+    /// What this shard tells of itself.
+    fn own_figures(&mut self) -> ShardFigures {
+        self.refresh_gauges();
+        let ids_max = if self.config.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
+        ShardFigures {
+            shard: self.id,
+            clients: self.node.clients().take(ids_max).cloned().collect(),
+            rooms: self.node.seats().rooms().take(ids_max).cloned().collect(),
+            stats: self.node.figures.clone(),
+        }
+    }
+
+    /// Brings the gauges up to date.
+    fn refresh_gauges(&mut self) {
+        let counts = self.node.counts();
+        let waiting_bytes = self.node.waiting_bytes();
+        let (waiting, longest_wait_ms) = (self.node.waiting_for_full_states(), self.node.full_state_wait_ms());
+        let pulse = self.board.pulse(self.id);
+        let figures = &mut self.node.figures;
+        figures.connections = self.sockets.len() as u64;
+        figures.rooms = counts.rooms as u64;
+        figures.members = counts.members as u64;
+        figures.holds = counts.holds as u64;
+        figures.mesh_sent = self.lanes.posted;
+        figures.watchdog_pokes = pulse.pokes.load(Ordering::Relaxed);
+        figures.outbound_queue_bytes = waiting_bytes;
+        figures.full_states_waiting = waiting as u64;
+        figures.full_state_wait_ms = longest_wait_ms;
+    }
+
+    /// The selections of a room that this shard owns; `None` when encoding them must wait.
+    fn selections(&mut self, room: &RoomId) -> Option<Arc<FullState>> {
+        let now_ms = self.now.mono.0;
+        let state = self.node.seats().selections(room.as_str());
+        let kept = state.and_then(|state| self.bodies.find(room, (state.epoch, state.seq), now_ms));
+        if kept.is_some() || !self.bodies.may_encode(now_ms) {
+            return kept;
+        }
+        Some(self.encode(room))
+    }
+
+    fn encode(&mut self, room: &RoomId) -> Arc<FullState> {
+        let state = self.node.seats().selections(room.as_str());
+        let moment = state.as_ref().map(|state| (state.epoch, state.seq));
+        let mut body = Vec::new();
+        message::selections_body(
+            &mut body,
+            room.as_str(),
+            state.iter().flat_map(|state| state.iter()),
+            self.config.broadcast_user_info,
+        );
+        let body = FullState::new(body, &self.board.full_states);
+        self.bodies.encoded(room, moment, &body, self.now.mono.0);
+        body
+    }
+}

@@ -1,0 +1,29 @@
+//! What shards ask each other for HTTP answers. Plain data.
+//!
+//! Never here: what is done with an answer.
+
+use std::sync::Arc;
+
+use crate::audience::full_state::FullState;
+use crate::engine::ids::RoomId;
+use crate::figures::stats::ShardFigures;
+
+/// What is asked of another shard for an HTTP answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    /// Its figures, for the gathering of this number.
+    Figures(u64),
+    /// The selections of a room that it owns.
+    Selections(RoomId),
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// To [`Question::Figures`], with its number.
+    Figures(u64, Box<ShardFigures>),
+    /// To [`Question::Selections`]: the body of the response.
+    Selections(Arc<FullState>),
+    /// To [`Question::Selections`]: too many wait for their answers.
+    Busy,
+}

@@ -1,0 +1,99 @@
+//! The site: HTTP answers on the shards' port. `/health`, `/ready`, `/stats`, `/metrics`,
+//! `/room/{room_id}/selections`, `/` and the files of the page.
+//!
+//! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know
+//! is asked of them by mail ([`asking`]); who waits for that is kept in [`gathers`]. Bodies are made once for all who
+//! ask for the same: figures ten times a second at most, selections once a change, `/health` once a change of what it
+//! says. Invariant: requests behind one that is being answered wait. Never here: sockets, seats.
+
+mod answer;
+mod asking;
+pub(crate) mod exchange;
+pub(crate) mod gathers;
+mod health;
+pub(crate) mod letters;
+pub(crate) mod rooms;
+
+use std::sync::atomic::Ordering;
+
+use crate::audience::full_state::SharedBytes;
+use crate::files::PAGE;
+use crate::limits::HTTP_REQUESTS_MAX;
+use crate::runtime::board::Pulse;
+use crate::runtime::core::Core;
+use crate::runtime::site::answer::Answer;
+use crate::runtime::site::exchange::Exchange;
+use crate::runtime::site::gathers::Page;
+use crate::runtime::site::health::{Facts, StoreState};
+use crate::wire::http::Target;
+
+/// The body of `/health`, and the facts for which it is true.
+#[derive(Debug)]
+pub(crate) struct Health {
+    facts: Facts,
+    body: SharedBytes,
+}
+
+impl Core {
+    /// Answers a request that is no upgrade.
+    pub(crate) fn respond(&mut self, exchange: Exchange, target: &Target) {
+        let keep_alive = self.count_request(exchange.slot) && exchange.keep_alive;
+        let exchange = Exchange { keep_alive, ..exchange };
+        match target {
+            Target::Health | Target::Ready => self.answer_health(exchange),
+            Target::Stats if self.config.public_stats => self.ask_for_figures(exchange, Page::Stats),
+            Target::Metrics if self.config.public_stats => self.ask_for_figures(exchange, Page::Metrics),
+            Target::Selections { room } => self.ask_for_selections(exchange, room),
+            Target::Home => self.answer_file(exchange, &PAGE),
+            Target::Options => self.answer_options(exchange),
+            Target::File(file) => self.answer_file(exchange, file),
+            Target::Stats | Target::Metrics | Target::NotFound | Target::Socket { .. } => {
+                self.answer_nothing_there(exchange);
+            }
+        }
+    }
+
+    fn answer_nothing_there(&mut self, exchange: Exchange) {
+        self.answer_message(exchange, 404, "there is nothing at this path", &[]);
+    }
+
+    /// Counts a request, and says whether another may follow.
+    fn count_request(&mut self, slot: u32) -> bool {
+        let Some(socket) = self.sockets.get_mut(slot) else { return false };
+        socket.requests += 1;
+        u32::from(socket.requests) < HTTP_REQUESTS_MAX && socket.surplus.is_none() && !self.board.is_draining()
+    }
+
+    fn answer_health(&mut self, exchange: Exchange) {
+        let facts = self.facts();
+        let status = facts.verdict().0;
+        let health = match self.health.take().filter(|health| health.facts == facts) {
+            Some(health) => health,
+            None => Health { body: self.shared(facts.body().into_bytes()), facts },
+        };
+        self.respond_with(exchange, Answer::json(status), &health.body);
+        self.health = Some(health);
+    }
+
+    fn facts(&self) -> Facts {
+        let rooms = |pulse: &Pulse| pulse.rooms.load(Ordering::Relaxed);
+        let state = self.node.store_status().map(|status| {
+            let (is_connected, error) = status.health(self.now.mono);
+            StoreState {
+                may_grant: status.may_grant(self.now.mono),
+                is_connected,
+                is_damaged: status.is_damaged(),
+                error,
+            }
+        });
+        Facts {
+            is_draining: self.board.is_draining(),
+            is_serving: self.board.is_serving(),
+            websockets: self.board.websockets(),
+            rooms: self.board.pulses().iter().map(rooms).sum(),
+            store: self.config.store,
+            durability: self.config.durability,
+            state,
+        }
+    }
+}
