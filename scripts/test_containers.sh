@@ -14,7 +14,7 @@ if docker compose version >/dev/null 2>&1; then
 elif command -v docker-compose >/dev/null; then
   docker-compose --profile monitoring config -q && echo "docker-compose.yml: valid"
 fi
-for script in scripts/*.sh scripts/lib/*.sh docker/*.sh .ci/run; do bash -n "$script"; done
+for script in scripts/*.sh scripts/lib/*.sh perf/*.sh perf/tools/*.sh docker/*.sh .ci/run; do bash -n "$script"; done
 if command -v shellcheck >/dev/null; then
   shellcheck -x scripts/*.sh scripts/lib/*.sh docker/*.sh .ci/run
   echo "scripts: no finding"

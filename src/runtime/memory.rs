@@ -2,7 +2,7 @@
 //!
 //! mimalloc returns freed pages when something later allocates, and on a server that has just become quiet nothing does:
 //! what stayed resident after a wave of connections was chance by a third. Returning each page at once instead
-//! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/memory.md`).
+//! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/notes/memory.md`).
 //!
 //! Invariants: a shard that has something to do never collects; one that has collected does not within a second. Never
 //! here: what was freed.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A server with a store, for perf/store_cost.sh: MODE SERVER. Each start has a namespace and a directory of its own.
+# A server with a store, for perf/tools/store_cost.sh: MODE SERVER. Each start has a namespace and a directory of its own.
 set -e
 mode=$1 server=$2
 DATA_DIR=$(mktemp -d "${STORE_COST_DIR:?}/data.XXXXXX")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do members that read slowly, or not at all, delay the others?
 
-    perf/slow_readers.py [--rounds 5] [--rate 100,400] [--secs 8]
+    perf/tools/slow_readers.py [--rounds 5] [--rate 100,400] [--secs 8]
 
 One room of 1,000 members on one core, load by target/release/loadgen; in turn alone, and with 20 members that never read and 10
 that read 10 kB a second. Those join as soon as /stats names the room, with a receive buffer of 4 KiB, so that the kernel swallows

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How evenly do two shards share the work of one room with 1,000 members?
 
-    perf/two_shards.py [--rounds 5] [--rate 100,400] [--secs 6]
+    perf/tools/two_shards.py [--rounds 5] [--rate 100,400] [--secs 6]
 
 Load by target/release/loadgen, on the same two CPUs: only CPU time and counters mean anything here. Printed for each round: CPU
 time of the two shards' threads while the room is full, what they delivered, and the letters between them for each event.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Profiles the server under a workload of the load generator and writes target/flamegraph.svg.
 #
-#   perf/flamegraph.sh fanout --rate 400
-#   perf/flamegraph.sh rooms --rate 3000 --secs 10
+#   perf/tools/flamegraph.sh fanout --rate 400
+#   perf/tools/flamegraph.sh rooms --rate 3000 --secs 10
 #
 # The server runs on CPU 0 with one shard, the generator on CPU 1. perf samples the server from before the first connection
 # to the end; kernel frames need root or kernel.perf_event_paranoid <= 1.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 [ $# -gt 0 ] || { sed -n '2,/^set/p' "$0" | grep '^#' >&2; exit 64; }
 command -v perf >/dev/null || { echo "perf is missing: apt-get install linux-perf" >&2; exit 69; }

@@ -2,10 +2,10 @@
 # What do ten scrapes of /metrics a second cost? CPU of the server's process, as the kernel counts it, in turns without and
 # with scraping; 1,000 connections in 50 rooms, first silent, then with 100 commands a second.
 #
-#   perf/scrape_cost.sh              two turns of 15 s each way
-#   TURNS=4 SECONDS_A_TURN=30 perf/scrape_cost.sh
+#   perf/tools/scrape_cost.sh              two turns of 15 s each way
+#   TURNS=4 SECONDS_A_TURN=30 perf/tools/scrape_cost.sh
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 : "${BUTACA_BINARY:=target/release/butaca}" "${LOADGEN_BINARY:=target/release/loadgen}" "${TURNS:=2}" "${SECONDS_A_TURN:=15}"
 [ -x "$BUTACA_BINARY" ] && [ -x "$LOADGEN_BINARY" ] || cargo build --release --locked --workspace --bins
@@ -27,7 +27,7 @@ measure() { # measure NAME LOADGEN-ARGUMENT...
   "$LOADGEN_BINARY" "$1" --url "ws://127.0.0.1:$port" --secs $((2 * TURNS * SECONDS_A_TURN + 10)) --no-stats --quiet "${@:2}" \
     >"$work/loadgen.log" 2>&1 &
   pids+=($!)
-  python3 perf/scrape_cost.py "$name" "$port" "${pids[0]}" "$TURNS" "$SECONDS_A_TURN"
+  python3 perf/tools/scrape_cost.py "$name" "$port" "${pids[0]}" "$TURNS" "$SECONDS_A_TURN"
   stop
 }
 
