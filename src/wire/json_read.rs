@@ -22,8 +22,10 @@ use crate::limits::{JSON_DEPTH_MAX, JSON_SHORT_BYTES};
 /// Why a text is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Unreadable {
-    /// Not JSON, or a lone surrogate.
+    /// Not JSON.
     NotJson,
+    /// An escape names half of a surrogate pair: JSON to some, but no text (RFC 7493 section 2.1).
+    LoneSurrogate,
     /// Nested too deeply.
     TooDeep,
     /// JSON, but not an object.
@@ -55,6 +57,31 @@ pub(super) struct ObjectReader {
     /// Parses since the start.
     #[cfg(test)]
     parses: usize,
+}
+
+/// Whether an escape names half of a surrogate pair without its other half. Looked at only in what is refused.
+fn has_lone_surrogate(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let escape = &rest[at..];
+        let skip = match code_unit(escape) {
+            Some(0xd800..=0xdbff) => match escape.get(6..).and_then(code_unit) {
+                Some(0xdc00..=0xdfff) => 12,
+                _ => return true,
+            },
+            Some(0xdc00..=0xdfff) => return true,
+            _ => 2,
+        };
+        rest = escape.get(skip..).unwrap_or_default();
+    }
+    false
+}
+
+/// What `\uXXXX` at the front names.
+fn code_unit(escape: &[u8]) -> Option<u16> {
+    let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
+    let text = str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u16::from_str_radix(text, 16).ok()
 }
 
 impl ObjectReader {
@@ -103,6 +130,7 @@ impl ObjectReader {
         let members = match result {
             Ok(()) => pick(&tape.0, self.buffers.structural_indexes(), &self.raw, names),
             Err(error) if is_too_deep(&error) => Err(Unreadable::TooDeep),
+            Err(_) if has_lone_surrogate(&self.raw) => Err(Unreadable::LoneSurrogate),
             Err(_) => Err(Unreadable::NotJson),
         };
         self.tape = tape.reset();
@@ -384,7 +412,7 @@ mod tests {
             r#"{"b":{"n":"\udfad\ud83c"}}"#,
             r#"{"z":"\ud800","n":1e400}"#,
         ] {
-            check_refused(text, Unreadable::NotJson);
+            check_refused(text, Unreadable::LoneSurrogate);
         }
     }
 
@@ -406,6 +434,15 @@ mod tests {
             assert_eq!(a, Member::Text(&round.to_string()));
             assert_eq!(b, Member::Object(&format!(r#"{{"n":1e40{round}}}"#)));
             assert!(reader.read(&mut b"{".to_vec(), ["a", "b"]).is_err());
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_called_by_its_name() {
+        let lone = [r#"{"a":"\ud83c"}"#, r#"{"a":"Ana \uDF3D"}"#, r#"{"a":"\ud83c\ud83c\udf3d"}"#];
+        lone.into_iter().for_each(|text| check_refused(text, Unreadable::LoneSurrogate));
+        for other in [r#"{"a":"\ud83c\udfad"#, r#"{"a":"\\ud83c"#, r#"{"a":"\u+83c"}"#, r#"{"a":"\u12"}"#] {
+            check_refused(other, Unreadable::NotJson);
         }
     }
 }

@@ -116,6 +116,7 @@ const UNKNOWN_TYPE: &str = "type must be join_room, leave_room, select_seat, rel
 fn unreadable(why: Unreadable) -> BadMessage<'static> {
     let message = match why {
         Unreadable::NotJson => "the message is not JSON",
+        Unreadable::LoneSurrogate => "a string has a lone surrogate, half a character, which has no UTF-8",
         Unreadable::TooDeep => "the message is nested too deeply",
         Unreadable::NotAnObject => "the message is not a JSON object",
     };

@@ -65,7 +65,8 @@ fn what_is_not_json_says_so() {
     let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(40), "]".repeat(40));
     check_refused(&deep, Code::BadJson, "the message is nested too deeply", (None, None, None));
     let surrogate = r#"{"type":"select_seat","room_id":"r","seat_id":"s","user_info":{"name":"\ud800"}}"#;
-    check_refused(surrogate, Code::BadJson, "the message is not JSON", (None, None, None));
+    let half = "a string has a lone surrogate, half a character, which has no UTF-8";
+    check_refused(surrogate, Code::BadJson, half, (None, None, None));
 }
 
 #[test]
