@@ -271,6 +271,8 @@ pub const STORE_FINISH_MS: u64 = 1_000;
 pub const REDIS_LEASE_MS: u64 = 60_000;
 /// Shortest `REDIS_LEASE_MS` that is accepted.
 pub const REDIS_LEASE_MS_MIN: u64 = 5_000;
+/// How long a server that starts waits beyond the end of another one's lease. At the bound it ends: the other one lives.
+pub const STORE_LEASE_MARGIN_MS: u64 = 2_000;
 /// How often the lease is renewed.
 pub const REDIS_RENEW_MS: u64 = 1_000;
 /// A key in Redis outlives the last hold that can be in it by this.

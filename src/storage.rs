@@ -50,7 +50,7 @@ impl Storage {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
                 embedded(&config.data_dir, (!is_durable).then_some(behind), accepts_loss)
             }
-            Kind::Redis => redis(config)?,
+            Kind::Redis => redis(config, accepts_loss)?,
         };
         let setup = Setup {
             is_durable,
@@ -122,8 +122,8 @@ fn embedded(dir: &Path, behind: Option<Behind>, accepts_loss: bool) -> Opener {
     Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone(), accepts_loss)?) as Box<dyn Store>))
 }
 
-fn redis(config: &Config) -> Result<Opener, (u8, String)> {
-    let redis = RedisConfig { settings: config.redis.clone(), hold_ttl_ms: config.hold_ttl_ms };
+fn redis(config: &Config, accepts_loss: bool) -> Result<Opener, (u8, String)> {
+    let redis = RedisConfig { settings: config.redis.clone(), hold_ttl_ms: config.hold_ttl_ms, accepts_loss };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
     let identity = Arc::new(owner::identity(&config.data_dir, &redis.settings.namespace));
     let about = owner::about();

@@ -160,7 +160,7 @@ fn redis(server: &RedisServer) -> Opener {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS };
+    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS, accepts_loss: true };
     let identity = Arc::new(Identity::passing("bench"));
     Box::new(move |wall| Ok(Box::new(RedisStore::open(&config, &identity, "bench", wall)?) as Box<dyn Store>))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use butaca::limits::STORE_BATCH_ENTRIES_MAX;
+use butaca::limits::{REDIS_PARTS, STORE_BATCH_ENTRIES_MAX};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, Stopwatch, eventually};
@@ -250,6 +250,11 @@ fn a_redis_that_was_emptied_gets_everything_again() {
         let kept: Vec<String> = redis.ask(&["KEYS", "*:room:show"]);
         let seats: i64 = kept.first().map_or(0, |key| redis.ask(&["HLEN", key]));
         (seats == 4).then_some(())
+    });
+    // Until its parts have their fences again a start could not tell this Redis from one that has lost a part.
+    eventually("every part is the server's again", || {
+        let fences: Vec<String> = redis.ask(&["KEYS", "*:fence"]);
+        (fences.len() == REDIS_PARTS).then_some(())
     });
     kill(server);
     assert_eq!(held(&home.start(), "show").len(), 4);

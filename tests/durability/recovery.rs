@@ -57,7 +57,7 @@ fn redis(home: &Home) -> RedisStore {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS };
+    let config = RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS, accepts_loss: true };
     RedisStore::open(&config, &Arc::new(Identity::passing("earlier")), "an earlier server", WallMillis(wall_ms()))
         .expect("nobody else is there")
 }

@@ -4,11 +4,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Client, eventually};
-use crate::home::{Home, kill};
+use crate::home::{Home, held, kill};
 
 #[test]
 fn a_second_server_refuses_to_start_with_one_clear_line() {
-    for home in Home::all() {
+    for mut home in Home::all() {
+        // It waits as long as a lease lasts: the other server may be dead.
+        home.set("REDIS_LEASE_MS", "5000");
         let _first = home.start();
         let second = home.command().output().expect("it runs");
         let said = String::from_utf8(second.stderr).expect("a text");
@@ -44,11 +46,38 @@ fn of_servers_that_race_for_one_directory_one_starts() {
 }
 
 #[test]
+fn while_a_dead_server_s_lease_stands_in_the_way_the_next_one_waits_and_says_for_whom() {
+    let mut home = Home::redis("window");
+    home.set("REDIS_LEASE_MS", "5000");
+    let first = home.start();
+    let mut ana = Client::join(&first, "ana", "show");
+    ana.select("show", "A1");
+    assert_eq!(ana.json()["type"], "seat_selected");
+    eventually("it is committed", || (first.stats()["store"]["changes"] == 1).then_some(()));
+    kill(first);
+    // Without the directory of the dead one this is another machine.
+    let mut elsewhere = Home::redis("window");
+    elsewhere.set("REDIS_URL", &home.redis.as_ref().expect("it is Redis").url());
+    elsewhere.set("REDIS_LEASE_MS", "5000");
+    let second = elsewhere.start_waiting();
+    eventually("it says for whom it waits", || {
+        let health = second.get("/health");
+        let error = health.json()["store_error"].as_str().unwrap_or_default().to_owned();
+        let is_said = error.contains("is the writer") && error.contains("its lease ends in");
+        (health.status == 503 && health.json()["status"] == "starting" && is_said).then_some(())
+    });
+    eventually("it takes over", || (second.get("/health").json()["status"] == "healthy").then_some(()));
+    assert_eq!(held(&second, "show").len(), 1);
+}
+
+#[test]
 fn of_servers_that_race_for_one_namespace_one_starts() {
-    for _ in 0..5 {
+    for _ in 0..2 {
         // The first two share a directory too, the third one is as if on another machine.
-        let (home, mut other) = (Home::redis("window"), Home::embedded("window"));
+        let (mut home, mut other) = (Home::redis("window"), Home::embedded("window"));
         other.set("STORE", "redis");
+        other.set("REDIS_LEASE_MS", "5000");
+        home.set("REDIS_LEASE_MS", "5000");
         other.set("REDIS_URL", &home.redis.as_ref().expect("it is Redis").url());
         race(vec![home.command(), other.command(), home.command()]);
     }

@@ -20,7 +20,7 @@ use crate::rig::{held, now, room, seat};
 /// Damages of an ordinary run.
 const DAMAGES: u64 = 1_000;
 /// Damages of a store with tables, which is large.
-const TABLE_DAMAGES: u64 = 12;
+const TABLE_DAMAGES: u64 = 8;
 /// Commits of the store that is damaged.
 const COMMITS: u64 = 60;
 
@@ -309,9 +309,11 @@ fn original_with_tables() -> Original {
         let seats = &mut deltas.entry(room("hall")).or_default().seats;
         for place in 0..100 {
             // What the first commits bring is not written again: it is in the tables alone.
-            let name = if number <= 5 { place + 3_000 + number * 100 } else { (number * 100 + place) % 3_000 };
-            let (place, mut hold) = (name.to_string(), held("ana", number));
-            hold.user_info = format!("{{\"note\":\"{}\"}}", "x".repeat(4_000)).into();
+            let is_once = number <= 5;
+            let place = (if is_once { number * 100 + place } else { place }).to_string();
+            let note = "x".repeat(if is_once { 10 } else { 4_000 });
+            let mut hold = held("ana", number);
+            hold.user_info = format!("{{\"note\":\"{note}\"}}").into();
             seats.insert(seat(&place), Some(hold));
             all.insert(("hall".into(), place), number);
         }

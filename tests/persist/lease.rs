@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use butaca::persist::stores::identity::{Identity, NoIdentity};
-use butaca::persist::stores::redis::RedisStore;
+use butaca::persist::stores::redis::{RedisConfig, RedisStore};
 use butaca::persist::stores::store::{Continuity, Store, StoreError};
 use butaca::persist::thread::writer::StoreEvent;
 
@@ -23,20 +23,46 @@ fn end_lease(server: &RedisServer) {
 fn a_second_server_is_told_who_is_there() {
     let server = RedisServer::start();
     let mut first = open(&server, "first").expect("nobody else is there");
-    let Err(StoreError::Taken(text)) = open(&server, "second") else { panic!("two writers") };
+    let Err(StoreError::Taken(taken)) = open(&server, "second") else { panic!("two writers") };
+    let text = taken.text;
     assert!(text.contains("first") && text.contains("\"test\"") && !text.contains('\n'), "{text}");
     first.close();
     open(&server, "second").expect("the lease was given back");
 }
 
+/// A lease that a test can wait for.
+fn short_lease(server: &RedisServer) -> RedisConfig {
+    let mut config = redis_config(&server.url());
+    config.settings.lease_ms = 1_000;
+    config
+}
+
 #[test]
-fn a_second_server_refuses_to_start() {
+fn a_second_server_waits_as_long_as_a_lease_and_then_refuses_to_start() {
     let server = RedisServer::start();
-    let rig = Rig::start(redis_opener(redis_config(&server.url()), "first"));
+    let rig = Rig::start(redis_opener(short_lease(&server), "first"));
     rig.opened();
-    let second = Rig::start(redis_opener(redis_config(&server.url()), "second"));
+    let began = std::time::Instant::now();
+    let second = Rig::start(redis_opener(short_lease(&server), "second"));
+    second.wait("it waits", |event| matches!(event, StoreEvent::Waiting).then_some(()));
+    second.until("it says for whom", |figures| {
+        figures.error.as_ref().is_some_and(|text| text.contains("first") && text.contains("its lease ends in"))
+    });
     let line = second.wait("a refusal", |event| if let StoreEvent::Refused(line) = event { Some(line) } else { None });
     assert!(line.contains("first"), "{line}");
+    assert!(began.elapsed() >= std::time::Duration::from_secs(2), "the other one could have been dead");
+    assert!(rig.status.may_grant(now().mono), "and the first goes on");
+    rig.finish();
+}
+
+#[test]
+fn a_server_elsewhere_takes_over_when_the_lease_of_a_dead_one_ends() {
+    let server = RedisServer::start();
+    let dead = RedisStore::open(&short_lease(&server), &Arc::new(Identity::passing("dead")), "dead", now().wall);
+    drop(dead.expect("nobody else is there"));
+    let rig = Rig::start(redis_opener(short_lease(&server), "second"));
+    rig.opened();
+    assert!(rig.status.may_grant(now().mono) && rig.figures().error.is_none());
     rig.finish();
 }
 

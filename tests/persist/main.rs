@@ -16,6 +16,7 @@ mod damage;
 mod embedded;
 mod faults;
 mod lease;
+mod redis_damage;
 mod redis_store;
 mod restore;
 mod sync_behind;

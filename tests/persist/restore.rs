@@ -15,7 +15,7 @@ fn stored(name: &str, at: u64, expires_at: u64) -> StoredHold {
 
 /// What becomes of one hold: its deadline, or nothing.
 fn check(at: u64, expires_at: u64, now: u64, deadline: Option<u64>) {
-    let loaded = Loaded { holds: vec![stored("1", at, expires_at)], skipped: 0, damage: None };
+    let loaded = Loaded { holds: vec![stored("1", at, expires_at)], skipped: 0, ..Loaded::default() };
     let restored = sift(loaded, WallMillis(now), HOLD_TTL_MS, 1, |_| true);
     assert_eq!(restored.shards[0].first().map(|hold| hold.held.expires_at.0), deadline);
     assert_eq!(restored.expired.len(), usize::from(deadline.is_none()));
@@ -38,7 +38,7 @@ fn deadlines_are_kept_and_nothing_lives_longer_than_a_new_hold() {
 #[test]
 fn holds_come_in_the_order_in_which_they_end() {
     let holds = [5, 3, 9, 1].map(|n| stored(&format!("{n}"), 0, 1_000 + n)).to_vec();
-    let restored = sift(Loaded { holds, skipped: 2, damage: None }, WallMillis(10), HOLD_TTL_MS, 1, |_| true);
+    let restored = sift(Loaded { holds, skipped: 2, ..Loaded::default() }, WallMillis(10), HOLD_TTL_MS, 1, |_| true);
     let order: Vec<_> = restored.shards[0].iter().map(|hold| hold.seat.as_str()).collect();
     assert_eq!(order, ["1", "3", "5", "9"]);
     assert_eq!(restored.skipped, 2);
@@ -47,7 +47,7 @@ fn holds_come_in_the_order_in_which_they_end() {
 #[test]
 fn what_must_not_be_sent_to_clients_is_skipped() {
     let restored = sift(
-        Loaded { holds: vec![stored("1", 0, 1_000)], skipped: 0, damage: None },
+        Loaded { holds: vec![stored("1", 0, 1_000)], skipped: 0, ..Loaded::default() },
         WallMillis(10),
         HOLD_TTL_MS,
         1,

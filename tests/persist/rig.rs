@@ -82,7 +82,7 @@ pub(crate) fn redis_config(url: &str) -> RedisConfig {
         sentinel_master: String::new(),
         cluster_nodes: Vec::new(),
     };
-    RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS }
+    RedisConfig { settings, hold_ttl_ms: HOLD_TTL_MS, accepts_loss: true }
 }
 
 /// Opens Redis as a server with this name.

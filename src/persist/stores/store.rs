@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::engine::ids::RoomId;
+use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 
 use crate::persist::batch::Deltas;
@@ -17,11 +17,20 @@ pub enum StoreError {
     /// It does not answer, or refuses for now. Trying again may help.
     Away(String),
     /// Another server is the writer: at a start, so that this one must not start.
-    Taken(String),
+    Taken(Taken),
     /// Another server has become the writer: this one must grant nothing more.
     Deposed(String),
     /// At a start: something that was committed is missing, and nobody has said that it may be. Nothing was changed.
     Damaged(Damage),
+}
+
+/// Who is in the way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// One line for the operator.
+    pub text: String,
+    /// How long the other one's lease lasts unless it is renewed; `None` when it certainly lives.
+    pub lease_ms: Option<u64>,
 }
 
 /// What a store has lost while no server looked.
@@ -36,7 +45,7 @@ pub struct Damage {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away(text) | Self::Taken(text) | Self::Deposed(text) => f.write_str(text),
+            Self::Away(text) | Self::Deposed(text) | Self::Taken(Taken { text, .. }) => f.write_str(text),
             Self::Damaged(damage) => f.write_str(&damage.text),
         }
     }
@@ -60,6 +69,9 @@ pub struct Loaded {
     pub holds: Vec<StoredHold>,
     /// Records that were skipped: damaged, or of an unknown version.
     pub skipped: u64,
+    /// The seats of the records that a server may have written and this one cannot read. They are for sale again, and the
+    /// store is to forget them.
+    pub unreadable: Vec<(RoomId, SeatId)>,
     /// What is missing, when that was accepted.
     pub damage: Option<Damage>,
 }

@@ -17,7 +17,7 @@ use crate::persist::stores::store::{Damage, Loaded};
 pub struct Restored {
     /// The holds of each shard, by the time they end.
     pub shards: Vec<Vec<StoredHold>>,
-    /// Holds that were over by now; the store is to forget them.
+    /// Holds that were over by now, or whose records cannot be read; the store is to forget them.
     pub expired: Vec<(RoomId, SeatId)>,
     /// Holds that now end earlier than the store has it, because the wall clock was set back; the store is to learn it.
     pub shortened: Vec<StoredHold>,
@@ -48,6 +48,7 @@ pub fn sift(
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
     let count = loaded.holds.len() as u64 + restored.skipped;
+    restored.expired = loaded.unreadable;
     for mut hold in loaded.holds {
         if hold.held.expires_at <= now {
             restored.expired.push((hold.room, hold.seat));

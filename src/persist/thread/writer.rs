@@ -11,10 +11,12 @@ use std::thread::JoinHandle;
 use crate::clock::Clock;
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
-use crate::limits::{REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX};
+use crate::limits::{
+    REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_LEASE_MARGIN_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX,
+};
 use crate::persist::queue::Queue;
 use crate::persist::status::{Commit, StoreStatus};
-use crate::persist::stores::store::{Continuity, Damage, Loaded, Store, StoreError};
+use crate::persist::stores::store::{Continuity, Damage, Loaded, Store, StoreError, Taken};
 
 use super::pump::{Committed, Pump};
 use super::restore::{Restored, sift};
@@ -85,6 +87,7 @@ pub fn start(
         next_renewal: Millis::default(),
         last_commit_ms: 0,
         end: None,
+        waits_until: None,
     };
     std::thread::Builder::new().name("store".into()).spawn(move || thread.run(opener))
 }
@@ -100,6 +103,8 @@ struct StoreThread {
     last_commit_ms: u64,
     /// When the process no longer waits for this thread.
     end: Option<Millis>,
+    /// When the lease that another server had at the start is over, unless that server lives.
+    waits_until: Option<Millis>,
 }
 
 /// Why the store thread stops.
@@ -116,6 +121,7 @@ impl StoreThread {
     fn open(&mut self, mut opener: Opener) -> Option<Box<dyn Store>> {
         let (mut is_started, mut retry_ms) = (false, STORE_RETRY_MS);
         loop {
+            let mut is_taken = false;
             match self.open_once(&mut opener, is_started) {
                 Ok(store) => return Some(store),
                 Err(StoreError::Away(text)) => self.note_away(text),
@@ -123,16 +129,25 @@ impl StoreThread {
                     self.wait_for_consent(damage);
                     return None;
                 }
-                Err(StoreError::Taken(text) | StoreError::Deposed(text)) if is_started => {
+                Err(StoreError::Taken(Taken { text, .. }) | StoreError::Deposed(text)) if is_started => {
                     self.depose(text);
                     return None;
                 }
-                Err(StoreError::Taken(text) | StoreError::Deposed(text)) => {
+                Err(StoreError::Taken(taken)) => {
+                    is_taken = true;
+                    if !self.may_wait_for(&taken) {
+                        (self.report)(StoreEvent::Refused(taken.text));
+                        return None;
+                    }
+                    // It says how many seconds are left: no news for the log.
+                    self.status.set_away(taken.text);
+                }
+                Err(StoreError::Deposed(text)) => {
                     (self.report)(StoreEvent::Refused(text));
                     return None;
                 }
             }
-            if self.setup.starts_without_store && !is_started {
+            if self.setup.starts_without_store && !is_started && !is_taken {
                 is_started = true;
                 self.status.set_grant_until(Millis(u64::MAX));
                 (self.report)(StoreEvent::Opened(self.sift(Loaded::default())));
@@ -144,6 +159,18 @@ impl StoreThread {
             }
             retry_ms = (retry_ms * 2).min(STORE_RETRY_MS_MAX);
         }
+    }
+
+    /// Whether the lease that stands in the way may still be that of a dead server. When it should have ended and has not,
+    /// its owner lives.
+    fn may_wait_for(&mut self, taken: &Taken) -> bool {
+        let Some(lease_ms) = taken.lease_ms else { return false };
+        let now = self.setup.clock.now().mono;
+        let until = *self.waits_until.get_or_insert_with(|| {
+            tracing::warn!("waiting: {}", taken.text);
+            now.after(lease_ms.saturating_add(STORE_LEASE_MARGIN_MS))
+        });
+        now < until
     }
 
     fn open_once(&mut self, opener: &mut Opener, is_started: bool) -> Result<Box<dyn Store>, StoreError> {
@@ -221,7 +248,7 @@ impl StoreThread {
                     }
                     retry_ms = (retry_ms * 2).min(STORE_RETRY_MS_MAX);
                 }
-                Err(StoreError::Deposed(text) | StoreError::Taken(text)) => {
+                Err(StoreError::Deposed(text) | StoreError::Taken(Taken { text, .. })) => {
                     self.depose(text);
                     return Err(Stop);
                 }
@@ -264,7 +291,7 @@ impl StoreThread {
                 self.note_away(text);
                 self.next_renewal = self.setup.clock.now().mono.after(STORE_RETRY_MS_MAX);
             }
-            Err(StoreError::Deposed(text) | StoreError::Taken(text)) => {
+            Err(StoreError::Deposed(text) | StoreError::Taken(Taken { text, .. })) => {
                 self.depose(text);
                 return Err(Stop);
             }

@@ -109,7 +109,7 @@ where
         let holds = self.disk.holds.iter();
         let holds =
             holds.map(|((room, seat), held)| StoredHold { room: room.clone(), seat: seat.clone(), held: held.clone() });
-        Ok(Loaded { holds: holds.collect(), skipped: 0, damage: None })
+        Ok(Loaded { holds: holds.collect(), ..Loaded::default() })
     }
 
     fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError> {

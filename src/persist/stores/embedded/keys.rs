@@ -6,6 +6,7 @@
 use crate::engine::ids::{RoomId, SeatId};
 use crate::limits::ID_BYTES_MAX;
 use crate::persist::record::{self, StoredHold};
+use crate::persist::stores::store::Loaded;
 
 /// Where the store counts what it has (`tally.rs`).
 pub(super) const TALLY: &[u8] = &[0];
@@ -34,9 +35,20 @@ pub(super) fn split(key: &[u8]) -> Option<(RoomId, SeatId)> {
     Some((RoomId::new(std::str::from_utf8(room).ok()?)?, SeatId::new(std::str::from_utf8(seat).ok()?)?))
 }
 
-/// The hold that is stored so.
-pub(super) fn hold_of(key: &[u8], value: &[u8]) -> Option<StoredHold> {
-    let (room, seat) = split(key)?;
-    let held = record::decode(&room, &seat, value).ok()?;
-    Some(StoredHold { room, seat, held })
+/// A record that was read, but for the tally.
+pub(super) fn take_in(key: &[u8], value: &[u8], loaded: &mut Loaded) {
+    if key == TALLY {
+        return;
+    }
+    let Some((room, seat)) = split(key) else {
+        loaded.skipped += 1;
+        return;
+    };
+    match record::decode(&room, &seat, value) {
+        Ok(held) => loaded.holds.push(StoredHold { room, seat, held }),
+        Err(_) => {
+            loaded.skipped += 1;
+            loaded.unreadable.push((room, seat));
+        }
+    }
 }

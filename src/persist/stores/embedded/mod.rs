@@ -27,7 +27,7 @@ use crate::engine::time::WallMillis;
 use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::record;
 
-use self::keys::{TALLY, key_of, prefix_of, split};
+use self::keys::{TALLY, key_of, prefix_of, split, take_in};
 use self::library::{Library, LibraryError, Write};
 use self::look::look;
 use self::place::Place;
@@ -38,7 +38,7 @@ use self::sync_behind::{Behind, Syncer};
 use self::tally::Tally;
 use self::witness::Witness;
 use super::identity::{Identity, NoIdentity};
-use super::store::{Continuity, Loaded, Store, StoreError};
+use super::store::{Continuity, Loaded, Store, StoreError, Taken};
 
 /// The embedded store with its directory.
 pub struct EmbeddedStore {
@@ -74,7 +74,8 @@ impl EmbeddedStore {
         let lock = match Identity::lock(&dir.join("butaca.lock"), "embedded") {
             Ok(lock) => lock,
             Err(NoIdentity::Taken) => {
-                return Err(StoreError::Taken(format!("another server uses DATA_DIR {}", dir.display())));
+                let text = format!("another server uses DATA_DIR {}", dir.display());
+                return Err(StoreError::Taken(Taken { text, lease_ms: None }));
             }
             Err(NoIdentity::Io(error)) => return Err(away(error)),
         };
@@ -220,7 +221,7 @@ impl Store for EmbeddedStore {
         }
         self.with("reading", |open, _| {
             let mut loaded = Loaded::default();
-            open.library.each(&mut |key, value| recover::take_in(key, value, &mut loaded))?;
+            open.library.each(&mut |key, value| take_in(key, value, &mut loaded))?;
             Ok(loaded)
         })
     }

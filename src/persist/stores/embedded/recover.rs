@@ -10,7 +10,7 @@ use std::io;
 
 use crate::persist::stores::store::{Damage, Loaded, StoreError};
 
-use super::keys::{TALLY, hold_of};
+use super::keys::{TALLY, take_in};
 use super::library::{Library, LibraryError};
 use super::look::{Look, look};
 use super::place::Place;
@@ -62,7 +62,7 @@ pub(super) fn start(place: &Place, accepts_loss: bool) -> Result<Start, StoreErr
     let seen = look(&place.holds(), &mut |_| ()).map_err(|error| away(&error))?;
     let doubt = match suspicion(&seen, &found) {
         Some(doubt) => doubt,
-        None => match opened(place, &seen, &found) {
+        None => match opened(place, &seen, &found, accepts_loss) {
             Ok(start) => return Ok(start),
             Err(Refusal::Doubt(doubt)) => doubt,
             Err(Refusal::Error(error)) => return Err(error),
@@ -94,7 +94,7 @@ fn missing_batches(number: u64, bound: u64) -> Option<String> {
 }
 
 /// Opens files that look sound, and reads them.
-fn opened(place: &Place, seen: &Look, found: &Found) -> Result<Start, Refusal> {
+fn opened(place: &Place, seen: &Look, found: &Found, accepts_loss: bool) -> Result<Start, Refusal> {
     seen.cut()?;
     let library = Library::open(&place.holds())?;
     let (mut loaded, mut counted, mut stored) = (Loaded::default(), Tally::default(), None);
@@ -108,6 +108,10 @@ fn opened(place: &Place, seen: &Look, found: &Found) -> Result<Start, Refusal> {
     })?;
     if !seen.is_uncounted {
         doubt(stored, counted, found).map_or(Ok(()), |doubt| Err(Refusal::Doubt(doubt)))?;
+    }
+    loaded.damage = unreadable(&loaded);
+    if let Some(damage) = loaded.damage.take_if(|_| !accepts_loss) {
+        return Err(Refusal::Error(StoreError::Damaged(damage)));
     }
     library.sync()?;
     counted.number = stored.map_or(0, |stored| stored.number).max(bound(found));
@@ -179,12 +183,12 @@ fn damage(salvage: &Salvage, read: Tally, found: &Found, doubt: &str) -> Option<
     (!is_whole).then_some(Damage { missing: expected.saturating_sub(read.holds), text })
 }
 
-/// A record that was read.
-pub(super) fn take_in(key: &[u8], value: &[u8], loaded: &mut Loaded) {
-    match hold_of(key, value) {
-        Some(hold) => loaded.holds.push(hold),
-        None => loaded.skipped += 1,
-    }
+/// Records that are as they were written and that this server cannot read.
+fn unreadable(loaded: &Loaded) -> Option<Damage> {
+    let missing = loaded.unreadable.len() as u64;
+    let text =
+        format!("{missing} records of the embedded store cannot be read: another version of the server wrote them");
+    (missing > 0).then_some(Damage { missing, text })
 }
 
 /// In the words of a store that is away.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ::redis::cluster::{ClusterClientBuilder, ClusterConnection, cluster_pipe};
-use ::redis::{Client, Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd};
+use ::redis::{Arg, Client, Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use crate::limits::{STORE_ANSWER_MS, STORE_CONNECT_MS};
 
@@ -42,23 +42,69 @@ impl Link {
     }
 
     /// Sends the commands at once and returns their answers, or the first error.
-    pub(super) fn call(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
+    pub(super) fn call(&mut self, commands: Vec<Cmd>) -> Result<Vec<Value>, CallError> {
         match self {
             Self::Single(connection) => {
                 let mut pipe = ::redis::Pipeline::with_capacity(commands.len());
                 for command in commands {
                     pipe.add_command(command);
                 }
-                pipe.query(connection)
+                pipe.query(connection).map_err(|error| CallError::new(error, pipe.cmd_iter()))
             }
             Self::Cluster(connection) => {
                 let mut pipe = cluster_pipe();
                 for command in commands {
                     pipe.add_command(command);
                 }
-                pipe.query(connection)
+                pipe.query(connection).map_err(|error| CallError::new(error, pipe.cmd_iter()))
             }
         }
+    }
+}
+
+/// Why commands were not done.
+#[derive(Debug)]
+pub(super) struct CallError {
+    pub(super) error: RedisError,
+    /// The keys of the command that met a key of another type than it needs.
+    pub(super) mistyped: Vec<String>,
+}
+
+impl CallError {
+    fn new<'a>(error: RedisError, mut commands: impl Iterator<Item = &'a Cmd>) -> Self {
+        let failed = error.clone().into_server_errors();
+        let mut mistyped = failed.iter().flat_map(|errors| errors.iter()).filter(|(_, said)| {
+            // A script says it in the text of its own error.
+            said.code() == "WRONGTYPE" || said.details().is_some_and(|text| text.contains("WRONGTYPE"))
+        });
+        let at = mistyped.next().map(|(at, _)| *at);
+        let mistyped = at.and_then(|at| commands.nth(at)).map(keys).unwrap_or_default();
+        Self { error, mistyped }
+    }
+}
+
+impl From<RedisError> for CallError {
+    fn from(error: RedisError) -> Self {
+        Self { error, mistyped: Vec::new() }
+    }
+}
+
+/// The keys that a command names: all that it says it has, or the first argument.
+fn keys(command: &Cmd) -> Vec<String> {
+    let args: Vec<String> = command
+        .args_iter()
+        .map(
+            |arg| {
+                if let Arg::Simple(bytes) = arg { String::from_utf8_lossy(bytes).into_owned() } else { String::new() }
+            },
+        )
+        .collect();
+    match args.as_slice() {
+        [name, _, count, rest @ ..] if name == "EVAL" => {
+            rest.iter().take(count.parse().unwrap_or_default()).cloned().collect()
+        }
+        [_, key, ..] => vec![key.clone()],
+        _ => Vec::new(),
     }
 }
 

@@ -14,7 +14,9 @@ mod compat;
 mod link;
 pub mod owner;
 mod scripts;
+mod survey;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::redis::{Cmd, Value};
@@ -23,15 +25,16 @@ use crate::config::RedisSettings;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
-use crate::persist::batch::Deltas;
+use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::record::{self, StoredHold};
 
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
-use self::link::{Link, words};
+use self::link::{CallError, Link, words};
 use self::scripts::{Keys, Piece, Step, Writer, cut};
+use self::survey::Survey;
 use super::identity::Identity;
-use super::store::{Continuity, Loaded, Store, StoreError};
+use super::store::{Continuity, Loaded, Store, StoreError, Taken};
 
 /// Rooms whose seats are asked for at once.
 const ROOMS_PER_CALL: usize = 256;
@@ -45,6 +48,8 @@ pub struct RedisConfig {
     pub settings: RedisSettings,
     /// How long a hold lives.
     pub hold_ttl_ms: u64,
+    /// Whether the server begins with what is left when something is missing.
+    pub accepts_loss: bool,
 }
 
 impl RedisConfig {
@@ -75,6 +80,10 @@ pub struct RedisStore {
     is_lost: bool,
     /// When all fences are to be looked at again; at once after a new connection.
     next_look: WallMillis,
+    /// When it was opened.
+    opened: WallMillis,
+    /// What the start has found, until it has read everything.
+    survey: Survey,
 }
 
 impl RedisStore {
@@ -101,6 +110,8 @@ impl RedisStore {
             last: [0; REDIS_PARTS],
             is_lost: false,
             next_look: WallMillis::default(),
+            opened: now,
+            survey: Survey::default(),
         };
         store.acquire(now)?;
         Ok(store)
@@ -114,18 +125,37 @@ impl RedisStore {
         match (next().as_deref(), next()) {
             (Some("1"), Some(token)) => self.token = token,
             (Some("0"), Some(holder)) => {
-                let left_s = words.next().as_ref().and_then(number).map_or(0, |ms| ms / 1_000 + 1);
-                let namespace = &self.config.settings.namespace;
-                return Err(StoreError::Taken(format!(
+                let left_ms = words.next().as_ref().and_then(number).unwrap_or_default();
+                let (namespace, left_s) = (&self.config.settings.namespace, left_ms / 1_000 + 1);
+                let text = format!(
                     "another server ({holder}) is the writer of the Redis namespace \"{namespace}\"; \
                      its lease ends in {left_s} s unless it is renewed"
-                )));
+                );
+                return Err(StoreError::Taken(Taken { text, lease_ms: Some(left_ms) }));
             }
             _ => return Err(strange()),
         }
+        self.look_around()?;
         let claims = (0..REDIS_PARTS).map(|part| self.keys.claim(&self.writer(), part)).collect();
         let answers = self.call(claims)?;
         self.judge(answers.into_iter()).map(drop)
+    }
+
+    /// Looks what is there before anything is changed. A part that is gone stays seen until the loss is accepted.
+    fn look_around(&mut self) -> Result<(), StoreError> {
+        let asked = (0..REDIS_PARTS).flat_map(|part| self.keys.survey(part)).collect();
+        let mut answers = self.call(asked)?.into_iter();
+        self.survey = Survey::default();
+        for _ in 0..REDIS_PARTS {
+            let mut next = || answers.next().unwrap_or_default();
+            let (fence, left, counts) = (next(), next(), next());
+            self.survey.add(fence, &left, counts).ok_or_else(strange)?;
+        }
+        let damage = self.survey.damage(&self.config.settings.namespace, 0).filter(|_| !self.config.accepts_loss);
+        damage.map_or(Ok(()), |damage| {
+            self.close();
+            Err(StoreError::Damaged(damage))
+        })
     }
 
     fn writer(&self) -> Writer<'_> {
@@ -148,12 +178,27 @@ impl RedisStore {
                 Link::open(&self.address).map_err(|error| StoreError::Away(words(error)))?
             }
         };
-        let answers = link.call(commands).map_err(|error| StoreError::Away(words(error)))?;
+        let answers = link.call(commands).map_err(|failed| self.away(failed))?;
         if answers.len() != expected {
             return Err(strange());
         }
         self.link = Some(link);
         Ok(answers)
+    }
+
+    /// In words, and with the key that is in our way if there is one: somebody else's, which is never overwritten.
+    fn away(&self, failed: CallError) -> StoreError {
+        let CallError { error, mistyped } = failed;
+        let said = words(error);
+        let ask = |key: &String| ::redis::cmd("TYPE").arg(key).take();
+        let types = Link::open(&self.address).map_err(CallError::from);
+        let types = types.and_then(|mut link| link.call(mistyped.iter().map(ask).collect()));
+        let found = types.unwrap_or_default().into_iter().map(|kind| text(kind).unwrap_or_default());
+        let wrong = mistyped.iter().zip(found).find(|(key, kind)| !Keys::is_type(key, kind));
+        StoreError::Away(match wrong {
+            Some((key, kind)) => format!("{said}: the key {key} is a {kind} of somebody else"),
+            None => said,
+        })
     }
 
     /// What the answers of several claims or commits mean together.
@@ -218,13 +263,29 @@ impl RedisStore {
 impl Store for RedisStore {
     fn load(&mut self) -> Result<Loaded, StoreError> {
         let mut loaded = Loaded::default();
-        let rooms = self.rooms()?;
+        let mut survey = std::mem::take(&mut self.survey);
+        let mut rooms: BTreeSet<RoomId> = self.rooms()?.into_iter().collect();
+        rooms.extend(survey.rooms().cloned());
+        let rooms: Vec<RoomId> = rooms.into_iter().collect();
+        let mut miscounted = Deltas::new();
         for rooms in rooms.chunks(ROOMS_PER_CALL) {
             let asked = rooms.iter().map(|room| self.keys.seats(room)).collect();
             for (room, answer) in rooms.iter().zip(self.call(asked)?) {
                 let fields = pairs(answer).ok_or_else(strange)?;
+                if survey.found(room, fields.len() as u64, self.opened) {
+                    miscounted.insert(room.clone(), RoomDelta::default());
+                }
                 fields.into_iter().for_each(|(seat, bytes)| take_in(room, &seat, &bytes, &mut loaded));
             }
+        }
+        loaded.damage = survey.damage(&self.config.settings.namespace, loaded.unreadable.len());
+        if let Some(damage) = loaded.damage.take_if(|_| !self.config.accepts_loss) {
+            self.close();
+            return Err(StoreError::Damaged(damage));
+        }
+        // These rooms are counted again.
+        if !miscounted.is_empty() {
+            self.is_lost |= self.commit(&miscounted, self.opened)? == Continuity::Lost;
         }
         Ok(loaded)
     }
@@ -278,14 +339,17 @@ impl Store for RedisStore {
 }
 
 fn take_in(room: &RoomId, seat: &[u8], bytes: &[u8], loaded: &mut Loaded) {
-    let seat = std::str::from_utf8(seat).ok().and_then(SeatId::new);
-    let hold = seat.and_then(|seat| {
-        let held = record::decode(room, &seat, bytes).ok()?;
-        Some(StoredHold { room: room.clone(), seat, held })
-    });
-    match hold {
-        Some(hold) => loaded.holds.push(hold),
-        None => loaded.skipped += 1,
+    let room = room.clone();
+    let Some(seat) = std::str::from_utf8(seat).ok().and_then(SeatId::new) else {
+        loaded.skipped += 1;
+        return;
+    };
+    match record::decode(&room, &seat, bytes) {
+        Ok(held) => loaded.holds.push(StoredHold { room, seat, held }),
+        Err(_) => {
+            loaded.skipped += 1;
+            loaded.unreadable.push((room, seat));
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the number of
 //! the last call that found something lost.
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
+//! `{ns:P}:counts` for each such room how many seats it has, and until when it is kept: what a start compares.
 //! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
 //! `{ns:P}:next:R` what will take its place, while a room too large for one call is replaced.
 //! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its key
@@ -53,7 +54,7 @@ const RELEASE: &str = "
 if redis.call('HGET', KEYS[1], 't') == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 'OK'";
 
-/// Keys: fence, rooms. Arguments: token, keep in ms. Answers `OK` or `DEPOSED`.
+/// Keys: fence, rooms, counts. Arguments: token, keep in ms. Answers `OK` or `DEPOSED`.
 const CLAIM: &str = "
 local token = redis.call('HGET', KEYS[1], 't')
 if token and tonumber(token) > tonumber(ARGV[1]) then return 'DEPOSED' end
@@ -62,7 +63,7 @@ redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'";
 
-/// Keys: fence, rooms, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
+/// Keys: fence, rooms, counts, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
 /// whose answer was heard, number of this one, keep in ms, now, kept until; then for each room its id, how ([`How`]), the
 /// number of seats; for each seat its id and its record, empty for a free one. Answers `OK`, `LOST` when something that was
 /// there is not any more, `DEPOSED`, `STALE` when a later call of this writer has been here.
@@ -79,7 +80,7 @@ else
 end
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local at, k = 7, 3
+local at, k = 7, 4
 while k <= #KEYS do
   local key, room, how, seats = KEYS[k], ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   if how == '1' or how == '2' then redis.call('DEL', key) end
@@ -96,12 +97,20 @@ while k <= #KEYS do
   end
   local is_kept = redis.call('PEXPIRE', key, ARGV[4]) == 1
   if how ~= '2' and how ~= '3' then
-    if is_kept then redis.call('ZADD', KEYS[2], ARGV[6], room) else redis.call('ZREM', KEYS[2], room) end
+    if is_kept then
+      redis.call('ZADD', KEYS[2], ARGV[6], room)
+      redis.call('HSET', KEYS[3], room, redis.call('HLEN', key) .. ' ' .. ARGV[6])
+    else
+      redis.call('ZREM', KEYS[2], room)
+      redis.call('HDEL', KEYS[3], room)
+    end
   end
   k = k + 1
 end
+for _, room in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])) do redis.call('HDEL', KEYS[3], room) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return answer";
 
 /// The keys of one namespace.
@@ -183,6 +192,27 @@ impl Keys {
         call
     }
 
+    /// Questions about a part that is not claimed yet, for [`super::survey::Survey::add`].
+    pub(super) fn survey(&self, part: usize) -> [Cmd; 3] {
+        let (mut fence, mut left, mut counts) = (cmd("HMGET"), cmd("PTTL"), cmd("HGETALL"));
+        fence.arg(self.part(part, "fence")).arg("t").arg("n");
+        left.arg(self.part(part, "fence"));
+        counts.arg(self.part(part, "counts"));
+        [fence, left, counts]
+    }
+
+    /// Whether a key that we may use can be of this type.
+    pub(super) fn is_type(key: &str, found: &str) -> bool {
+        let (_, what) = key.split_once("}:").unwrap_or_default();
+        found == "none"
+            || found
+                == match what {
+                    "token" => "string",
+                    "rooms" => "zset",
+                    _ => "hash",
+                }
+    }
+
     /// All seats of a room.
     pub(super) fn seats(&self, room: &RoomId) -> Cmd {
         let mut call = cmd("HGETALL");
@@ -212,7 +242,8 @@ impl Keys {
     fn part_call(&self, script: &str, part: usize, rooms: &Share<'_>) -> Cmd {
         let mut call = cmd("EVAL");
         let keys = rooms.len() + rooms.iter().filter(|piece| piece.how == How::ReplacementEnds).count();
-        call.arg(script).arg(keys + 2).arg(self.part(part, "fence")).arg(self.part(part, "rooms"));
+        call.arg(script).arg(keys + 3);
+        call.arg(self.part(part, "fence")).arg(self.part(part, "rooms")).arg(self.part(part, "counts"));
         for piece in rooms {
             let room = piece.room.as_str();
             if matches!(piece.how, How::ReplacementBegins | How::ReplacementGoesOn | How::ReplacementEnds) {
