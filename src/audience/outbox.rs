@@ -340,7 +340,8 @@ impl Outbox {
 
     /// The full states are being queued: events are welcome again.
     pub fn caught_up(&mut self) {
-        self.lagging = false;
+        // An outbox that is put away and used again must not seem to wait for somebody else.
+        (self.lagging, self.waiting) = (false, false);
     }
 
     /// Forgets everything: the connection has ended.

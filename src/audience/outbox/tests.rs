@@ -240,3 +240,13 @@ fn what_has_left_is_forgotten() {
     assert_eq!(outbox.unsent_len(), 7);
     assert!(outbox.capacity() <= 4 * GONE_BYTES_MAX, "{} bytes", outbox.capacity());
 }
+
+/// An outbox is used again by another connection when it is idle: what it waited for is not what that one waits for.
+#[test]
+fn who_has_caught_up_waits_for_nothing() {
+    let mut outbox = Outbox::default();
+    outbox.lag();
+    assert!(!outbox.set_waiting(true));
+    outbox.caught_up();
+    assert!(outbox.is_idle() && !outbox.set_waiting(true), "it does not seem to wait already");
+}
