@@ -47,7 +47,8 @@ pub fn sift(
 ) -> Restored {
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
-    let count = loaded.holds.len() as u64 + restored.skipped;
+    // What cannot be read was skipped, and is to be forgotten as well.
+    let count = (loaded.holds.len() + loaded.unreadable.len()) as u64 + restored.skipped;
     restored.expired = loaded.unreadable;
     for mut hold in loaded.holds {
         if hold.held.expires_at <= now {
@@ -75,7 +76,7 @@ pub fn sift(
         debug_assert!(holds.iter().all(|hold| hold.held.expires_at > now), "what is over is not given back");
     }
     let sorted = restored.holds() as u64 + restored.expired.len() as u64 + restored.skipped;
-    assert_eq!(sorted, count, "each record is given back, over or skipped");
+    assert_eq!(sorted, count, "each record is given back, to be forgotten or skipped");
     assert!(restored.shortened.len() <= restored.holds(), "what is shortened is given back");
     restored
 }
