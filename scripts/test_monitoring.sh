@@ -38,7 +38,7 @@ promtool check metrics <"$work/scrape.txt"
 
 # The cost: CPU of the process over 200 scrapes. Ten a second have to stay below 1 % of a core: 1 ms each, as it is shipped.
 # A build for tests is hardly optimised.
-case $BUTACA_BINARY in */debug/*) limit_ms=5 ;; *) limit_ms=1 ;; esac
+case $binary in */debug/*) limit_ms=5 ;; *) limit_ms=1 ;; esac
 cpu() { curl -fs "http://$address/metrics" | awk '$1 == "process_cpu_seconds_total" {print $2}'; }
 before=$(cpu)
 for _ in $(seq 200); do echo "url = http://$address/metrics"; echo "output = /dev/null"; done >"$work/curl.txt"
