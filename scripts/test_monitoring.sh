@@ -37,8 +37,8 @@ until_true 'the first scrape' curl -fs "http://$address/metrics" -o "$work/scrap
 promtool check metrics <"$work/scrape.txt"
 
 # The cost: CPU of the process over 200 scrapes. Ten a second have to stay below 1 % of a core: 1 ms each, as it is shipped.
-# A build for tests is hardly optimised.
-case $binary in */debug/*) limit_ms=5 ;; *) limit_ms=1 ;; esac
+# A build for tests is hardly optimised, and says nothing about that: its figure is printed only.
+case $binary in */debug/*) limit_ms=inf ;; *) limit_ms=1 ;; esac
 cpu() { curl -fs "http://$address/metrics" | awk '$1 == "process_cpu_seconds_total" {print $2}'; }
 before=$(cpu)
 for _ in $(seq 200); do echo "url = http://$address/metrics"; echo "output = /dev/null"; done >"$work/curl.txt"
@@ -47,7 +47,7 @@ after=$(cpu)
 python3 -c "
 spent = ($after - $before) / 201 * 1000
 print(f'a scrape costs {spent:.3f} ms of CPU')
-raise SystemExit(spent >= $limit_ms)"
+raise SystemExit(spent >= float('$limit_ms'))"
 
 sed -e "s/websocket:8001/$address/" -e 's/interval: 5s/interval: 500ms/' -e "s#rules/#$PWD/monitoring/rules/#" \
   monitoring/prometheus.yml >"$work/prometheus.yml"
