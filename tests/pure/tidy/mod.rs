@@ -116,8 +116,18 @@ fn a_dependency_is_named_in_its_place() {
     let (_, dependencies) = manifest.split_once("\n[dependencies]\n").expect("the manifest has dependencies");
     let (dependencies, _) = dependencies.split_once("\n[").expect("another section follows");
     let names = dependencies.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.replace('-', "_"));
+    let names: Vec<String> = names.collect();
     let sources = sources();
     let mut violations = Vec::new();
+    for (name, places) in PLACES {
+        let users = sources.iter().filter(|source| source.names_crate(name));
+        let modules: Vec<&str> = users.map(|source| source.module.as_str()).collect();
+        let stale = places.iter().filter(|place| !modules.iter().any(|module| is_in(module, place)));
+        violations.extend(stale.map(|place| format!("{place} does not name {name} any more")));
+        if !names.iter().any(|dependency| dependency == name) {
+            violations.push(format!("{name} is no dependency"));
+        }
+    }
     for name in names {
         let Some((_, places)) = PLACES.iter().find(|(of, _)| *of == name) else {
             violations.push(format!("{name} has no place"));

@@ -95,9 +95,11 @@ impl Source {
     /// Whether the file names this crate, by `use` or in a path.
     pub(crate) fn names_crate(&self, name: &str) -> bool {
         let code = self.code();
-        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '>';
         let in_path = format!("{name}::");
-        let named = code.match_indices(&in_path).any(|(at, _)| !code[..at].ends_with(is_word));
+        // `::redis::` names the crate, too, where a module of ours has the same name.
+        let before = |at: usize| code[..at].strip_suffix("::").unwrap_or(&code[..at]);
+        let named = code.match_indices(&in_path).any(|(at, _)| !before(at).ends_with(is_word));
         named || code.contains(&format!("use {name};")) || code.contains(&format!("use {name} "))
     }
 }
