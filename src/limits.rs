@@ -1,12 +1,17 @@
 //! Every bound of the server in one place, and how the bounds relate.
 //!
-//! Owns: the constants and the defaults of the settings. Invariant: the relations at the end hold at compile time.
-//! Never here: behaviour. What happens at a bound is said beside it and done where the thing is bounded.
+//! Owns: the constants, the defaults of the settings and what they may be set to. Invariants: the relations at the end hold
+//! at compile time; a number that bounds something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound is said beside it and done where the thing is bounded.
 
 /// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.
 pub const ID_BYTES_MAX: usize = 128;
 /// Most shards, one bit each in a [`crate::engine::ids::ShardSet`]. At the bound: the configuration is refused.
 pub const SHARDS_MAX: usize = 64;
+/// Slots of one shard's connections: a [`crate::engine::ids::ConnId`] has 24 bits for them. At the bound: 503.
+pub const CONN_SLOTS_MAX: usize = 1 << 24;
+/// Bytes by which a table of connections grows: the allocator hands them out without a rest. A table that doubled left as
+/// much memory behind, with the allocator, as its entries took.
+pub const SLOTS_CHUNK_BYTES: usize = 16 * 1024;
 /// Rooms one shard may own at a time. At the bound: `overloaded`.
 pub const ROOMS_PER_SHARD_MAX: usize = 1_000_000;
 /// Members of one room, all shards together. At the bound: `overloaded`.
@@ -30,6 +35,8 @@ pub const ROOMS_MADE_MAX: u64 = 1 << 62;
 pub const STORED_WALL_MS_MAX: u64 = 253_402_300_799_999;
 /// Stale deadlines a shard keeps beyond one for each live hold. At the bound they are swept out.
 pub const DEADLINES_STALE_MIN: usize = 64;
+/// In debug builds the whole shard is checked once in so many inputs, and less often the more it owns.
+pub const INPUTS_PER_FULL_CHECK: usize = 256;
 /// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
 pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
 
@@ -46,9 +53,13 @@ pub const RESELECT_AFTER_MS_MAX: u64 = 600_000;
 pub const BARRED_SEATS_MAX: usize = 65_536;
 /// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.
 pub const RESTORE_GRACE_MS: u64 = 30_000;
+/// Longest `RESTORE_GRACE_MS` that is accepted: an hour.
+pub const RESTORE_GRACE_MS_MAX: u64 = 3_600_000;
 
 /// Default of `MAX_MESSAGE_BYTES`: longest message of a client. At the bound: close 1009.
 pub const MESSAGE_BYTES: usize = 64 * 1024;
+/// Smallest `MAX_MESSAGE_BYTES` that is accepted.
+pub const MESSAGE_BYTES_MIN: usize = 1_024;
 /// Largest `MAX_MESSAGE_BYTES` that is accepted. One message and its frame header always fit the scratch buffer.
 #[cfg(not(feature = "echo"))]
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -60,6 +71,10 @@ pub const USER_INFO_BYTES: usize = 4 * 1024;
 /// A text up to this length is read at once, and again if a number in it may be why it was refused. In a longer one numbers
 /// are looked at first, so that it is read once, whatever is in it.
 pub const JSON_SHORT_BYTES: usize = 1_024;
+/// Longest `type` of a request that its refusal repeats. A longer one is left out.
+pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
+/// Bytes whose encoding is checked at a time: more than a character and the beginning of another, so that the loop gets on.
+pub const UTF8_WINDOW_BYTES: usize = 512;
 /// Default of `RATE_MESSAGES_PER_S`: messages that a connection may send for as long as it likes; 0 switches the bound off.
 /// Beyond it and [`RATE_BURST`]: `rate_limited`, and its socket is not read before it may send one more.
 pub const RATE_MESSAGES_PER_S: u32 = 50;
@@ -92,12 +107,19 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const HTTP_HEADERS_MAX: usize = 64;
 /// Requests answered on one kept-alive HTTP connection before it is closed.
 pub const HTTP_REQUESTS_MAX: u32 = 1_000;
+/// Longest PROXY header. Version 1 has 107 bytes at most; version 2 may carry further fields, which are skipped. At the
+/// bound: 400.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;
 
 /// Default of `OUTBOUND_QUEUE_BYTES`: what may wait for one slow connection, copied or in the log of a room, whose bound is
 /// higher when a full state of the room would take more. At the bound its room events give way to full states.
 pub const OUTBOUND_QUEUE_BYTES: usize = 256 * 1024;
 /// Smallest `OUTBOUND_QUEUE_BYTES` that is accepted.
 pub const OUTBOUND_QUEUE_BYTES_MIN: usize = 4 * 1024;
+/// Largest `OUTBOUND_QUEUE_BYTES` that is accepted.
+pub const OUTBOUND_QUEUE_BYTES_MAX: usize = 1 << 30;
+/// Bytes that have left and still stand at the front of an outbox. At the bound they are moved out of it.
+pub const GONE_BYTES_MAX: usize = 64 * 1024;
 /// Requests of one connection that are not answered yet, because another shard decides them or the store has not got what
 /// they changed. At the bound its socket is not read.
 pub const OPEN_REQUESTS_MAX: u16 = 1_024;
@@ -107,6 +129,11 @@ pub const STATE_SEAT_BYTES: usize = 200;
 /// The log of one room on one shard. At the bound the members that need more than half of it are resynchronised, and the
 /// log is cut where the others are.
 pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Members are looked through for those too far behind once the log has grown by this part of the bound: those within it
+/// are dropped early, and a log at its bound does not cost a look at everybody for each frame.
+pub const LOG_LOOK_PART: usize = 8;
+/// An empty log that grew beyond this is given back to the allocator.
+pub const EMPTY_LOG_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes from which on a full state is shared by all who need it, instead of copied into each one's outbox.
 pub const SHARED_STATE_BYTES_MIN: usize = 8 * 1024;
@@ -117,6 +144,19 @@ pub const RING_BYTES_MAX: usize = 128 * 1024;
 pub const SMALL_ROOM_MEMBERS: usize = 64;
 /// Members of a big room that are served before others get their turn.
 pub const SLICE_MEMBERS: usize = 64;
+/// What passes may take of any turn, in nanoseconds. At the bound the other rooms wait for the next turn.
+pub const PASSES_NS_PER_TURN: u64 = 2_000_000;
+/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves
+/// each room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
+pub const PASSES_PER_INPUT: u64 = 1;
+/// Default of `PACE_FACTOR`: a room's next pass starts this many times its last pass's cost after that one's start.
+pub const PACE_FACTOR: u64 = 5;
+/// Largest `PACE_FACTOR` that is accepted.
+pub const PACE_FACTOR_MAX: u64 = 100;
+/// Default of `PACE_MAX_MS`: the longest pause between two passes over a room.
+pub const PACE_MS: u64 = 40;
+/// Longest `PACE_MAX_MS` that is accepted.
+pub const PACE_MS_MAX: u64 = 1_000;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
 /// How long a full state is kept for the next who joins, after the last one.
@@ -141,6 +181,8 @@ pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
 
 /// Slots of the table of hot rooms, which all shards share; rooms whose names share one are hot together.
 pub const HOT_SLOTS: usize = 4_096;
+/// Default of `HOT_ROOM_MEMBERS`: from so many members on a room's sockets stay spread over the shards.
+pub const HOT_ROOM_MEMBERS: usize = 32;
 /// Messages waiting in one shard's mailbox. At the bound senders keep theirs and read no more sockets until it drains.
 pub const MESH_DEPTH_MAX: usize = 65_536;
 /// Messages one shard keeps back for another whose mailbox is full, above which it reads no sockets.
@@ -150,15 +192,41 @@ pub const MESH_BACKLOG_MAX: usize = 65_536;
 pub const FILES_RESERVE: u64 = 64;
 /// Open files kept back for each shard: rings, epoll, eventfd, timers, listener, a refusal in the making.
 pub const FILES_RESERVE_PER_SHARD: u64 = 16;
+/// Most connections that a setting may name.
+pub const CONNECTIONS_MAX: u64 = 16_000_000;
+/// Locked memory below which the machine is refused: glommio 0.9.0 makes no rings with less.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+/// The size of the ring that is tried at the start, the same that a shard makes.
+pub const RING_ENTRIES: u32 = 128;
 
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// How long accepting pauses when the process is out of file descriptors, in nanoseconds. It is the same however often it was
+/// in vain.
+pub const ACCEPT_PAUSE_NS: u64 = 100_000_000;
+/// How long accepting rests after a crowd, in nanoseconds. A crowd that is taken one by one costs a wake-up, a turn, a look
+/// at an empty queue and a read that finds no request for each; a millisecond later many have come, with their requests.
+pub const ACCEPT_REST_NS: u64 = 1_000_000;
+/// Connections accepted at once that are a crowd. Fewer never wait for the rest to be over.
+pub const ACCEPT_CROWD_MIN: usize = 4;
+/// Connections that wait to be accepted by one shard. The kernel caps it at `net.core.somaxconn` and drops what is beyond.
+pub const ACCEPT_BACKLOG: i32 = 4_096;
+/// Connections beyond the limit that are open just to be told so. At the bound they are closed without a word.
+pub const SURPLUS_MAX: usize = 128;
+/// The same for one address beyond its own limit; they count for it, too.
+pub const SURPLUS_PER_IP_MAX: usize = 16;
 /// Sockets read in one turn, each once. At the bound the others wait for the next turn.
 pub const READS_PER_TURN_MAX: usize = 256;
 /// What reading may take of a turn, in nanoseconds. At the bound the sockets that were not read wait for the next turn.
 pub const READ_NS_PER_TURN: u64 = 2_000_000;
+/// Reads of one socket in a turn when nobody else waits to be read. At the bound it waits for the next turn.
+pub const READS_PER_SOCKET_MAX: usize = 4;
 /// Frames and request heads taken from one socket before others get their turn. At the bound the rest waits.
 pub const FRAMES_PER_LOOK_MAX: u32 = 64;
+/// Frames between two looks at the clock: one costs less than reading it.
+pub const FRAMES_PER_CLOCK: u32 = 8;
+/// One message in so many is measured.
+pub const MESSAGES_PER_MEASURE: u32 = 16;
 /// Readiness events taken from the kernel at once.
 pub const EPOLL_EVENTS_MAX: usize = 1_024;
 /// The scratch buffer of a shard: what one `recv` can bring.
@@ -168,13 +236,23 @@ pub const SPARE_BUFFERS_MAX: usize = 1_024;
 /// A spare buffer that grew beyond this is given back to the allocator: all of a shard's are 4 MiB at most, however large the
 /// full states were that went through them.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+/// Connections that must have ended before a quiet shard gives free memory back to the kernel.
+pub const COLLECT_ENDS_MIN: u32 = 64;
+/// Shortest time from one time that memory is given back to the next, in nanoseconds.
+pub const COLLECT_REST_NS: u64 = 1_000_000_000;
 
+/// Shortest of the times below that a setting may name.
+pub const TIMEOUT_MS_MIN: u64 = 100;
+/// Longest of them.
+pub const TIMEOUT_MS_MAX: u64 = 60_000;
 /// Default of `HANDSHAKE_MS`: time for a whole request head from the first byte, however slowly it comes.
 pub const HANDSHAKE_MS: u64 = 10_000;
 /// Default of `PING_AFTER_MS`: silence after which the server pings.
 pub const PING_AFTER_MS: u64 = 25_000;
 /// Default of `PONG_WITHIN_MS`: silence after the ping after which the connection is closed with 4012.
 pub const PONG_WITHIN_MS: u64 = 10_000;
+/// How often a connection is looked at again whose HTTP answer waits for other shards.
+pub const ANSWER_LOOK_MS: u64 = 1_000;
 /// What the kernel may keep for one connection (`SO_SNDBUF`). It would go up to `tcp_wmem`, 4 MiB, and ten thousand slow
 /// readers would take the machine's `tcp_mem`: then the kernel drops packets of everybody. With 50 ms to a client and
 /// back it still allows over a megabyte a second.
@@ -182,6 +260,8 @@ pub const SOCKET_SEND_BYTES: usize = 64 * 1024;
 /// Default of `SLOW_CONSUMER_MS`: how long a full state that took the place of dropped events may be on its way before a
 /// connection that drops events again is closed with 4008. Until then it drops them, and gets another full state.
 pub const SLOW_CONSUMER_MS: u64 = 30_000;
+/// Longest `SLOW_CONSUMER_MS` that is accepted.
+pub const SLOW_CONSUMER_MS_MAX: u64 = 600_000;
 /// How long a connection whose socket was full waits for the kernel to report it writable before it tries by itself.
 pub const BLOCKED_RETRY_MS: u64 = 1_000;
 /// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close frame.
@@ -190,6 +270,12 @@ pub const CLOSE_WITHIN_MS: u64 = 2_000;
 pub const DRAIN_MS: u64 = 3_500;
 /// The tick of a shard: expiry, heartbeats and retries happen with this resolution.
 pub const TICK_MS: u64 = 10;
+/// The longest that a shard with nothing to do sleeps.
+pub const IDLE_SLEEP_MS: u64 = 60_000;
+/// Tenths of a second that one bucket of the wheel of heartbeats covers.
+pub const WHEEL_BUCKET_TENTHS: u32 = 5;
+/// Its buckets: 64 s, as far as nearly every deadline lies. What lies further ahead is kept beside them.
+pub const WHEEL_BUCKETS: usize = 128;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
 /// Lines of the log that wait for whoever takes standard error. At the bound they are dropped and counted.
@@ -221,24 +307,6 @@ pub const SHARED_BODY_BYTES_MIN: usize = 8 * 1024;
 /// Ids listed in `/stats`; beyond them `"truncated": true`.
 pub const STATS_IDS_MAX: usize = 1_000;
 
-const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
-const _: () = assert!(SEQ_RESTORED_MAX + 4 * (ROOM_HOLDS_MAX as u64) < SEQ_MAX, "a restored room counts on");
-const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
-const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
-const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);
-const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message and its frame header fit one recv");
-const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
-const _: () = assert!(OUTBOUND_QUEUE_BYTES <= ROOM_LOG_BYTES_MAX / 2);
-const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u32");
-const _: () = assert!(OPEN_REQUESTS_MAX < u16::MAX / 2, "tickets are 16 bits, and an open one is never given again");
-const _: () =
-    assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
-const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
-const _: () = assert!(DRAIN_MS < 5_000);
-const _: () = assert!(RATE_MESSAGES_PER_S <= MESSAGES_PER_S_MAX && RATE_BURST <= RATE_BURST_MAX);
-const _: () =
-    assert!((RATE_BURST_MAX as u64) * 10_000 * 2 < 1 << 32, "an empty bucket is full before its moments wrap");
-
 /// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full state.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;
 /// The same in bytes of memory.
@@ -251,7 +319,7 @@ pub const STORE_NUMBERS_MAX: u64 = 1 << 53;
 /// In `window` mode a change is committed within this time.
 pub const STORE_WINDOW_MS: u64 = 100;
 /// How long the store thread gathers in `window` mode before it commits. It leaves most of the window to the commit.
-pub const STORE_GATHER_MS: u64 = 20;
+pub const STORE_GATHER_MS: u64 = STORE_WINDOW_MS / 5;
 /// In `window` mode the embedded store is degraded while something that was written is not synced for so long.
 pub const STORE_UNSYNCED_MS_MAX: u64 = 1_500;
 /// How long a store may take to answer before it counts as away. A store that takes 500 ms is slow, not away.
@@ -271,6 +339,8 @@ pub const STORE_FINISH_MS: u64 = 1_000;
 pub const REDIS_LEASE_MS: u64 = 60_000;
 /// Shortest `REDIS_LEASE_MS` that is accepted.
 pub const REDIS_LEASE_MS_MIN: u64 = 5_000;
+/// Longest `REDIS_LEASE_MS` that is accepted: a day.
+pub const REDIS_LEASE_MS_MAX: u64 = 86_400_000;
 /// How long a server that starts waits beyond the end of another one's lease. At the bound it ends: the other one lives.
 pub const STORE_LEASE_MARGIN_MS: u64 = 2_000;
 /// How often the lease is renewed.
@@ -281,10 +351,69 @@ pub const REDIS_KEEP_MS: u64 = 600_000;
 pub const REDIS_PARTS: usize = 64;
 /// Seats written by one call of the script, so that no call keeps Redis from others for long.
 pub const REDIS_SEATS_PER_CALL_MAX: usize = 512;
+/// Rooms whose seats are asked for at once.
+pub const REDIS_ROOMS_PER_CALL_MAX: usize = 256;
+/// Calls that are sent before their answers are read. At the bound the rest waits for the answers.
+pub const REDIS_CALLS_AT_ONCE_MAX: usize = 64;
+/// Memory for what the embedded store has written and not yet sorted into files. Each time it is full the library syncs
+/// with the lock of its journal, and a commit waits; so it is as large as a journal may well be.
+pub const EMBEDDED_MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
+/// Memory for blocks that were read. Reading happens at a start only.
+pub const EMBEDDED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Disk for the journals; the least that the library allows.
+pub const EMBEDDED_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
+/// Number of a write above which the library ends the process. A journal that names one is damaged.
+pub const EMBEDDED_SEQNO_MAX: u64 = 1 << 62;
 
+const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
+const _: () = assert!(SEQ_RESTORED_MAX + 4 * (ROOM_HOLDS_MAX as u64) < SEQ_MAX, "a restored room counts on");
+const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
+const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
+const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);
+const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message and its frame header fit one recv");
+const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
+const _: () = assert!(OUTBOUND_QUEUE_BYTES <= ROOM_LOG_BYTES_MAX / 2);
+const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u32");
+const _: () = assert!(OPEN_REQUESTS_MAX < u16::MAX / 2, "tickets are 16 bits, and an open one is never given again");
+const _: () =
+    assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
+const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
+const _: () = assert!(DRAIN_MS < 5_000);
+const _: () = assert!(RATE_MESSAGES_PER_S <= MESSAGES_PER_S_MAX && RATE_BURST <= RATE_BURST_MAX);
+const _: () =
+    assert!((RATE_BURST_MAX as u64) * 10_000 * 2 < 1 << 32, "an empty bucket is full before its moments wrap");
 const _: () = assert!(STORE_GATHER_MS * 2 <= STORE_WINDOW_MS);
 const _: () = assert!(STORE_UNSYNCED_MS_MAX < 2_000, "a failure of the store is said within 2 s");
 const _: () = assert!(STORE_ANSWER_MS < STORE_REFUSE_MS && STORE_REFUSE_MS < 1_000);
 const _: () = assert!(DRAIN_MS + STORE_FINISH_MS + LOG_FINISH_MS < 5_000, "a drain ends within 5 s");
 const _: () = assert!(STORE_FULL_STATE_SEATS_PER_TURN < STORE_BATCH_ENTRIES_MAX);
 const _: () = assert!(REDIS_RENEW_MS * 3 < REDIS_LEASE_MS_MIN);
+const _: () = assert!(ROOM_HOLDS_MAX <= SHARD_HOLDS_MAX && ROOM_MEMBERS_MAX < CONN_SLOTS_MAX);
+const _: () = assert!(CONNECTIONS_MAX < CONN_SLOTS_MAX as u64, "one shard may have them all");
+const _: () = assert!(HOLD_TTL_MS <= HOLD_TTL_MS_MAX && RESTORE_GRACE_MS <= RESTORE_GRACE_MS_MAX);
+const _: () = assert!(RESELECT_AFTER_MS <= RESELECT_AFTER_MS_MAX && SLOW_CONSUMER_MS <= SLOW_CONSUMER_MS_MAX);
+const _: () = assert!(HANDSHAKE_MS <= TIMEOUT_MS_MAX && CLOSE_WITHIN_MS <= TIMEOUT_MS_MAX);
+const _: () = assert!(PING_AFTER_MS <= TIMEOUT_MS_MAX && PONG_WITHIN_MS <= TIMEOUT_MS_MAX);
+const _: () = assert!(MESSAGE_BYTES_MIN <= MESSAGE_BYTES && REQUEST_TYPE_BYTES_MAX < JSON_SHORT_BYTES);
+const _: () = assert!(JSON_SHORT_BYTES <= MESSAGE_BYTES_MIN && UTF8_WINDOW_BYTES > 8);
+const _: () = assert!(PROXY_HEADER_BYTES_MAX <= SCRATCH_BYTES && CONTROL_PAYLOAD_MAX < SCRATCH_BYTES);
+const _: () = assert!(OUTBOUND_QUEUE_BYTES <= OUTBOUND_QUEUE_BYTES_MAX && GONE_BYTES_MAX < OUTBOUND_QUEUE_BYTES);
+const _: () = assert!(EMPTY_LOG_BYTES_MAX < ROOM_LOG_BYTES_MAX && LOG_LOOK_PART > 1);
+const _: () = assert!(FULL_STATE_TURN_MS <= FULL_STATE_WAIT_MS && FULL_STATE_WAIT_MS < SLOW_CONSUMER_MS);
+const _: () = assert!(SMALL_ROOM_MEMBERS <= ROOM_MEMBERS_MAX && HOT_ROOM_MEMBERS <= ROOM_MEMBERS_MAX);
+const _: () = assert!(PACE_FACTOR <= PACE_FACTOR_MAX && PACE_MS <= PACE_MS_MAX);
+const _: () = assert!(SURPLUS_PER_IP_MAX < SURPLUS_MAX, "one address does not take all places");
+const _: () = assert!(ACCEPT_CROWD_MIN <= ACCEPTS_PER_TURN_MAX && ACCEPT_REST_NS < TICK_MS * 1_000_000);
+const _: () =
+    assert!(ACCEPT_PAUSE_NS * 5 <= 1_000_000_000, "accepting goes on within a second of the first descriptor");
+const _: () = assert!(FRAMES_PER_CLOCK <= FRAMES_PER_LOOK_MAX && READS_PER_TURN_MAX <= EPOLL_EVENTS_MAX);
+const _: () = assert!(
+    (WHEEL_BUCKETS - 1) as u64 * WHEEL_BUCKET_TENTHS as u64 * 100 > TIMEOUT_MS_MAX,
+    "one time of a setting lies within a lap; two of them together may lie beyond it"
+);
+const _: () = assert!(TICK_MS < BLOCKED_RETRY_MS && TICK_MS < WATCHDOG_MS);
+const _: () = assert!(SITE_PAUSE_MS < SITE_ANSWER_MS);
+const _: () = assert!(STORE_RETRY_MS <= STORE_RETRY_MS_MAX && STORE_CONNECT_MS < STORE_REFUSE_MS);
+const _: () = assert!(REDIS_LEASE_MS_MIN <= REDIS_LEASE_MS && REDIS_LEASE_MS <= REDIS_LEASE_MS_MAX);
+const _: () = assert!(STORE_LEASE_MARGIN_MS < REDIS_LEASE_MS_MIN);
+const _: () = assert!(EMBEDDED_MEMTABLE_BYTES < EMBEDDED_JOURNAL_BYTES, "a journal holds what is in memory");

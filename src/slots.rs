@@ -4,7 +4,7 @@
 //! and generation; a slot is used again only with another generation, so that a stale name finds nobody.
 //! Never here: what an entry is.
 
-use crate::engine::ids::CONN_SLOTS_MAX;
+use crate::limits::{CONN_SLOTS_MAX, SLOTS_CHUNK_BYTES};
 
 /// What is in such a table: it knows its own generation, which fits where a place beside it would cost eight bytes.
 pub(crate) trait Entry {
@@ -23,10 +23,6 @@ pub(crate) enum Place<T> {
     Free(u32),
 }
 
-/// Bytes by which the table grows: the allocator hands them out without a rest. A table that doubled left as much memory
-/// behind, with the allocator, as its entries took.
-const CHUNK_BYTES: usize = 16 * 1024;
-
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
@@ -43,7 +39,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T: Entry> Slots<T> {
-    const PLACES_PER_CHUNK: usize = CHUNK_BYTES / size_of::<Place<T>>();
+    const PLACES_PER_CHUNK: usize = SLOTS_CHUNK_BYTES / size_of::<Place<T>>();
 
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {

@@ -12,14 +12,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::limits::GONE_BYTES_MAX;
 use crate::planted::{Bug, has};
 
 use super::frames::begun_frame;
 use super::full_state::{FullState, SharedBytes};
 use super::view::{Position, Span};
-
-/// Bytes that have left and are still at the front of the buffer, above which they are moved out of it.
-const GONE_BYTES_MAX: usize = 64 * 1024;
 
 /// What kind of frames bytes are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,6 +8,7 @@
 //!
 //! Never here: sockets, seats, time.
 
+use crate::limits::{EMPTY_LOG_BYTES_MAX, LOG_LOOK_PART};
 use crate::planted::{Bug, has};
 
 use super::frames::begun_frame;
@@ -24,12 +25,6 @@ pub struct Span {
     /// Where the next frame begins.
     pub to: Position,
 }
-
-/// Members are looked through for those too far behind once the log has grown by this part of the bound: those within it
-/// are dropped early, and a log at its bound does not cost a look at everybody for each frame.
-const LOOK_AT_PART: usize = 8;
-/// An empty log that grew beyond this is given back to the allocator.
-const EMPTY_LOG_BYTES_MAX: usize = 64 * 1024;
 
 /// How a member gets its frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,7 +190,7 @@ impl View {
         write(&mut self.log);
         let grown = u32::try_from(self.log.len() - before).expect("the log is bounded");
         self.end = self.end.wrapping_add(grown);
-        self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOOK_AT_PART
+        self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOG_LOOK_PART
     }
 
     fn grown_since_look(&self) -> usize {
@@ -209,10 +204,10 @@ impl View {
     pub fn drop_laggards(&mut self, lag_bytes: usize, log_bytes: usize) -> Vec<u32> {
         debug_assert!(lag_bytes <= log_bytes, "the bound of the log is the last one");
         let mut dropped = Vec::new();
-        let has_grown = self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOOK_AT_PART;
+        let has_grown = self.log_len() > lag_bytes && self.grown_since_look() > lag_bytes / LOG_LOOK_PART;
         if has_grown || self.log_len() > log_bytes {
             self.looked_at = self.end;
-            self.drop_beyond(lag_bytes - lag_bytes / LOOK_AT_PART, false, &mut dropped);
+            self.drop_beyond(lag_bytes - lag_bytes / LOG_LOOK_PART, false, &mut dropped);
         }
         if self.log_len() > log_bytes {
             self.drop_beyond(log_bytes / 2, true, &mut dropped);

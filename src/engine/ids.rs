@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::limits::{ID_BYTES_MAX, SHARDS_MAX};
+use crate::limits::{CONN_SLOTS_MAX, ID_BYTES_MAX, SHARDS_MAX};
 
 /// A checked text id. The kind keeps a seat from being passed as a room; the text is shared, so a clone allocates nothing.
 pub struct TextId<Kind> {
@@ -213,9 +213,6 @@ impl ShardSet {
 /// still names the old connection finds nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(u64);
-
-/// Slots of one shard's connections: 24 bits.
-pub const CONN_SLOTS_MAX: usize = 1 << 24;
 
 impl ConnId {
     /// The connection in `slot` of `shard` with this generation. `slot` is below [`CONN_SLOTS_MAX`].

@@ -2,6 +2,8 @@
 //!
 //! Invariants: a deadline is decided on the monotonic clock, a client is told the wall clock. Never here: reading a clock.
 
+use crate::limits::STORED_WALL_MS_MAX;
+
 /// Milliseconds on the monotonic clock, from an arbitrary start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Millis(pub u64);
@@ -43,7 +45,7 @@ impl WallMillis {
     /// RFC 3339 in UTC with milliseconds: `2026-01-15T10:30:00.000Z`. Years beyond 9999 are shown as the last moment of 9999.
     #[must_use]
     pub fn rfc3339(self) -> [u8; 24] {
-        let ms = self.0.min(LAST_MS);
+        let ms = self.0.min(STORED_WALL_MS_MAX);
         let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
         let (year, month, day) = civil_from_days(days);
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -68,7 +70,7 @@ impl WallMillis {
             let at = 3 * usize::try_from(number).expect("a day of the week or a month");
             &names[at..at + 3]
         };
-        let ms = self.0.min(LAST_MS);
+        let ms = self.0.min(STORED_WALL_MS_MAX);
         let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
         let (year, month, day) = civil_from_days(days);
         let mut text = *b"Thu, 00 Jan 0000 00:00:00 GMT";
@@ -84,8 +86,6 @@ impl WallMillis {
 }
 
 const DAY_MS: u64 = 86_400_000;
-/// 9999-12-31T23:59:59.999Z
-const LAST_MS: u64 = 253_402_300_799_999;
 
 /// Writes `value` in decimal, right-aligned over all of `text`.
 fn digits(text: &mut [u8], mut value: u64) {

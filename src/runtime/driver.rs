@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::limits::{READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{IDLE_SLEEP_MS, PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, TICK_MS};
 use crate::node::{Event, Source};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -21,11 +21,6 @@ use crate::runtime::mail::Mail;
 use crate::runtime::memory::give_back;
 use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
 
-/// What passes may take of any turn.
-const PASSES_NS: u64 = 2_000_000;
-/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves each
-/// room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
-const PASSES_PER_INPUT: u64 = 1;
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
 /// One shard, running.
@@ -141,7 +136,7 @@ impl Driver {
         let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
         let heartbeat = core.wheel.next_in_ms(now_ms);
         let collects = core.leftovers.due_in_ns(now_ns).map(|ns| ns / 1_000_000 + 1);
-        let ms = expiry.into_iter().chain(heartbeat).chain(collects).min().unwrap_or(60_000);
+        let ms = expiry.into_iter().chain(heartbeat).chain(collects).min().unwrap_or(IDLE_SLEEP_MS);
         Duration::from_millis(ms)
     }
 
@@ -212,7 +207,7 @@ impl Driver {
     fn serve_rooms(&mut self) {
         let core = &mut self.core;
         let began = core.clock.nanos();
-        let budget = PASSES_NS.max((began - core.now_ns) * PASSES_PER_INPUT);
+        let budget = PASSES_NS_PER_TURN.max((began - core.now_ns) * PASSES_PER_INPUT);
         let mut now = began;
         while now - began <= budget && core.node.next_slice(now) {
             while core.send_next(Source::Slice) {}

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a connection is looked at again at the latest when its silence asks for it. Never here: what is queued.
 
+use crate::limits::ANSWER_LOOK_MS;
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::socket::Phase;
@@ -19,7 +20,7 @@ impl Core {
         let silence_ms = u64::from(now - socket.heard) * 100;
         let tries_again = socket.phase == Phase::Open && socket.full;
         match socket.phase {
-            Phase::Http if socket.awaits_answer => self.check_after(slot, 1_000),
+            Phase::Http if socket.awaits_answer => self.check_after(slot, ANSWER_LOOK_MS),
             Phase::Preamble | Phase::Http | Phase::Closing => self.end(slot),
             Phase::Open if socket.pinged && silence_ms >= ping_after + pong_within => {
                 self.handle(Event::CutOff { slot, code: frame::CLOSE_NO_PONG, reason: "no pong in time" });

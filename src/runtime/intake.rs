@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::limits::{FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, READ_NS_PER_TURN, SCRATCH_BYTES};
+use crate::limits::{
+    FRAMES_PER_CLOCK, FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, MESSAGES_PER_MEASURE, READ_NS_PER_TURN,
+    READS_PER_SOCKET_MAX, SCRATCH_BYTES,
+};
 use crate::node::{Event, Next};
 use crate::runtime::core::Core;
 use crate::runtime::site::exchange::Exchange;
@@ -16,13 +19,6 @@ use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Target};
 use crate::wire::message::{Message, Reader};
 use crate::wire::respond::{self, Manner};
-
-/// One message in so many is measured.
-const MEASURED_MESSAGES: u32 = 16;
-/// Reads of one socket when nobody else waits to be read.
-const ROUNDS_MAX: usize = 4;
-/// Frames between two looks at the clock: one costs less than reading it.
-const FRAMES_PER_CLOCK: u32 = 8;
 
 /// The buffer that all sockets of a shard are read into, and the parser's.
 pub(crate) struct Intake {
@@ -69,7 +65,7 @@ impl Core {
             intake.scratch[..have].copy_from_slice(&unread);
         }
         let mut look_first = std::mem::take(&mut socket.stalled);
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..READS_PER_SOCKET_MAX {
             let mut last = false;
             if !std::mem::take(&mut look_first) {
                 match self.receive(intake, slot, have) {
@@ -275,7 +271,7 @@ impl Core {
     /// Gives a message to the node. One in so many is measured: reading the clock twice costs as much as deciding.
     fn message(&mut self, slot: u32, message: Message<'_>) -> Next {
         self.messages = self.messages.wrapping_add(1);
-        if !self.messages.is_multiple_of(MEASURED_MESSAGES) {
+        if !self.messages.is_multiple_of(MESSAGES_PER_MEASURE) {
             return self.handle(Event::Message { slot, message });
         }
         let began = self.clock.nanos();

@@ -14,26 +14,15 @@ use rustix::net::{
 };
 
 use crate::figures::shard::Refusal;
-use crate::limits::{ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES};
+use crate::limits::{
+    ACCEPT_BACKLOG, ACCEPT_CROWD_MIN, ACCEPT_PAUSE_NS, ACCEPT_REST_NS, ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES,
+    SURPLUS_MAX,
+};
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::socket::Socket;
-
-/// How long accepting pauses when the process is out of file descriptors, in nanoseconds.
-const ACCEPT_PAUSE_NS: u64 = 100_000_000;
-// Accepting goes on within a second of the first free descriptor: the pause is the same however often it was in vain.
-const _: () = assert!(ACCEPT_PAUSE_NS * 5 <= 1_000_000_000);
-/// How long accepting rests after a crowd, in nanoseconds. A crowd that is taken one by one costs a wake-up, a turn, a look
-/// at an empty queue and a read that finds no request for each; a millisecond later many have come, with their requests.
-const ACCEPT_REST_NS: u64 = 1_000_000;
-/// Connections accepted at once that are a crowd. Fewer never wait for the rest to be over.
-const CROWD_MIN: usize = 4;
-/// Connections waiting to be accepted by one shard. The kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4_096;
-/// Connections beyond the limit that are open just to be told so.
-const SURPLUS_MAX: usize = 128;
 
 /// Listening sockets on one address, one for each shard.
 ///
@@ -63,7 +52,7 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
     sockopt::set_tcp_nodelay(&fd, true)?;
     sockopt::set_socket_send_buffer_size(&fd, SOCKET_SEND_BYTES)?;
     bind(&fd, &address)?;
-    listen(&fd, BACKLOG)?;
+    listen(&fd, ACCEPT_BACKLOG)?;
     Ok(fd)
 }
 
@@ -127,7 +116,7 @@ impl Listener {
     /// Nobody is left to be accepted: the kernel says when somebody has come, unless more of a crowd will come anyway.
     fn rest(&mut self, core: &Core) {
         self.next_ns = None;
-        if self.arrivals.len() >= CROWD_MIN {
+        if self.arrivals.len() >= ACCEPT_CROWD_MIN {
             self.next_ns = Some(core.now_ns + ACCEPT_REST_NS);
         } else if core.readiness.watch_listener(&self.fd).is_err() {
             self.next_ns = Some(core.now_ns + ACCEPT_PAUSE_NS);

@@ -7,10 +7,7 @@
 //! Invariants: a shard that has something to do never collects; one that has collected does not within a second. Never
 //! here: what was freed.
 
-/// Connections that must have ended before it is worth the while.
-const ENDS_MIN: u32 = 64;
-/// Shortest time from one collection to the next, in nanoseconds.
-const REST_NS: u64 = 1_000_000_000;
+use crate::limits::{COLLECT_ENDS_MIN, COLLECT_REST_NS};
 
 /// What one shard has freed since it last collected.
 #[derive(Debug, Default)]
@@ -27,7 +24,7 @@ impl Leftovers {
 
     /// How long until there is something to collect, if nothing happens any more.
     pub(crate) fn due_in_ns(&self, now_ns: u64) -> Option<u64> {
-        (self.ends >= ENDS_MIN).then(|| self.next_ns.saturating_sub(now_ns))
+        (self.ends >= COLLECT_ENDS_MIN).then(|| self.next_ns.saturating_sub(now_ns))
     }
 
     /// The shard is quiet: says whether it is time to collect, which it then does not say again for a while.
@@ -35,7 +32,7 @@ impl Leftovers {
     pub(crate) fn take_due(&mut self, now_ns: u64) -> bool {
         let is_due = self.due_in_ns(now_ns) == Some(0);
         if is_due {
-            *self = Self { ends: 0, next_ns: now_ns + REST_NS };
+            *self = Self { ends: 0, next_ns: now_ns + COLLECT_REST_NS };
         }
         is_due
     }
@@ -53,21 +50,21 @@ pub(crate) fn give_back() {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENDS_MIN, Leftovers, REST_NS};
+    use super::{COLLECT_ENDS_MIN, COLLECT_REST_NS, Leftovers};
 
     #[test]
     fn a_quiet_shard_collects_after_a_crowd_and_then_not_for_a_second() {
         let mut leftovers = Leftovers::default();
-        (1..ENDS_MIN).for_each(|_| leftovers.ended());
+        (1..COLLECT_ENDS_MIN).for_each(|_| leftovers.ended());
         assert_eq!(leftovers.due_in_ns(5), None, "a few are not worth it");
         leftovers.ended();
         assert_eq!(leftovers.due_in_ns(5), Some(0));
         assert!(leftovers.take_due(5));
         assert_eq!(leftovers.due_in_ns(5), None, "nothing is left");
-        (0..ENDS_MIN).for_each(|_| leftovers.ended());
+        (0..COLLECT_ENDS_MIN).for_each(|_| leftovers.ended());
         assert!(!leftovers.take_due(6));
-        assert_eq!(leftovers.due_in_ns(6), Some(REST_NS - 1), "it is kept for later");
-        assert!(leftovers.take_due(REST_NS + 5));
-        assert_eq!(leftovers.due_in_ns(REST_NS + 5), None);
+        assert_eq!(leftovers.due_in_ns(6), Some(COLLECT_REST_NS - 1), "it is kept for later");
+        assert!(leftovers.take_due(COLLECT_REST_NS + 5));
+        assert_eq!(leftovers.due_in_ns(COLLECT_REST_NS + 5), None);
     }
 }

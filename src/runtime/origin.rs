@@ -11,14 +11,12 @@ use rustix::net::getpeername;
 
 use crate::engine::ids::Origin;
 use crate::figures::shard::Refusal;
+use crate::limits::SURPLUS_PER_IP_MAX;
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
-
-/// Connections beyond an address's limit that are open just to be told so; they count for it, too.
-const SURPLUS_PER_IP_MAX: usize = 16;
 
 impl Core {
     /// A connection has been accepted: counts it for its address, unless a trusted proxy will name another.

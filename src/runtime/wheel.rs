@@ -4,12 +4,8 @@
 //! nobody looked: one that came out a lap early would be taken for stale, and its connection forgotten; a connection that was put in again
 //! leaves a stale entry behind, which its `check_at` gives away. Never here: what is done then.
 
+use crate::limits::{WHEEL_BUCKET_TENTHS, WHEEL_BUCKETS};
 use crate::runtime::socket::Tenths;
-
-/// Tenths of a second that one bucket covers.
-const BUCKET: Tenths = 5;
-/// Buckets: 64 s, as far as nearly every deadline lies.
-const BUCKETS: usize = 128;
 
 /// The wheel.
 #[derive(Debug)]
@@ -24,30 +20,30 @@ pub(crate) struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { buckets: vec![Vec::new(); BUCKETS], next: 0, far: Vec::new(), entries: 0 }
+        Self { buckets: vec![Vec::new(); WHEEL_BUCKETS], next: 0, far: Vec::new(), entries: 0 }
     }
 }
 
 impl Wheel {
     /// Puts in a connection by slot and generation, to be looked at from `at` on.
     pub(crate) fn put(&mut self, slot: u32, generation: u32, at: Tenths) {
-        let bucket = (at / BUCKET + 1).max(self.next);
+        let bucket = (at / WHEEL_BUCKET_TENTHS + 1).max(self.next);
         self.entries += 1;
-        if (bucket - self.next) as usize >= BUCKETS {
+        if (bucket - self.next) as usize >= WHEEL_BUCKETS {
             self.far.push((slot, generation, at));
         } else {
-            self.buckets[bucket as usize % BUCKETS].push((slot, generation));
+            self.buckets[bucket as usize % WHEEL_BUCKETS].push((slot, generation));
         }
     }
 
     /// Takes out what is due at `now`.
     pub(crate) fn due(&mut self, now: Tenths, due: &mut Vec<(u32, u32)>) {
-        let until = now / BUCKET;
-        if until >= self.next + Tenths::try_from(BUCKETS).unwrap_or(Tenths::MAX) {
-            self.next = until - Tenths::try_from(BUCKETS - 1).unwrap_or(0);
+        let until = now / WHEEL_BUCKET_TENTHS;
+        if until >= self.next + Tenths::try_from(WHEEL_BUCKETS).unwrap_or(Tenths::MAX) {
+            self.next = until - Tenths::try_from(WHEEL_BUCKETS - 1).unwrap_or(0);
         }
         while self.next <= until {
-            let bucket = &mut self.buckets[self.next as usize % BUCKETS];
+            let bucket = &mut self.buckets[self.next as usize % WHEEL_BUCKETS];
             self.entries -= bucket.len();
             // The bucket's memory goes with its entries: a crowd whose heartbeats fall together passes through all of
             // them, and each would keep room for the whole of it.
@@ -62,13 +58,14 @@ impl Wheel {
 
     /// Milliseconds from `now` (in milliseconds) until the next bucket; `None` when the wheel is empty.
     pub(crate) fn next_in_ms(&self, now_ms: u64) -> Option<u64> {
-        (self.entries > 0).then(|| (u64::from(self.next) * u64::from(BUCKET) * 100).saturating_sub(now_ms).max(1))
+        (self.entries > 0)
+            .then(|| (u64::from(self.next) * u64::from(WHEEL_BUCKET_TENTHS) * 100).saturating_sub(now_ms).max(1))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BUCKET, Wheel};
+    use super::{WHEEL_BUCKET_TENTHS, Wheel};
 
     #[test]
     fn an_entry_comes_out_after_its_time_and_not_much_later() {
@@ -82,7 +79,7 @@ mod tests {
                 wheel.due(now, &mut due);
             }
             assert_eq!(due, [(7, 1)]);
-            assert!(now >= at && now <= at + 2 * BUCKET, "put in for {at}, came out at {now}");
+            assert!(now >= at && now <= at + 2 * WHEEL_BUCKET_TENTHS, "put in for {at}, came out at {now}");
             assert_eq!(wheel.next_in_ms(0), None);
         }
     }
@@ -100,10 +97,13 @@ mod tests {
             while due.is_empty() {
                 wheel.due(now, &mut due);
                 now += 1;
-                assert!(now < at + 10 * BUCKET, "put in {ahead} ahead after a sleep of {asleep}, it is forgotten");
+                assert!(
+                    now < at + 10 * WHEEL_BUCKET_TENTHS,
+                    "put in {ahead} ahead after a sleep of {asleep}, it is forgotten"
+                );
             }
             assert_eq!(due, [(7, 1)]);
-            assert!(now > at && now <= at + 2 * BUCKET + 1, "put in for {at}, came out at {now}");
+            assert!(now > at && now <= at + 2 * WHEEL_BUCKET_TENTHS + 1, "put in for {at}, came out at {now}");
             assert_eq!((wheel.next_in_ms(0), wheel.far.len()), (None, 0));
         }
     }
@@ -123,7 +123,7 @@ mod tests {
         let mut due = Vec::new();
         for round in 0..100 {
             (0..1_000).for_each(|slot| wheel.put(slot, 0, round * 10));
-            wheel.due(round * 10 + 2 * BUCKET, &mut due);
+            wheel.due(round * 10 + 2 * WHEEL_BUCKET_TENTHS, &mut due);
             assert_eq!(std::mem::take(&mut due).len(), 1_000);
         }
         assert_eq!(wheel.buckets.iter().map(Vec::capacity).sum::<usize>(), 0);

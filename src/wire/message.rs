@@ -14,7 +14,7 @@ pub use super::reply::{
 };
 use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::is_valid_id;
-use crate::limits::ID_BYTES_MAX;
+use crate::limits::{ID_BYTES_MAX, REQUEST_TYPE_BYTES_MAX};
 
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,9 +63,6 @@ pub struct BadMessage<'a> {
     /// The `type`, when it is a text of at most [`REQUEST_TYPE_BYTES_MAX`] bytes.
     pub request_type: Option<&'a str>,
 }
-
-/// Longest `type` that a refusal repeats.
-pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
 
 /// Reads requests. One a shard, since it keeps buffers: a few times the size of the largest message, or forty times the size
 /// of one that is all brackets.

@@ -6,8 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Longest header. Version 1 has 107 bytes at most; version 2 may carry further fields, which are skipped.
-pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;
+use crate::limits::PROXY_HEADER_BYTES_MAX;
+
 /// Longest line of version 1, its end included.
 const LINE_BYTES_MAX: usize = 107;
 /// How version 2 begins.

@@ -3,6 +3,7 @@
 //! Never here: frames, and what is done about an invalid text.
 
 use super::mask::apply_mask;
+use crate::limits::UTF8_WINDOW_BYTES;
 
 /// The text cannot become valid UTF-8, whatever follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,11 +28,11 @@ pub(super) fn check_masked_front(
     key: [u8; 4],
     mut checked: usize,
 ) -> Result<usize, InvalidText> {
-    let mut window = [0_u8; WINDOW];
+    let mut window = [0_u8; UTF8_WINDOW_BYTES];
     loop {
         // Once a character is whole, what was before is part of it.
         let before = if checked == 0 { before } else { &[] };
-        let taken = (front.len() - checked).min(WINDOW - before.len());
+        let taken = (front.len() - checked).min(UTF8_WINDOW_BYTES - before.len());
         let (head, text) = window.split_at_mut(before.len());
         head.copy_from_slice(before);
         let text = &mut text[..taken];
@@ -48,12 +49,9 @@ pub(super) fn check_masked_front(
     }
 }
 
-/// Bytes that are checked at a time. More than a character and the beginning of another, so that the loop gets on.
-const WINDOW: usize = 512;
-
 #[cfg(test)]
 mod tests {
-    use super::{InvalidText, WINDOW, check_masked_front, whole_characters};
+    use super::{InvalidText, UTF8_WINDOW_BYTES, check_masked_front, whole_characters};
     use crate::wire::mask::apply_mask;
 
     const KEY: [u8; 4] = [1, 2, 3, 4];
@@ -90,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_front_longer_than_the_window_is_checked_in_turns() {
-        let long = "€".repeat(WINDOW);
+        let long = "€".repeat(UTF8_WINDOW_BYTES);
         assert_eq!(check_front(b"", long.as_bytes(), 0), Ok(long.len()));
         assert_eq!(check_front(b"\xe2\x82", &long.as_bytes()[2..], 0), Ok(long.len() - 2));
         let mut spoilt = long.into_bytes();

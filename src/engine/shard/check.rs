@@ -4,10 +4,8 @@ use super::{Shard, is_live};
 #[cfg(debug_assertions)]
 use crate::engine::command::Input;
 use crate::engine::ids::shard_of;
-
-/// In debug builds the whole shard is checked once in so many inputs, and the seldomer the more it owns.
 #[cfg(debug_assertions)]
-const INPUTS_PER_FULL_CHECK: usize = 256;
+use crate::limits::INPUTS_PER_FULL_CHECK;
 
 impl Shard {
     /// Panics when an invariant does not hold. It looks at everything: for tests, and now and then in debug builds.

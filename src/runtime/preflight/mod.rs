@@ -8,14 +8,10 @@ mod cpus;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD};
+use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD, MEMLOCK_BYTES_MIN, RING_ENTRIES};
 
 /// Exit code when the machine refuses what the server needs (`EX_OSERR` of sysexits).
 pub const EXIT_MACHINE: u8 = 71;
-/// Below this glommio 0.9.0 refuses to make its rings.
-const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
-/// The size of the ring that is tried, the same that a shard makes.
-const RING_ENTRIES: u32 = 128;
 
 /// What the machine grants.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 //! The two tables are the rules; what they mean is below them. A dependency that is not in the table has no place yet:
 //! give it one.
 
+mod bounds;
 mod circles;
 mod figures;
 mod source;

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::keys::{KEY_BYTES_MAX, TALLY};
 use super::tally::Tally;
-use crate::limits::{ID_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{EMBEDDED_SEQNO_MAX, ID_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// The only keyspace that this server makes.
 const KEYSPACE: u64 = 1;
@@ -23,8 +23,6 @@ const KEYSPACE: u64 = 1;
 const VALUE_BYTES_MAX: usize = 1 + 3 * 8 + 2 + ID_BYTES_MAX + 4 + MESSAGE_BYTES_MAX + 8;
 /// How a batch ends.
 const MAGIC: &[u8; 4] = b"FJL\x03";
-/// Above this the library ends the process.
-const SEQNO_MAX: u64 = 1 << 62;
 
 /// One change of a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,7 +93,7 @@ impl Journals {
         }
         let count = u32::from_le_bytes(bytes.take()?);
         let seqno = u64::from_le_bytes(bytes.take()?);
-        if seqno > SEQNO_MAX || self.seqno.is_some_and(|last| seqno <= last) {
+        if seqno > EMBEDDED_SEQNO_MAX || self.seqno.is_some_and(|last| seqno <= last) {
             return Err(Stop::Broken);
         }
         bytes.hash.reset();

@@ -8,13 +8,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-/// Memory for what is written and not yet sorted into files. Each time it is full the library syncs with the lock of its
-/// journal, and a commit waits; so it is as large as a journal may well be.
-const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
-/// Memory for blocks that were read. Reading happens at a start only.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
-/// Disk for the journals; the least that the library allows.
-const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
+use crate::limits::{EMBEDDED_CACHE_BYTES, EMBEDDED_JOURNAL_BYTES, EMBEDDED_MEMTABLE_BYTES};
 
 /// Why the library did not do what it was asked.
 #[derive(Debug)]
@@ -60,9 +54,10 @@ pub(super) struct Library {
 impl Library {
     /// Opens the files in this directory, which is made if it is not there.
     pub(super) fn open(dir: &Path) -> Result<Self, LibraryError> {
-        let builder = Database::builder(dir).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES);
+        let builder =
+            Database::builder(dir).cache_size(EMBEDDED_CACHE_BYTES).max_journaling_size(EMBEDDED_JOURNAL_BYTES);
         let db = builder.worker_threads(1).open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(EMBEDDED_MEMTABLE_BYTES);
         let holds = db.keyspace("holds", options)?;
         Ok(Self { db, holds })
     }

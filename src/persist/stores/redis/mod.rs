@@ -24,7 +24,7 @@ use ::redis::{Cmd, Value};
 use crate::config::RedisSettings;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
-use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
+use crate::limits::{REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::record::{self, StoredHold};
 
@@ -35,11 +35,6 @@ use self::scripts::{Keys, Piece, Step, Writer, cut};
 use self::survey::Survey;
 use super::identity::Identity;
 use super::store::{Continuity, Loaded, Store, StoreError, Taken};
-
-/// Rooms whose seats are asked for at once.
-const ROOMS_PER_CALL: usize = 256;
-/// Calls sent before their answers are read.
-const CALLS_AT_ONCE: usize = 64;
 
 /// How Redis is reached and used.
 #[derive(Clone)]
@@ -222,7 +217,7 @@ impl RedisStore {
         Ok(continuity)
     }
 
-    /// Commits these shares of parts, at most [`CALLS_AT_ONCE`]. A part's fence goes to the number of its last call.
+    /// Commits these shares of parts, at most [`REDIS_CALLS_AT_ONCE_MAX`]. A part's fence goes to the number of its last call.
     fn commit_shares(&mut self, shares: &[(usize, Vec<Piece<'_>>)], now: WallMillis) -> Result<(), StoreError> {
         let mut steps = Vec::with_capacity(shares.len());
         for &(part, _) in shares {
@@ -253,7 +248,7 @@ impl RedisStore {
     fn write_compat(&mut self, deltas: &Deltas, now: WallMillis) -> Result<(), StoreError> {
         let mut commands = compat::commands(deltas, now);
         while !commands.is_empty() {
-            let rest = commands.split_off(commands.len().min(CALLS_AT_ONCE * 4));
+            let rest = commands.split_off(commands.len().min(REDIS_CALLS_AT_ONCE_MAX * 4));
             self.call(std::mem::replace(&mut commands, rest))?;
         }
         Ok(())
@@ -268,7 +263,7 @@ impl Store for RedisStore {
         rooms.extend(survey.rooms().cloned());
         let rooms: Vec<RoomId> = rooms.into_iter().collect();
         let mut miscounted = Deltas::new();
-        for rooms in rooms.chunks(ROOMS_PER_CALL) {
+        for rooms in rooms.chunks(REDIS_ROOMS_PER_CALL_MAX) {
             let asked = rooms.iter().map(|room| self.keys.seats(room)).collect();
             for (room, answer) in rooms.iter().zip(self.call(asked)?) {
                 let fields = pairs(answer).ok_or_else(strange)?;
@@ -301,7 +296,7 @@ impl Store for RedisStore {
     }
 
     fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
-        for shares in cut(deltas).chunks(CALLS_AT_ONCE) {
+        for shares in cut(deltas).chunks(REDIS_CALLS_AT_ONCE_MAX) {
             self.commit_shares(shares, now)?;
         }
         if self.config.settings.compat_keys {
