@@ -17,7 +17,7 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use crate::audience::feeds::Pace;
 use crate::clock::Clock;
-use crate::config::{Config, Durability, Store};
+use crate::config::{self, Config, Store, StoreSettings};
 use crate::engine::ids::ShardId;
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
@@ -68,24 +68,24 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     // What the store writes is nobody else's to read, whatever the shell allows.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
-    log::start(config.log_level, config.log_format).map_err(no_thread)?;
+    log::start(config.log.level, config.log.format).map_err(no_thread)?;
     let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
-    let shards = config.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
-    let address = SocketAddr::new(config.host, config.port);
+    let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
+    let address = SocketAddr::new(config.listen.host, config.listen.port);
     let (bound, listeners) =
         listener::bind_all(address, shards).map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
-    let connections_max = config.connections_max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
+    let connections_max = config.connections.max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
     let board = Arc::new(Board::new(shards));
     let clock = Clock::new();
-    let storage = Storage::start(&config, &mesh, clock)?;
-    let key = origins_key(&config);
+    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
+    let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
-    let config = Arc::new(config);
+    let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
 
     let mut running = Vec::new();
     let mut watched = Vec::new();
@@ -93,12 +93,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
-        let rules = Rules { hold_ttl_ms: config.hold_ttl_ms, seats_per_client_max: config.seats_per_client_max };
-        let fairness = Fairness {
-            reselect_after_ms: config.reselect_after_ms,
-            restore_by: config.restore_by,
-            seats_per_origin_max: config.seats_per_ip_max,
-        };
+        let (rules, fairness) = seat_rules(&config.rooms);
         let node = Node::new(node::Parts {
             id,
             shards,
@@ -112,7 +107,11 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         .with_proofs(proofs);
         let parts = Parts {
             id,
-            config: Arc::clone(&config),
+            listen: Arc::clone(&listen),
+            connections: config.connections,
+            rooms: config.rooms,
+            promise: config.store.promise,
+            site: Arc::clone(&site),
             connections_max,
             node,
             mesh: mesh.clone(),
@@ -140,38 +139,49 @@ fn seeds() -> Seeds {
 }
 
 /// The key under which addresses are hashed: with a store it outlives the process, as the holds do.
-fn origins_key(config: &Config) -> [u64; 2] {
+fn origins_key(store: &StoreSettings) -> [u64; 2] {
     let system = RandomState::new();
     let fresh = [system.hash_one("addresses, first half"), system.hash_one("addresses, second half")];
-    if config.store == Store::Memory {
+    if store.promise.store == Store::Memory {
         return fresh;
     }
-    secret::keep(&config.data_dir, fresh).unwrap_or_else(|error| {
-        let dir = config.data_dir.display();
+    secret::keep(&store.data_dir, fresh).unwrap_or_else(|error| {
+        let dir = store.data_dir.display();
         tracing::warn!(%error, "no key for addresses in {dir}: after this start nobody gets a hold back by address");
         fresh
     })
 }
 
+/// What the engine is told about seats.
+fn seat_rules(rooms: &config::Rooms) -> (Rules, Fairness) {
+    let rules = Rules { hold_ttl_ms: rooms.hold_ttl_ms, seats_per_client_max: rooms.seats_per_client_max };
+    let fairness = Fairness {
+        reselect_after_ms: rooms.reselect_after_ms,
+        restore_by: rooms.restore_by,
+        seats_per_origin_max: rooms.seats_per_ip_max,
+    };
+    (rules, fairness)
+}
+
 /// The bounds of a node, as far as they are configured.
 fn node_bounds(config: &Config) -> Bounds {
-    let rate = Rate { per_s: config.rate_messages_per_s, burst: config.rate_burst };
-    let per_s = config.rate_messages_per_s_per_ip;
+    let rate = Rate { per_s: config.rates.messages_per_s, burst: config.rates.burst };
+    let per_s = config.rates.messages_per_s_per_ip;
     // Whoever shares an address has bursts at different times: as many messages at once as in four seconds.
     let origin_rate = Rate { per_s, burst: (4 * per_s).clamp(1, RATE_BURST_MAX) };
-    Bounds { queue_bytes: config.outbound_queue_bytes, rate, origin_rate, ..Bounds::default() }
+    Bounds { queue_bytes: config.connections.outbound_queue_bytes, rate, origin_rate, ..Bounds::default() }
 }
 
 /// What a node needs of the configuration.
 fn node_rules(config: &Config) -> node::Rules {
     node::Rules {
-        share: config.broadcast_user_info,
-        pace: Pace { factor: u64::from(config.pace_factor), max_ns: config.pace_max_ms * 1_000_000 },
-        hot_room_members: config.hot_room_members,
-        slow_consumer_ms: config.slow_consumer_ms,
-        hold_ttl_ms: config.hold_ttl_ms,
-        restore_grace_ms: config.restore_grace_ms,
-        is_durable: config.durability == Durability::Durable,
+        share: config.rooms.broadcast_user_info,
+        pace: Pace { factor: u64::from(config.cores.pace_factor), max_ns: config.cores.pace_max_ms * 1_000_000 },
+        hot_room_members: config.cores.hot_room_members,
+        slow_consumer_ms: config.connections.slow_consumer_ms,
+        hold_ttl_ms: config.rooms.hold_ttl_ms,
+        restore_grace_ms: config.rooms.restore_grace_ms,
+        is_durable: config.store.promise.is_durable(),
     }
 }
 
@@ -269,14 +279,14 @@ fn address_line(address: SocketAddr, error: &io::Error) -> String {
 }
 
 fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {
-    let (store, durability) = (config.store.name(), config.durability.name());
+    let (store, durability) = (config.store.promise.store.name(), config.store.promise.durability.name());
     log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
          shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
          store    {store}, durability {durability}\n",
         version = env!("CARGO_PKG_VERSION"),
-        seats = config.seats_per_client_max,
-        ttl = config.hold_ttl_ms / 1_000,
+        seats = config.rooms.seats_per_client_max,
+        ttl = config.rooms.hold_ttl_ms / 1_000,
     ));
     tracing::info!(%bound, shards, connections_max, store, durability, "serving");
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Config, Durability, Store as Kind};
+use crate::config::{Store as Kind, StoreSettings};
 use crate::engine::ids::ShardId;
 use crate::log;
 use crate::persist::link::StoreLink;
@@ -39,24 +39,29 @@ impl Storage {
     ///
     /// # Errors
     /// The exit code and one line: another server is the writer, or the store cannot be.
-    pub(crate) fn start(config: &Config, mesh: &Mesh, clock: Clock) -> Result<Option<Self>, (u8, String)> {
+    pub(crate) fn start(
+        settings: &StoreSettings,
+        hold_ttl_ms: u64,
+        mesh: &Mesh,
+        clock: Clock,
+    ) -> Result<Option<Self>, (u8, String)> {
         let link = Arc::new(StoreLink::new(mesh.shards()));
-        let is_durable = config.durability == Durability::Durable;
+        let is_durable = settings.promise.is_durable();
         // In window mode the sale goes on with what is left, and says so.
-        let accepts_loss = config.accept_loss || !is_durable;
-        let opener = match config.store {
+        let accepts_loss = settings.accept_loss || !is_durable;
+        let opener = match settings.promise.store {
             Kind::Memory => return Ok(None),
             Kind::Embedded => {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
-                embedded(&config.data_dir, (!is_durable).then_some(behind), accepts_loss)
+                embedded(&settings.data_dir, (!is_durable).then_some(behind), accepts_loss)
             }
-            Kind::Redis => redis(config, accepts_loss)?,
+            Kind::Redis => redis(settings, hold_ttl_ms, accepts_loss)?,
         };
         let setup = Setup {
             is_durable,
-            starts_without_store: config.start_without_store,
-            accepts_loss: config.accept_loss,
-            hold_ttl_ms: config.hold_ttl_ms,
+            starts_without_store: settings.start_without_store,
+            accepts_loss: settings.accept_loss,
+            hold_ttl_ms,
             is_user_info: message::is_object,
             clock,
         };
@@ -122,10 +127,10 @@ fn embedded(dir: &Path, behind: Option<Behind>, accepts_loss: bool) -> Opener {
     Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone(), accepts_loss)?) as Box<dyn Store>))
 }
 
-fn redis(config: &Config, accepts_loss: bool) -> Result<Opener, (u8, String)> {
-    let redis = RedisConfig { settings: config.redis.clone(), hold_ttl_ms: config.hold_ttl_ms, accepts_loss };
+fn redis(settings: &StoreSettings, hold_ttl_ms: u64, accepts_loss: bool) -> Result<Opener, (u8, String)> {
+    let redis = RedisConfig { settings: settings.redis.clone(), hold_ttl_ms, accepts_loss };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
-    let identity = Arc::new(owner::identity(&config.data_dir, &redis.settings.namespace));
+    let identity = Arc::new(owner::identity(&settings.data_dir, &redis.settings.namespace));
     let about = owner::about();
     Ok(Box::new(move |wall| Ok(Box::new(RedisStore::open(&redis, &identity, &about, wall)?) as Box<dyn Store>)))
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::values::{Source, Values, command};
-use super::{Config, Durability, Store};
+use super::{Config, Durability, Promise, Store};
 
 fn config(given: &[(&'static str, &str)]) -> Result<Config, String> {
     let mut values = Values::default();
@@ -16,16 +16,17 @@ fn config(given: &[(&'static str, &str)]) -> Result<Config, String> {
 #[test]
 fn nothing_given_is_a_valid_configuration() {
     let config = config(&[]).unwrap();
-    assert_eq!((config.port, config.hold_ttl_ms, config.seats_per_client_max), (8001, 300_000, 10));
-    assert_eq!((config.store, config.durability), (Store::Embedded, Durability::Window));
-    assert!(config.public_stats && !config.stats_list_ids && !config.proxy_protocol && config.shards.is_none());
+    assert_eq!((config.listen.port, config.rooms.hold_ttl_ms, config.rooms.seats_per_client_max), (8001, 300_000, 10));
+    assert_eq!(config.store.promise, Promise { store: Store::Embedded, durability: Durability::Window });
+    assert!(config.site.public_stats && !config.site.stats_list_ids && !config.listen.proxy_protocol);
+    assert!(config.cores.shards.is_none() && config.connections.max.is_none());
 }
 
 #[test]
 fn the_store_follows_from_what_is_set() {
     let check = |given: &[(&'static str, &str)], store, durability| {
         let config = config(given).unwrap();
-        assert_eq!((config.store, config.durability), (store, durability), "{given:?}");
+        assert_eq!(config.store.promise, Promise { store, durability }, "{given:?}");
     };
     check(&[("REDIS_HOST", "redis")], Store::Redis, Durability::Window);
     check(&[("REDIS_URL", "rediss://u:p@h:1/2")], Store::Redis, Durability::Window);
@@ -81,9 +82,9 @@ fn other_wrong_values_are_refused() {
 
 #[test]
 fn pages_of_the_listed_origins_are_admitted_and_programs_always() {
-    let all = config(&[]).unwrap();
+    let all = config(&[]).unwrap().site;
     assert!(all.admits(None) && all.admits(Some(b"https://evil.example")) && all.admits(Some(b"null")));
-    let some = config(&[("ALLOWED_ORIGINS", "https://tickets.example, http://localhost:3000")]).unwrap();
+    let some = config(&[("ALLOWED_ORIGINS", "https://tickets.example, http://localhost:3000")]).unwrap().site;
     for (origin, expected) in [
         ("https://tickets.example", true),
         ("http://localhost:3000", true),
@@ -98,7 +99,7 @@ fn pages_of_the_listed_origins_are_admitted_and_programs_always() {
         assert_eq!(some.admits(Some(origin.as_bytes())), expected, "{origin}");
     }
     assert!(some.admits(None));
-    assert!(config(&[("ALLOWED_ORIGINS", "null")]).unwrap().admits(Some(b"null")));
+    assert!(config(&[("ALLOWED_ORIGINS", "null")]).unwrap().site.admits(Some(b"null")));
 }
 
 #[test]
@@ -110,10 +111,14 @@ fn a_password_keeps_its_spaces_and_loses_the_end_of_its_line() {
         ("\u{a0}", Some("\u{a0}")),
         ("\n", None),
     ] {
-        assert_eq!(config(&[("REDIS_PASSWORD", written)]).unwrap().redis.password.as_deref(), password, "{written:?}");
+        assert_eq!(
+            config(&[("REDIS_PASSWORD", written)]).unwrap().store.redis.password.as_deref(),
+            password,
+            "{written:?}"
+        );
     }
     assert!(config(&[("REDIS_PASSWORD", "two\nlines")]).is_err());
-    assert_eq!(config(&[("REDIS_URL", " redis://h \n")]).unwrap().redis.url.as_deref(), Some("redis://h"));
+    assert_eq!(config(&[("REDIS_URL", " redis://h \n")]).unwrap().store.redis.url.as_deref(), Some("redis://h"));
 }
 
 #[test]

@@ -158,6 +158,31 @@ impl Values {
         read(text).map(Some).ok_or_else(|| self.refusal(name))
     }
 
+    /// The number of a setting that has a default.
+    pub(super) fn u64(&self, name: &'static str) -> Result<u64, String> {
+        Ok(self.number(name)?.expect("it has a default"))
+    }
+
+    /// The same for a setting whose row bounds it by 32 bits.
+    pub(super) fn u32(&self, name: &'static str) -> Result<u32, String> {
+        Ok(u32::try_from(self.u64(name)?).expect("the table bounds it"))
+    }
+
+    /// The same for a port.
+    pub(super) fn u16(&self, name: &'static str) -> Result<u16, String> {
+        Ok(u16::try_from(self.u64(name)?).expect("the table bounds it"))
+    }
+
+    /// The same for what is counted in memory.
+    pub(super) fn usize(&self, name: &'static str) -> Result<usize, String> {
+        Ok(usize::try_from(self.u64(name)?).expect("the table bounds it"))
+    }
+
+    /// The number of a setting that depends on something else when it is not written.
+    pub(super) fn usize_if_set(&self, name: &'static str) -> Result<Option<usize>, String> {
+        Ok(self.number(name)?.map(|number| usize::try_from(number).expect("the table bounds it")))
+    }
+
     /// What was written for a setting, without spaces around it; a secret only without the end of its line, since a
     /// password may begin and end with any other character. Control characters are refused.
     fn text(&self, name: &'static str) -> Result<Option<&str>, String> {

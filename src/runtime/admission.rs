@@ -16,7 +16,7 @@ impl Core {
             self.uncount(phase, peer);
             return None;
         };
-        self.check_after(slot, self.config.handshake_ms);
+        self.check_after(slot, self.connections.handshake_ms);
         Some(slot)
     }
 
@@ -33,7 +33,7 @@ impl Core {
 
     /// Whether the connection may become a WebSocket of a page of this origin; otherwise it is told why not and ends.
     pub(crate) fn may_stay(&mut self, slot: u32, origin: Option<&[u8]>) -> bool {
-        if !self.config.admits(origin) {
+        if !self.site.admits(origin) {
             self.node.figures.refuse(Refusal::Origin);
             let message = "pages of this origin may not open a WebSocket here";
             self.respond_message(Exchange::last(slot), 403, message, &[]);

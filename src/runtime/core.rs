@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use rustix::net::{Shutdown, shutdown};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Connections, Listen, Promise, Rooms};
 use crate::engine::ids::ShardId;
 use crate::engine::time::Now;
 use crate::limits::BLOCKED_RETRY_MS;
@@ -32,7 +32,11 @@ use crate::runtime::wheel::Wheel;
 /// What a shard's shell is made of.
 pub(crate) struct Parts {
     pub(crate) id: ShardId,
-    pub(crate) config: Arc<Config>,
+    pub(crate) listen: Arc<Listen>,
+    pub(crate) connections: Connections,
+    pub(crate) rooms: Rooms,
+    pub(crate) promise: Promise,
+    pub(crate) site: Arc<config::Site>,
     /// Connections that all shards together may have.
     pub(crate) connections_max: usize,
     pub(crate) node: Node,
@@ -47,7 +51,11 @@ pub(crate) struct Parts {
 /// One shard.
 pub(crate) struct Core {
     pub(crate) id: ShardId,
-    pub(crate) config: Arc<Config>,
+    pub(crate) listen: Arc<Listen>,
+    pub(crate) connections: Connections,
+    pub(crate) rooms: Rooms,
+    pub(crate) promise: Promise,
+    pub(crate) site: Arc<config::Site>,
     pub(crate) connections_max: usize,
     pub(crate) node: Node,
     pub(crate) sockets: Sockets,
@@ -78,10 +86,15 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, config, connections_max, node, mesh, board, readiness, clock, origins } = parts;
+        let Parts { id, listen, connections, rooms, promise, site, .. } = parts;
+        let Parts { connections_max, node, mesh, board, readiness, clock, origins, .. } = parts;
         Self {
             id,
-            config,
+            listen,
+            connections,
+            rooms,
+            promise,
+            site,
             connections_max,
             node,
             sockets: Sockets::default(),
@@ -158,7 +171,7 @@ impl Core {
                     socket.phase = Phase::Closing;
                     socket.unread = None;
                 }
-                self.check_after(slot, self.config.close_within_ms);
+                self.check_after(slot, self.connections.close_within_ms);
             }
             Order::Drained(slot) => {
                 let Some(socket) = self.sockets.get(slot) else { return };
@@ -301,7 +314,7 @@ impl Core {
     }
 
     /// Ends the WebSocket with our close frame: the connection's holds are released now, and it goes when the peer has
-    /// hung up or [`Config::close_within_ms`] are over.
+    /// hung up or [`Connections::close_within_ms`] are over.
     pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &'static str) {
         self.handle(Event::Close { slot, code, reason });
     }

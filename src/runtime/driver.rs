@@ -40,7 +40,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(core: Core, listener: OwnedFd) -> io::Result<Self> {
         let listener = Listener::new(listener, &core.readiness)?;
-        let intake = Intake::new(core.config.message_bytes_max, core.config.user_info_bytes_max);
+        let intake = Intake::new(core.connections.message_bytes_max, core.connections.user_info_bytes_max);
         Ok(Self {
             core,
             intake,

@@ -65,8 +65,8 @@ impl Core {
         socket.phase = Phase::Open;
         socket.heard = now;
         // It is looked at when its time for the handshake would have been over, and from then on as its silence asks for.
-        if self.config.ping_after_ms < self.config.handshake_ms {
-            self.check_after(slot, self.config.ping_after_ms);
+        if self.connections.ping_after_ms < self.connections.handshake_ms {
+            self.check_after(slot, self.connections.ping_after_ms);
         }
     }
 }

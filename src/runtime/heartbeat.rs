@@ -12,7 +12,7 @@ impl Core {
     /// Looks at a connection, unless that has been put off since.
     pub(crate) fn check(&mut self, slot: u32, generation: u32) {
         let now = self.tenths();
-        let (ping_after, pong_within) = (self.config.ping_after_ms, self.config.pong_within_ms);
+        let (ping_after, pong_within) = (self.connections.ping_after_ms, self.connections.pong_within_ms);
         let Some(socket) = self.sockets.live(slot, generation) else { return };
         if socket.check_at > now {
             return;

@@ -197,8 +197,8 @@ impl Core {
             Ok(None) => return Ok(0),
             Ok(Some(head)) => head,
             Err(error) => {
-                let config = Arc::clone(&self.config);
-                let manner = Manner { keep_alive: false, allow_origin: &config.cors_allow_origin, now: self.now.wall };
+                let site = Arc::clone(&self.site);
+                let manner = Manner { keep_alive: false, allow_origin: &site.cors_allow_origin, now: self.now.wall };
                 let head_only = http::is_head(bytes);
                 self.node.answer(slot, |out| respond::respond_error(out, error, manner, head_only));
                 self.handle(Event::Finish { slot });
@@ -231,7 +231,7 @@ impl Core {
         let Some(socket) = self.sockets.get_mut(slot) else { return Err((0, Flow::Over)) };
         let mut assembly = std::mem::take(&mut socket.assembly);
         let len = bytes.len();
-        let result = match frame::read_frame(bytes, &mut assembly, self.config.message_bytes_max) {
+        let result = match frame::read_frame(bytes, &mut assembly, self.connections.message_bytes_max) {
             Ok(Step::Incomplete) => Ok(0),
             Ok(Step::Frame { used, event }) => {
                 self.received(reader, slot, event).map_or(Ok(used), |flow| Err((used, flow)))

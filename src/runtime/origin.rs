@@ -21,14 +21,14 @@ use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 impl Core {
     /// A connection has been accepted: counts it for its address, unless a trusted proxy will name another.
     pub(crate) fn find_origin(&mut self, slot: u32) {
-        if self.config.connections_per_ip_max == 0 && !self.config.proxy_protocol {
+        if self.connections.per_ip_max == 0 && !self.listen.proxy_protocol {
             return;
         }
         let Some(socket) = self.sockets.get_mut(slot) else { return };
         let ip = peer_ip(&socket.fd);
-        if !self.config.trusts(ip) {
+        if !self.listen.trusts(ip) {
             self.count_origin(slot, ip);
-        } else if self.config.proxy_protocol {
+        } else if self.listen.proxy_protocol {
             socket.phase = Phase::Preamble;
         }
     }
@@ -56,12 +56,12 @@ impl Core {
 
     /// An upgrade is asked for: takes the word of a trusted proxy about the client. False: the connection has ended.
     pub(crate) fn believe_forwarded(&mut self, slot: u32, forwarded_for: Option<&[u8]>) -> bool {
-        if self.config.connections_per_ip_max == 0 || self.config.proxy_protocol {
+        if self.connections.per_ip_max == 0 || self.listen.proxy_protocol {
             return true;
         }
         let Some(socket) = self.sockets.get(slot) else { return false };
         // What was counted when it was accepted came from nobody's proxy.
-        if socket.peer.is_none() && self.config.trusts(peer_ip(&socket.fd)) {
+        if socket.peer.is_none() && self.listen.trusts(peer_ip(&socket.fd)) {
             self.count_origin(slot, forwarded_for.and_then(forwarded_client));
         }
         self.sockets.get(slot).is_some()
@@ -70,7 +70,7 @@ impl Core {
     /// Counts a connection for an address. Beyond the limit it may not stay, and far beyond it is closed at once: an
     /// address must not fill the server with connections that say nothing. Without an address it counts for none.
     fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
-        let max = self.config.connections_per_ip_max;
+        let max = self.connections.per_ip_max;
         let (Some(socket), Some(ip)) = (self.sockets.get_mut(slot), ip) else { return };
         socket.peer = Some(Box::new(ip));
         if max == 0 {
@@ -94,7 +94,7 @@ impl Core {
         let counted = socket.peer.as_deref().copied();
         let ip = counted.or_else(|| {
             let peer = peer_ip(&socket.fd);
-            let named = forwarded_for.filter(|_| self.config.trusts(peer)).and_then(forwarded_client);
+            let named = forwarded_for.filter(|_| self.listen.trusts(peer)).and_then(forwarded_client);
             // A proxy that names nobody is where they all come from.
             named.or(peer)
         });

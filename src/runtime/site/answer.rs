@@ -41,8 +41,8 @@ impl Core {
         let bytes = body.bytes();
         let is_shared = !head_only && bytes.len() >= SHARED_BODY_BYTES_MIN;
         let Answer { status, content_type, extra } = answer;
-        let config = Arc::clone(&self.config);
-        let manner = Manner { keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
+        let site = Arc::clone(&self.site);
+        let manner = Manner { keep_alive, allow_origin: &site.cors_allow_origin, now: self.now.wall };
         self.node.answer(slot, |out| {
             respond::respond(out, status, content_type, bytes, manner, head_only || is_shared, extra);
         });
@@ -61,18 +61,18 @@ impl Core {
 
     /// Answers OPTIONS.
     pub(super) fn answer_options(&mut self, exchange: Exchange) {
-        let config = Arc::clone(&self.config);
+        let site = Arc::clone(&self.site);
         let manner =
-            Manner { keep_alive: exchange.keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
+            Manner { keep_alive: exchange.keep_alive, allow_origin: &site.cors_allow_origin, now: self.now.wall };
         self.node.answer(exchange.slot, |out| respond::respond_options(out, manner));
         self.responded(exchange);
     }
 
     /// Queues a refusal or the like. What becomes of the connection is the caller's.
     pub(crate) fn respond_message(&mut self, exchange: Exchange, status: u16, message: &str, extra: &[(&str, &str)]) {
-        let config = Arc::clone(&self.config);
+        let site = Arc::clone(&self.site);
         let manner =
-            Manner { keep_alive: exchange.keep_alive, allow_origin: &config.cors_allow_origin, now: self.now.wall };
+            Manner { keep_alive: exchange.keep_alive, allow_origin: &site.cors_allow_origin, now: self.now.wall };
         self.node.answer(exchange.slot, |out| {
             respond::respond_message(out, status, message, manner, exchange.head_only, extra);
         });
@@ -90,7 +90,7 @@ impl Core {
         socket.awaits_answer = false;
         let waits = socket.stalled;
         if keep_alive {
-            self.check_after(slot, self.config.handshake_ms);
+            self.check_after(slot, self.connections.handshake_ms);
         } else {
             self.handle(Event::Finish { slot });
         }

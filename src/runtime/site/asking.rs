@@ -183,7 +183,7 @@ impl Core {
     /// What this shard tells of itself.
     fn own_figures(&mut self) -> ShardFigures {
         self.refresh_gauges();
-        let ids_max = if self.config.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
+        let ids_max = if self.site.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
         ShardFigures {
             shard: self.id,
             clients: self.node.clients().take(ids_max).cloned().collect(),
@@ -229,7 +229,7 @@ impl Core {
             &mut body,
             room.as_str(),
             state.iter().flat_map(|state| state.iter()),
-            self.config.broadcast_user_info,
+            self.rooms.broadcast_user_info,
         );
         let body = FullState::new(body, &self.board.full_states);
         self.bodies.encoded(room, moment, &body, self.now.mono.0);

@@ -41,8 +41,8 @@ impl Core {
         let exchange = Exchange { keep_alive, ..exchange };
         match target {
             Target::Health | Target::Ready => self.answer_health(exchange),
-            Target::Stats if self.config.public_stats => self.ask_for_figures(exchange, Page::Stats),
-            Target::Metrics if self.config.public_stats => self.ask_for_figures(exchange, Page::Metrics),
+            Target::Stats if self.site.public_stats => self.ask_for_figures(exchange, Page::Stats),
+            Target::Metrics if self.site.public_stats => self.ask_for_figures(exchange, Page::Metrics),
             Target::Selections { room } => self.ask_for_selections(exchange, room),
             Target::Home => self.answer_file(exchange, &PAGE),
             Target::Options => self.answer_options(exchange),
@@ -91,8 +91,8 @@ impl Core {
             is_serving: self.board.is_serving(),
             websockets: self.board.websockets(),
             rooms: self.board.pulses().iter().map(rooms).sum(),
-            store: self.config.store,
-            durability: self.config.durability,
+            store: self.promise.store,
+            durability: self.promise.durability,
             state,
         }
     }

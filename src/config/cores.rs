@@ -1,0 +1,27 @@
+//! How many threads own rooms, and how big rooms trade latency for cost. Never here: what the machine has.
+
+use super::values::Values;
+
+/// Threads, and the pace of rooms.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    /// Threads that own rooms; `None`: one per usable CPU.
+    pub shards: Option<usize>,
+    /// A room's next pass starts this many times its last pass's cost after that one's start.
+    pub pace_factor: u32,
+    /// Longest pause between two passes over a room.
+    pub pace_max_ms: u64,
+    /// Members from which a room's sockets stay spread over the shards.
+    pub hot_room_members: usize,
+}
+
+impl Cores {
+    pub(super) fn read(values: &Values) -> Result<Self, String> {
+        Ok(Self {
+            shards: values.usize_if_set("SHARDS")?,
+            pace_factor: values.u32("PACE_FACTOR")?,
+            pace_max_ms: values.u64("PACE_MAX_MS")?,
+            hot_room_members: values.usize("HOT_ROOM_MEMBERS")?,
+        })
+    }
+}
