@@ -28,7 +28,7 @@ pub static PAGE: File = File {
     body: include_bytes!("../static/websocket_client.html"),
 };
 
-static FILES: [File; 8] = [
+static FILES: [File; 16] = [
     File { name: "butaca-page.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-page.js") },
     File {
         name: "butaca-page.css",
@@ -36,12 +36,20 @@ static FILES: [File; 8] = [
         body: include_bytes!("../static/butaca-page.css"),
     },
     File { name: "butaca.svg", content_type: "image/svg+xml", body: include_bytes!("../static/butaca.svg") },
-    // The page does not load these five; applications may import them from here.
+    // The page does not load these; applications may import the first one from here, and it imports the others.
     File { name: "butaca-client.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-client.js") },
+    File { name: "butaca-clock.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-clock.js") },
+    File { name: "butaca-layouts.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-layouts.js") },
     File { name: "butaca-link.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-link.js") },
+    File { name: "butaca-map.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-map.js") },
     File { name: "butaca-pace.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-pace.js") },
     File { name: "butaca-protocol.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-protocol.js") },
+    File { name: "butaca-requests.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-requests.js") },
     File { name: "butaca-room.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-room.js") },
+    File { name: "butaca-session.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-session.js") },
+    File { name: "butaca-token.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-token.js") },
+    File { name: "butaca-v1.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-v1.js") },
+    File { name: "butaca-v2.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-v2.js") },
 ];
 
 /// The file of this name below `/static/`.

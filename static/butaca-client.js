@@ -1,102 +1,124 @@
 /**
- * The seat-selection protocol (v1) for browsers and any JavaScript with a WebSocket. No dependency.
+ * The seat-selection protocol for browsers and any JavaScript with a WebSocket: v2 by default, v1 on demand. No dependency.
  *
- * Owns: the requests in flight on one connection, and a copy of every room that it has to do with (`RoomState`).
+ * Owns: the one connection, which version is spoken on it, and the order in which things are told.
  * Invariants:
- *   - A seat is `mine` only after the server's answer; a request in flight shows as `pending`, a refusal rolls it back.
- *   - A hole in a room's events asks for the full state again; after a reconnection every room is joined again.
- *   - What was held when a connection was lost is asked for again, in every room, or told as `lost`. So no seat stays
- *     `pending`: an answer, the end of the connection, the heartbeat or the end of the hold settles it.
+ *   - A seat is one's own only after the server's answer. No request rejects, and each is settled: an answer, the end of
+ *     the connection or the heartbeat does it.
  *   - Nothing that belongs to an earlier socket (event, timer, answer) touches the state of the present one.
  *   - What happens at once is told when all of it is done (`#whole`): a listener may call anything.
- * Never here: the DOM, layouts, texts for people.
+ * Never here: what a version says (`butaca-v1.js`, `butaca-v2.js`), the DOM, texts for people.
+ *
+ * Which version: the address asks for v2 (`?v=2`), and the first frame tells who answered. A server of v2 says `hello`
+ * unasked; one of v1 answers the ping that the module sends at once.
  *
  * @example
  *   const client = new ButacaClient({ url: "ws://localhost:8001", clientId: "ana", userInfo: { name: "Ana" } });
  *   client.addEventListener("change", ({ detail }) => draw(client.room(detail.roomId)));
  *   client.connect();
  *   client.join("hall-1");
- *   const outcome = await client.select("hall-1", "A1"); // never rejects: { ok: false, code: "seat_taken" } is an answer
+ *   const outcome = await client.select("hall-1", ["A1", "A2"]); // all or nothing; { ok: false, code: "seats_unavailable" }
  *
  * Events, all `CustomEvent`s with a `detail`:
- *   `status` StatusDetail · `change` {roomId} · `refused` {roomId?, seatId?, requestType, code, message, retryAfterMs?} ·
- *   `ended` {roomId, seatId, reason}: an own hold ended unasked, `unknown` when the event itself was missed ·
- *   `lost` {roomId, seatId, code, message}: an own hold ended with its connection and did not come back ·
- *   `gap` {roomId} · `message` {direction: "in" | "out", frame}.
+ *   `status` StatusDetail: `closed` with code 4505 means that the session goes on in another tab ·
+ *   `change` {roomId, changed?}: `changed` names the seats that look different; without it all may ·
+ *   `refused` {roomId?, seatId?, seats?, requestType, code, message, retryAfterMs?} ·
+ *   `ended` {roomId, seatId, reason}: an own hold ended unasked, `unknown` when the event itself was missed (v1) ·
+ *   `lost` {roomId, seatId, code, message}: an own hold was not there any more after an interruption ·
+ *   `gap` {roomId} · `message` {direction: "in" | "out", frame}. Only v2:
+ *   `cart` {roomId, cart, reason, gone, order?}: the cart changed, `reason` is the server's, or `held`, `released`,
+ *   `extended`, `resumed`, `told` · `expiring` {roomId, cart, leftMs} · `room` {roomId, sale, message?} ·
+ *   `session` {sessionId, resumed}: the name under which the shop's backend finds the cart · `goaway` {reason, inMs}.
  *
- * @import { Frame, Wanted } from "./butaca-room.js"
- * @import { Refusal } from "./butaca-protocol.js"
+ * @import { Frame } from "./butaca-room.js"
  * @typedef {import("./butaca-link.js").Status} Status
  * @typedef {import("./butaca-link.js").StatusDetail} StatusDetail
  * @typedef {import("./butaca-protocol.js").Outcome} Outcome
- * @typedef {{ frame: Frame, resolve: (outcome: Outcome) => void, beats: number }} Request
+ * @typedef {import("./butaca-map.js").Cart} Cart
+ * @typedef {import("./butaca-map.js").Layout} Layout
+ * @typedef {{ quantity: number, sections?: string[], categories?: string[], accessible?: number, adjacent?: boolean,
+ *   release?: string[] }} BestQuery  `accessible`: how many of them; `release`: own seats that are given back for it.
+ * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  *
  * @typedef {object} Options
  * @property {string} url  `ws://host:port`, without a path.
  * @property {string} clientId  1 to 128 bytes of UTF-8; a display name, not a credential.
- * @property {Record<string, unknown>} [userInfo]  Shown to the others with each seat.
- * @property {boolean} [reclaim]  After a reconnection, ask again for the seats that were mine (default true).
- * @property {number} [connectMs]  How long an attempt to connect may take (default 10000).
+ * @property {"v2" | "v1" | "auto"} [protocol]  Default `v2`. `auto`: v1 with a server that does not speak v2.
+ * @property {Record<string, unknown>} [userInfo]  Shown to the others with each seat (v1), kept with the cart (v2).
+ * @property {string | (() => string | Promise<string>)} [token]  A JWT of the shop's, where the server asks for one (v2).
+ * @property {Store | null} [storage]  Where the session is kept over a reload (default: `sessionStorage`; null: nowhere).
+ * @property {boolean} [layouts]  Fetch the layout of a room that has one (default true; v2).
+ * @property {boolean} [reclaim]  v1: after a reconnection, ask again for the seats that were mine (default true).
+ * @property {number} [connectMs]  How long an attempt to connect may take, greeting included (default 10000).
  * @property {number} [retryMinMs]  First back-off (default 500).
  * @property {number} [retryMaxMs]  Longest back-off (default 15000).
  * @property {number} [heartbeatMs]  How often the connection is asked for a sign of life (default 20000).
  * @property {number} [messageBytesMax]  What the server takes in one message (default 65536); more is not sent.
  * @property {typeof WebSocket} [WebSocket]  For environments without a global one.
+ * @property {typeof fetch} [fetch]  The same for layouts.
+ *
+ * @typedef {Options & typeof DEFAULTS} Settings
+ * @typedef {object} Host  What who speaks a version may use of the client.
+ * @property {string} clientId
+ * @property {Settings} options
+ * @property {Link} link
+ * @property {() => Record<string, unknown>} userInfo
+ * @property {(type: string, detail: object) => void} emit
+ * @property {<T>(act: () => T) => T} whole
  */
 
 import { Link } from "./butaca-link.js";
-import {
-  answers, encode, isOwnSelect, isPassing, isValidClientId, isValidId, parse, refusal, toOutcome,
-} from "./butaca-protocol.js";
-import { Pace } from "./butaca-pace.js";
+import { RoomMap } from "./butaca-map.js";
+import { ID_RULE, isValidClientId, isValidId, parse } from "./butaca-protocol.js";
 import { RoomState } from "./butaca-room.js";
+import { SpeakerV1 } from "./butaca-v1.js";
+import { SpeakerV2 } from "./butaca-v2.js";
 
-export { isValidClientId, isValidId, RoomState };
+export { isValidClientId, isValidId, RoomMap, RoomState };
 
 const DEFAULTS = {
+  protocol: /** @type {"v2" | "v1" | "auto"} */ ("v2"),
   reclaim: true,
+  layouts: true,
   connectMs: 10_000,
   retryMinMs: 500,
   retryMaxMs: 15_000,
   heartbeatMs: 20_000,
   messageBytesMax: 65_536,
 };
-/** Requests without an answer. At the bound: `busy`. */
-const IN_FLIGHT_MAX = 1_000;
-/** Heartbeats within which a request must be answered, whatever else arrives: an answer may wait behind many events. */
-const ANSWER_BEATS = 3;
-/** How often a seat of before an interruption is asked for until it counts as lost. */
-const RECLAIMS_MAX = 5;
+/** "Unexpected condition" of a client that cannot speak with this server; of the codes after which nobody comes back. */
+const WRONG_VERSION = 4900;
 
 /** One connection that comes back by itself, and the rooms on it. */
 export class ButacaClient extends EventTarget {
   /** @type {Link} */ #link;
-  /** @type {Request[]} */ #inFlight = [];
-  /** @type {Map<string, RoomState>} */ #rooms = new Map();
-  /** Rooms the user wants to be in. @type {Set<string>} */ #wanted = new Set();
-  #pace = new Pace(() => this.#whole(() => this.#work()));
+  /** @type {SpeakerV1} */ #v1;
+  /** @type {SpeakerV2} */ #v2;
+  /** Who spoke last. @type {SpeakerV1 | SpeakerV2} */ #speaker;
+  /** Whether the present connection has told its version. */
+  #decided = false;
   /** Events of a change that is under way. @type {CustomEvent[]} */ #untold = [];
   #changing = 0;
-  #quietTicks = 0;
-  /** @type {ReturnType<typeof setInterval> | undefined} */ #heartbeat;
-  /** Server time minus local time; the largest sample is the one that travelled the shortest. */
-  #clockOffset = Number.NEGATIVE_INFINITY;
-  /** No sample of this connection yet: clocks may have been set, so the next sample replaces those of before. */
-  #clockIsOld = true;
 
   /** @param {Options} options  Throws a RangeError when `clientId` is none. */
   constructor(options) {
     super();
     if (!isValidClientId(options.clientId)) throw new RangeError(`${ID_RULE}; not system, not holder:…`);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    this.options = { ...DEFAULTS, .../** @type {Options} */ (given) };
+    this.options = /** @type {Settings} */ ({ ...DEFAULTS, ...given });
     this.clientId = options.clientId;
     this.userInfo = options.userInfo ?? {};
-    const address = `${options.url.replace(/\/+$/, "")}/ws/${encodeURIComponent(this.clientId)}`;
+    const version = this.options.protocol === "v1" ? "" : "?v=2";
+    const address = `${options.url.replace(/\/+$/, "")}/ws/${encodeURIComponent(this.clientId)}${version}`;
     this.#link = new Link(address, this.options, {
       status: (detail) => this.#whole(() => this.#status(detail)),
+      opened: () => this.#whole(() => this.#opened()),
       text: (text) => this.#whole(() => this.#received(text)),
     });
+    const host = this.#host();
+    this.#v1 = new SpeakerV1(host);
+    this.#v2 = new SpeakerV2(host);
+    this.#speaker = this.options.protocol === "v1" ? this.#v1 : this.#v2;
   }
 
   /** @returns {Status} */
@@ -104,11 +126,22 @@ export class ButacaClient extends EventTarget {
     return this.#link.status;
   }
 
-  /** The copy of a room; it exists from the first `join`, `select` or `room` on. @param {string} roomId */
+  /** The version that is spoken, or will be, as far as it is known. @returns {"v1" | "v2"} */
+  get protocol() {
+    return this.#speaker === this.#v1 ? "v1" : "v2";
+  }
+
+  /** v2: the name under which the shop's backend finds the cart. Never to be shown to others. @returns {string | undefined} */
+  get sessionId() {
+    return this.#v2.sessionId;
+  }
+
+  /**
+   * The copy of a room; it exists from the first `join`, `select` or `room` on.
+   * @param {string} roomId @returns {RoomState | RoomMap}
+   */
   room(roomId) {
-    let room = this.#rooms.get(roomId);
-    if (!room) this.#rooms.set(roomId, (room = new RoomState(roomId, this.clientId)));
-    return room;
+    return this.#speaker.room(roomId);
   }
 
   /** Opens the connection, and opens it again whenever it is lost, until `close`. Throws what `WebSocket` throws. */
@@ -116,7 +149,7 @@ export class ButacaClient extends EventTarget {
     this.#link.connect();
   }
 
-  /** Ends the connection for good; the server releases its holds. */
+  /** Ends the connection for good. v1: the server releases its holds. v2: it does so when the grace is over. */
   close() {
     this.#link.close();
   }
@@ -126,293 +159,133 @@ export class ButacaClient extends EventTarget {
    * @param {string} roomId @returns {Promise<Outcome>}
    */
   join(roomId) {
-    if (isValidId(roomId)) {
-      this.#wanted.add(roomId);
-      this.room(roomId);
-    }
-    return this.#request({ type: "join_room", room_id: roomId });
+    return this.#speaker.join(roomId);
   }
 
   /** Holds are kept; release them first where they should not be. @param {string} roomId @returns {Promise<Outcome>} */
   leave(roomId) {
-    return this.#whole(() => {
-      const room = this.#rooms.get(roomId);
-      this.#wanted.delete(roomId);
-      if (room && this.status !== "open") {
-        room.left();
-        this.#changed(room);
-      }
-      return this.#request({ type: "leave_room", room_id: roomId });
-    });
+    return this.#speaker.leave(roomId);
   }
 
   /**
-   * @param {string} roomId @param {string} seatId @param {Record<string, unknown>} [userInfo]
+   * Takes seats into the cart: all of them or none. v1 takes one.
+   * Without a connection it is refused with `offline` at once, as everything but `join` is: a click does not act later.
+   * @param {string} roomId @param {string | string[]} seats @param {Record<string, unknown>} [userInfo]
    * @returns {Promise<Outcome>}
    */
-  select(roomId, seatId, userInfo = this.userInfo) {
-    return this.#request({ type: "select_seat", room_id: roomId, seat_id: seatId, user_info: userInfo });
+  select(roomId, seats, userInfo = this.userInfo) {
+    return this.#speaker.select(roomId, seats, userInfo);
+  }
+
+  /** v2: the best seats that there are, chosen and held by the server. @param {string} roomId @param {number | BestQuery} query */
+  selectBest(roomId, query) {
+    return this.#speaker === this.#v2 ? this.#v2.selectBest(roomId, query, this.userInfo) : this.#v1.unsupported();
   }
 
   /**
-   * Without a connection: the seat is not asked for again when there is one.
-   * @param {string} roomId @param {string} seatId @returns {Promise<Outcome>}
+   * v2: gives seats of the cart for others, in one step, so that nobody gets between; on a refusal the cart is as before.
+   * @param {string} roomId @param {string[]} give @param {string[]} take @returns {Promise<Outcome>}
    */
-  release(roomId, seatId) {
-    return this.#whole(() => {
-      const room = this.#rooms.get(roomId);
-      if (room?.wanted.delete(seatId)) this.#changed(room);
-      return this.#request({ type: "release_seat", room_id: roomId, seat_id: seatId });
-    });
+  swap(roomId, give, take) {
+    return this.#speaker === this.#v2 ? this.#v2.select(roomId, take, this.userInfo, give) : this.#v1.unsupported();
+  }
+
+  /** @param {string} roomId @param {string | string[]} seats @returns {Promise<Outcome>} */
+  release(roomId, seats) {
+    return this.#speaker.release(roomId, seats);
+  }
+
+  /** The whole cart of the room. @param {string} roomId @returns {Promise<Outcome>} */
+  releaseAll(roomId) {
+    return this.#speaker.releaseAll(roomId);
+  }
+
+  /** v2: the cart's clock begins anew, as often as the server allows it. @param {string} roomId @returns {Promise<Outcome>} */
+  extend(roomId) {
+    return this.#speaker === this.#v2 ? this.#v2.extend(roomId) : this.#v1.unsupported();
+  }
+
+  /** v2: a fresh token of the same person, before the old one runs out. @param {string} token @returns {Promise<Outcome>} */
+  authenticate(token) {
+    return this.#speaker === this.#v2 ? this.#v2.authenticate(token) : this.#v1.unsupported();
+  }
+
+  /** v2: the seats of a room's layout, where the module is not to fetch it. @param {string} roomId @param {Layout} layout */
+  useLayout(roomId, layout) {
+    this.#whole(() => this.#v2.useLayout(roomId, layout));
   }
 
   /** Milliseconds to the server and back, or undefined. @returns {Promise<number | undefined>} */
-  async ping() {
-    const sentAt = Date.now();
-    const outcome = await this.#request({ type: "ping" });
-    return outcome.ok ? Date.now() - sentAt : undefined;
+  ping() {
+    return this.#speaker.ping();
   }
 
   /** The server's clock, as far as it is known. */
   serverNow() {
-    return Date.now() + (Number.isFinite(this.#clockOffset) ? this.#clockOffset : 0);
+    return this.#speaker.clock.now();
   }
 
-  /** Milliseconds left to a hold; undefined when its end is unknown. @param {{ expiresAt?: number }} seat */
-  remaining(seat) {
-    return seat.expiresAt === undefined ? undefined : Math.max(0, seat.expiresAt - this.serverNow());
+  /** Milliseconds left to a hold or a cart; undefined when its end is unknown. @param {{ expiresAt?: number }} held */
+  remaining(held) {
+    return this.#speaker.clock.remaining(held.expiresAt);
   }
 
-  /** @param {Frame} frame @returns {Promise<Outcome>} */
-  #request(frame) {
-    const message = encode(frame);
-    const problem = this.#problem(frame, message?.text);
-    if (problem || !message) return Promise.resolve(problem ?? refusal("bad_request", "JSON cannot hold this"));
-    const { text, sent } = message;
-    if (!this.#link.send(text)) return Promise.resolve(refusal("offline", "not connected"));
-    return new Promise((resolve) => {
-      this.#inFlight.push({ frame: sent, resolve, beats: 0 });
-      this.#whole(() => this.#sent(sent));
-    });
-  }
-
-  /** @param {Frame} frame */
-  #sent(frame) {
-    if (frame.seat_id !== undefined) {
-      const room = this.room(frame.room_id);
-      room.pending.set(frame.seat_id, frame.type === "select_seat" ? "select_seat" : "release_seat");
-      this.#changed(room);
-    }
-    this.#emit("message", { direction: "out", frame });
-  }
-
-  /** Why this request is not sent. @param {Frame} frame @param {string} [text] @returns {Refusal | undefined} */
-  #problem({ type, room_id: roomId, seat_id: seatId }, text) {
-    const ids = type === "ping" ? [] : type.endsWith("seat") ? [roomId, seatId] : [roomId];
-    if (!ids.every(isValidId)) return refusal("bad_request", ID_RULE);
-    if (text !== undefined && bytesOf(text) > this.options.messageBytesMax) {
-      return refusal("bad_request", `the message is longer than ${this.options.messageBytesMax} bytes`);
-    }
-    if (this.status !== "open") return refusal("offline", "not connected");
-    if (this.#pace.paused) {
-      const refused = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
-      if (seatId !== undefined) this.#emit("refused", { roomId, seatId, requestType: type, ...withoutOk(refused) });
-      return refused;
-    }
-    if (this.#rooms.get(roomId)?.pending.has(seatId)) return refusal("busy", "a request for this seat is in flight");
-    if (this.#inFlight.length >= IN_FLIGHT_MAX) return refusal("busy", "too many requests are in flight");
-    return undefined;
+  /** @returns {Host} */
+  #host() {
+    return {
+      clientId: this.clientId,
+      options: this.options,
+      link: this.#link,
+      userInfo: () => this.userInfo,
+      emit: (type, detail) => this.#emit(type, detail),
+      whole: (act) => this.#whole(act),
+    };
   }
 
   /** @param {StatusDetail} detail */
   #status(detail) {
-    if (detail.status === "open") this.#opened(detail);
-    else if (detail.status === "connecting") this.#emit("status", detail);
-    else this.#down(detail);
+    if (detail.status !== "open") this.#decided = false;
+    this.#speaker.status(detail);
   }
 
-  /** @param {StatusDetail} detail */
-  #opened(detail) {
-    this.#clockIsOld = true;
-    this.#quietTicks = 0;
-    this.#heartbeat = setInterval(() => this.#beat(), this.options.heartbeatMs);
-    this.#pace.begin();
-    this.#emit("status", detail);
-    this.#work();
-  }
-
-  /** The connection is gone, or another attempt was in vain. @param {StatusDetail} detail */
-  #down(detail) {
-    clearInterval(this.#heartbeat);
-    this.#pace.stop();
-    const again = detail.status === "waiting" && this.options.reclaim;
-    const lost = [];
-    for (const room of this.#rooms.values()) {
-      const held = [...room.wanted.keys(), ...room.own().map(([seatId]) => seatId)];
-      room.disconnect(again);
-      for (const [seatId, hold] of room.wanted) {
-        if (this.remaining(hold) === 0) lost.push(this.#giveUp(room, seatId, EXPIRED));
-      }
-      // Who closes knows what that ends; who is closed is told.
-      const asked = detail.status === "closed" && detail.code === undefined;
-      if (!again && !asked) lost.push(...held.map((seatId) => this.#giveUp(room, seatId, DISCONNECTED)));
-    }
-    const requests = this.#inFlight.splice(0);
-    this.#emit("status", detail);
-    for (const room of this.#rooms.values()) this.#changed(room);
-    for (const each of lost) this.#emit("lost", each);
-    for (const request of requests) request.resolve(refusal("offline", "the connection was lost"));
-  }
-
-  /**
-   * Sends what the module owes the server by itself: joins, the seats of before an interruption, leaving what nobody
-   * wants to be in. It compares what should be with what is, so calling it once more is harmless.
-   */
-  #work() {
-    for (const room of this.#rooms.values()) {
-      const rests = this.#pace.rests(room.roomId);
-      if (rests === "for a while") continue;
-      const wanted = this.#wanted.has(room.roomId);
-      // A hold that the server kept over a restart is given back to who joins; so a room is visited for its seats.
-      const join = (wanted || room.wanted.size > 0) && (!room.joined || room.resyncing);
-      if (join && rests === "no") this.#ask(room, "join_room");
-      for (const [seatId, hold] of [...room.wanted]) this.#reclaim(room, seatId, hold);
-      if (room.joined && !wanted && room.wanted.size === 0 && rests === "no") this.#ask(room, "leave_room");
-    }
-  }
-
-  /** @param {RoomState} room @param {"join_room" | "leave_room"} type */
-  #ask(room, type) {
-    const underWay = this.#inFlight.some(({ frame }) => frame.type === type && frame.room_id === room.roomId);
-    if (!underWay && this.#mayAsk()) void this.#request({ type, room_id: room.roomId });
-  }
-
-  /** @param {RoomState} room @param {string} seatId @param {Wanted} hold */
-  #reclaim(room, seatId, hold) {
-    if (room.pending.has(seatId)) return;
-    const overdue = this.remaining(hold) === 0;
-    if (overdue || hold.tries >= RECLAIMS_MAX) {
-      const lost = this.#giveUp(room, seatId, overdue ? EXPIRED : (hold.why ?? UNANSWERED));
-      this.#changed(room);
-      this.#emit("lost", lost);
-    } else if (this.#mayAsk()) {
-      hold.tries += 1;
-      void this.select(room.roomId, seatId, hold.userInfo);
-    }
-  }
-
-  /** Whether the module may send a request of its own now; if not, it goes on by itself later. */
-  #mayAsk() {
-    return this.status === "open" && this.#pace.mayAsk();
-  }
-
-  /** @param {RoomState} room @param {string} seatId @param {Refusal} why */
-  #giveUp(room, seatId, { code, message }) {
-    room.wanted.delete(seatId);
-    return { roomId: room.roomId, seatId, code, message };
+  #opened() {
+    if (this.options.protocol !== "v1") return void this.#link.send('{"type":"ping"}');
+    this.#decided = true;
+    this.#link.ready();
   }
 
   /** @param {string} text */
   #received(text) {
-    this.#quietTicks = 0;
-    this.#link.proven();
     const frame = parse(text);
     this.#emit("message", { direction: "in", frame: frame ?? { type: "?", text } });
-    if (!frame) return;
-    this.#learnTime(frame.type === "pong" ? frame.timestamp : frame.now);
-    const request = this.#takeRequest(frame);
-    const roomId = request?.frame.room_id ?? frame.room_id ?? frame.selections?.[0]?.room_id;
-    const room = this.#rooms.get(roomId);
-    if (frame.type === "error") this.#refused(frame, request, room);
-    else if (room) this.#apply(room, frame, request);
-    if (request) this.#settle(request, toOutcome(frame));
-    this.#work();
+    if (!this.#decided && !(frame && this.#decide(frame))) return;
+    this.#link.proven();
+    this.#speaker.alive();
+    if (frame) this.#speaker.receive(frame);
   }
 
-  /** @param {RoomState} room @param {Frame} frame @param {Request | undefined} request */
-  #apply(room, frame, request) {
-    // An answer that was given up comes late: it still says what is mine.
-    const late = request === undefined && isOwnSelect(frame, this.clientId) && room.isNews(frame);
-    const reply = request !== undefined || late;
-    const before = room.holds.get(frame.seat_id);
-    const info = late ? this.userInfo : request?.frame.user_info;
-    const shown = reply && frame.type === "seat_selected" ? { ...frame, user_info: info } : frame;
-    const { changed, gap, missed } = room.apply(shown, reply);
-    if (gap) room.resyncing = true;
-    for (const seatId of missed) this.#emit("ended", { roomId: room.roomId, seatId, reason: "unknown" });
-    if (changed && frame.type === "seat_released" && before?.own && !reply) {
-      this.#emit("ended", { roomId: room.roomId, seatId: frame.seat_id, reason: frame.reason ?? "released" });
+  /** The first frame of a connection tells the version. Whether there is one that this client may speak. @param {Frame} frame */
+  #decide(frame) {
+    const isV2 = frame.type === "hello";
+    if (!isV2 && frame.type !== "pong") return false;
+    if (!isV2 && this.options.protocol === "v2") {
+      this.#link.fail(WRONG_VERSION, "the server does not speak v2 of the protocol; ask for `protocol: \"auto\"` or `\"v1\"`");
+      return false;
     }
-    if (changed || reply) this.#changed(room);
-    if (gap) this.#emit("gap", { roomId: room.roomId });
+    this.#decided = true;
+    this.#speak(isV2 ? this.#v2 : this.#v1);
+    if (!isV2) this.#link.ready();
+    return true;
   }
 
-  /** @param {Frame} frame @param {Request | undefined} request @param {RoomState | undefined} room */
-  #refused(frame, request, room) {
-    const { room_id: roomId, seat_id: seatId } = request?.frame ?? frame;
-    const requestType = request?.frame.type ?? frame.request_type;
-    const outcome = /** @type {Refusal} */ (toOutcome(frame));
-    if (outcome.code === "rate_limited") this.#pace.pause(outcome.retryAfterMs ?? 0);
-    if (room) this.#changed(room);
-    this.#emit("refused", { roomId, seatId, requestType, ...withoutOk(outcome) });
-  }
-
-  /** Replies come in the order of the requests; the first that this frame can answer is the one. @param {Frame} frame */
-  #takeRequest(frame) {
-    const index = this.#inFlight.findIndex((request) => answers(request.frame, frame, this.clientId));
-    if (index < 0) return undefined;
-    const taken = this.#inFlight.splice(0, index + 1);
-    for (const { frame: asked } of taken) {
-      if (asked.seat_id !== undefined) this.room(asked.room_id).pending.delete(asked.seat_id);
-    }
-    const request = taken.pop();
-    for (const skipped of taken) {
-      this.#settle(skipped, UNANSWERED);
-      if (skipped.frame.seat_id !== undefined) this.#changed(this.room(skipped.frame.room_id));
-    }
-    return request;
-  }
-
-  /** @param {Request} request @param {Outcome} outcome */
-  #settle({ frame: asked, resolve }, outcome) {
-    resolve(outcome);
-    const room = this.#rooms.get(asked.room_id);
-    if (!room) return;
-    const hold = room.wanted.get(asked.seat_id);
-    const passing = !outcome.ok && isPassing(outcome);
-    if (outcome.ok && asked.seat_id === undefined) this.#pace.rouse(room.roomId);
-    // After `rate_limited` there is rest enough; what the user asks for in vain does not keep the module from its work.
-    const rest = asked.seat_id === undefined || (hold !== undefined && passing);
-    if (!outcome.ok && outcome.code !== "rate_limited" && rest) this.#pace.rest(room.roomId, passing);
-    if (hold === undefined) return;
-    if (passing) hold.why = outcome;
-    else room.wanted.delete(asked.seat_id);
-    this.#changed(room);
-    if (!outcome.ok && !passing) this.#emit("lost", this.#giveUp(room, asked.seat_id, outcome));
-  }
-
-  /** @param {unknown} text */
-  #learnTime(text) {
-    const sample = typeof text === "string" ? Date.parse(text) - Date.now() : Number.NaN;
-    if (Number.isNaN(sample)) return;
-    if (this.#clockIsOld || sample > this.#clockOffset) this.#clockOffset = sample;
-    this.#clockIsOld = false;
-  }
-
-  /** A whole tick without a word after a ping, or a request that nobody answers: dead, whatever the system believes. */
-  #beat() {
-    if (this.#pace.paused) return;
-    this.#quietTicks += 1;
-    for (const request of this.#inFlight) request.beats += 1;
-    if (this.#quietTicks > 1) this.#link.drop("no sign of life");
-    else if (this.#inFlight[0]?.beats > ANSWER_BEATS) this.#link.drop("requests are not answered");
-    else void this.#request({ type: "ping" });
-  }
-
-  /** @param {RoomState} room */
-  #changed(room) {
-    room.version += 1;
-    this.#emit("change", { roomId: room.roomId });
+  /** @param {SpeakerV1 | SpeakerV2} speaker */
+  #speak(speaker) {
+    const before = this.#speaker;
+    if (before === speaker) return;
+    const rooms = before.wanted;
+    before.abandon();
+    this.#speaker = speaker;
+    for (const roomId of rooms) void speaker.join(roomId);
   }
 
   /** @param {string} type @param {object} detail */
@@ -436,19 +309,4 @@ export class ButacaClient extends EventTarget {
   #tell() {
     for (let event = this.#untold.shift(); event; event = this.#untold.shift()) this.dispatchEvent(event);
   }
-}
-
-const ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
-const UNANSWERED = refusal("unanswered", "no answer came");
-const EXPIRED = refusal("expired", "its time was over before it could be asked for again");
-const DISCONNECTED = refusal("disconnected", "the connection that held it has ended");
-
-/** @param {Refusal} refused */
-function withoutOk({ ok: _, ...rest }) {
-  return rest;
-}
-
-/** @param {string} text */
-function bytesOf(text) {
-  return new TextEncoder().encode(text).length;
 }

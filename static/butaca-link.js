@@ -7,13 +7,14 @@
  *     closed; closed -> connecting. A socket exists while connecting and open, and a timer while connecting and waiting.
  *   - State is changed first and told afterwards, once a change: who is told may call anything.
  *   - A socket that was given up is never heard again.
+ *   - `open` is what `ready` says: who speaks on the socket decides when it is of use, within the time limit.
  * Never here: messages and what they mean.
  *
  * @typedef {"idle" | "connecting" | "open" | "waiting" | "closed"} Status  `waiting`: for the next attempt.
  * @typedef {{ status: Status, attempt: number, retryInMs?: number, code?: number, reason?: string }} StatusDetail
  *   `closed` with a `code`: the server ended it for a reason that a new connection would not mend.
  * @typedef {{ connectMs: number, retryMinMs: number, retryMaxMs: number, WebSocket?: typeof WebSocket }} LinkOptions
- * @typedef {{ status: (detail: StatusDetail) => void, text: (text: string) => void }} LinkHooks
+ * @typedef {{ status: (detail: StatusDetail) => void, opened: () => void, text: (text: string) => void }} LinkHooks
  */
 
 import { waitBeforeReturn } from "./butaca-protocol.js";
@@ -30,6 +31,8 @@ export class Link {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   /** Attempts in a row that brought no message. */
   #attempt = 0;
+  /** The server said when to come back, by the local clock. */
+  #returnAt = 0;
 
   /** @param {string} address @param {LinkOptions} options @param {LinkHooks} hooks */
   constructor(address, options, hooks) {
@@ -43,8 +46,9 @@ export class Link {
     if (this.status === "connecting" || this.status === "open") return;
     const Socket = this.options.WebSocket ?? globalThis.WebSocket;
     const socket = new Socket(this.address);
+    this.#returnAt = 0;
     // A socket that has been replaced keeps its handlers; they must find that they are no longer meant.
-    socket.onopen = () => socket === this.#socket && this.#opened();
+    socket.onopen = () => socket === this.#socket && this.hooks.opened();
     socket.onmessage = (event) => socket === this.#socket && this.hooks.text(String(event.data));
     socket.onerror = () => {}; // It says nothing; a close event follows.
     socket.onclose = (event) => socket === this.#socket && this.#lost(event.code, event.reason);
@@ -70,6 +74,21 @@ export class Link {
     socket.close();
   }
 
+  /** Ends the connection for good, for a reason that a new one would not mend. @param {number} code @param {string} reason */
+  fail(code, reason) {
+    const socket = this.#forget();
+    this.#attempt = 0;
+    socket?.close(1000);
+    this.#tell({ status: "closed", attempt: 0, code, reason });
+  }
+
+  /** The server is about to go: changes the connection in so many milliseconds, or comes back then. @param {number} ms */
+  moveIn(ms) {
+    if (this.status !== "open") return;
+    this.#returnAt = Date.now() + ms;
+    this.#wait(ms, () => this.drop("the server asked for it"));
+  }
+
   /** Whether it was sent. @param {string} text */
   send(text) {
     if (this.#socket?.readyState !== OPEN) return false;
@@ -86,7 +105,8 @@ export class Link {
     this.#attempt = 0;
   }
 
-  #opened() {
+  /** The connection is of use. */
+  ready() {
     if (this.status !== "connecting") return;
     clearTimeout(this.#timer);
     this.#tell({ status: "open", attempt: this.#attempt });
@@ -95,7 +115,8 @@ export class Link {
   /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     this.#forget();
-    const retryInMs = waitBeforeReturn(code, this.#attempt, this.options);
+    const usual = waitBeforeReturn(code, this.#attempt, this.options);
+    const retryInMs = usual !== undefined && this.#returnAt > 0 ? Math.max(0, this.#returnAt - Date.now()) : usual;
     this.#attempt = retryInMs === undefined ? 0 : Math.min(this.#attempt + 1, ATTEMPTS_COUNTED);
     if (retryInMs === undefined) return this.#tell({ status: "closed", attempt: 0, code, reason });
     this.#wait(retryInMs, () => this.#retry());

@@ -40,14 +40,15 @@ export class Pace {
 
   /** The server wants silence: till its end nothing is sent, by the module or for the page. @param {number} ms */
   pause(ms) {
-    const until = Date.now() + ms;
+    const now = Date.now();
+    const until = Math.max(now + ms, Math.min(this.#pausedUntil, now + PAUSE_MS_MAX));
     if (this.paused && until <= this.#pausedUntil) return;
     clearTimeout(this.#pauseTimer);
     this.#pausedUntil = until;
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined;
       this.wake();
-    }, ms);
+    }, until - now);
   }
 
   /** Whether one more own request may go now; if not, `wake` comes. */

@@ -2,6 +2,11 @@
 (() => {
   // static/butaca-protocol.js
   var ID_BYTES_MAX = 128;
+  var ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
+  var IN_FLIGHT_MAX = 1e3;
+  var ANSWER_BEATS = 3;
+  var SEATS_MAX = 50;
+  var RESUME_ROOMS_MAX = 64;
   var PAUSE_MS = 1e3;
   var PAUSE_MS_MAX = 6e4;
   var OWN_FAULTS = /* @__PURE__ */ new Set([1002, 1003, 1007, 1009]);
@@ -35,13 +40,26 @@
   function refusal(code, message) {
     return { ok: false, code, message };
   }
+  var UNANSWERED = refusal("unanswered", "no answer came");
+  var EXPIRED = refusal("expired", "its time was over before it could be asked for again");
+  var DISCONNECTED = refusal("disconnected", "the connection that held it has ended");
+  function withoutOk({ ok: _, frame: __, ...rest }) {
+    return rest;
+  }
+  function bytesOf(text) {
+    return new TextEncoder().encode(text).length;
+  }
+  function timeOf(text) {
+    const time = typeof text === "string" ? Date.parse(text) : Number.NaN;
+    return Number.isNaN(time) ? void 0 : time;
+  }
   function toOutcome(frame) {
     if (frame.type !== "error") return { ok: true, frame };
-    const refused = refusal(textOr(frame.code, "error"), textOr(frame.message, ""));
-    return refused.code === "rate_limited" ? { ...refused, retryAfterMs: pauseOf(frame) } : refused;
+    const refused2 = refusal(textOr(frame.code, "error"), textOr(frame.message, ""));
+    return refused2.code === "rate_limited" ? { ...refused2, retryAfterMs: pauseOf(frame) } : refused2;
   }
-  function isPassing(refused) {
-    return PASSING.has(refused.code);
+  function isPassing(refused2) {
+    return PASSING.has(refused2.code);
   }
   function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }) {
     if (OWN_FAULTS.has(code) || code >= 4500 && code <= 4999) return void 0;
@@ -90,6 +108,8 @@
     #timer;
     /** Attempts in a row that brought no message. */
     #attempt = 0;
+    /** The server said when to come back, by the local clock. */
+    #returnAt = 0;
     /** @param {string} address @param {LinkOptions} options @param {LinkHooks} hooks */
     constructor(address, options, hooks) {
       this.address = address;
@@ -101,7 +121,8 @@
       if (this.status === "connecting" || this.status === "open") return;
       const Socket = this.options.WebSocket ?? globalThis.WebSocket;
       const socket = new Socket(this.address);
-      socket.onopen = () => socket === this.#socket && this.#opened();
+      this.#returnAt = 0;
+      socket.onopen = () => socket === this.#socket && this.hooks.opened();
       socket.onmessage = (event) => socket === this.#socket && this.hooks.text(String(event.data));
       socket.onerror = () => {
       };
@@ -125,6 +146,19 @@
       this.#lost(ABNORMAL, reason);
       socket.close();
     }
+    /** Ends the connection for good, for a reason that a new one would not mend. @param {number} code @param {string} reason */
+    fail(code, reason) {
+      const socket = this.#forget();
+      this.#attempt = 0;
+      socket?.close(1e3);
+      this.#tell({ status: "closed", attempt: 0, code, reason });
+    }
+    /** The server is about to go: changes the connection in so many milliseconds, or comes back then. @param {number} ms */
+    moveIn(ms) {
+      if (this.status !== "open") return;
+      this.#returnAt = Date.now() + ms;
+      this.#wait(ms, () => this.drop("the server asked for it"));
+    }
     /** Whether it was sent. @param {string} text */
     send(text) {
       if (this.#socket?.readyState !== OPEN) return false;
@@ -139,7 +173,8 @@
     proven() {
       this.#attempt = 0;
     }
-    #opened() {
+    /** The connection is of use. */
+    ready() {
       if (this.status !== "connecting") return;
       clearTimeout(this.#timer);
       this.#tell({ status: "open", attempt: this.#attempt });
@@ -147,7 +182,8 @@
     /** @param {number} code @param {string} reason */
     #lost(code, reason) {
       this.#forget();
-      const retryInMs = waitBeforeReturn(code, this.#attempt, this.options);
+      const usual = waitBeforeReturn(code, this.#attempt, this.options);
+      const retryInMs = usual !== void 0 && this.#returnAt > 0 ? Math.max(0, this.#returnAt - Date.now()) : usual;
       this.#attempt = retryInMs === void 0 ? 0 : Math.min(this.#attempt + 1, ATTEMPTS_COUNTED);
       if (retryInMs === void 0) return this.#tell({ status: "closed", attempt: 0, code, reason });
       this.#wait(retryInMs, () => this.#retry());
@@ -178,6 +214,526 @@
     }
   };
 
+  // static/butaca-map.js
+  var FREE = 0;
+  var HELD = 1;
+  var BOOKED = 2;
+  var BLOCKED = 3;
+  var NAMED_MAX = 2e3;
+  var LAYOUT_SEATS_MAX = 2e5;
+  var EMPTY = Object.freeze({ seats: [], extendsLeft: 0, orders: [] });
+  var SHOWN = [{ status: "free" }, { status: "other" }, { status: "booked" }, { status: "blocked" }];
+  var NOTHING = Object.freeze({ changed: false, gap: false });
+  var RoomMap = class {
+    version = 0;
+    joined = false;
+    /** A snapshot was asked for, because of a hole. */
+    resyncing = false;
+    /** @type {string | undefined} */
+    epoch;
+    /** @type {number | undefined} */
+    seq;
+    /** @type {LayoutName | undefined} */
+    layout;
+    /** With a layout: one state a seat, in its order. @type {Uint8Array | undefined} */
+    states;
+    /** Without one: the seats that are not free. @type {Map<string, number>} */
+    named = /* @__PURE__ */ new Map();
+    /** Names of the seats of the layout, once they are known. @type {string[] | undefined} */
+    names;
+    /** @type {Cart} */
+    cart = EMPTY;
+    sale = "open";
+    /** @type {string | undefined} */
+    message;
+    /** @type {number | undefined} */
+    holdMs;
+    /** 0 is no limit. @type {number | undefined} */
+    maxSeats;
+    /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
+    pending = /* @__PURE__ */ new Map();
+    /** Own seats by name: in the cart or in an order. @type {Map<string, Seat>} */
+    #mine = /* @__PURE__ */ new Map();
+    /** States that own frames told, and the `seq` at which they were so. @type {Map<string, { state: number, seq: number }>} */
+    #told = /* @__PURE__ */ new Map();
+    /** @type {Map<string, number> | undefined} */
+    #indexes;
+    /** @param {string} roomId */
+    constructor(roomId) {
+      this.roomId = roomId;
+    }
+    /** Whether there is a map: a snapshot has come. */
+    get known() {
+      return this.seq !== void 0;
+    }
+    /** @param {string} seatId @returns {Seat} */
+    seat(seatId) {
+      const mine = this.#mine.get(seatId);
+      const pending = this.pending.get(seatId);
+      if (mine) return pending === void 0 ? mine : { ...mine, releasing: pending === "release_seat" };
+      if (pending === "select_seat") return { ...this.#shown(seatId), status: "pending" };
+      return this.#shown(seatId);
+    }
+    /** The same by the place in the layout, for who draws thousands. @param {number} index @returns {Seat} */
+    seatAt(index) {
+      const name = this.names?.[index];
+      return name === void 0 ? SHOWN[this.states?.[index] ?? FREE] : this.seat(name);
+    }
+    /** @param {string} seatId @returns {number | undefined} */
+    indexOf(seatId) {
+      return this.#indexes?.get(seatId);
+    }
+    /** The seats of the cart, without those of orders. @returns {[string, Seat][]} */
+    own() {
+      return this.cart.seats.map((seatId) => [seatId, { status: "mine", expiresAt: this.cart.expiresAt }]);
+    }
+    /** The seats that are not free, as far as they are known by name. */
+    taken() {
+      if (!this.states) return [.../* @__PURE__ */ new Set([...this.named.keys(), ...this.#mine.keys()])];
+      return (this.names ?? []).filter((_, index) => this.states?.[index] !== FREE);
+    }
+    /** How many seats there are of each state; `free` is undefined without a layout. */
+    counts() {
+      const count = [0, 0, 0, 0];
+      if (this.states) for (const state of this.states) count[state] += 1;
+      else for (const state of this.named.values()) count[state] += 1;
+      return { free: this.states ? count[FREE] : void 0, held: count[HELD], booked: count[BOOKED], blocked: count[BLOCKED] };
+    }
+    /** Where this copy stands, for a `join_room` that goes on from there. @returns {{ epoch: string, seq: number } | undefined} */
+    get position() {
+      return this.epoch === void 0 || this.seq === void 0 ? void 0 : { epoch: this.epoch, seq: this.seq };
+    }
+    /** Learns the names of the seats; false when they are not those of the room's layout. @param {Layout} layout */
+    useLayout(layout) {
+      const seats = Array.isArray(layout?.seats) ? layout.seats : [];
+      if (this.layout === void 0 || seats.length !== this.layout.seats) return false;
+      this.names = seats.map((seat) => String(seat?.id));
+      this.#indexes = new Map(this.names.map((name, index) => [name, index]));
+      this.version += 1;
+      return true;
+    }
+    /** Takes a frame of this room. @param {Frame} frame @returns {Step} */
+    apply(frame) {
+      const step = this.#step(frame);
+      if (step.changed) this.version += 1;
+      return step;
+    }
+    /** The connection is gone. The cart waits for its session, and the position for the next `join_room`. */
+    disconnect() {
+      this.joined = this.resyncing = false;
+      this.pending.clear();
+      this.version += 1;
+    }
+    /** Nobody tells of this room any more. The cart stays. */
+    left() {
+      this.joined = this.resyncing = false;
+      this.#forget();
+      this.version += 1;
+    }
+    /**
+     * Takes a cart that the server told, and says what is not in it any more.
+     * @param {Frame} told @param {string} reason @param {Frame} [frame]  The frame that told it.
+     * @returns {{ reason: string, gone: string[], order?: string }}
+     */
+    takeCart(told, reason, frame) {
+      const before = this.cart;
+      this.cart = toCart(told);
+      const after = new Set(this.cart.seats);
+      const missing = before.seats.filter((seatId) => !after.has(seatId));
+      const gone = Array.isArray(frame?.gone) ? frame.gone.filter((seat) => typeof seat === "string") : missing;
+      this.#mine = mineOf(this.cart);
+      if (typeof frame?.seq === "number") this.#tell(before, frame.seq);
+      this.version += 1;
+      return { reason, gone, ...typeof frame?.order === "string" ? { order: frame.order } : {} };
+    }
+    /** The cart is not this client's any more. */
+    dropCart() {
+      const { seats } = this.cart;
+      this.cart = EMPTY;
+      this.#mine.clear();
+      this.#told.clear();
+      this.version += 1;
+      return seats;
+    }
+    /** @param {Frame} frame @returns {Step} */
+    #step(frame) {
+      switch (frame.type) {
+        case "room_joined":
+          return this.#join(frame);
+        case "room_left":
+          this.left();
+          return { changed: true, gap: false };
+        case "snapshot":
+          return this.#snapshot(frame);
+        case "delta":
+          return this.#delta(frame);
+        case "room_state":
+          this.sale = typeof frame.sale === "string" ? frame.sale : this.sale;
+          this.message = typeof frame.message === "string" ? frame.message : void 0;
+          if (this.sale === "deleted") this.joined = false;
+          return { changed: true, gap: false, seats: [] };
+        case "seats_held":
+          return this.#cart(frame, "held");
+        case "seats_released":
+          return this.#cart(frame, "released");
+        case "hold_extended":
+          return this.#cart(frame, "extended");
+        case "cart":
+          return this.#cart(frame, typeof frame.reason === "string" ? frame.reason : "told");
+        case "hold_expiring":
+          return this.#cart(frame, "told");
+        default:
+          return NOTHING;
+      }
+    }
+    /** @param {Frame} frame @returns {Step} */
+    #join(frame) {
+      this.joined = true;
+      this.resyncing = false;
+      this.holdMs = frame.hold_ms;
+      this.maxSeats = frame.max_seats;
+      this.sale = typeof frame.sale === "string" ? frame.sale : "open";
+      const layout = toLayoutName(frame.layout);
+      const other = layout?.id !== this.layout?.id || layout?.version !== this.layout?.version;
+      if (other || frame.epoch !== this.epoch) this.#forget();
+      if (other) this.names = this.#indexes = void 0;
+      this.layout = layout;
+      return { changed: true, gap: false };
+    }
+    #forget() {
+      this.epoch = this.seq = this.states = void 0;
+      this.named = /* @__PURE__ */ new Map();
+      this.#told.clear();
+    }
+    /** @param {Frame} frame @returns {Step} */
+    #snapshot(frame) {
+      const map = this.layout ? unpack(frame.states, this.layout.seats) : named(frame.seats);
+      if (map === void 0 || !Number.isSafeInteger(frame.seq) || typeof frame.epoch !== "string") return NOTHING;
+      this.states = map instanceof Uint8Array ? map : void 0;
+      this.named = map instanceof Map ? map : /* @__PURE__ */ new Map();
+      this.epoch = frame.epoch;
+      this.seq = frame.seq;
+      this.resyncing = false;
+      this.#settleTold();
+      const cart = frame.cart === void 0 ? void 0 : this.takeCart(frame.cart, "told", frame);
+      return { changed: true, gap: false, cart };
+    }
+    /** @param {Frame} frame @returns {Step} */
+    #delta({ epoch, from, to, changes }) {
+      if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || !Array.isArray(changes) || !this.joined) return NOTHING;
+      if (this.seq === void 0 || epoch !== this.epoch || from > this.seq + 1) return this.#hole();
+      if (to <= this.seq) return NOTHING;
+      for (const change of changes) if (!this.#set(change?.[0], change?.[1])) return this.#hole();
+      this.seq = to;
+      const told = this.#settleTold();
+      const names = changes.length > NAMED_MAX ? void 0 : this.#namesOf(changes);
+      return { changed: changes.length > 0 || told.length > 0, gap: false, seats: names && [...names, ...told] };
+    }
+    /** The map cannot go on from here. Told once: the snapshot that is asked for mends it. @returns {Step} */
+    #hole() {
+      const gap = !this.resyncing;
+      this.resyncing = true;
+      return { changed: gap, gap, seats: [] };
+    }
+    /** @param {unknown} seat @param {unknown} state */
+    #set(seat, state) {
+      if (typeof state !== "number" || SHOWN[state] === void 0) return false;
+      if (this.states) {
+        if (typeof seat !== "number" || this.states[seat] === void 0) return false;
+        this.states[seat] = state;
+      } else if (typeof seat !== "string") return false;
+      else if (state === FREE) this.named.delete(seat);
+      else this.named.set(seat, state);
+      return true;
+    }
+    /** @param {[number | string, number][]} changes */
+    #namesOf(changes) {
+      if (!this.states) return changes.map(([seat]) => String(seat));
+      const { names } = this;
+      return names && changes.map(([index]) => names[Number(index)]);
+    }
+    /** @param {Frame} frame @param {string} reason @returns {Step} */
+    #cart(frame, reason) {
+      if (typeof frame.cart !== "object" || frame.cart === null) return NOTHING;
+      const before = [...this.#mine.keys()];
+      const cart = this.takeCart(frame.cart, reason, frame);
+      return { changed: true, gap: false, seats: [.../* @__PURE__ */ new Set([...before, ...this.#mine.keys()])], cart };
+    }
+    /** What an own frame says of the map before the map does. @param {Cart} before @param {number} seq */
+    #tell(before, seq) {
+      if (this.seq === void 0 || seq <= this.seq) return;
+      for (const seatId of before.seats) if (!this.#mine.has(seatId)) this.#told.set(seatId, { state: FREE, seq });
+      for (const seatId of this.#mine.keys()) this.#told.delete(seatId);
+    }
+    /** The map has come to where own frames were. */
+    #settleTold() {
+      const settled = [...this.#told].filter(([, { seq }]) => seq <= (this.seq ?? 0)).map(([seatId]) => seatId);
+      for (const seatId of settled) this.#told.delete(seatId);
+      return settled;
+    }
+    /** @param {string} seatId */
+    #shown(seatId) {
+      const told = this.#told.get(seatId);
+      if (told) return SHOWN[told.state];
+      if (!this.known || this.states && !this.#indexes) return (
+        /** @type {Seat} */
+        { status: "unknown" }
+      );
+      return SHOWN[(this.states ? this.states[this.#indexes?.get(seatId) ?? -1] : this.named.get(seatId)) ?? FREE];
+    }
+  };
+  function unpack(text, count) {
+    try {
+      const bytes = atob(String(text));
+      if (bytes.length !== Math.ceil(count / 4)) return void 0;
+      const states = new Uint8Array(count);
+      for (let index = 0; index < count; index += 1) states[index] = bytes.charCodeAt(index >> 2) >> 2 * (index & 3) & 3;
+      return states;
+    } catch {
+      return void 0;
+    }
+  }
+  function named(seats) {
+    if (!Array.isArray(seats)) return void 0;
+    return new Map(seats.filter((seat) => typeof seat?.[0] === "string" && SHOWN[seat[1]] !== void 0 && seat[1] !== FREE));
+  }
+  function toLayoutName(told) {
+    const isOne = typeof told?.id === "string" && Number.isSafeInteger(told.seats) && told.seats >= 0 && told.seats <= LAYOUT_SEATS_MAX;
+    return isOne ? { id: told.id, version: String(told.version), seats: told.seats } : void 0;
+  }
+  function toCart(told) {
+    const orders = Array.isArray(told?.orders) ? told.orders : [];
+    return {
+      seats: texts(told?.seats),
+      ...endOf(told),
+      extendsLeft: Number.isSafeInteger(told?.extends_left) ? told.extends_left : 0,
+      orders: orders.filter((order) => typeof order?.order === "string").map((order) => ({
+        order: order.order,
+        status: String(order.status),
+        seats: texts(order.seats),
+        ...endOf(order)
+      }))
+    };
+  }
+  function texts(list) {
+    return Array.isArray(list) ? list.filter((each) => typeof each === "string") : [];
+  }
+  function endOf(told) {
+    const expiresAt = timeOf(told?.expires_at);
+    return expiresAt === void 0 ? {} : { expiresAt };
+  }
+  function mineOf({ seats, expiresAt, orders }) {
+    const mine = new Map(seats.map((seatId) => [seatId, { status: "mine", expiresAt }]));
+    for (const { order, status, seats: ordered, expiresAt: end } of orders) {
+      for (const seatId of ordered) mine.set(seatId, { status: status === "booked" ? "booked" : "checkout", order, expiresAt: end });
+    }
+    return mine;
+  }
+
+  // static/butaca-room.js
+  var FREE2 = Object.freeze({ status: "free" });
+  var NOTHING2 = Object.freeze({ changed: false, gap: false, missed: [] });
+  var CHANGED = Object.freeze({ changed: true, gap: false, missed: [] });
+  var RoomState = class {
+    version = 0;
+    joined = false;
+    /** A full state was asked for and has not come yet. */
+    resyncing = false;
+    /** @type {number | undefined} */
+    seq;
+    /** @type {string | undefined} */
+    epoch;
+    /** @type {Map<string, Hold>} */
+    holds = /* @__PURE__ */ new Map();
+    /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
+    pending = /* @__PURE__ */ new Map();
+    /** Own holds of before an interruption, until the server has answered for them. @type {Map<string, Wanted>} */
+    wanted = /* @__PURE__ */ new Map();
+    /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
+    #before = /* @__PURE__ */ new Map();
+    /** @param {string} roomId @param {string} clientId */
+    constructor(roomId, clientId) {
+      this.roomId = roomId;
+      this.clientId = clientId;
+    }
+    /** @param {string} seatId @returns {Seat} */
+    seat(seatId) {
+      const hold = this.holds.get(seatId);
+      const pending = this.pending.get(seatId);
+      const asked = pending === "select_seat" || this.wanted.has(seatId);
+      if (asked && !hold?.own) return { ...hold, status: "pending" };
+      if (!hold) return FREE2;
+      const { own, state, ...shown } = hold;
+      return { ...shown, status: statusOf(own, state), releasing: pending === "release_seat" };
+    }
+    /** The seats that are not free. */
+    taken() {
+      return [...this.holds.keys()];
+    }
+    /** The seats this connection holds: not those that an order has taken out of its hands. */
+    own() {
+      return this.#owned().filter(([, hold]) => hold.state === "held");
+    }
+    #owned() {
+      return [...this.holds].filter(([, hold]) => hold.own);
+    }
+    /**
+     * Takes a frame of this room. `reply` says that it answers a request of this connection.
+     * The answer tells whether anything changed, whether events are missing before it, and which own holds turned out to
+     * have ended in events that were missed.
+     * @param {Frame} frame @param {boolean} reply @returns {Step}
+     */
+    apply(frame, reply) {
+      const step = this.#step(frame, reply);
+      if (step.changed) this.version += 1;
+      return step;
+    }
+    /**
+     * The connection is gone, and with it every hold of it; what the others hold is unknown from now on.
+     * @param {boolean} reclaim  Whether the own holds will be asked for again.
+     */
+    disconnect(reclaim) {
+      for (const hold of this.wanted.values()) hold.tries = 0;
+      if (!reclaim) this.wanted.clear();
+      else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold, tries: 0 });
+      if (!this.joined) for (const [seatId] of this.own()) this.holds.delete(seatId);
+      this.joined = this.resyncing = false;
+      this.seq = this.epoch = void 0;
+      this.pending.clear();
+      this.#before.clear();
+      for (const hold of this.holds.values()) hold.own = false;
+      this.version += 1;
+    }
+    /** @param {Frame} frame @param {boolean} reply */
+    #step(frame, reply) {
+      switch (frame.type) {
+        case "room_joined":
+          return this.#restart(frame);
+        case "room_left":
+          this.left();
+          return CHANGED;
+        case "current_selections":
+          return this.#replace(frame);
+        case "seat_selected":
+        case "seat_released":
+          return typeof frame.seat_id === "string" ? this.#event(frame, reply) : NOTHING2;
+        default:
+          return NOTHING2;
+      }
+    }
+    /**
+     * An empty room sends nothing after `room_joined`: so the room is empty from here on, unless the next frame says
+     * otherwise. Own holds are kept aside for that case, since a full state names clients and not connections.
+     * @param {Frame} frame
+     */
+    #restart(frame) {
+      this.joined = true;
+      this.resyncing = false;
+      this.seq = frame.seq;
+      this.epoch = frame.epoch;
+      this.#before = new Map(this.#owned());
+      this.holds = /* @__PURE__ */ new Map();
+      return CHANGED;
+    }
+    /** @param {Frame} frame */
+    #replace(frame) {
+      const old = this.#sameEpoch(frame) && this.#behind(frame) > 0;
+      if (old || !Array.isArray(frame.selections)) return NOTHING2;
+      const before = this.#before.size > 0 ? this.#before : this.holds;
+      this.#before = /* @__PURE__ */ new Map();
+      this.holds = /* @__PURE__ */ new Map();
+      for (const selection of frame.selections) {
+        if (typeof selection?.seat_id !== "string") continue;
+        const hold = toHold(selection);
+        const was = before.get(selection.seat_id);
+        hold.own = was !== void 0 && was.own && was.clientId === hold.clientId && (hold.state !== "held" || sameEnd(was, hold));
+        this.holds.set(selection.seat_id, hold);
+      }
+      this.seq = frame.seq ?? this.seq;
+      this.epoch = frame.epoch ?? this.epoch;
+      const missed = [...before].filter(([seatId, hold]) => hold.own && !this.holds.get(seatId)?.own).map(([seatId]) => seatId);
+      return { changed: true, gap: false, missed };
+    }
+    /** @param {Frame} frame @param {boolean} reply */
+    #event(frame, reply) {
+      const behind = this.#sameEpoch(frame) ? this.#behind(frame) : -1;
+      if (behind >= 0 && !(reply && frame.type === "seat_selected")) return NOTHING2;
+      const missed = behind < 0 ? [...this.#before.keys()] : [];
+      if (behind < 0) this.#before.clear();
+      const before = this.holds.get(frame.seat_id);
+      const moved = frame.status !== void 0 && before?.own === true && before.clientId === frame.client_id;
+      const taken = frame.type === "seat_selected" && !reply && before?.own && !moved;
+      if (taken) missed.push(frame.seat_id);
+      if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply || moved });
+      else this.holds.delete(frame.seat_id);
+      const hole = this.seq !== void 0 && frame.seq !== void 0 && frame.seq > this.seq + 1;
+      const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
+      if (frame.seq !== void 0 && behind < 0) this.seq = frame.seq;
+      return { changed: true, gap, missed };
+    }
+    /** Own holds outlive a membership, and their end is still told; what the others do is not. */
+    left() {
+      this.joined = this.resyncing = false;
+      this.holds = new Map(this.#owned());
+    }
+    /** Whether the frame is newer than what this copy shows. @param {Frame} frame */
+    isNews(frame) {
+      return !this.#sameEpoch(frame) || this.#behind(frame) < 0;
+    }
+    /** @param {Frame} frame */
+    #sameEpoch(frame) {
+      return frame.epoch === void 0 || this.epoch === void 0 || frame.epoch === this.epoch;
+    }
+    /** How far the frame lies behind this copy: 0 is what it shows, below 0 is news. @param {Frame} frame */
+    #behind(frame) {
+      return this.seq === void 0 || frame.seq === void 0 ? -1 : this.seq - frame.seq;
+    }
+  };
+  function toHold(frame) {
+    const end = frame.expires_at === void 0 ? Number.NaN : Date.parse(frame.expires_at);
+    return {
+      clientId: frame.client_id,
+      userInfo: frame.user_info ?? {},
+      expiresAt: Number.isNaN(end) ? void 0 : end,
+      own: false,
+      state: HOLD_STATES.has(frame.status) ? frame.status : "held"
+    };
+  }
+  var HOLD_STATES = /* @__PURE__ */ new Set(["held", "checkout", "booked", "blocked"]);
+  function statusOf(own, state) {
+    if (state === "booked" || state === "blocked") return state;
+    if (!own) return "other";
+    return state === "checkout" ? "checkout" : "mine";
+  }
+  function sameEnd(a, b) {
+    return a.expiresAt === void 0 || a.expiresAt === b.expiresAt;
+  }
+
+  // static/butaca-clock.js
+  var ServerClock = class {
+    /** Server time minus local time. */
+    #offset = Number.NEGATIVE_INFINITY;
+    #isOld = true;
+    /** A connection has begun. */
+    begin() {
+      this.#isOld = true;
+    }
+    /** @param {unknown} text  A time that a frame told; anything else says nothing. */
+    learn(text) {
+      const sample = typeof text === "string" ? Date.parse(text) - Date.now() : Number.NaN;
+      if (Number.isNaN(sample)) return;
+      if (this.#isOld || sample > this.#offset) this.#offset = sample;
+      this.#isOld = false;
+    }
+    now() {
+      return Date.now() + (Number.isFinite(this.#offset) ? this.#offset : 0);
+    }
+    /** Milliseconds left; undefined when the end is unknown. @param {number | undefined} expiresAt */
+    remaining(expiresAt) {
+      return expiresAt === void 0 ? void 0 : Math.max(0, expiresAt - this.now());
+    }
+  };
+
   // static/butaca-pace.js
   var OWN_REQUESTS_MAX = 50;
   var OWN_REQUESTS_MS = 1e3;
@@ -205,14 +761,15 @@
     }
     /** The server wants silence: till its end nothing is sent, by the module or for the page. @param {number} ms */
     pause(ms) {
-      const until = Date.now() + ms;
+      const now = Date.now();
+      const until = Math.max(now + ms, Math.min(this.#pausedUntil, now + PAUSE_MS_MAX));
       if (this.paused && until <= this.#pausedUntil) return;
       clearTimeout(this.#pauseTimer);
       this.#pausedUntil = until;
       this.#pauseTimer = setTimeout(() => {
         this.#pauseTimer = void 0;
         this.wake();
-      }, ms);
+      }, until - now);
     }
     /** Whether one more own request may go now; if not, `wake` comes. */
     mayAsk() {
@@ -268,233 +825,37 @@
     }
   };
 
-  // static/butaca-room.js
-  var FREE = Object.freeze({ status: "free" });
-  var NOTHING = Object.freeze({ changed: false, gap: false, missed: [] });
-  var CHANGED = Object.freeze({ changed: true, gap: false, missed: [] });
-  var RoomState = class {
-    version = 0;
-    joined = false;
-    /** A full state was asked for and has not come yet. */
-    resyncing = false;
-    /** @type {number | undefined} */
-    seq;
-    /** @type {string | undefined} */
-    epoch;
-    /** @type {Map<string, Hold>} */
-    holds = /* @__PURE__ */ new Map();
-    /** Requests in flight, by seat. @type {Map<string, "select_seat" | "release_seat">} */
-    pending = /* @__PURE__ */ new Map();
-    /** Own holds of before an interruption, until the server has answered for them. @type {Map<string, Wanted>} */
-    wanted = /* @__PURE__ */ new Map();
-    /** Own holds of before a `room_joined`, until it is known whether a full state follows. @type {Map<string, Hold>} */
-    #before = /* @__PURE__ */ new Map();
-    /** @param {string} roomId @param {string} clientId */
-    constructor(roomId, clientId) {
-      this.roomId = roomId;
-      this.clientId = clientId;
-    }
-    /** @param {string} seatId @returns {Seat} */
-    seat(seatId) {
-      const hold = this.holds.get(seatId);
-      const pending = this.pending.get(seatId);
-      const asked = pending === "select_seat" || this.wanted.has(seatId);
-      if (asked && !hold?.own) return { ...hold, status: "pending" };
-      if (!hold) return FREE;
-      const { own, ...shown } = hold;
-      return { ...shown, status: own ? "mine" : "other", releasing: pending === "release_seat" };
-    }
-    /** The seats this connection holds. */
-    own() {
-      return [...this.holds].filter(([, hold]) => hold.own);
-    }
-    /**
-     * Takes a frame of this room. `reply` says that it answers a request of this connection.
-     * The answer tells whether anything changed, whether events are missing before it, and which own holds turned out to
-     * have ended in events that were missed.
-     * @param {Frame} frame @param {boolean} reply @returns {Step}
-     */
-    apply(frame, reply) {
-      const step = this.#step(frame, reply);
-      if (step.changed) this.version += 1;
-      return step;
-    }
-    /**
-     * The connection is gone, and with it every hold of it; what the others hold is unknown from now on.
-     * @param {boolean} reclaim  Whether the own holds will be asked for again.
-     */
-    disconnect(reclaim) {
-      for (const hold of this.wanted.values()) hold.tries = 0;
-      if (!reclaim) this.wanted.clear();
-      else for (const [seatId, hold] of this.own()) this.wanted.set(seatId, { ...hold, tries: 0 });
-      if (!this.joined) for (const [seatId] of this.own()) this.holds.delete(seatId);
-      this.joined = this.resyncing = false;
-      this.seq = this.epoch = void 0;
-      this.pending.clear();
-      this.#before.clear();
-      for (const hold of this.holds.values()) hold.own = false;
-      this.version += 1;
-    }
-    /** @param {Frame} frame @param {boolean} reply */
-    #step(frame, reply) {
-      switch (frame.type) {
-        case "room_joined":
-          return this.#restart(frame);
-        case "room_left":
-          this.left();
-          return CHANGED;
-        case "current_selections":
-          return this.#replace(frame);
-        case "seat_selected":
-        case "seat_released":
-          return typeof frame.seat_id === "string" ? this.#event(frame, reply) : NOTHING;
-        default:
-          return NOTHING;
-      }
-    }
-    /**
-     * An empty room sends nothing after `room_joined`: so the room is empty from here on, unless the next frame says
-     * otherwise. Own holds are kept aside for that case, since a full state names clients and not connections.
-     * @param {Frame} frame
-     */
-    #restart(frame) {
-      this.joined = true;
-      this.resyncing = false;
-      this.seq = frame.seq;
-      this.epoch = frame.epoch;
-      this.#before = new Map(this.own());
-      this.holds = /* @__PURE__ */ new Map();
-      return CHANGED;
-    }
-    /** @param {Frame} frame */
-    #replace(frame) {
-      const old = this.#sameEpoch(frame) && this.#behind(frame) > 0;
-      if (old || !Array.isArray(frame.selections)) return NOTHING;
-      const before = this.#before.size > 0 ? this.#before : this.holds;
-      this.#before = /* @__PURE__ */ new Map();
-      this.holds = /* @__PURE__ */ new Map();
-      for (const selection of frame.selections) {
-        if (typeof selection?.seat_id !== "string") continue;
-        const hold = toHold(selection);
-        const was = before.get(selection.seat_id);
-        hold.own = was !== void 0 && was.own && was.clientId === hold.clientId && sameEnd(was, hold);
-        this.holds.set(selection.seat_id, hold);
-      }
-      this.seq = frame.seq ?? this.seq;
-      this.epoch = frame.epoch ?? this.epoch;
-      const missed = [...before].filter(([seatId, hold]) => hold.own && !this.holds.get(seatId)?.own).map(([seatId]) => seatId);
-      return { changed: true, gap: false, missed };
-    }
-    /** @param {Frame} frame @param {boolean} reply */
-    #event(frame, reply) {
-      const behind = this.#sameEpoch(frame) ? this.#behind(frame) : -1;
-      if (behind >= 0 && !(reply && frame.type === "seat_selected")) return NOTHING;
-      const missed = behind < 0 ? [...this.#before.keys()] : [];
-      if (behind < 0) this.#before.clear();
-      const taken = frame.type === "seat_selected" && !reply && this.holds.get(frame.seat_id)?.own;
-      if (taken) missed.push(frame.seat_id);
-      if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply });
-      else this.holds.delete(frame.seat_id);
-      const hole = this.seq !== void 0 && frame.seq !== void 0 && frame.seq > this.seq + 1;
-      const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
-      if (frame.seq !== void 0 && behind < 0) this.seq = frame.seq;
-      return { changed: true, gap, missed };
-    }
-    /** Own holds outlive a membership, and their end is still told; what the others do is not. */
-    left() {
-      this.joined = this.resyncing = false;
-      this.holds = new Map(this.own());
-    }
-    /** Whether the frame is newer than what this copy shows. @param {Frame} frame */
-    isNews(frame) {
-      return !this.#sameEpoch(frame) || this.#behind(frame) < 0;
-    }
-    /** @param {Frame} frame */
-    #sameEpoch(frame) {
-      return frame.epoch === void 0 || this.epoch === void 0 || frame.epoch === this.epoch;
-    }
-    /** How far the frame lies behind this copy: 0 is what it shows, below 0 is news. @param {Frame} frame */
-    #behind(frame) {
-      return this.seq === void 0 || frame.seq === void 0 ? -1 : this.seq - frame.seq;
-    }
-  };
-  function toHold(frame) {
-    const end = frame.expires_at === void 0 ? Number.NaN : Date.parse(frame.expires_at);
-    return {
-      clientId: frame.client_id,
-      userInfo: frame.user_info ?? {},
-      expiresAt: Number.isNaN(end) ? void 0 : end,
-      own: false
-    };
-  }
-  function sameEnd(a, b) {
-    return a.expiresAt === void 0 || a.expiresAt === b.expiresAt;
-  }
-
-  // static/butaca-client.js
-  var DEFAULTS = {
-    reclaim: true,
-    connectMs: 1e4,
-    retryMinMs: 500,
-    retryMaxMs: 15e3,
-    heartbeatMs: 2e4,
-    messageBytesMax: 65536
-  };
-  var IN_FLIGHT_MAX = 1e3;
-  var ANSWER_BEATS = 3;
+  // static/butaca-v1.js
   var RECLAIMS_MAX = 5;
-  var ButacaClient = class extends EventTarget {
-    /** @type {Link} */
-    #link;
+  var SpeakerV1 = class {
+    /** @type {Host} */
+    #host;
     /** @type {Request[]} */
     #inFlight = [];
     /** @type {Map<string, RoomState>} */
     #rooms = /* @__PURE__ */ new Map();
     /** Rooms the user wants to be in. @type {Set<string>} */
     #wanted = /* @__PURE__ */ new Set();
+    /** What proves after a restart of the server who held the seats. @type {string | undefined} */
+    #resume;
     #pace = new Pace(() => this.#whole(() => this.#work()));
-    /** Events of a change that is under way. @type {CustomEvent[]} */
-    #untold = [];
-    #changing = 0;
     #quietTicks = 0;
     /** @type {ReturnType<typeof setInterval> | undefined} */
     #heartbeat;
-    /** Server time minus local time; the largest sample is the one that travelled the shortest. */
-    #clockOffset = Number.NEGATIVE_INFINITY;
-    /** No sample of this connection yet: clocks may have been set, so the next sample replaces those of before. */
-    #clockIsOld = true;
-    /** @param {Options} options  Throws a RangeError when `clientId` is none. */
-    constructor(options) {
-      super();
-      if (!isValidClientId(options.clientId)) throw new RangeError(`${ID_RULE}; not system, not holder:…`);
-      const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== void 0));
-      this.options = { ...DEFAULTS, .../** @type {Options} */
-      given };
-      this.clientId = options.clientId;
-      this.userInfo = options.userInfo ?? {};
-      const address = `${options.url.replace(/\/+$/, "")}/ws/${encodeURIComponent(this.clientId)}`;
-      this.#link = new Link(address, this.options, {
-        status: (detail) => this.#whole(() => this.#status(detail)),
-        text: (text) => this.#whole(() => this.#received(text))
-      });
+    clock = new ServerClock();
+    /** @param {Host} host */
+    constructor(host) {
+      this.#host = host;
     }
-    /** @returns {Status} */
-    get status() {
-      return this.#link.status;
+    /** The rooms that the user wants to be in. */
+    get wanted() {
+      return [...this.#wanted];
     }
     /** The copy of a room; it exists from the first `join`, `select` or `room` on. @param {string} roomId */
     room(roomId) {
       let room = this.#rooms.get(roomId);
-      if (!room) this.#rooms.set(roomId, room = new RoomState(roomId, this.clientId));
+      if (!room) this.#rooms.set(roomId, room = new RoomState(roomId, this.#host.clientId));
       return room;
-    }
-    /** Opens the connection, and opens it again whenever it is lost, until `close`. Throws what `WebSocket` throws. */
-    connect() {
-      this.#link.connect();
-    }
-    /** Ends the connection for good; the server releases its holds. */
-    close() {
-      this.#link.close();
     }
     /**
      * Now, or as soon as there is a connection, and again after each interruption.
@@ -505,14 +866,14 @@
         this.#wanted.add(roomId);
         this.room(roomId);
       }
-      return this.#request({ type: "join_room", room_id: roomId });
+      return this.#request({ type: "join_room", room_id: roomId, ...this.#proof(this.#rooms.get(roomId), "join_room") });
     }
     /** Holds are kept; release them first where they should not be. @param {string} roomId @returns {Promise<Outcome>} */
     leave(roomId) {
       return this.#whole(() => {
         const room = this.#rooms.get(roomId);
         this.#wanted.delete(roomId);
-        if (room && this.status !== "open") {
+        if (room && this.#host.link.status !== "open") {
           room.left();
           this.#changed(room);
         }
@@ -520,22 +881,42 @@
       });
     }
     /**
-     * @param {string} roomId @param {string} seatId @param {Record<string, unknown>} [userInfo]
+     * @param {string} roomId @param {string | string[]} seatId @param {Record<string, unknown>} [userInfo]
      * @returns {Promise<Outcome>}
      */
-    select(roomId, seatId, userInfo = this.userInfo) {
+    select(roomId, seatId, userInfo = this.#host.userInfo()) {
+      if (Array.isArray(seatId)) {
+        if (seatId.length !== 1) return Promise.resolve(refusal("unsupported", "v1 takes one seat a request"));
+        return this.select(roomId, seatId[0], userInfo);
+      }
       return this.#request({ type: "select_seat", room_id: roomId, seat_id: seatId, user_info: userInfo });
     }
     /**
-     * Without a connection: the seat is not asked for again when there is one.
-     * @param {string} roomId @param {string} seatId @returns {Promise<Outcome>}
+     * Without a connection: the seat is not asked for again when there is one. Several: the first refusal is the outcome.
+     * @param {string} roomId @param {string | string[]} seatId @returns {Promise<Outcome>}
      */
-    release(roomId, seatId) {
+    async release(roomId, seatId) {
+      if (!Array.isArray(seatId)) return this.#release(roomId, seatId);
+      const outcomes = await Promise.all(seatId.map((each) => this.#release(roomId, each)));
+      return outcomes.find(({ ok }) => !ok) ?? outcomes[0] ?? refusal("bad_request", "no seat");
+    }
+    /** @param {string} roomId @returns {Promise<Outcome>} */
+    async releaseAll(roomId) {
+      const room = this.room(roomId);
+      const seats = [...room.own().map(([seatId]) => seatId), ...room.wanted.keys()];
+      return seats.length === 0 ? refusal("not_held", "nothing is held") : this.release(roomId, seats);
+    }
+    /** @param {string} roomId @param {string} seatId @returns {Promise<Outcome>} */
+    #release(roomId, seatId) {
       return this.#whole(() => {
         const room = this.#rooms.get(roomId);
         if (room?.wanted.delete(seatId)) this.#changed(room);
         return this.#request({ type: "release_seat", room_id: roomId, seat_id: seatId });
       });
+    }
+    /** What only v2 has: the best seats, a swap, an extension. @returns {Promise<Outcome>} */
+    unsupported() {
+      return Promise.resolve(refusal("unsupported", "the server speaks v1, which has no carts"));
     }
     /** Milliseconds to the server and back, or undefined. @returns {Promise<number | undefined>} */
     async ping() {
@@ -543,13 +924,9 @@
       const outcome = await this.#request({ type: "ping" });
       return outcome.ok ? Date.now() - sentAt : void 0;
     }
-    /** The server's clock, as far as it is known. */
-    serverNow() {
-      return Date.now() + (Number.isFinite(this.#clockOffset) ? this.#clockOffset : 0);
-    }
-    /** Milliseconds left to a hold; undefined when its end is unknown. @param {{ expiresAt?: number }} seat */
+    /** @param {{ expiresAt?: number }} seat */
     remaining(seat) {
-      return seat.expiresAt === void 0 ? void 0 : Math.max(0, seat.expiresAt - this.serverNow());
+      return this.clock.remaining(seat.expiresAt);
     }
     /** @param {Frame} frame @returns {Promise<Outcome>} */
     #request(frame) {
@@ -557,7 +934,7 @@
       const problem = this.#problem(frame, message?.text);
       if (problem || !message) return Promise.resolve(problem ?? refusal("bad_request", "JSON cannot hold this"));
       const { text, sent } = message;
-      if (!this.#link.send(text)) return Promise.resolve(refusal("offline", "not connected"));
+      if (!this.#host.link.send(text)) return Promise.resolve(refusal("offline", "not connected"));
       return new Promise((resolve) => {
         this.#inFlight.push({ frame: sent, resolve, beats: 0 });
         this.#whole(() => this.#sent(sent));
@@ -576,30 +953,41 @@
     #problem({ type, room_id: roomId, seat_id: seatId }, text) {
       const ids = type === "ping" ? [] : type.endsWith("seat") ? [roomId, seatId] : [roomId];
       if (!ids.every(isValidId)) return refusal("bad_request", ID_RULE);
-      if (text !== void 0 && bytesOf(text) > this.options.messageBytesMax) {
-        return refusal("bad_request", `the message is longer than ${this.options.messageBytesMax} bytes`);
+      if (text !== void 0 && bytesOf(text) > this.#host.options.messageBytesMax) {
+        return refusal("bad_request", `the message is longer than ${this.#host.options.messageBytesMax} bytes`);
       }
-      if (this.status !== "open") return refusal("offline", "not connected");
+      if (this.#host.link.status !== "open") return refusal("offline", "not connected");
       if (this.#pace.paused) {
-        const refused = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
-        if (seatId !== void 0) this.#emit("refused", { roomId, seatId, requestType: type, ...withoutOk(refused) });
-        return refused;
+        const refused2 = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
+        if (seatId !== void 0) this.#emit("refused", { roomId, seatId, requestType: type, ...withoutOk(refused2) });
+        return refused2;
       }
       if (this.#rooms.get(roomId)?.pending.has(seatId)) return refusal("busy", "a request for this seat is in flight");
       if (this.#inFlight.length >= IN_FLIGHT_MAX) return refusal("busy", "too many requests are in flight");
       return void 0;
     }
-    /** @param {StatusDetail} detail */
-    #status(detail) {
+    /** The connection has changed. @param {StatusDetail} detail */
+    status(detail) {
       if (detail.status === "open") this.#opened(detail);
       else if (detail.status === "connecting") this.#emit("status", detail);
       else this.#down(detail);
     }
+    /** The server speaks another version now: what was to be asked for again is lost. */
+    abandon() {
+      const lost = [];
+      for (const room of this.#rooms.values()) {
+        room.disconnect(true);
+        for (const seatId of [...room.wanted.keys()]) lost.push(this.#giveUp(room, seatId, DISCONNECTED));
+        this.#changed(room);
+      }
+      this.#wanted.clear();
+      for (const each of lost) this.#emit("lost", each);
+    }
     /** @param {StatusDetail} detail */
     #opened(detail) {
-      this.#clockIsOld = true;
+      this.clock.begin();
       this.#quietTicks = 0;
-      this.#heartbeat = setInterval(() => this.#beat(), this.options.heartbeatMs);
+      this.#heartbeat = setInterval(() => this.#beat(), this.#host.options.heartbeatMs);
       this.#pace.begin();
       this.#emit("status", detail);
       this.#work();
@@ -608,7 +996,7 @@
     #down(detail) {
       clearInterval(this.#heartbeat);
       this.#pace.stop();
-      const again = detail.status === "waiting" && this.options.reclaim;
+      const again = detail.status === "waiting" && this.#host.options.reclaim;
       const lost = [];
       for (const room of this.#rooms.values()) {
         const held = [...room.wanted.keys(), ...room.own().map(([seatId]) => seatId)];
@@ -643,7 +1031,11 @@
     /** @param {RoomState} room @param {"join_room" | "leave_room"} type */
     #ask(room, type) {
       const underWay = this.#inFlight.some(({ frame }) => frame.type === type && frame.room_id === room.roomId);
-      if (!underWay && this.#mayAsk()) void this.#request({ type, room_id: room.roomId });
+      if (!underWay && this.#mayAsk()) void this.#request({ type, room_id: room.roomId, ...this.#proof(room, type) });
+    }
+    /** Who asks for the state again is known by its connection. @param {RoomState | undefined} room @param {string} type */
+    #proof(room, type) {
+      return this.#resume !== void 0 && type === "join_room" && !room?.joined ? { resume: this.#resume } : {};
     }
     /** @param {RoomState} room @param {string} seatId @param {Wanted} hold */
     #reclaim(room, seatId, hold) {
@@ -660,21 +1052,21 @@
     }
     /** Whether the module may send a request of its own now; if not, it goes on by itself later. */
     #mayAsk() {
-      return this.status === "open" && this.#pace.mayAsk();
+      return this.#host.link.status === "open" && this.#pace.mayAsk();
     }
     /** @param {RoomState} room @param {string} seatId @param {Refusal} why */
     #giveUp(room, seatId, { code, message }) {
       room.wanted.delete(seatId);
       return { roomId: room.roomId, seatId, code, message };
     }
-    /** @param {string} text */
-    #received(text) {
+    /** Something was heard. */
+    alive() {
       this.#quietTicks = 0;
-      this.#link.proven();
-      const frame = parse(text);
-      this.#emit("message", { direction: "in", frame: frame ?? { type: "?", text } });
-      if (!frame) return;
-      this.#learnTime(frame.type === "pong" ? frame.timestamp : frame.now);
+    }
+    /** @param {Frame} frame */
+    receive(frame) {
+      this.clock.learn(frame.type === "pong" ? frame.timestamp : frame.now);
+      if (frame.type === "room_joined" && typeof frame.resume === "string") this.#resume = frame.resume;
       const request = this.#takeRequest(frame);
       const roomId = request?.frame.room_id ?? frame.room_id ?? frame.selections?.[0]?.room_id;
       const room = this.#rooms.get(roomId);
@@ -685,10 +1077,10 @@
     }
     /** @param {RoomState} room @param {Frame} frame @param {Request | undefined} request */
     #apply(room, frame, request) {
-      const late = request === void 0 && isOwnSelect(frame, this.clientId) && room.isNews(frame);
+      const late = request === void 0 && isOwnSelect(frame, this.#host.clientId) && room.isNews(frame);
       const reply = request !== void 0 || late;
       const before = room.holds.get(frame.seat_id);
-      const info = late ? this.userInfo : request?.frame.user_info;
+      const info = late ? this.#host.userInfo() : request?.frame.user_info;
       const shown = reply && frame.type === "seat_selected" ? { ...frame, user_info: info } : frame;
       const { changed, gap, missed } = room.apply(shown, reply);
       if (gap) room.resyncing = true;
@@ -713,7 +1105,7 @@
     }
     /** Replies come in the order of the requests; the first that this frame can answer is the one. @param {Frame} frame */
     #takeRequest(frame) {
-      const index = this.#inFlight.findIndex((request2) => answers(request2.frame, frame, this.clientId));
+      const index = this.#inFlight.findIndex((request2) => answers(request2.frame, frame, this.#host.clientId));
       if (index < 0) return void 0;
       const taken = this.#inFlight.splice(0, index + 1);
       for (const { frame: asked } of taken) {
@@ -742,26 +1134,845 @@
       this.#changed(room);
       if (!outcome.ok && !passing) this.#emit("lost", this.#giveUp(room, asked.seat_id, outcome));
     }
-    /** @param {unknown} text */
-    #learnTime(text) {
-      const sample = typeof text === "string" ? Date.parse(text) - Date.now() : Number.NaN;
-      if (Number.isNaN(sample)) return;
-      if (this.#clockIsOld || sample > this.#clockOffset) this.#clockOffset = sample;
-      this.#clockIsOld = false;
-    }
     /** A whole tick without a word after a ping, or a request that nobody answers: dead, whatever the system believes. */
     #beat() {
       if (this.#pace.paused) return;
       this.#quietTicks += 1;
       for (const request of this.#inFlight) request.beats += 1;
-      if (this.#quietTicks > 1) this.#link.drop("no sign of life");
-      else if (this.#inFlight[0]?.beats > ANSWER_BEATS) this.#link.drop("requests are not answered");
+      if (this.#quietTicks > 1) this.#host.link.drop("no sign of life");
+      else if (this.#inFlight[0]?.beats > ANSWER_BEATS) this.#host.link.drop("requests are not answered");
       else void this.#request({ type: "ping" });
     }
     /** @param {RoomState} room */
     #changed(room) {
       room.version += 1;
       this.#emit("change", { roomId: room.roomId });
+    }
+    /** @param {string} type @param {object} detail */
+    #emit(type, detail) {
+      this.#host.emit(type, detail);
+    }
+    /** @template T @param {() => T} act @returns {T} */
+    #whole(act) {
+      return this.#host.whole(act);
+    }
+  };
+
+  // static/butaca-layouts.js
+  var RETRY_MS = 2e3;
+  var TRIES_MAX = 6;
+  var Layouts = class {
+    /** By address. @type {Map<string, Promise<Layout>>} */
+    #fetched = /* @__PURE__ */ new Map();
+    /**
+     * @param {string} url  `ws://host:port`. @param {typeof fetch | null | undefined} fetcher  null: nothing is fetched.
+     * @param {(roomId: string, layout: Layout) => void} arrived
+     */
+    constructor(url, fetcher, arrived) {
+      this.base = url.replace(/^ws/, "http").replace(/\/+$/, "");
+      this.fetcher = fetcher === void 0 ? globalThis.fetch?.bind(globalThis) : fetcher;
+      this.arrived = arrived;
+    }
+    /** The room may have a layout whose seats are not known by name yet. @param {RoomMap} room */
+    want(room) {
+      const { layout } = room;
+      if (!layout || room.names || !this.fetcher) return;
+      const address = `${this.base}/layouts/${encodeURIComponent(layout.id)}/${encodeURIComponent(layout.version)}`;
+      this.#get(address).then(
+        (found) => room.layout === layout && this.arrived(room.roomId, found),
+        () => void 0
+        // The next `room_joined` asks again.
+      );
+    }
+    /** @param {string} address */
+    #get(address) {
+      let layout = this.#fetched.get(address);
+      if (!layout) {
+        layout = this.#load(address, TRIES_MAX);
+        this.#fetched.set(address, layout);
+        layout.catch(() => this.#fetched.delete(address));
+      }
+      return layout;
+    }
+    /** @param {string} address @param {number} tries @returns {Promise<Layout>} */
+    async #load(address, tries) {
+      try {
+        const answer = await /** @type {typeof fetch} */
+        this.fetcher(address);
+        if (!answer.ok) throw new Error(`${answer.status} for ${address}`);
+        return await answer.json();
+      } catch (error) {
+        if (tries <= 1) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())));
+        return this.#load(address, tries - 1);
+      }
+    }
+  };
+
+  // static/butaca-requests.js
+  var Requests = class {
+    /** @type {Request[]} */
+    #waiting = [];
+    get isFull() {
+      return this.#waiting.length >= IN_FLIGHT_MAX;
+    }
+    /** @param {Frame} frame @param {string[]} seats @param {(outcome: Outcome) => void} done */
+    add(frame, seats, done) {
+      this.#waiting.push({ frame, seats, done, beats: 0 });
+    }
+    /** Whether the same is under way. @param {Frame} frame */
+    has({ type, room_id: roomId }) {
+      return this.#waiting.some(({ frame }) => frame.type === type && frame.room_id === roomId);
+    }
+    /** Whether a request is under way that may put something into the cart. @param {string} roomId */
+    mayHold(roomId) {
+      return this.#waiting.some(({ frame }) => frame.room_id === roomId && frame.type.startsWith("select"));
+    }
+    /** The request that this frame answers, last, after those that it passes over. @param {Frame} frame */
+    take(frame) {
+      const index = frame.id === void 0 ? -1 : this.#waiting.findIndex((request) => request.frame.id === frame.id);
+      return this.#waiting.splice(0, index + 1);
+    }
+    /** All of them: nobody will answer. */
+    drain() {
+      return this.#waiting.splice(0);
+    }
+    /** A heartbeat has gone by: whether the oldest has waited too long. */
+    beat() {
+      for (const request of this.#waiting) request.beats += 1;
+      return (this.#waiting[0]?.beats ?? 0) > ANSWER_BEATS;
+    }
+  };
+
+  // static/butaca-session.js
+  var inUse = /* @__PURE__ */ new Set();
+  var Session = class {
+    /** @type {string | undefined} */
+    id;
+    /** @type {string | undefined} */
+    #token;
+    /** Where something is held, the latest last. @type {Set<string>} */
+    #rooms = /* @__PURE__ */ new Set();
+    #claimed = false;
+    /** @param {string} key @param {Store | null} [storage] */
+    constructor(key, storage) {
+      this.key = `butaca.session ${key}`;
+      this.storage = storage === void 0 ? tabStorage() : storage;
+    }
+    /** A connection begins: takes up what the tab remembers, unless another client of this page has done so. */
+    claim() {
+      if (this.#claimed || this.storage === null || inUse.has(this.key)) return;
+      inUse.add(this.key);
+      this.#claimed = true;
+      if (this.#token === void 0) this.#read();
+    }
+    /** The client was closed: another one of this page may go on from here. */
+    yield() {
+      if (this.#claimed) inUse.delete(this.key);
+      this.#claimed = false;
+    }
+    /** What a connection shows to continue the session. */
+    get proof() {
+      return this.#token === void 0 ? void 0 : { token: this.#token, rooms: [...this.#rooms].slice(-RESUME_ROOMS_MAX) };
+    }
+    /** @param {unknown} id @param {unknown} token */
+    keep(id, token) {
+      this.id = typeof id === "string" ? id : void 0;
+      this.#token = typeof token === "string" ? token : void 0;
+      this.#write();
+    }
+    /** @param {string} roomId @param {boolean} something  Whether something of this session is in the room. */
+    holds(roomId, something) {
+      if (this.#rooms.has(roomId) === something) return;
+      if (something) this.#rooms.add(roomId);
+      else this.#rooms.delete(roomId);
+      this.#write();
+    }
+    forget() {
+      this.id = this.#token = void 0;
+      this.#rooms.clear();
+      this.#write();
+    }
+    #read() {
+      try {
+        const { token, rooms } = JSON.parse(this.storage?.getItem(this.key) ?? "null") ?? {};
+        if (typeof token !== "string") return;
+        this.#token = token;
+        this.#rooms = new Set(Array.isArray(rooms) ? rooms.filter(isValidId) : []);
+      } catch {
+      }
+    }
+    #write() {
+      if (!this.#claimed) return;
+      try {
+        if (this.#token === void 0) this.storage?.removeItem(this.key);
+        else this.storage?.setItem(this.key, JSON.stringify({ token: this.#token, rooms: [...this.#rooms] }));
+      } catch {
+      }
+    }
+  };
+  function tabStorage() {
+    try {
+      return globalThis.sessionStorage ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  // static/butaca-token.js
+  var RENEW_BEFORE_MS = 3e4;
+  var TIMER_MS_MAX = 2 ** 31 - 1;
+  var TokenSource = class {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    #timer;
+    /** @param {string | (() => string | Promise<string>)} [source] */
+    constructor(source) {
+      this.source = source;
+    }
+    /** @returns {Promise<string | undefined>} */
+    async next() {
+      try {
+        const text = typeof this.source === "function" ? await this.source() : this.source;
+        return typeof text === "string" ? text : void 0;
+      } catch {
+        return void 0;
+      }
+    }
+    /** Hands over the next token before the present one ends. @param {number} leftMs @param {(text: string) => void} take */
+    renewIn(leftMs, take) {
+      this.stop();
+      if (typeof this.source !== "function") return;
+      const timer = setTimeout(async () => {
+        const text = await this.next();
+        if (text !== void 0 && this.#timer === timer) take(text);
+      }, Math.min(Math.max(leftMs / 2, leftMs - RENEW_BEFORE_MS), TIMER_MS_MAX));
+      this.#timer = timer;
+    }
+    stop() {
+      clearTimeout(this.#timer);
+      this.#timer = void 0;
+    }
+  };
+
+  // static/butaca-v2.js
+  var SUPERSEDED = 4505;
+  var TOKEN_INVALID = 4500;
+  var MOVE_MS_MAX = 6e4;
+  var TAKEN_AWAY = /* @__PURE__ */ new Set(["expired", "disconnected", "released_by_operator", "cancelled", "payment_failed", "room_deleted"]);
+  var SpeakerV2 = class {
+    /** @type {Host} */
+    #host;
+    /** @type {Session} */
+    #session;
+    /** @type {Map<string, RoomMap>} */
+    #rooms = /* @__PURE__ */ new Map();
+    /** Rooms the user wants to be in. @type {Set<string>} */
+    #wanted = /* @__PURE__ */ new Set();
+    #inFlight = new Requests();
+    #nextId = 1;
+    #pace = new Pace(() => this.#whole(() => this.#work()));
+    #quietTicks = 0;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    #heartbeat;
+    /** The present connection has said `hello`. */
+    #greeted = false;
+    /** Grows with every connection: what was begun on an earlier one ends in nothing. */
+    #connection = 0;
+    /** @type {TokenSource} */
+    #token;
+    /** @type {Layouts} */
+    #layouts;
+    clock = new ServerClock();
+    /** @param {Host} host */
+    constructor(host) {
+      this.#host = host;
+      const { url, storage, fetch, layouts, token } = host.options;
+      this.#token = new TokenSource(token);
+      this.#session = new Session(`${url} ${host.clientId}`, storage);
+      this.#layouts = new Layouts(url, layouts ? fetch : null, (roomId, layout) => {
+        this.#whole(() => this.useLayout(roomId, layout));
+      });
+    }
+    get sessionId() {
+      return this.#session.id;
+    }
+    /** The rooms that the user wants to be in. */
+    get wanted() {
+      return [...this.#wanted];
+    }
+    /** The copy of a room. @param {string} roomId */
+    room(roomId) {
+      let room = this.#rooms.get(roomId);
+      if (!room) this.#rooms.set(roomId, room = new RoomMap(roomId));
+      return room;
+    }
+    /** @param {string} roomId @returns {Promise<Outcome>} */
+    join(roomId) {
+      if (!isValidId(roomId)) return refused("bad_request", ID_RULE);
+      this.#wanted.add(roomId);
+      return this.#request(joinOf(this.room(roomId)));
+    }
+    /** @param {string} roomId @returns {Promise<Outcome>} */
+    leave(roomId) {
+      return this.#whole(() => {
+        this.#wanted.delete(roomId);
+        const room = this.#rooms.get(roomId);
+        if (room && !this.#isOpen) {
+          room.left();
+          this.#changed(room);
+        }
+        return this.#request({ type: "leave_room", room_id: roomId });
+      });
+    }
+    /**
+     * @param {string} roomId @param {string | string[]} seats @param {Record<string, unknown>} userInfo
+     * @param {string[]} [release] @returns {Promise<Outcome>}
+     */
+    select(roomId, seats, userInfo, release) {
+      const wanted = [seats].flat();
+      const problem = seatsProblem(wanted, release ?? []);
+      if (problem) return refused("bad_request", problem);
+      return this.#request({ type: "select_seats", room_id: roomId, seats: wanted, release, user_info: userInfo }, wanted);
+    }
+    /** @param {string} roomId @param {number | BestQuery} query @param {Record<string, unknown>} userInfo */
+    selectBest(roomId, query, userInfo) {
+      const { quantity, ...filters } = typeof query === "number" ? { quantity: query } : query;
+      if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > SEATS_MAX) {
+        return refused("bad_request", `quantity: 1 to ${SEATS_MAX}`);
+      }
+      return this.#request({ type: "select_best", room_id: roomId, quantity, ...filters, user_info: userInfo });
+    }
+    /** @param {string} roomId @param {string | string[]} seats @returns {Promise<Outcome>} */
+    release(roomId, seats) {
+      const given = [seats].flat();
+      const problem = seatsProblem(given, []);
+      if (problem) return refused("bad_request", problem);
+      return this.#request({ type: "release_seats", room_id: roomId, seats: given }, given);
+    }
+    /** @param {string} roomId @returns {Promise<Outcome>} */
+    releaseAll(roomId) {
+      return this.#request({ type: "release_seats", room_id: roomId, all: true }, this.room(roomId).cart.seats);
+    }
+    /** @param {string} roomId @returns {Promise<Outcome>} */
+    extend(roomId) {
+      return this.#request({ type: "extend_hold", room_id: roomId });
+    }
+    /** @param {string} token @returns {Promise<Outcome>} */
+    authenticate(token) {
+      return this.#request({ type: "auth", token });
+    }
+    /** Milliseconds to the server and back, or undefined. @returns {Promise<number | undefined>} */
+    async ping() {
+      const sentAt = Date.now();
+      const outcome = await this.#request({ type: "ping" });
+      return outcome.ok ? Date.now() - sentAt : void 0;
+    }
+    /** @param {string} roomId @param {Layout} layout */
+    useLayout(roomId, layout) {
+      const room = this.room(roomId);
+      if (room.useLayout(layout)) this.#changed(room);
+    }
+    /** The connection has changed. @param {StatusDetail} detail */
+    status(detail) {
+      if (detail.status === "open") this.#opened(detail);
+      else if (detail.status === "connecting") this.#emit("status", detail);
+      else this.#down(detail);
+    }
+    /** The server speaks another version now, which knows nothing of this session. */
+    abandon() {
+      this.#session.forget();
+      this.#session.yield();
+      this.#wanted.clear();
+      for (const room of this.#rooms.values()) {
+        room.left();
+        this.#dropCart(room, DISCONNECTED);
+        this.#changed(room);
+      }
+    }
+    /** Something was heard. */
+    alive() {
+      this.#quietTicks = 0;
+    }
+    /** @param {Frame} frame */
+    receive(frame) {
+      this.clock.learn(frame.now);
+      if (frame.type === "hello" && !this.#greeted) return this.#greet(frame);
+      const request = this.#take(frame);
+      if (frame.type === "error") this.#refused(frame, request);
+      else if (frame.type === "goaway") this.#goaway(frame);
+      else if (typeof frame.room_id === "string") this.#apply(frame);
+      if (request) this.#settle(request, { ...toOutcome(frame), frame });
+      this.#work();
+    }
+    get #isOpen() {
+      return this.#host.link.status === "open";
+    }
+    /** The first word of a connection. @param {Frame} hello */
+    #greet(hello) {
+      this.#greeted = true;
+      this.#session.claim();
+      this.clock.begin();
+      this.clock.learn(hello.now);
+      if (hello.auth === "required") void this.#present(hello, this.#connection);
+      else this.#continue(hello);
+    }
+    /** Shows the shop's token. @param {Frame} hello @param {number} connection */
+    async #present(hello, connection) {
+      const text = await this.#token.next();
+      this.#whole(() => {
+        if (connection !== this.#connection) return;
+        if (text === void 0) return this.#host.link.fail(TOKEN_INVALID, "the server asks for a token, and there is none");
+        this.#send({ type: "auth", token: text }, [], (outcome) => {
+          if (outcome.ok) this.#continue(hello);
+          else if (outcome.code !== "offline") this.#host.link.fail(TOKEN_INVALID, outcome.code);
+        });
+      });
+    }
+    /** Continues the session of before, where there is one. @param {Frame} hello  That of the fresh session. */
+    #continue(hello) {
+      const proof = this.#session.proof;
+      if (!proof) return this.#begin(hello, /* @__PURE__ */ new Set());
+      this.#send({ type: "resume", session_token: proof.token, rooms: proof.rooms }, [], (outcome) => {
+        if (outcome.ok) this.#begin(outcome.frame, new Set(proof.rooms));
+        else if (isPassing(outcome)) this.#host.link.drop(outcome.code);
+        else {
+          this.#session.forget();
+          this.#begin(hello, /* @__PURE__ */ new Set());
+        }
+      });
+    }
+    /** @param {Frame} hello @param {Set<string>} named  Rooms whose carts were asked for. */
+    #begin(hello, named2) {
+      this.#session.keep(hello.session_id, hello.session_token);
+      const resumed = hello.resumed === true;
+      const told = Array.isArray(hello.carts) ? hello.carts.map((each) => [each?.room_id, each?.cart ?? each]) : [];
+      const carts = new Map(resumed ? told.filter(([roomId]) => isValidId(roomId)) : []);
+      for (const roomId of [...named2, ...carts.keys()]) this.room(roomId);
+      for (const room of this.#rooms.values()) {
+        const unknown = resumed && !named2.has(room.roomId) && !carts.has(room.roomId);
+        if (!unknown) this.#resumeCart(room, carts.get(room.roomId));
+      }
+      this.#emit("session", { sessionId: this.#session.id, resumed });
+      this.#host.link.ready();
+    }
+    /** @param {RoomMap} room @param {Frame | undefined} told */
+    #resumeCart(room, told) {
+      if (told === void 0 && !holdsAnything(room)) return void this.#session.holds(room.roomId, false);
+      const step = room.takeCart(told ?? { type: "cart" }, "resumed");
+      const kept = new Set(room.cart.orders.flatMap((order) => order.seats));
+      this.#told(room, { changed: true, gap: false, cart: step });
+      for (const seatId of step.gone) if (!kept.has(seatId)) this.#lost(room, seatId, DISCONNECTED);
+    }
+    /** @param {StatusDetail} detail */
+    #opened(detail) {
+      this.#quietTicks = 0;
+      this.#heartbeat = setInterval(() => this.#whole(() => this.#beat()), this.#host.options.heartbeatMs);
+      this.#pace.begin();
+      this.#emit("status", detail);
+      this.#work();
+    }
+    /** The connection is gone, or another attempt was in vain. @param {StatusDetail} detail */
+    #down(detail) {
+      clearInterval(this.#heartbeat);
+      this.#token.stop();
+      this.#pace.stop();
+      this.#greeted = false;
+      this.#connection += 1;
+      if (detail.status === "closed") this.#session.yield();
+      const requests = this.#inFlight.drain();
+      for (const room of this.#rooms.values()) room.disconnect();
+      this.#emit("status", detail);
+      for (const room of this.#rooms.values()) {
+        if (detail.status === "closed") this.#dropCart(room, lostBy(detail));
+        this.#changed(room);
+      }
+      for (const request of requests) request.done(refusal("offline", "the connection was lost; the cart will tell what came of it"));
+    }
+    /**
+     * Sends what the module owes the server by itself: joins, snapshots after a hole, leaving what nobody wants to be in.
+     * It compares what should be with what is, so calling it once more is harmless.
+     */
+    #work() {
+      if (!this.#isOpen) return;
+      for (const room of this.#rooms.values()) {
+        if (this.#pace.rests(room.roomId) !== "no") continue;
+        const wanted = this.#wanted.has(room.roomId);
+        if (wanted && !room.joined) this.#ask(joinOf(room));
+        else if (!wanted && room.joined) this.#ask({ type: "leave_room", room_id: room.roomId });
+        else if (room.resyncing) this.#ask({ type: "sync", room_id: room.roomId });
+      }
+    }
+    /** @param {Frame} frame */
+    #ask(frame) {
+      if (!this.#inFlight.has(frame) && this.#pace.mayAsk()) void this.#request(frame);
+    }
+    /** @param {Frame} frame @param {string[]} [seats]  Those that show as asked for. @returns {Promise<Outcome>} */
+    #request(frame, seats = []) {
+      const problem = this.#problem(frame, seats);
+      if (problem) return Promise.resolve(problem);
+      return new Promise((resolve) => this.#whole(() => this.#send(frame, seats, resolve)));
+    }
+    /** Why this request is not sent. @param {Frame} frame @param {string[]} seats @returns {Refusal | undefined} */
+    #problem({ type, room_id: roomId }, seats) {
+      if (type !== "ping" && type !== "auth" && !isValidId(roomId)) return refusal("bad_request", ID_RULE);
+      if (!this.#isOpen) return refusal("offline", "not connected");
+      if (this.#pace.paused) {
+        const paused = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
+        if (seats.length > 0) this.#emit("refused", { roomId, seatId: seats[0], seats, requestType: type, ...withoutOk(paused) });
+        return paused;
+      }
+      const pending = roomId === void 0 ? void 0 : this.room(roomId).pending;
+      if (seats.some((seatId) => pending?.has(seatId))) return refusal("busy", "a request for this seat is in flight");
+      return void 0;
+    }
+    /** @param {Frame} frame @param {string[]} seats @param {(outcome: Outcome) => void} done */
+    #send(frame, seats, done) {
+      const message = encode({ ...frame, id: this.#nextId });
+      if (!message) return done(refusal("bad_request", "JSON cannot hold this"));
+      const longest = this.#host.options.messageBytesMax;
+      if (bytesOf(message.text) > longest) return done(refusal("bad_request", `the message is longer than ${longest} bytes`));
+      if (this.#inFlight.isFull) return done(refusal("busy", "too many requests are in flight"));
+      if (!this.#host.link.send(message.text)) return done(refusal("offline", "not connected"));
+      this.#nextId += 1;
+      if (frame.type.startsWith("select")) this.#session.holds(frame.room_id, true);
+      this.#inFlight.add(message.sent, seats, done);
+      this.#mark(message.sent, seats, true);
+      this.#emit("message", { direction: "out", frame: message.sent });
+    }
+    /** @param {Frame} frame @param {string[]} seats @param {boolean} asked */
+    #mark({ type, room_id: roomId }, seats, asked) {
+      if (seats.length === 0) return;
+      const room = this.room(roomId);
+      for (const seatId of seats) {
+        if (asked) room.pending.set(seatId, type === "select_seats" ? "select_seat" : "release_seat");
+        else room.pending.delete(seatId);
+      }
+      this.#changed(room, seats);
+    }
+    /** The request that this frame answers. @param {Frame} frame */
+    #take(frame) {
+      const taken = this.#inFlight.take(frame);
+      for (const { frame: asked, seats } of taken) this.#mark(asked, seats, false);
+      const request = taken.pop();
+      for (const skipped of taken) this.#settle(skipped, UNANSWERED);
+      return request;
+    }
+    /** @param {Request} request @param {Outcome} outcome */
+    #settle({ frame: asked, seats, done }, outcome) {
+      done(outcome);
+      const room = this.#rooms.get(asked.room_id);
+      if (asked.type === "auth" && outcome.ok) this.#renewLater(outcome.frame);
+      if (room && !outcome.ok && asked.type.startsWith("select")) this.#remember(room);
+      if (!room || seats.length > 0 || asked.type === "sync" && outcome.ok) return;
+      if (outcome.ok) this.#pace.rouse(room.roomId);
+      else if (OWN_WORK.has(asked.type) && outcome.code !== "rate_limited") this.#pace.rest(room.roomId, isPassing(outcome));
+    }
+    /** @param {Frame} frame */
+    #apply(frame) {
+      const room = frame.cart === void 0 ? this.#rooms.get(frame.room_id) : this.room(frame.room_id);
+      if (!room) return;
+      const step = room.apply(frame);
+      if (frame.type === "room_joined") this.#layouts.want(room);
+      if (frame.type === "room_state" && frame.sale === "deleted") this.#deleted(room);
+      this.#told(room, step);
+      if (frame.type === "room_state") this.#emit("room", { roomId: room.roomId, sale: room.sale, message: room.message });
+      if (frame.type === "hold_expiring") {
+        const leftMs = typeof frame.left_ms === "number" ? frame.left_ms : this.clock.remaining(room.cart.expiresAt);
+        this.#emit("expiring", { roomId: room.roomId, cart: room.cart, leftMs });
+      }
+      if (step.gap) this.#emit("gap", { roomId: room.roomId });
+    }
+    /** @param {RoomMap} room @param {Step} step */
+    #told(room, { changed, seats, cart }) {
+      if (changed) this.#changed(room, seats);
+      if (!cart) return;
+      this.#remember(room);
+      this.#emit("cart", { roomId: room.roomId, cart: room.cart, ...cart });
+      if (!TAKEN_AWAY.has(cart.reason)) return;
+      for (const seatId of cart.gone) this.#emit("ended", { roomId: room.roomId, seatId, reason: cart.reason });
+    }
+    /** The session names the rooms where it has something, or may have. @param {RoomMap} room */
+    #remember(room) {
+      this.#session.holds(room.roomId, holdsAnything(room) || this.#inFlight.mayHold(room.roomId));
+    }
+    /** A room that is no more is not joined again: that would make it anew. @param {RoomMap} room */
+    #deleted(room) {
+      this.#wanted.delete(room.roomId);
+      const gone = room.dropCart();
+      room.left();
+      room.sale = "deleted";
+      this.#told(room, { changed: true, gap: false, cart: { reason: "room_deleted", gone } });
+    }
+    /** @param {Frame} frame @param {Request | undefined} request */
+    #refused(frame, request) {
+      const outcome = (
+        /** @type {Refusal} */
+        toOutcome(frame)
+      );
+      if (outcome.code === "rate_limited") this.#pace.pause(outcome.retryAfterMs ?? 0);
+      const roomId = request?.frame.room_id ?? frame.room_id;
+      const conflicts = Array.isArray(frame.conflicts) ? frame.conflicts.map((each) => String(each?.seat_id)) : [];
+      const seats = conflicts.length > 0 ? conflicts : request?.seats ?? [];
+      const requestType = request?.frame.type ?? frame.request_type;
+      this.#emit("refused", { roomId, seatId: seats[0], seats, requestType, ...withoutOk(outcome) });
+    }
+    /** @param {Frame} frame */
+    #goaway({ reason, reconnect_after_ms: range }) {
+      const [from, to] = Array.isArray(range) ? range.map((ms) => Math.min(Math.max(Number(ms) || 0, 0), MOVE_MS_MAX)) : [0, 0];
+      const inMs = Math.round(from + Math.random() * Math.max(0, (to ?? from) - from));
+      this.#host.link.moveIn(inMs);
+      this.#emit("goaway", { reason, inMs });
+    }
+    /** @param {Frame} frame  An `authenticated`. */
+    #renewLater(frame) {
+      const left = this.clock.remaining(timeOf(frame.expires_at));
+      if (left !== void 0) this.#token.renewIn(left, (text) => void this.authenticate(text));
+    }
+    /** A whole tick without a word after a ping, or a request that nobody answers: dead, whatever the system believes. */
+    #beat() {
+      if (this.#pace.paused) return;
+      this.#quietTicks += 1;
+      const overdue = this.#inFlight.beat();
+      if (this.#quietTicks > 1) this.#host.link.drop("no sign of life");
+      else if (overdue) this.#host.link.drop("requests are not answered");
+      else void this.#request({ type: "ping" });
+    }
+    /** @param {RoomMap} room @param {Refusal | undefined} why  Undefined: it needs no word. */
+    #dropCart(room, why2) {
+      const seats = room.dropCart();
+      if (seats.length === 0) return;
+      this.#emit("cart", { roomId: room.roomId, cart: room.cart, reason: why2 ? "disconnected" : "closed", gone: seats });
+      if (why2) for (const seatId of seats) this.#lost(room, seatId, why2);
+    }
+    /** @param {RoomMap} room @param {string} seatId @param {Refusal} why */
+    #lost(room, seatId, { code, message }) {
+      this.#emit("lost", { roomId: room.roomId, seatId, code, message });
+    }
+    /** @param {RoomMap} room @param {string[]} [changed] */
+    #changed(room, changed) {
+      room.version += 1;
+      this.#emit("change", changed === void 0 ? { roomId: room.roomId } : { roomId: room.roomId, changed });
+    }
+    /** @param {string} type @param {object} detail */
+    #emit(type, detail) {
+      this.#host.emit(type, detail);
+    }
+    /** @template T @param {() => T} act @returns {T} */
+    #whole(act) {
+      return this.#host.whole(act);
+    }
+  };
+  var OWN_WORK = /* @__PURE__ */ new Set(["join_room", "leave_room", "sync"]);
+  function holdsAnything({ cart }) {
+    return cart.seats.length + cart.orders.length > 0;
+  }
+  function joinOf({ roomId, position }) {
+    return { type: "join_room", room_id: roomId, since: position };
+  }
+  function lostBy({ code }) {
+    return code === void 0 || code === SUPERSEDED ? void 0 : DISCONNECTED;
+  }
+  function refused(code, message) {
+    return Promise.resolve(refusal(code, message));
+  }
+  function seatsProblem(seats, release) {
+    const all = [...seats, ...release];
+    if (seats.length < 1 || seats.length > SEATS_MAX || release.length > SEATS_MAX) return `1 to ${SEATS_MAX} seats`;
+    if (!all.every(isValidId)) return ID_RULE;
+    return new Set(all).size < all.length ? "a seat is named twice" : void 0;
+  }
+
+  // static/butaca-client.js
+  var DEFAULTS = {
+    protocol: (
+      /** @type {"v2" | "v1" | "auto"} */
+      "v2"
+    ),
+    reclaim: true,
+    layouts: true,
+    connectMs: 1e4,
+    retryMinMs: 500,
+    retryMaxMs: 15e3,
+    heartbeatMs: 2e4,
+    messageBytesMax: 65536
+  };
+  var WRONG_VERSION = 4900;
+  var ButacaClient = class extends EventTarget {
+    /** @type {Link} */
+    #link;
+    /** @type {SpeakerV1} */
+    #v1;
+    /** @type {SpeakerV2} */
+    #v2;
+    /** Who spoke last. @type {SpeakerV1 | SpeakerV2} */
+    #speaker;
+    /** Whether the present connection has told its version. */
+    #decided = false;
+    /** Events of a change that is under way. @type {CustomEvent[]} */
+    #untold = [];
+    #changing = 0;
+    /** @param {Options} options  Throws a RangeError when `clientId` is none. */
+    constructor(options) {
+      super();
+      if (!isValidClientId(options.clientId)) throw new RangeError(`${ID_RULE}; not system, not holder:…`);
+      const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== void 0));
+      this.options = /** @type {Settings} */
+      { ...DEFAULTS, ...given };
+      this.clientId = options.clientId;
+      this.userInfo = options.userInfo ?? {};
+      const version = this.options.protocol === "v1" ? "" : "?v=2";
+      const address = `${options.url.replace(/\/+$/, "")}/ws/${encodeURIComponent(this.clientId)}${version}`;
+      this.#link = new Link(address, this.options, {
+        status: (detail) => this.#whole(() => this.#status(detail)),
+        opened: () => this.#whole(() => this.#opened()),
+        text: (text) => this.#whole(() => this.#received(text))
+      });
+      const host = this.#host();
+      this.#v1 = new SpeakerV1(host);
+      this.#v2 = new SpeakerV2(host);
+      this.#speaker = this.options.protocol === "v1" ? this.#v1 : this.#v2;
+    }
+    /** @returns {Status} */
+    get status() {
+      return this.#link.status;
+    }
+    /** The version that is spoken, or will be, as far as it is known. @returns {"v1" | "v2"} */
+    get protocol() {
+      return this.#speaker === this.#v1 ? "v1" : "v2";
+    }
+    /** v2: the name under which the shop's backend finds the cart. Never to be shown to others. @returns {string | undefined} */
+    get sessionId() {
+      return this.#v2.sessionId;
+    }
+    /**
+     * The copy of a room; it exists from the first `join`, `select` or `room` on.
+     * @param {string} roomId @returns {RoomState | RoomMap}
+     */
+    room(roomId) {
+      return this.#speaker.room(roomId);
+    }
+    /** Opens the connection, and opens it again whenever it is lost, until `close`. Throws what `WebSocket` throws. */
+    connect() {
+      this.#link.connect();
+    }
+    /** Ends the connection for good. v1: the server releases its holds. v2: it does so when the grace is over. */
+    close() {
+      this.#link.close();
+    }
+    /**
+     * Now, or as soon as there is a connection, and again after each interruption.
+     * @param {string} roomId @returns {Promise<Outcome>}
+     */
+    join(roomId) {
+      return this.#speaker.join(roomId);
+    }
+    /** Holds are kept; release them first where they should not be. @param {string} roomId @returns {Promise<Outcome>} */
+    leave(roomId) {
+      return this.#speaker.leave(roomId);
+    }
+    /**
+     * Takes seats into the cart: all of them or none. v1 takes one.
+     * Without a connection it is refused with `offline` at once, as everything but `join` is: a click does not act later.
+     * @param {string} roomId @param {string | string[]} seats @param {Record<string, unknown>} [userInfo]
+     * @returns {Promise<Outcome>}
+     */
+    select(roomId, seats, userInfo = this.userInfo) {
+      return this.#speaker.select(roomId, seats, userInfo);
+    }
+    /** v2: the best seats that there are, chosen and held by the server. @param {string} roomId @param {number | BestQuery} query */
+    selectBest(roomId, query) {
+      return this.#speaker === this.#v2 ? this.#v2.selectBest(roomId, query, this.userInfo) : this.#v1.unsupported();
+    }
+    /**
+     * v2: gives seats of the cart for others, in one step, so that nobody gets between; on a refusal the cart is as before.
+     * @param {string} roomId @param {string[]} give @param {string[]} take @returns {Promise<Outcome>}
+     */
+    swap(roomId, give, take) {
+      return this.#speaker === this.#v2 ? this.#v2.select(roomId, take, this.userInfo, give) : this.#v1.unsupported();
+    }
+    /** @param {string} roomId @param {string | string[]} seats @returns {Promise<Outcome>} */
+    release(roomId, seats) {
+      return this.#speaker.release(roomId, seats);
+    }
+    /** The whole cart of the room. @param {string} roomId @returns {Promise<Outcome>} */
+    releaseAll(roomId) {
+      return this.#speaker.releaseAll(roomId);
+    }
+    /** v2: the cart's clock begins anew, as often as the server allows it. @param {string} roomId @returns {Promise<Outcome>} */
+    extend(roomId) {
+      return this.#speaker === this.#v2 ? this.#v2.extend(roomId) : this.#v1.unsupported();
+    }
+    /** v2: a fresh token of the same person, before the old one runs out. @param {string} token @returns {Promise<Outcome>} */
+    authenticate(token) {
+      return this.#speaker === this.#v2 ? this.#v2.authenticate(token) : this.#v1.unsupported();
+    }
+    /** v2: the seats of a room's layout, where the module is not to fetch it. @param {string} roomId @param {Layout} layout */
+    useLayout(roomId, layout) {
+      this.#whole(() => this.#v2.useLayout(roomId, layout));
+    }
+    /** Milliseconds to the server and back, or undefined. @returns {Promise<number | undefined>} */
+    ping() {
+      return this.#speaker.ping();
+    }
+    /** The server's clock, as far as it is known. */
+    serverNow() {
+      return this.#speaker.clock.now();
+    }
+    /** Milliseconds left to a hold or a cart; undefined when its end is unknown. @param {{ expiresAt?: number }} held */
+    remaining(held) {
+      return this.#speaker.clock.remaining(held.expiresAt);
+    }
+    /** @returns {Host} */
+    #host() {
+      return {
+        clientId: this.clientId,
+        options: this.options,
+        link: this.#link,
+        userInfo: () => this.userInfo,
+        emit: (type, detail) => this.#emit(type, detail),
+        whole: (act) => this.#whole(act)
+      };
+    }
+    /** @param {StatusDetail} detail */
+    #status(detail) {
+      if (detail.status !== "open") this.#decided = false;
+      this.#speaker.status(detail);
+    }
+    #opened() {
+      if (this.options.protocol !== "v1") return void this.#link.send('{"type":"ping"}');
+      this.#decided = true;
+      this.#link.ready();
+    }
+    /** @param {string} text */
+    #received(text) {
+      const frame = parse(text);
+      this.#emit("message", { direction: "in", frame: frame ?? { type: "?", text } });
+      if (!this.#decided && !(frame && this.#decide(frame))) return;
+      this.#link.proven();
+      this.#speaker.alive();
+      if (frame) this.#speaker.receive(frame);
+    }
+    /** The first frame of a connection tells the version. Whether there is one that this client may speak. @param {Frame} frame */
+    #decide(frame) {
+      const isV2 = frame.type === "hello";
+      if (!isV2 && frame.type !== "pong") return false;
+      if (!isV2 && this.options.protocol === "v2") {
+        this.#link.fail(WRONG_VERSION, 'the server does not speak v2 of the protocol; ask for `protocol: "auto"` or `"v1"`');
+        return false;
+      }
+      this.#decided = true;
+      this.#speak(isV2 ? this.#v2 : this.#v1);
+      if (!isV2) this.#link.ready();
+      return true;
+    }
+    /** @param {SpeakerV1 | SpeakerV2} speaker */
+    #speak(speaker) {
+      const before = this.#speaker;
+      if (before === speaker) return;
+      const rooms = before.wanted;
+      before.abandon();
+      this.#speaker = speaker;
+      for (const roomId of rooms) void speaker.join(roomId);
     }
     /** @param {string} type @param {object} detail */
     #emit(type, detail) {
@@ -783,16 +1994,6 @@
       for (let event = this.#untold.shift(); event; event = this.#untold.shift()) this.dispatchEvent(event);
     }
   };
-  var ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
-  var UNANSWERED = refusal("unanswered", "no answer came");
-  var EXPIRED = refusal("expired", "its time was over before it could be asked for again");
-  var DISCONNECTED = refusal("disconnected", "the connection that held it has ended");
-  function withoutOk({ ok: _, ...rest }) {
-    return rest;
-  }
-  function bytesOf(text) {
-    return new TextEncoder().encode(text).length;
-  }
 
   // static/page/glyphs.js
   var CIRCLE = "M0-9.5A9.5 9.5 0 1 1 0 9.5A9.5 9.5 0 1 1 0-9.5Z";
@@ -805,6 +2006,12 @@
     mine: `${CIRCLE}M-5.6 .3L-1.6 4.4L5.6-3.2L3.8-5L-1.6 .8L-3.8-1.5Z`,
     // A square with a cross cut out.
     other: "M-6-8H6Q8-8 8-6V6Q8 8 6 8H-6Q-8 8-8 6V-6Q-8-8-6-8ZM-4.2-2.9L-1.3 0L-4.2 2.9L-2.9 4.2L0 1.3L2.9 4.2L4.2 2.9L1.3 0L4.2-2.9L2.9-4.2L0-1.3L-2.9-4.2Z",
+    // A disc with a clock's hands cut out: one's own, and being paid.
+    checkout: `${CIRCLE}M-.9-6.5H.9V-.6L4.8 2.2L3.8 3.7L-.9 .6Z`,
+    // A square with a dot cut out: sold.
+    booked: "M-6-8H6Q8-8 8-6V6Q8 8 6 8H-6Q-8 8-8 6V-6Q-8-8-6-8ZM0-2.6A2.6 2.6 0 1 0 0 2.6A2.6 2.6 0 1 0 0-2.6Z",
+    // A bar: not for sale.
+    blocked: "M-8-2.4H8V2.4H-8Z",
     // A diamond with an exclamation mark cut out.
     refused: "M0-10.5L10.5 0L0 10.5L-10.5 0ZM-1.3-6H1.3L.9 1.2H-.9ZM-1.2 3H1.2V5.4H-1.2Z"
   };
@@ -831,6 +2038,9 @@
     pending: "Asking…",
     mine: "Yours",
     other: "Taken",
+    checkout: "Being paid",
+    booked: "Sold",
+    blocked: "Not for sale",
     refused: "Refused",
     legend: "Legend",
     mySeats: "Your seats",
@@ -866,6 +2076,9 @@
     is_mine_until: "{seat}: yours for {time}",
     is_other: "{seat}: taken by {who}",
     is_other_until: "{seat}: taken by {who}, {time} left",
+    is_checkout: "{seat}: yours, being paid",
+    is_booked: "{seat}: sold",
+    is_blocked: "{seat}: not for sale",
     is_refused: "{seat}: refused, {why}",
     gridLabel: "Seats of {room}. Arrow keys move, Enter selects.",
     said_mine: "Seat {seat} is yours for {time}.",
@@ -910,6 +2123,9 @@
     pending: "Pidiendo…",
     mine: "Tuya",
     other: "Ocupada",
+    checkout: "En pago",
+    booked: "Vendida",
+    blocked: "No disponible",
     refused: "Rechazada",
     legend: "Leyenda",
     mySeats: "Tus butacas",
@@ -945,6 +2161,9 @@
     is_mine_until: "{seat}: tuya durante {time}",
     is_other: "{seat}: ocupada por {who}",
     is_other_until: "{seat}: ocupada por {who}, quedan {time}",
+    is_checkout: "{seat}: tuya, en pago",
+    is_booked: "{seat}: vendida",
+    is_blocked: "{seat}: no disponible",
     is_refused: "{seat}: rechazada, {why}",
     gridLabel: "Butacas de {room}. Las flechas mueven, Intro reserva.",
     said_mine: "La butaca {seat} es tuya durante {time}.",
@@ -1749,7 +2968,7 @@
     }
     /** @param {string} server @param {string} name */
     newClient(server, name) {
-      const client = new ButacaClient({ url: server, clientId: name, userInfo: { name } });
+      const client = new ButacaClient({ url: server, clientId: name, userInfo: { name }, protocol: "v1" });
       const on = (type, act) => client.addEventListener(type, (event) => client === this.client && act(
         /** @type {CustomEvent} */
         event.detail
@@ -1830,9 +3049,7 @@
     }
     /** Closing a room gives its seats back: nobody would see them any more. @param {RoomTab} tab */
     async leave({ roomId }) {
-      const room = this.client?.room(roomId);
-      const seats = [...room?.own().map(([seatId]) => seatId) ?? [], ...room?.wanted.keys() ?? []];
-      for (const seatId of seats) void this.client?.release(roomId, seatId);
+      void this.client?.releaseAll(roomId);
       await this.client?.leave(roomId);
     }
     /** @param {RoomTab} tab */
@@ -1854,18 +3071,19 @@
     }
     paint() {
       const { client, map } = this;
-      const { roomId, refused } = this.tabs.active;
+      const { roomId, refused: refused2 } = this.tabs.active;
       const room = client?.room(roomId);
-      const count = { free: 0, mine: 0, other: 0 };
+      const count = { free: 0, mine: 0, other: 0, booked: 0, blocked: 0, checkout: 0 };
       const live = client?.status === "open";
       map.paint((place) => {
         const seat = room?.seat(place.id) ?? { status: (
           /** @type {const} */
           "free"
         ) };
-        count[seat.status === "pending" ? "free" : seat.status] += 1;
-        const refusal2 = refused.get(place.id);
-        const look = refusal2 ? "refused" : seat.status;
+        const shown = seat.status === "unknown" ? "free" : seat.status;
+        count[shown === "pending" ? "free" : shown] += 1;
+        const refusal2 = refused2.get(place.id);
+        const look = refusal2 ? "refused" : shown;
         const reason = refusal2 ? why(refusal2.code, refusal2.message) : "";
         const label = t(`is_${look}`, { seat: nameOf(place), who: whoOf(seat), why: reason });
         return { look, label, live: live && (seat.status !== "other" || seat.clientId === client?.clientId) };
@@ -1875,7 +3093,7 @@
         /** @type {const} */
         ["free", "mine", "other"]
       ) setText(`count-${key}`, formatNumber(count[key]));
-      const strangers = [...room?.holds.keys() ?? []].filter((seatId) => !map.placeOf(seatId));
+      const strangers = (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
       byId("off-map", HTMLElement).hidden = strangers.length === 0;
       setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
       setText("count-refused", formatNumber(this.#refusals));

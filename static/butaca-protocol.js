@@ -1,16 +1,24 @@
 /**
- * The rules of the protocol (v1) that need no state: ids, texts, which answer belongs to which request, when to return.
+ * The rules of the protocol, v1 and v2, that need no state: ids, texts, which answer belongs to which request, when to return.
  *
  * Invariants: no function here throws, whatever it is given; nothing here remembers anything.
  * Never here: sockets, timers, the copy of a room.
  *
  * @import { Frame } from "./butaca-room.js"
  * @typedef {{ ok: true, frame: Frame } | Refusal} Outcome
- * @typedef {{ ok: false, code: string, message: string, retryAfterMs?: number }} Refusal  `retryAfterMs`: with
- *   `rate_limited`, how long to wait.
+ * @typedef {{ ok: false, code: string, message: string, retryAfterMs?: number, frame?: Frame }} Refusal  `retryAfterMs`:
+ *   with `rate_limited`, how long to wait; `frame` (v2): what the server said, with `conflicts` and the like.
  */
 
 const ID_BYTES_MAX = 128;
+export const ID_RULE = "ids: 1 to 128 bytes of well-formed text without control and invisible characters";
+/** Requests without an answer. At the bound: `busy`. */
+export const IN_FLIGHT_MAX = 1_000;
+/** Heartbeats within which a request must be answered, whatever else arrives: an answer may wait behind many events. */
+export const ANSWER_BEATS = 3;
+/** Seats of one request of v2, and rooms of one `resume`: what the server takes. */
+export const SEATS_MAX = 50;
+export const RESUME_ROOMS_MAX = 64;
 /** How long to be silent after a `rate_limited` that does not say it, and at most. */
 const PAUSE_MS = 1_000;
 export const PAUSE_MS_MAX = 60_000;
@@ -68,6 +76,26 @@ export function parse(text) {
 /** @param {string} code @param {string} message @returns {Refusal} */
 export function refusal(code, message) {
   return { ok: false, code, message };
+}
+
+export const UNANSWERED = refusal("unanswered", "no answer came");
+export const EXPIRED = refusal("expired", "its time was over before it could be asked for again");
+export const DISCONNECTED = refusal("disconnected", "the connection that held it has ended");
+
+/** @param {Refusal} refused */
+export function withoutOk({ ok: _, frame: __, ...rest }) {
+  return rest;
+}
+
+/** @param {string} text */
+export function bytesOf(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+/** The deadline that a frame tells, in the server's time. @param {unknown} text @returns {number | undefined} */
+export function timeOf(text) {
+  const time = typeof text === "string" ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** @param {Frame} frame @returns {Outcome} */

@@ -1,15 +1,19 @@
 /**
- * The copy of one room, as one connection sees it. Pure: frames come in, the state changes.
+ * The copy of one room in v1, as one connection sees it. Pure: frames come in, the state changes.
  *
  * Invariants:
  *   - A room's copy moves by `seq` within an `epoch`: old frames change nothing, a hole is reported (`gap`).
  *   - A hold is `own` only after an answer of the server said so.
  * Never here: sockets, timers, clocks, the DOM.
  *
- * @typedef {"free" | "pending" | "mine" | "other"} SeatStatus
+ * @typedef {"free" | "pending" | "mine" | "other" | "checkout" | "booked" | "blocked" | "unknown"} SeatStatus  `mine` and
+ *   `checkout` are one's own (`checkout`: an order has it), `unknown`: nothing has been told of it yet (v2).
  * @typedef {{ status: SeatStatus, clientId?: string, userInfo?: Record<string, unknown>, expiresAt?: number,
- *   releasing?: boolean }} Seat  `expiresAt` is in the server's time; see `ButacaClient.remaining`.
- * @typedef {{ clientId: string, userInfo: Record<string, unknown>, expiresAt?: number, own: boolean }} Hold
+ *   releasing?: boolean, order?: string }} Seat  `expiresAt` is in the server's time; see `ButacaClient.remaining`.
+ *   `order`: one's own order has the seat (v2).
+ * @typedef {"held" | "checkout" | "booked" | "blocked"} HoldStatus
+ * @typedef {{ clientId: string, userInfo: Record<string, unknown>, expiresAt?: number, own: boolean,
+ *   state: HoldStatus }} Hold
  * @typedef {Hold & { tries: number, why?: import("./butaca-protocol.js").Refusal }} Wanted  `tries`: how often it has
  *   been asked for on this connection; `why`: what came of it last.
  * @typedef {Record<string, any> & { type: string }} Frame
@@ -52,12 +56,21 @@ export class RoomState {
     const asked = pending === "select_seat" || this.wanted.has(seatId);
     if (asked && !hold?.own) return { ...hold, status: "pending" };
     if (!hold) return FREE;
-    const { own, ...shown } = hold;
-    return { ...shown, status: own ? "mine" : "other", releasing: pending === "release_seat" };
+    const { own, state, ...shown } = hold;
+    return { ...shown, status: statusOf(own, state), releasing: pending === "release_seat" };
   }
 
-  /** The seats this connection holds. */
+  /** The seats that are not free. */
+  taken() {
+    return [...this.holds.keys()];
+  }
+
+  /** The seats this connection holds: not those that an order has taken out of its hands. */
   own() {
+    return this.#owned().filter(([, hold]) => hold.state === "held");
+  }
+
+  #owned() {
     return [...this.holds].filter(([, hold]) => hold.own);
   }
 
@@ -119,7 +132,7 @@ export class RoomState {
     this.resyncing = false;
     this.seq = frame.seq;
     this.epoch = frame.epoch;
-    this.#before = new Map(this.own());
+    this.#before = new Map(this.#owned());
     this.holds = new Map();
     return CHANGED;
   }
@@ -135,7 +148,7 @@ export class RoomState {
       if (typeof selection?.seat_id !== "string") continue;
       const hold = toHold(selection);
       const was = before.get(selection.seat_id);
-      hold.own = was !== undefined && was.own && was.clientId === hold.clientId && sameEnd(was, hold);
+      hold.own = was !== undefined && was.own && was.clientId === hold.clientId && (hold.state !== "held" || sameEnd(was, hold));
       this.holds.set(selection.seat_id, hold);
     }
     this.seq = frame.seq ?? this.seq;
@@ -151,9 +164,12 @@ export class RoomState {
     if (behind >= 0 && !(reply && frame.type === "seat_selected")) return NOTHING;
     const missed = behind < 0 ? [...this.#before.keys()] : [];
     if (behind < 0) this.#before.clear();
-    const taken = frame.type === "seat_selected" && !reply && this.holds.get(frame.seat_id)?.own;
+    const before = this.holds.get(frame.seat_id);
+    // An own hold goes into checkout, is booked, or is back in the cart: told to its owner as to everybody.
+    const moved = frame.status !== undefined && before?.own === true && before.clientId === frame.client_id;
+    const taken = frame.type === "seat_selected" && !reply && before?.own && !moved;
     if (taken) missed.push(frame.seat_id);
-    if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply });
+    if (frame.type === "seat_selected") this.holds.set(frame.seat_id, { ...toHold(frame), own: reply || moved });
     else this.holds.delete(frame.seat_id);
     const hole = this.seq !== undefined && frame.seq !== undefined && frame.seq > this.seq + 1;
     const gap = this.joined && !this.resyncing && (hole || !this.#sameEpoch(frame));
@@ -164,7 +180,7 @@ export class RoomState {
   /** Own holds outlive a membership, and their end is still told; what the others do is not. */
   left() {
     this.joined = this.resyncing = false;
-    this.holds = new Map(this.own());
+    this.holds = new Map(this.#owned());
   }
 
   /** Whether the frame is newer than what this copy shows. @param {Frame} frame */
@@ -191,7 +207,17 @@ function toHold(frame) {
     userInfo: frame.user_info ?? {},
     expiresAt: Number.isNaN(end) ? undefined : end,
     own: false,
+    state: HOLD_STATES.has(frame.status) ? frame.status : "held",
   };
+}
+
+const HOLD_STATES = new Set(["held", "checkout", "booked", "blocked"]);
+
+/** @param {boolean} own @param {HoldStatus} state @returns {SeatStatus} */
+function statusOf(own, state) {
+  if (state === "booked" || state === "blocked") return state;
+  if (!own) return "other";
+  return state === "checkout" ? "checkout" : "mine";
 }
 
 /** The old service's replies do not say when a hold ends. @param {Hold} a @param {Hold} b */

@@ -120,7 +120,7 @@ class App {
 
   /** @param {string} server @param {string} name */
   newClient(server, name) {
-    const client = new ButacaClient({ url: server, clientId: name, userInfo: { name } });
+    const client = new ButacaClient({ url: server, clientId: name, userInfo: { name }, protocol: "v1" });
     /** @param {string} type @param {(detail: any) => void} act */
     const on = (type, act) =>
       client.addEventListener(type, (event) => client === this.client && act(/** @type {CustomEvent} */ (event).detail));
@@ -205,9 +205,7 @@ class App {
 
   /** Closing a room gives its seats back: nobody would see them any more. @param {RoomTab} tab */
   async leave({ roomId }) {
-    const room = this.client?.room(roomId);
-    const seats = [...(room?.own().map(([seatId]) => seatId) ?? []), ...(room?.wanted.keys() ?? [])];
-    for (const seatId of seats) void this.client?.release(roomId, seatId);
+    void this.client?.releaseAll(roomId);
     await this.client?.leave(roomId);
   }
 
@@ -234,19 +232,20 @@ class App {
     const { client, map } = this;
     const { roomId, refused } = this.tabs.active;
     const room = client?.room(roomId);
-    const count = { free: 0, mine: 0, other: 0 };
+    const count = { free: 0, mine: 0, other: 0, booked: 0, blocked: 0, checkout: 0 };
     const live = client?.status === "open";
     map.paint((place) => {
       const seat = room?.seat(place.id) ?? { status: /** @type {const} */ ("free") };
-      count[seat.status === "pending" ? "free" : seat.status] += 1;
+      const shown = seat.status === "unknown" ? "free" : seat.status;
+      count[shown === "pending" ? "free" : shown] += 1;
       const refusal = refused.get(place.id);
-      const look = refusal ? "refused" : seat.status;
+      const look = refusal ? "refused" : shown;
       const reason = refusal ? why(refusal.code, refusal.message) : "";
       const label = t(`is_${look}`, { seat: nameOf(place), who: whoOf(seat), why: reason });
       return { look, label, live: live && (seat.status !== "other" || seat.clientId === client?.clientId) };
     });
     for (const key of /** @type {const} */ (["free", "mine", "other"])) setText(`count-${key}`, formatNumber(count[key]));
-    const strangers = [...(room?.holds.keys() ?? [])].filter((seatId) => !map.placeOf(seatId));
+    const strangers = (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
     byId("off-map", HTMLElement).hidden = strangers.length === 0;
     setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
     setText("count-refused", formatNumber(this.#refusals));

@@ -5,7 +5,7 @@
  * Never here: colours, which are the style sheet's.
  */
 
-/** @typedef {"free" | "pending" | "mine" | "other" | "refused"} SeatLook */
+/** @typedef {"free" | "pending" | "mine" | "other" | "checkout" | "booked" | "blocked" | "refused"} SeatLook */
 
 const CIRCLE = "M0-9.5A9.5 9.5 0 1 1 0 9.5A9.5 9.5 0 1 1 0-9.5Z";
 
@@ -19,6 +19,12 @@ export const GLYPHS = {
   mine: `${CIRCLE}M-5.6 .3L-1.6 4.4L5.6-3.2L3.8-5L-1.6 .8L-3.8-1.5Z`,
   // A square with a cross cut out.
   other: "M-6-8H6Q8-8 8-6V6Q8 8 6 8H-6Q-8 8-8 6V-6Q-8-8-6-8ZM-4.2-2.9L-1.3 0L-4.2 2.9L-2.9 4.2L0 1.3L2.9 4.2L4.2 2.9L1.3 0L4.2-2.9L2.9-4.2L0-1.3L-2.9-4.2Z",
+  // A disc with a clock's hands cut out: one's own, and being paid.
+  checkout: `${CIRCLE}M-.9-6.5H.9V-.6L4.8 2.2L3.8 3.7L-.9 .6Z`,
+  // A square with a dot cut out: sold.
+  booked: "M-6-8H6Q8-8 8-6V6Q8 8 6 8H-6Q-8 8-8 6V-6Q-8-8-6-8ZM0-2.6A2.6 2.6 0 1 0 0 2.6A2.6 2.6 0 1 0 0-2.6Z",
+  // A bar: not for sale.
+  blocked: "M-8-2.4H8V2.4H-8Z",
   // A diamond with an exclamation mark cut out.
   refused: "M0-10.5L10.5 0L0 10.5L-10.5 0ZM-1.3-6H1.3L.9 1.2H-.9ZM-1.2 3H1.2V5.4H-1.2Z",
 };

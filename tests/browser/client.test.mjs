@@ -51,7 +51,7 @@ class FakeSocket {
 
 function connected(options = {}) {
   FakeSocket.all = [];
-  const client = new ButacaClient({ url: "ws://x:1/", clientId: "ana", userInfo: { name: "Ana" }, WebSocket: FakeSocket, ...options });
+  const client = new ButacaClient({ url: "ws://x:1/", clientId: "ana", userInfo: { name: "Ana" }, protocol: "v1", WebSocket: FakeSocket, ...options });
   clients.push(client);
   const seen = [];
   for (const type of ["status", "refused", "ended", "lost", "gap"]) {
@@ -572,7 +572,7 @@ describe("against the real server", () => {
   }
 
   async function open(server, clientId) {
-    const client = new ButacaClient({ url: server.ws, clientId, userInfo: { name: clientId }, WebSocket, retryMinMs: 50, retryMaxMs: 200 });
+    const client = new ButacaClient({ url: server.ws, clientId, userInfo: { name: clientId }, protocol: "v1", WebSocket, retryMinMs: 50, retryMaxMs: 200 });
     clients.push(client);
     const ready = event(client, "change", () => client.room("hall").joined);
     void client.join("hall");
@@ -618,7 +618,7 @@ describe("against the real server", () => {
   test("a restart is survived by holds in a room that was not joined", async () => {
     for (const settings of [{}, { STORE: "embedded" }]) {
       const server = await start(settings);
-      const client = new ButacaClient({ url: server.ws, clientId: "ana", WebSocket, retryMinMs: 50, retryMaxMs: 200 });
+      const client = new ButacaClient({ url: server.ws, clientId: "ana", protocol: "v1", WebSocket, retryMinMs: 50, retryMaxMs: 200 });
       clients.push(client);
       const opened = event(client, "status", ({ status }) => status === "open");
       client.connect();

@@ -69,7 +69,7 @@ class Run {
   constructor({ old, reclaim }) {
     this.server = new ScriptedServer({ old });
     const { WebSocket } = this.server;
-    this.client = new ButacaClient({ url: "ws://x", clientId: "ana", userInfo: { name: "Ana" }, reclaim, WebSocket });
+    this.client = new ButacaClient({ url: "ws://x", clientId: "ana", userInfo: { name: "Ana" }, protocol: "v1", reclaim, WebSocket });
     for (const type of ["status", "change", "refused", "lost", "ended", "gap", "message"]) {
       this.client.addEventListener(type, ({ detail }) => this.heard(type, detail));
     }

@@ -301,7 +301,7 @@ test("an application elsewhere may import the module from the server", async () 
   await ana.page.goto(`${elsewhere.http}/health`);
   const outcome = await ana.page.evaluate(async ({ http, ws }) => {
     const { ButacaClient } = await import(`${http}/static/butaca-client.js`);
-    const client = new ButacaClient({ url: ws, clientId: "ana" });
+    const client = new ButacaClient({ url: ws, clientId: "ana", protocol: "auto" });
     client.connect();
     await new Promise((resolve) => client.addEventListener("status", () => client.status === "open" && resolve()));
     return client.select("hall", "A1");

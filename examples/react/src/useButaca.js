@@ -5,7 +5,7 @@ import { ButacaClient } from "../../../static/butaca-client.js";
 
 /** One connection for as long as the component lives. `url` and `name` are read once: give the component a key to change them. */
 export function useClient(url, name) {
-  const [client] = useState(() => new ButacaClient({ url, clientId: name, userInfo: { name } }));
+  const [client] = useState(() => new ButacaClient({ url, clientId: name, userInfo: { name }, protocol: "v1" }));
   useEffect(() => {
     client.connect();
     return () => client.close();

@@ -5,7 +5,7 @@ import { ButacaClient } from "../../../static/butaca-client.js";
 
 /** One connection for as long as the component lives. */
 export function useClient(url, name) {
-  const client = new ButacaClient({ url, clientId: name, userInfo: { name } });
+  const client = new ButacaClient({ url, clientId: name, userInfo: { name }, protocol: "v1" });
   const status = ref(client.status);
   useButacaEvent(client, "status", (detail) => {
     status.value = detail.status;

@@ -191,7 +191,7 @@ class ScriptedSocket {
 
   constructor(server, address) {
     this.server = server;
-    this.clientId = decodeURIComponent(address.split("/ws/")[1]);
+    this.clientId = decodeURIComponent(address.split("/ws/")[1].split("?")[0]);
     server.sockets.push(this);
   }
 
