@@ -75,6 +75,17 @@ pub const JSON_SHORT_BYTES: usize = 1_024;
 pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
 /// Bytes whose encoding is checked at a time: more than a character and the beginning of another, so that the loop gets on.
 pub const UTF8_WINDOW_BYTES: usize = 512;
+/// Seats that one request of the second protocol names in a list, and the most that `select_best` looks for. At the bound:
+/// `bad_request`.
+pub const SEATS_PER_REQUEST_MAX: usize = 50;
+/// Rooms that one `resume` names. At the bound: `bad_request`.
+pub const RESUMED_ROOMS_MAX: usize = 64;
+/// Sections, or categories, that one `select_best` names. At the bound: `bad_request`.
+pub const NAMES_PER_FILTER_MAX: usize = 64;
+/// Longest `id` of a request, and longest `t` of a `ping`, in bytes. At the bound: `bad_request`.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Longest `since` that is looked at, as it was written. At the bound: who joins gets the whole state.
+pub const SINCE_BYTES_MAX: usize = 256;
 /// Default of `RATE_MESSAGES_PER_S`: messages that a connection may send for as long as it likes; 0 switches the bound off.
 /// Beyond it and [`RATE_BURST`]: `rate_limited`, and its socket is not read before it may send one more.
 pub const RATE_MESSAGES_PER_S: u32 = 50;

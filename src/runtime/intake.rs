@@ -16,7 +16,7 @@ use crate::runtime::core::Core;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
-use crate::wire::http::{self, HttpRequest, Target};
+use crate::wire::http::{self, HttpRequest, Protocol, Target};
 use crate::wire::message::{Message, Reader};
 use crate::wire::respond::{self, Manner};
 
@@ -205,8 +205,8 @@ impl Core {
                 return Err((bytes.len(), Flow::More));
             }
         };
-        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for } = request;
-        let Target::Socket { client, room_hint, accept_key } = target else {
+        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, token: _ } = request;
+        let Target::Socket { client, room_hint, accept_key, protocol: _ } = target else {
             self.respond(Exchange { slot, head_only, keep_alive }, &target);
             return Ok(len);
         };
@@ -217,7 +217,7 @@ impl Core {
             return Err((bytes.len(), Flow::More));
         }
         self.note_origin(slot, forwarded_for);
-        self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key));
+        self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key, Protocol::First));
         self.board.websocket_opened();
         self.becomes_open(slot);
         match self.handle(Event::Upgraded { slot, client, hint: room_hint }) {

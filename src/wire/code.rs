@@ -28,11 +28,43 @@ pub enum Code {
     UnknownType,
     /// Too many messages.
     RateLimited,
+    /// Some of the seats are not free.
+    SeatsUnavailable,
+    /// The room's layout has no such seat.
+    UnknownSeat,
+    /// Nobody has declared the room.
+    UnknownRoom,
+    /// There are enough seats, but not next to each other.
+    NoAdjacentSeats,
+    /// There are fewer seats than asked for.
+    NotEnoughSeats,
+    /// A single seat would be left alone without need.
+    OrphanSeat,
+    /// The sale has not begun.
+    SaleNotOpen,
+    /// The sale pauses.
+    SalePaused,
+    /// The sale is over.
+    SaleClosed,
+    /// The cart has been extended as often as may be.
+    ExtendLimit,
+    /// The cart's time is over.
+    HoldExpired,
+    /// An order has the seat.
+    InCheckout,
+    /// Who asks has not said who it is, or not so that it can be believed.
+    Unauthorized,
+    /// The token's time is over.
+    TokenExpired,
+    /// The token does not allow it.
+    Forbidden,
+    /// The session's proof is wrong or too old.
+    SessionUnknown,
 }
 
 /// All codes: the name on the wire and in metrics, and what people are told unless there is something better to say. In the
 /// order of their numbers.
-pub const CODES: [(Code, &str, &str); 10] = [
+pub const CODES: [(Code, &str, &str); 26] = [
     (Code::SeatTaken, "seat_taken", "the seat is held by somebody else"),
     (Code::NotHeld, "not_held", "the seat is not held"),
     (Code::NotOwner, "not_owner", "the seat is held by somebody else and only its holder can release it"),
@@ -43,6 +75,22 @@ pub const CODES: [(Code, &str, &str); 10] = [
     (Code::BadRequest, "bad_request", "a field is missing or wrong"),
     (Code::UnknownType, "unknown_type", "there is no such type"),
     (Code::RateLimited, "rate_limited", "too many messages"),
+    (Code::SeatsUnavailable, "seats_unavailable", "some of the seats are not free"),
+    (Code::UnknownSeat, "unknown_seat", "the room has no such seat"),
+    (Code::UnknownRoom, "unknown_room", "there is no such room"),
+    (Code::NoAdjacentSeats, "no_adjacent_seats", "so many seats are not free next to each other"),
+    (Code::NotEnoughSeats, "not_enough_seats", "so many seats are not free"),
+    (Code::OrphanSeat, "orphan_seat", "a single seat would be left alone, and there are other seats"),
+    (Code::SaleNotOpen, "sale_not_open", "the sale has not begun"),
+    (Code::SalePaused, "sale_paused", "the sale pauses"),
+    (Code::SaleClosed, "sale_closed", "the sale is over"),
+    (Code::ExtendLimit, "extend_limit", "the hold has been extended as often as may be"),
+    (Code::HoldExpired, "hold_expired", "there is no hold any more"),
+    (Code::InCheckout, "in_checkout", "an order has the seat"),
+    (Code::Unauthorized, "unauthorized", "say who you are with a good token"),
+    (Code::TokenExpired, "token_expired", "the token's time is over"),
+    (Code::Forbidden, "forbidden", "the token does not allow it"),
+    (Code::SessionUnknown, "session_unknown", "the session's proof is wrong or too old"),
 ];
 
 const _: () = {

@@ -34,6 +34,12 @@ pub const CLOSE_SLOW: u16 = 4008;
 pub const CLOSE_NO_PONG: u16 = 4012;
 /// Closing because the client went on sending too many messages.
 pub const CLOSE_TOO_MANY: u16 = 4013;
+/// Closing because the token is wrong or its time is over.
+pub const CLOSE_UNAUTHORIZED: u16 = 4500;
+/// Closing because an operator has removed the client.
+pub const CLOSE_REMOVED: u16 = 4503;
+/// Closing because the session goes on with another connection.
+pub const CLOSE_ELSEWHERE: u16 = 4505;
 
 /// What the peer did wrong. The connection is to be closed with `code`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,7 +15,7 @@
 //! passing it on would let one client keep a room's events from the others (RFC 7493 section 2.1 forbids it as well).
 
 use memchr::memchr2;
-use simd_json::{Buffers, Error, ErrorType, Node, Tape};
+use simd_json::{Buffers, Error, ErrorType, Node, StaticNode, Tape};
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_SHORT_BYTES};
 
@@ -43,6 +43,31 @@ pub(super) enum Member<'a> {
     /// An object, as it was written.
     Object(&'a str),
     /// Something else.
+    Other,
+}
+
+/// Items of a list that are looked at.
+pub(super) const LIST_MAX: usize = 64;
+
+/// A member's value, told apart further.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) enum Value<'a> {
+    /// There is none.
+    #[default]
+    Missing,
+    /// A string, with its escapes resolved.
+    Text(&'a str),
+    /// A number, as it was written.
+    Number(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An object, as it was written.
+    Object(&'a str),
+    /// A list of strings, [`LIST_MAX`] at most.
+    Texts(Vec<&'a str>),
+    /// A list that is longer.
+    LongList,
+    /// Something else: `null`, or a list of something else.
     Other,
 }
 
@@ -103,6 +128,24 @@ impl ObjectReader {
         text: &'a mut [u8],
         names: [&str; N],
     ) -> Result<[Member<'a>; N], Unreadable> {
+        self.read_as(text, names, Member::of)
+    }
+
+    /// The same, told apart further.
+    pub(super) fn read_values<'a, const N: usize>(
+        &'a mut self,
+        text: &'a mut [u8],
+        names: [&str; N],
+    ) -> Result<[Value<'a>; N], Unreadable> {
+        self.read_as(text, names, Value::of)
+    }
+
+    fn read_as<'a, V: Default, const N: usize>(
+        &'a mut self,
+        text: &'a mut [u8],
+        names: [&str; N],
+        value: impl Fn(Written<'_, 'a>) -> V,
+    ) -> Result<[V; N], Unreadable> {
         self.raw.clear();
         self.raw.extend_from_slice(text);
         let is_short = text.len() <= JSON_SHORT_BYTES;
@@ -128,7 +171,7 @@ impl ObjectReader {
             }
         }
         let members = match result {
-            Ok(()) => pick(&tape.0, self.buffers.structural_indexes(), &self.raw, names),
+            Ok(()) => pick(&tape.0, self.buffers.structural_indexes(), &self.raw, names, value),
             Err(error) if is_too_deep(&error) => Err(Unreadable::TooDeep),
             Err(_) if has_lone_surrogate(&self.raw) => Err(Unreadable::LoneSurrogate),
             Err(_) => Err(Unreadable::NotJson),
@@ -208,38 +251,87 @@ fn is_number(text: &[u8]) -> bool {
     rest.is_empty()
 }
 
+/// A value as it was written and as it was parsed.
+struct Written<'t, 'a> {
+    /// The value, and what is in it.
+    nodes: &'t [Node<'a>],
+    /// The text from its first byte on.
+    from: &'a [u8],
+    /// How far its last structural character is from its first: the whole of what is in brackets.
+    last: usize,
+}
+
+impl<'a> Written<'_, 'a> {
+    fn in_brackets(&self) -> &'a str {
+        str::from_utf8(&self.from[..=self.last]).expect("it was checked, and brackets are whole characters")
+    }
+
+    fn number(&self) -> &'a str {
+        let is_part = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let len = self.from.iter().take_while(is_part).count();
+        str::from_utf8(&self.from[..len]).expect("ASCII")
+    }
+}
+
+impl<'a> Member<'a> {
+    fn of(written: Written<'_, 'a>) -> Self {
+        match written.nodes[0] {
+            Node::String(text) => Self::Text(text),
+            Node::Object { .. } => Self::Object(written.in_brackets()),
+            Node::Array { .. } | Node::Static(_) => Self::Other,
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    fn of(written: Written<'_, 'a>) -> Self {
+        match written.nodes[0] {
+            Node::String(text) => Self::Text(text),
+            Node::Object { .. } => Self::Object(written.in_brackets()),
+            Node::Array { len, .. } if len > LIST_MAX => Self::LongList,
+            Node::Array { .. } => Self::list(&written.nodes[1..]),
+            Node::Static(StaticNode::Bool(value)) => Self::Bool(value),
+            Node::Static(StaticNode::Null) => Self::Other,
+            Node::Static(_) => Self::Number(written.number()),
+        }
+    }
+
+    fn list(items: &[Node<'a>]) -> Self {
+        let text = |node: &Node<'a>| if let Node::String(text) = *node { Some(text) } else { None };
+        items.iter().map(text).collect::<Option<Vec<_>>>().map_or(Self::Other, Self::Texts)
+    }
+}
+
 /// Walks the top level of a parsed document: nodes and structural characters side by side, since each key, string,
 /// number, word and bracket that opens is one node and one position.
-fn pick<'a, const N: usize>(
+fn pick<'a, V: Default, const N: usize>(
     nodes: &[Node<'a>],
     structurals: &[u32],
     raw: &'a [u8],
     names: [&str; N],
-) -> Result<[Member<'a>; N], Unreadable> {
+    value: impl Fn(Written<'_, 'a>) -> V,
+) -> Result<[V; N], Unreadable> {
     let Some(Node::Object { len, .. }) = nodes.first() else {
         return Err(Unreadable::NotAnObject);
     };
     let position = |at: usize| structurals[at] as usize;
-    let mut members = [Member::Missing; N];
+    let mut members = std::array::from_fn(|_| V::default());
     let mut node = 1;
     let mut structural = 1;
     for _ in 0..*len {
         // A key, a colon, a value, and a comma or the end.
         let first = structural + 2;
         let last = last_of_value(first, |at| raw[position(at)]);
-        let (member, inner_nodes) = match nodes[node + 1] {
-            Node::String(text) => (Member::Text(text), 0),
-            Node::Object { count, .. } => {
-                let written = std::str::from_utf8(&raw[position(first)..=position(last)]);
-                (Member::Object(written.expect("it was checked, and brackets are whole characters")), count)
-            }
-            Node::Array { count, .. } => (Member::Other, count),
-            Node::Static(_) => (Member::Other, 0),
+        let inner_nodes = match nodes[node + 1] {
+            Node::Object { count, .. } | Node::Array { count, .. } => count,
+            Node::String(_) | Node::Static(_) => 0,
         };
         if let Node::String(key) = nodes[node]
             && let Some(index) = names.iter().position(|name| *name == key)
         {
-            members[index] = member;
+            let nodes = &nodes[node + 1..node + 2 + inner_nodes];
+            let from = position(first);
+            members[index] = value(Written { nodes, from: &raw[from..], last: position(last) - from });
         }
         node += 2 + inner_nodes;
         structural = last + 2;
@@ -265,184 +357,4 @@ fn last_of_value(first: usize, byte_at: impl Fn(usize) -> u8) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Member, ObjectReader, Unreadable, tame_numbers};
-    use crate::limits::JSON_DEPTH_MAX;
-
-    fn read(text: &str) -> Result<[String; 2], Unreadable> {
-        let mut reader = ObjectReader::new();
-        let mut bytes = text.as_bytes().to_vec();
-        let members = reader.read(&mut bytes, ["a", "b"])?;
-        Ok(members.map(|member| match member {
-            Member::Missing => "-".to_owned(),
-            Member::Text(text) => format!("text {text}"),
-            Member::Object(raw) => format!("object {raw}"),
-            Member::Other => "other".to_owned(),
-        }))
-    }
-
-    fn check(text: &str, a: &str, b: &str) {
-        assert_eq!(read(text), Ok([a.to_owned(), b.to_owned()]), "{text}");
-    }
-
-    fn check_refused(text: &str, why: Unreadable) {
-        assert_eq!(read(text), Err(why), "{text}");
-    }
-
-    #[test]
-    fn members_are_found_wherever_they_stand() {
-        check("{}", "-", "-");
-        check(r#" { "a" : "x" , "b" : { } } "#, "text x", "object { }");
-        check(r#"{"z":[1,{"a":"no"},[]],"b":{"a":"no","n":[{}]},"a":""}"#, "text ", r#"object {"a":"no","n":[{}]}"#);
-        check(r#"{"b":{"}":"\"}"},"a":"}"}"#, "text }", r#"object {"}":"\"}"}"#);
-        check(r#"{"a":null,"b":[{}]}"#, "other", "other");
-        check(r#"{"a":1,"b":false,"c":0}"#, "other", "other");
-    }
-
-    #[test]
-    fn keys_and_texts_are_compared_without_their_escapes() {
-        check(r#"{"\u0061":"\u0041\n\"","\u0062":{"\u0061":"\u0041"}}"#, "text A\n\"", r#"object {"\u0061":"\u0041"}"#);
-        check(r#"{"a":"\ud83c\udfad"}"#, "text 🎭", "-");
-    }
-
-    #[test]
-    fn the_last_member_of_a_name_counts() {
-        check(r#"{"a":"1","b":{"n":1},"\u0061":2,"b":{"n":3}}"#, "other", r#"object {"n":3}"#);
-        check(r#"{"b":{"n":1},"b":"x"}"#, "-", "text x");
-    }
-
-    #[test]
-    fn numbers_stay_as_they_were_written() {
-        let odd = r#"{"n":[1.0,1e400,-0,12345678901234567890123,1E-5,0.1e+9,-1.5],"s":"1e400 \" -9"}"#;
-        check(&format!(r#"{{"a":"x1","b":{odd},"c":-1e999}}"#), "text x1", &format!("object {odd}"));
-    }
-
-    #[test]
-    fn numbers_become_small_and_nothing_moves() {
-        let mut text = br#"{"a1":[1e400,-12.5E+3, true,false,null],"-1\"2":"3\\","e":0}"#.to_vec();
-        assert_eq!(tame_numbers(&mut text), Some(2));
-        let expected = r#"{"a1":[0    ,0       , true,false,null],"-1\"2":"3\\","e":0}"#;
-        assert_eq!(String::from_utf8(text).as_deref(), Ok(expected));
-        for text in ["01", "-", "1.", "1.e4", "1e", "1e+", "1-1", "--1", "1.5.5", "-01", "{\"a\":1e4e4}", "0-"] {
-            assert_eq!(tame_numbers(&mut text.as_bytes().to_vec()), None, "{text}");
-        }
-    }
-
-    /// Short and long, what is read and what is refused: a long text is parsed once, a short one twice at most.
-    #[test]
-    fn no_text_is_parsed_often() {
-        let list = |item: &str| format!(r#"{{"type":"x","a":1e400,"b":[{}0]}}"#, format!("{item},").repeat(10_000));
-        let long = format!("1.{}e-300", "2".repeat(20_000));
-        for (text, parses) in [
-            ("{}".to_owned(), 1),
-            ("{".to_owned(), 1),
-            (r#"{"a":1e400}"#.to_owned(), 2),
-            (r#"{"a":1e400"#.to_owned(), 2),
-            (r#"{"a":01}"#.to_owned(), 1),
-            (list("1e400"), 1),
-            (list("1e400,"), 1),
-            (list("[]"), 1),
-            (list("01"), 0),
-            (list(&format!("\"{}\"", "\\".repeat(6))), 1),
-            (format!(r#"{{"a":{long},"b":{long}}}"#), 1),
-            (format!("{}1e400", "[".repeat(60_000)), 1),
-            ("\"".repeat(60_000), 1),
-        ] {
-            let mut reader = ObjectReader::new();
-            reader.read(&mut text.clone().into_bytes(), ["a", "b"]).ok();
-            assert_eq!(reader.parses, parses, "{}", &text[..text.len().min(60)]);
-        }
-    }
-
-    /// What a short text is, it is too when something long stands beside it.
-    #[test]
-    fn length_changes_nothing() {
-        let pad = format!(r#""z":"{}""#, "\\n x".repeat(600));
-        for (text, is_json) in [
-            (r#"{"a":1e400,PAD}"#, true),
-            (r#"{PAD,"a":[-0,1.5E-7,12345678901234567890123,0.0,{"n":-1e999}]}"#, true),
-            (r#"{"a":1.,PAD}"#, false),
-            (r#"{"a":12"x",PAD}"#, false),
-            (r#"{"a":1e5true,PAD}"#, false),
-            (r#"{"a":truee5,PAD}"#, false),
-            (r#"{"a":1e5 2,PAD}"#, false),
-            (r#"{1e5:2,PAD}"#, false),
-            (r#"{\"a":1,PAD}"#, false),
-            (r#"{"a":"\x",PAD}"#, false),
-            (r#"{PAD,"a":"x}"#, false),
-        ] {
-            let text = text.replace("PAD", &pad);
-            assert_eq!(read(&text).is_ok(), is_json, "{text}");
-            assert_eq!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), is_json, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_json_is_refused() {
-        let malformed = r#"|}|{}{}|{} x|{"a":}|{"a" 1}|{"a":1,}|{,}|{'a':1}|{a:1}|{"a":01}|{"a":1.}|{"a":.5}|{"a":+1}
-            |{"a":1e}|{"a":-}|{"a":NaN}|{"a":tru}|{"a":truex}|{"a":"\x"}|{"a":"\u12g4"}|{"a":"x}|{"a":[1}|{"a":[1,]}
-            |{"b":{"n":1e400,}}|{"a":1/**/}|{"z":1e400 1}|{"z":1e4e4}|{"z":1e400}}|{"b":{"n":1e400|{"b":1-1}|{"b":--1}"#;
-        for text in malformed.split('|') {
-            check_refused(text, Unreadable::NotJson);
-        }
-        for text in [
-            "\u{feff}{}",
-            "{\"a\":\"\n\"}",
-            "{\"a\":\"\u{1}\"}",
-            "{\"b\":{\"n\":\"\t\"}}",
-            "{\"b\":1e400,\"a\":\"\0\"}",
-        ] {
-            check_refused(text, Unreadable::NotJson);
-        }
-    }
-
-    #[test]
-    fn what_is_json_but_no_object_is_refused() {
-        for text in ["[]", "[{}]", "1", "\"{}\"", "null", "1e400"] {
-            check_refused(text, Unreadable::NotAnObject);
-        }
-    }
-
-    #[test]
-    fn a_lone_surrogate_is_refused_wherever_it_stands() {
-        for text in [
-            r#"{"b":{"n":"\ud800"}}"#,
-            r#"{"b":{"\udc00":1}}"#,
-            r#"{"b":{"n":"\ud800\u0041"}}"#,
-            r#"{"b":{"n":"\udfad\ud83c"}}"#,
-            r#"{"z":"\ud800","n":1e400}"#,
-        ] {
-            check_refused(text, Unreadable::LoneSurrogate);
-        }
-    }
-
-    #[test]
-    fn nesting_is_bounded() {
-        let nested = |depth: usize| format!(r#"{{"z":{}1e400{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
-        check(&nested(JSON_DEPTH_MAX), "-", "-");
-        check_refused(&nested(JSON_DEPTH_MAX + 1), Unreadable::TooDeep);
-        check_refused(&"[".repeat(60_000), Unreadable::TooDeep);
-        check_refused(&"{\"a\":".repeat(10_000), Unreadable::TooDeep);
-    }
-
-    #[test]
-    fn a_reader_is_used_again() {
-        let mut reader = ObjectReader::new();
-        for round in 0..3 {
-            let mut text = format!(r#"{{"a":"{round}","b":{{"n":1e40{round}}}}}"#).into_bytes();
-            let [a, b] = reader.read(&mut text, ["a", "b"]).expect("it is an object");
-            assert_eq!(a, Member::Text(&round.to_string()));
-            assert_eq!(b, Member::Object(&format!(r#"{{"n":1e40{round}}}"#)));
-            assert!(reader.read(&mut b"{".to_vec(), ["a", "b"]).is_err());
-        }
-    }
-
-    #[test]
-    fn half_a_character_is_called_by_its_name() {
-        let lone = [r#"{"a":"\ud83c"}"#, r#"{"a":"Ana \uDF3D"}"#, r#"{"a":"\ud83c\ud83c\udf3d"}"#];
-        lone.into_iter().for_each(|text| check_refused(text, Unreadable::LoneSurrogate));
-        for other in [r#"{"a":"\ud83c\udfad"#, r#"{"a":"\\ud83c"#, r#"{"a":"\u+83c"}"#, r#"{"a":"\u12"}"#] {
-            check_refused(other, Unreadable::NotJson);
-        }
-    }
-}
+mod tests;

@@ -110,7 +110,8 @@ impl Reader {
 
 const UNKNOWN_TYPE: &str = "type must be join_room, leave_room, select_seat, release_seat or ping";
 
-fn unreadable(why: Unreadable) -> BadMessage<'static> {
+/// What is told of a text that is no object.
+pub(super) fn unreadable(why: Unreadable) -> BadMessage<'static> {
     let message = match why {
         Unreadable::NotJson => "the message is not JSON",
         Unreadable::LoneSurrogate => "a string has a lone surrogate, half a character, which has no UTF-8",

@@ -2,7 +2,7 @@
 //!
 //! Bytes come in through `proxy` (who is behind a proxy), `http` (request heads) and `frame` (WebSocket frames), whose
 //! texts `message` reads as requests. They go out through `respond` (HTTP), `frame` and `message`, which
-//! hands on what `reply` writes.
+//! hands on what `reply` writes. `v2` reads and writes the messages of the second protocol.
 //!
 //! Invariants: nothing here reads a clock, a socket or a setting; what a client sends can be refused but never panics
 //! and never makes anything grow beyond the limits. Never here: what a message does.
@@ -13,7 +13,9 @@ pub mod http;
 pub mod message;
 pub mod proxy;
 pub mod respond;
+pub mod v2;
 
+mod json_object;
 mod json_read;
 mod json_text;
 mod mask;

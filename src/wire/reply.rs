@@ -6,7 +6,7 @@
 
 use super::code::Code;
 use super::frame::text_frame;
-use super::json_text;
+use super::json_object::Object;
 use super::raw_member::raw_member;
 use crate::engine::command::{Change, ChangeKind, ReleaseReason, Selection};
 use crate::engine::ids::Epoch;
@@ -180,48 +180,10 @@ fn reason_name(reason: ReleaseReason) -> &'static str {
     }
 }
 
-/// A JSON object that is being appended, member by member.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-}
-
 impl<'a> Object<'a> {
-    fn empty(out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out }
-    }
-
-    fn with_type(out: &'a mut Vec<u8>, kind: &str) -> Self {
-        Self::empty(out).text("type", kind)
-    }
-
     /// The seat comes before the room, as the published service wrote it.
     fn of_seat(out: &'a mut Vec<u8>, kind: &str, seat: &str, room: &str, client: &str) -> Self {
         Self::with_type(out, kind).text("seat_id", seat).text("room_id", room).text("client_id", client)
-    }
-
-    fn text(mut self, name: &str, value: &str) -> Self {
-        json_text::string(self.member(name), value);
-        self
-    }
-
-    fn number(mut self, name: &str, value: u64) -> Self {
-        json_text::number(self.member(name), value);
-        self
-    }
-
-    fn time(mut self, name: &str, at: WallMillis) -> Self {
-        json_text::time(self.member(name), at);
-        self
-    }
-
-    /// A string, since the number may not fit a JavaScript number.
-    fn epoch(mut self, Epoch(epoch): Epoch) -> Self {
-        let out = self.member("epoch");
-        out.push(b'"');
-        json_text::hex(out, epoch);
-        out.push(b'"');
-        self
     }
 
     fn user_info(mut self, written: &str, share: BroadcastUserInfo) -> Self {
@@ -259,21 +221,5 @@ impl<'a> Object<'a> {
         }
         out.push(b']');
         count
-    }
-
-    fn end(self) {
-        self.out.push(b'}');
-    }
-
-    /// The name of the next member, and where its value goes.
-    fn member(&mut self, name: &str) -> &mut Vec<u8> {
-        // Only an object without members ends with the bracket that opened it: no value does.
-        if self.out.last() != Some(&b'{') {
-            self.out.push(b',');
-        }
-        for part in ["\"", name, "\":"] {
-            self.out.extend_from_slice(part.as_bytes());
-        }
-        self.out
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants: every response carries the CORS headers of the published service and says when it was made, how long it is
 //! and whether the connection goes on; one to HEAD has no content; nothing is cached unless the caller says so. Never here: what the bodies of the paths say.
 
-use super::http::HttpError;
+use super::http::{HttpError, Protocol, SECOND_PROTOCOL};
 use super::json_text::{number, string};
 use crate::engine::time::WallMillis;
 
@@ -98,12 +98,17 @@ pub fn respond_options(out: &mut Vec<u8>, manner: Manner<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the answer that makes the connection a WebSocket. No extension and no subprotocol is chosen.
-pub fn accept_upgrade(out: &mut Vec<u8>, accept_key: &[u8; 28]) {
+/// Appends the answer that makes the connection a WebSocket. No extension is chosen, and no subprotocol but the second, when
+/// it was offered by its name.
+pub fn accept_upgrade(out: &mut Vec<u8>, accept_key: &[u8; 28], protocol: Protocol) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     out.extend_from_slice(b"Sec-WebSocket-Accept: ");
     out.extend_from_slice(accept_key);
-    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(b"\r\n");
+    if protocol == (Protocol::Second { by_name: true }) {
+        header(out, "Sec-WebSocket-Protocol", SECOND_PROTOCOL);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn begin(out: &mut Vec<u8>, status: u16, manner: Manner<'_>) {

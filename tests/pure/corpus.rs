@@ -39,3 +39,8 @@ fn message_json() {
 fn shard_ops() {
     replay("shard_ops", targets::shard_ops::run);
 }
+
+#[test]
+fn v2_json() {
+    replay("v2_json", targets::v2_json::run);
+}

@@ -16,5 +16,8 @@ mod tidy;
 mod wire_frames;
 mod wire_golden;
 mod wire_http;
+mod wire_negotiation;
 mod wire_requests;
 mod wire_user_info;
+mod wire_v2_golden;
+mod wire_v2_requests;

@@ -4,7 +4,7 @@ use butaca::engine::ids::{ClientId, RoomId};
 use butaca::engine::time::WallMillis;
 use butaca::files::find;
 use butaca::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
-use butaca::wire::http::{HttpError, HttpRequest, Target, is_head, parse_head};
+use butaca::wire::http::{HttpError, HttpRequest, Protocol, Target, is_head, parse_head};
 use butaca::wire::respond::{JSON, Manner, accept_upgrade, respond, respond_error, respond_message, respond_options};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
@@ -29,6 +29,7 @@ fn check_socket(path: &str, client: &str, room_hint: Option<&str>) {
         client: ClientId::new(client).expect("valid"),
         room_hint: room_hint.map(|room| RoomId::new(room).expect("valid")),
         accept_key: *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        protocol: Protocol::First,
     };
     check_head(&format!("GET {path} HTTP/1.1\r\n{UPGRADE}\r\n"), Ok(socket));
 }
@@ -90,7 +91,7 @@ fn upgrades() {
     check_socket("/ws/ana", "ana", None);
     check_socket("/ws/Jos%C3%A9%20%2F?x=1", "José /", None);
     check_socket("/ws/a+b?room=hall+1%2B", "a+b", Some("hall 1+"));
-    check_socket("/ws/a?v=2&room=r&room=s", "a", Some("r"));
+    check_socket("/ws/a?x=2&room=r&room=s", "a", Some("r"));
     check_socket("/ws/a?room=", "a", None);
     check_socket("/ws/a?room=%00", "a", None);
     check_socket("/ws/a?room=%ff", "a", None);
@@ -426,12 +427,17 @@ fn every_error_is_answered_as_json_and_ends_the_connection() {
 
 #[test]
 fn an_upgrade_is_accepted_as_the_rfc_shows() {
-    let mut out = Vec::new();
-    accept_upgrade(&mut out, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    let (status, lines, body) = read_response(&out);
-    assert_eq!((status, body), (101, ""));
-    assert!(has(&lines, "Upgrade", "websocket") && has(&lines, "Connection", "Upgrade"));
-    assert!(has(&lines, "Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    for protocol in [Protocol::First, Protocol::Second { by_name: false }, Protocol::Second { by_name: true }] {
+        let mut out = Vec::new();
+        accept_upgrade(&mut out, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", protocol);
+        let (status, lines, body) = read_response(&out);
+        assert_eq!((status, body), (101, ""));
+        assert!(has(&lines, "Upgrade", "websocket") && has(&lines, "Connection", "Upgrade"));
+        assert!(has(&lines, "Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        let is_echoed = has(&lines, "Sec-WebSocket-Protocol", "seats.v2.json");
+        assert_eq!(is_echoed, protocol == (Protocol::Second { by_name: true }));
+        assert_eq!(lines.len(), 3 + usize::from(is_echoed));
+    }
 }
 
 fn head() -> impl Strategy<Value = Vec<u8>> {

@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use httparse::Header;
 use tungstenite::handshake::derive_accept_key;
 
-use super::HttpError;
+use super::{HttpError, SECOND_PROTOCOL};
 
 /// What the header lines say.
 #[derive(Default)]
@@ -23,6 +23,12 @@ pub(super) struct Fields<'a> {
     pub(super) origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line.
     pub(super) forwarded_for: Option<&'a [u8]>,
+    /// The second protocol is among those that are offered.
+    pub(super) offers_v2: bool,
+    /// The token of an `Authorization` line.
+    authorization: Option<&'a [u8]>,
+    /// The token that stands among the protocols, since pages cannot write header lines.
+    bearer: Option<&'a [u8]>,
     has_host: bool,
     has_length: bool,
     is_chunked: bool,
@@ -49,6 +55,10 @@ impl<'a> Fields<'a> {
                 fields.version_13 |= has_token(value, "13");
             } else if is("sec-websocket-key") {
                 fields.has_two_keys |= fields.key.replace(value).is_some();
+            } else if is("sec-websocket-protocol") {
+                fields.read_protocols(value);
+            } else if is("authorization") {
+                fields.read_authorization(value);
             } else if is("x-forwarded-for") {
                 fields.forwarded_for = Some(value);
             } else if is("origin") {
@@ -80,6 +90,28 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    fn read_protocols(&mut self, list: &'a [u8]) {
+        for protocol in list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            self.offers_v2 |= protocol == SECOND_PROTOCOL.as_bytes();
+            if let Some(token) = protocol.strip_prefix(b"bearer.") {
+                set_once(&mut self.bearer, token);
+            }
+        }
+    }
+
+    fn read_authorization(&mut self, value: &'a [u8]) {
+        let Some((scheme, token)) = value.split_at_checked(7) else { return };
+        if scheme.eq_ignore_ascii_case(b"bearer ") {
+            set_once(&mut self.authorization, token.trim_ascii());
+        }
+    }
+
+    /// Who asks, as the header lines say it.
+    pub(super) fn token(&self) -> Option<&'a str> {
+        let token = self.authorization.or(self.bearer)?;
+        Some(str::from_utf8(token).unwrap_or(""))
+    }
+
     fn read_length(&mut self, value: &[u8]) -> Result<(), HttpError> {
         let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
         if !is_number || std::mem::replace(&mut self.has_length, true) {
@@ -99,6 +131,11 @@ impl<'a> Fields<'a> {
         let key = self.key.filter(|key| is_key(key) && !self.has_two_keys).ok_or(HttpError::BadKey)?;
         Ok(derive_accept_key(key).as_bytes().try_into().expect("20 bytes of SHA-1 are 28 characters of base64"))
     }
+}
+
+/// Of two tokens none counts: an empty one is never good.
+fn set_once<'a>(field: &mut Option<&'a [u8]>, token: &'a [u8]) {
+    *field = Some(if field.is_none() { token } else { b"" });
 }
 
 /// Whether a comma-separated list has this member, whatever the case.

@@ -11,6 +11,9 @@ mod error;
 mod fields;
 mod target;
 
+use std::borrow::Cow;
+use std::fmt;
+
 use httparse::{EMPTY_HEADER, Error, Request, Status};
 use memchr::memchr_iter;
 
@@ -20,6 +23,22 @@ use self::target::Place;
 use crate::engine::ids::{ClientId, RoomId};
 use crate::files::File;
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX};
+
+/// The name of the second protocol among those that a WebSocket may offer.
+pub const SECOND_PROTOCOL: &str = "seats.v2.json";
+
+/// What a WebSocket speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Protocol {
+    /// The first protocol, for all who ask for nothing else.
+    #[default]
+    First,
+    /// The second.
+    Second {
+        /// It was offered by its name, which the answer repeats; otherwise the query asks for it.
+        by_name: bool,
+    },
+}
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +51,8 @@ pub enum Target {
         room_hint: Option<RoomId>,
         /// For `Sec-WebSocket-Accept`.
         accept_key: [u8; 28],
+        /// What is spoken.
+        protocol: Protocol,
     },
     /// `/health`
     Health,
@@ -56,6 +77,24 @@ pub enum Target {
     NotFound,
 }
 
+/// A token, which is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bearer<'a>(Cow<'a, str>);
+
+impl Bearer<'_> {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bearer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(secret)")
+    }
+}
+
 /// A request without its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpRequest<'a> {
@@ -69,6 +108,9 @@ pub struct HttpRequest<'a> {
     pub origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line, which the nearest proxy wrote. To be believed from trusted proxies only.
     pub forwarded_for: Option<&'a [u8]>,
+    /// With what the client says who it is: of an `Authorization` line, else among the protocols, else in the query. Never to
+    /// be written anywhere.
+    pub token: Option<Bearer<'a>>,
 }
 
 /// Reads the request head at the front of `bytes`: its length, up to and including the blank line, and the request.
@@ -137,7 +179,9 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
     if fields.has_body {
         return Err(HttpError::BodyRefused);
     }
-    let answerable = |target| HttpRequest {
+    let token = |query| fields.token().map(Cow::Borrowed).or_else(|| target::token(query));
+    let answerable = |target, query| HttpRequest {
+        token: token(query).map(Bearer),
         target,
         head_only: method == "HEAD",
         keep_alive: !fields.close && (is_1_1 || fields.keep_alive),
@@ -147,13 +191,18 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
     let is_options = method == "OPTIONS";
     let (place, query) = target::read(target, is_options)?;
     if is_options && !matches!(place, Place::Nothing) {
-        return Ok(answerable(Target::Options));
+        return Ok(answerable(Target::Options, ""));
     }
     let target = match place {
         Place::Nothing => Target::NotFound,
         Place::Socket(client) if method == "GET" && is_1_1 && fields.asks_for_upgrade() => {
             let accept_key = fields.accept_key()?;
-            Target::Socket { client, room_hint: target::room_hint(query), accept_key }
+            let protocol = if fields.offers_v2 || target::asks_for_v2(query) {
+                Protocol::Second { by_name: fields.offers_v2 }
+            } else {
+                Protocol::First
+            };
+            Target::Socket { client, room_hint: target::room_hint(query), accept_key, protocol }
         }
         Place::Socket(_) => return Err(HttpError::UpgradeRequired),
         Place::Home | Place::Server => Target::Home,
@@ -164,5 +213,5 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
         Place::Selections(room) => Target::Selections { room },
         Place::File(file) => Target::File(file),
     };
-    Ok(answerable(target))
+    Ok(answerable(target, query))
 }

@@ -90,9 +90,23 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 
+/// The value of the first pair of this name in a query.
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whether a query asks for the second protocol.
+pub(super) fn asks_for_v2(query: &str) -> bool {
+    value(query, "v") == Some("2")
+}
+
+/// The token of a query. One that is no text is none that could be good.
+pub(super) fn token(query: &str) -> Option<Cow<'_, str>> {
+    value(query, "token").map(|token| decode(token).unwrap_or_default())
+}
+
 /// In a query a plus sign is a space: browsers write both `+` and `%20`. What is not a room id is no hint.
 pub(super) fn room_hint(query: &str) -> Option<RoomId> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("room="))?;
-    let spaced = value.replace('+', " ");
+    let spaced = value(query, "room")?.replace('+', " ");
     RoomId::new(&decode(&spaced)?)
 }

@@ -43,6 +43,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// Where a dependency may be named.
 const PLACES: &[(&str, &[&str])] = &[
+    ("base64", &["wire::v2::map"]),
     ("clap", &["config"]),
     ("futures_lite", &["runtime"]),
     ("glommio", &["runtime", "server"]),

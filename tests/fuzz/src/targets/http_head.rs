@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
         Ok(Some((used, request))) => {
             assert!(*used <= data.len() && *used <= HTTP_HEAD_BYTES_MAX);
             match &request.target {
-                Target::Socket { accept_key, .. } => accept_upgrade(&mut out, accept_key),
+                Target::Socket { accept_key, protocol, .. } => accept_upgrade(&mut out, accept_key, *protocol),
                 target => {
                     let body = format!("{target:?}");
                     respond(&mut out, 200, JSON, body.as_bytes(), manner(request.keep_alive), request.head_only, &[]);

@@ -4,3 +4,4 @@ pub mod http_head;
 pub mod message_json;
 pub mod shard_ops;
 pub mod socket_bytes;
+pub mod v2_json;

@@ -1,0 +1,108 @@
+//! The map of a room on the wire: whole, and what has changed of it.
+//!
+//! Invariants: a map is encoded once, whoever needs it, and what is personal stands behind it; nobody's name is in it.
+//! Never here: who needs what, states of seats beyond their two bits.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::request::RequestId;
+use super::write::{CartView, answer, cart, list};
+use crate::engine::ids::Epoch;
+use crate::wire::frame::text_frame;
+use crate::wire::json_object::Object;
+use crate::wire::json_text;
+
+/// How a place of a map is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place<'a> {
+    /// By its number in the layout.
+    Index(u32),
+    /// By its seat's name, in a room without a layout.
+    Name(&'a str),
+}
+
+/// The members of a `snapshot` that all who need it share: the room, its position and its map.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Map(Vec<u8>);
+
+impl Map {
+    /// The map of a room with a layout: two bits a seat (seat i in bits 2(i mod 4) and up of byte i div 4).
+    #[must_use]
+    pub fn of_states(room: &str, (epoch, seq): (Epoch, u64), states: &[u8]) -> Self {
+        Self::of(room, (epoch, seq), |mut object| {
+            let out = object.member("states");
+            out.push(b'"');
+            let at = out.len();
+            let len = base64::encoded_len(states.len(), true).expect("a map is far smaller than memory");
+            out.resize(at + len, 0);
+            let written = BASE64_STANDARD.encode_slice(states, &mut out[at..]).expect("there is room for all");
+            debug_assert_eq!(written, len);
+            out.push(b'"');
+        })
+    }
+
+    /// The map of a room without: its seats that are not free, with their states.
+    #[must_use]
+    pub fn of_seats<'s>(room: &str, (epoch, seq): (Epoch, u64), seats: impl Iterator<Item = (&'s str, u8)>) -> Self {
+        Self::of(room, (epoch, seq), |mut object| {
+            list(object.member("seats"), seats, |out, (seat, state)| pair(out, Place::Name(seat), state));
+        })
+    }
+
+    fn of(room: &str, (epoch, seq): (Epoch, u64), map: impl FnOnce(Object<'_>)) -> Self {
+        let mut members = Vec::new();
+        let object = Object::bare(&mut members).text("room_id", room).epoch(epoch).number("seq", seq);
+        map(object);
+        members.shrink_to_fit();
+        Self(members)
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it takes none, which is never so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Appends `snapshot`: the map and the cart of who gets it.
+pub fn snapshot(out: &mut Vec<u8>, id: Option<RequestId<'_>>, map: &Map, view: CartView<'_>) {
+    out.reserve(map.len() + 256);
+    text_frame(out, |out| {
+        let mut object = answer(out, "snapshot", id);
+        object.members(&map.0);
+        cart(object, view).end();
+    });
+}
+
+/// Appends `delta`: the last state of each place that changed, from one number to another.
+pub fn delta<'p>(
+    out: &mut Vec<u8>,
+    room: &str,
+    epoch: Epoch,
+    (from, to): (u64, u64),
+    changes: impl Iterator<Item = (Place<'p>, u8)>,
+) {
+    text_frame(out, |out| {
+        let object = Object::with_type(out, "delta").text("room_id", room).epoch(epoch);
+        let mut object = object.number("from", from).number("to", to);
+        list(object.member("changes"), changes, |out, (place, state)| pair(out, place, state));
+        object.end();
+    });
+}
+
+fn pair(out: &mut Vec<u8>, place: Place<'_>, state: u8) {
+    debug_assert!(state < 4, "two bits");
+    out.push(b'[');
+    match place {
+        Place::Index(index) => json_text::number(out, index.into()),
+        Place::Name(name) => json_text::string(out, name),
+    }
+    out.extend_from_slice(&[b',', b'0' + state, b']']);
+}
