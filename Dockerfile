@@ -9,16 +9,17 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY loadgen/Cargo.toml loadgen/
 COPY benches/Cargo.toml benches/
+COPY tests/kit/Cargo.toml tests/kit/
 RUN for manifest in Cargo.toml benches/Cargo.toml; do \
         cp $manifest whole \
         && awk '/^\[/ { drop = /^\[\[(test|bench|bin)\]\]/ } !drop' whole > $manifest; \
     done \
-    && mkdir -p src loadgen/src benches/src \
-    && touch src/lib.rs benches/src/lib.rs \
+    && mkdir -p src loadgen/src benches/src tests/kit/src \
+    && touch src/lib.rs benches/src/lib.rs tests/kit/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs loadgen/src/ \
     && cargo build --release --locked --package butaca \
-    && rm -r src loadgen benches Cargo.toml whole
+    && rm -r src loadgen benches tests Cargo.toml whole
 
 COPY . .
 # A copied file keeps its age; cargo has to see that it is newer than the empty one of before.

@@ -24,11 +24,7 @@ use butaca::persist::stores::redis::{RedisConfig, RedisStore};
 use butaca::persist::stores::store::Store;
 use butaca::persist::thread::writer::{self, Opener, Setup, StoreEvent};
 
-#[allow(dead_code, reason = "shared with the tests of the persistence layer")]
-#[path = "../../tests/persist/redis_server.rs"]
-mod redis_server;
-
-use redis_server::RedisServer;
+use kit::redis_server::RedisServer;
 
 const SHARDS: usize = 2;
 const BATCH: usize = 4_096;

@@ -4,52 +4,18 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use kit::Server;
+use support::{loadgen, printed};
 
-use support::{loadgen, printed, server_binary};
-
-/// A server that ends with the test.
-struct Server {
-    child: Child,
-    url: String,
+/// A server for all people, whom one machine plays here. It ends with the value.
+fn start(shards: &str) -> Server {
+    let settings =
+        [("SHARDS", shards), ("HOLD_TTL_MS", "2000"), ("MAX_CONNECTIONS_PER_IP", "0"), ("LOG_LEVEL", "warn")];
+    Server::start(&settings)
 }
 
-impl Server {
-    fn start(shards: &str) -> Self {
-        let child = Command::new(server_binary())
-            .env_clear()
-            .envs([
-                ("WEBSOCKET_HOST", "127.0.0.1"),
-                ("WEBSOCKET_PORT", "0"),
-                ("SHARDS", shards),
-                ("STORE", "memory"),
-                ("HOLD_TTL_MS", "2000"),
-                // One machine plays all people here.
-                ("RATE_MESSAGES_PER_S", "0"),
-                ("MAX_CONNECTIONS_PER_IP", "0"),
-                ("RATE_MESSAGES_PER_S", "0"),
-                ("LOG_LEVEL", "warn"),
-            ])
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut child = child.expect("the server's binary can be run");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let port = |line: &str| Some(line.split_once("ws://127.0.0.1:")?.1.split_once('/')?.0.to_owned());
-        let port = lines.map_while(Result::ok).find_map(|line| port(&line)).expect("the banner names the port");
-        Self { child, url: format!("ws://127.0.0.1:{port}") }
-    }
-
-    fn pid(&self) -> String {
-        self.child.id().to_string()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap_or_default();
-        self.child.wait().expect("a child can be waited for");
-    }
+fn url(server: &Server) -> String {
+    format!("ws://{}", server.address)
 }
 
 /// Every scenario, small.
@@ -73,24 +39,15 @@ const SCENARIOS: &[&[&str]] = &[
 ];
 
 fn run_all(shards: &str) {
-    let server = Server::start(shards);
+    let server = start(shards);
+    let url = url(&server);
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (index, scenario) in SCENARIOS.iter().enumerate() {
         let (json, page) = (folder.path().join(format!("{index}.json")), folder.path().join(format!("{index}.html")));
         let (json, page) = (json.to_str().expect("a plain path"), page.to_str().expect("a plain path"));
-        let pid = server.pid();
+        let pid = server.pid().to_string();
         let mut args = scenario.to_vec();
-        args.extend_from_slice(&[
-            "--url",
-            &server.url,
-            "--server-pid",
-            &pid,
-            "--quiet",
-            "--json",
-            json,
-            "--report",
-            page,
-        ]);
+        args.extend_from_slice(&["--url", &url, "--server-pid", &pid, "--quiet", "--json", json, "--report", page]);
         let output = loadgen(&args);
         let code = output.status.code();
         assert!(
@@ -118,8 +75,8 @@ fn every_scenario_is_clean_on_two_shards() {
 #[test]
 fn the_walk_through_the_protocol_passes() {
     for shards in ["1", "2"] {
-        let server = Server::start(shards);
-        let output = loadgen(&["check", "--url", &server.url]);
+        let server = start(shards);
+        let output = loadgen(&["check", "--url", &url(&server)]);
         assert_eq!(output.status.code(), Some(0), "{shards} shards: {}", printed(&output));
     }
 }

@@ -5,18 +5,6 @@
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
-#[path = "../server/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the tests of the server")]
-mod harness;
-#[path = "../persist/proxy.rs"]
-#[allow(dead_code, reason = "shared with the tests of the persistence layer")]
-mod proxy;
-#[path = "../persist/redis_server.rs"]
-#[allow(dead_code, reason = "shared with the tests of the persistence layer")]
-mod redis_server;
-#[path = "../persist/small_disk.rs"]
-mod small_disk;
-
 mod damage;
 mod deaf_log;
 mod failing;
@@ -31,3 +19,6 @@ mod rivals;
 mod sick_redis;
 mod topologies;
 mod trains;
+
+use kit as harness;
+use kit::{proxy, redis_server, small_disk};

@@ -3,13 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 
-mod proxy;
-#[allow(dead_code, reason = "shared with the tests of durability")]
-mod redis_server;
 mod rig;
-mod small_disk;
-#[path = "../server/harness/stopwatch.rs"]
-mod stopwatch;
 
 mod batch;
 mod damage;
@@ -20,3 +14,5 @@ mod redis_damage;
 mod redis_store;
 mod restore;
 mod sync_behind;
+
+use kit::{proxy, redis_server, small_disk, stopwatch};

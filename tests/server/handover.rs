@@ -1,5 +1,7 @@
 //! Sockets on their way to the shard that owns their room, and what never crosses a core once they are there.
 
+use butaca::engine::ids::shard_of;
+
 use crate::harness::client::{join, select, text_frame, upgrade};
 use crate::harness::{Client, Got, Server, Watcher, eventually, room_on, unique};
 
@@ -38,6 +40,17 @@ fn commands_behind_a_join_arrive_in_order() {
     assert!((100..300).contains(&handovers.0), "about half of 400: {handovers:?}");
     // On a starved machine a shard may get no CPU for a second; a wake-up that is lost would be lost again and again.
     assert!(server.figure("watchdog_pokes") <= 3);
+}
+
+/// The tests choose rooms by their owner without asking the server's code.
+#[test]
+fn the_tests_know_who_owns_a_room() {
+    for shards in [1, 2, 3, 64] {
+        for number in 0..200 {
+            let room = format!("sala {number} ñ");
+            assert_eq!(kit::rooms::owner(&room, shards), shard_of(&room, shards).index(), "{room} of {shards}");
+        }
+    }
 }
 
 /// With `?room=` the socket is where it belongs before its first message; a hint that is none does no harm.

@@ -17,7 +17,6 @@ mod expiry;
 mod files;
 mod floods;
 mod handover;
-mod harness;
 mod heartbeat;
 mod hogs;
 mod hot_room;
@@ -34,3 +33,5 @@ mod refusals;
 mod slow;
 mod starting;
 mod trains;
+
+use kit as harness;

@@ -6,19 +6,19 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 /// One response.
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
             panic!("{error}: {}\n{}", self.head, String::from_utf8_lossy(&self.body));
         })
@@ -26,37 +26,37 @@ impl Response {
 }
 
 /// One connection.
-pub(crate) struct Http {
+pub struct Http {
     stream: TcpStream,
     bytes: Vec<u8>,
 }
 
 impl Http {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         Self { stream, bytes: Vec::new() }
     }
 
-    pub(crate) fn send(&mut self, text: &str) {
+    pub fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).expect("the server reads");
     }
 
     /// The same, one segment a byte.
-    pub(crate) fn send_byte_by_byte(&mut self, text: &str) {
+    pub fn send_byte_by_byte(&mut self, text: &str) {
         text.as_bytes().iter().for_each(|byte| self.stream.write_all(&[*byte]).expect("the server reads"));
     }
 
     /// Says that nothing more will be sent.
-    pub(crate) fn half_close(&self) {
+    pub fn half_close(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).expect("the socket is open");
     }
 
     /// The next response; one to HEAD has no body whatever its length says.
-    pub(crate) fn response(&mut self, to_head: bool) -> Response {
+    pub fn response(&mut self, to_head: bool) -> Response {
         self.try_response(to_head).expect("a response and not the end")
     }
 
     /// Sends a request and reads the response, unless the server hangs up without one, by a goodbye or by a reset.
-    pub(crate) fn ask(&mut self, request: &str) -> Option<Response> {
+    pub fn ask(&mut self, request: &str) -> Option<Response> {
         self.stream.write_all(request.as_bytes()).ok()?;
         let mut byte = [0];
         match self.stream.peek(&mut byte) {
@@ -67,7 +67,7 @@ impl Http {
     }
 
     /// The next response, or `None` at the end of the stream.
-    pub(crate) fn try_response(&mut self, to_head: bool) -> Option<Response> {
+    pub fn try_response(&mut self, to_head: bool) -> Option<Response> {
         let end = loop {
             if let Some(at) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at;
@@ -91,7 +91,7 @@ impl Http {
     }
 
     /// The server hangs up, by a goodbye or by a reset, without a word.
-    pub(crate) fn expect_end(&mut self) {
+    pub fn expect_end(&mut self) {
         let mut bytes = [0; 1024];
         match self.stream.read(&mut bytes) {
             Ok(len) => assert_eq!(len, 0, "{}", String::from_utf8_lossy(&bytes[..len])),

@@ -16,7 +16,6 @@ const IN_A_ROW: u32 = 5;
 
 static LATE_NS: AtomicU64 = AtomicU64::new(0);
 
-#[allow(clippy::disallowed_methods, reason = "tests that measure need a clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -39,24 +38,24 @@ fn late() -> Duration {
 
 /// Runs from [`Stopwatch::start`] on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch {
+pub struct Stopwatch {
     began: Instant,
     late: Duration,
 }
 
 impl Stopwatch {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let late = late();
         Self { began: now(), late }
     }
 
     /// The time since the start, without what the machine itself was late by.
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.began.elapsed().saturating_sub(self.held_up())
     }
 
     /// What the machine may have held a chain of waiting threads up by since the start.
-    pub(crate) fn held_up(&self) -> Duration {
+    pub fn held_up(&self) -> Duration {
         (late() - self.late) * IN_A_ROW
     }
 }

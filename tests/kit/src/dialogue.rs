@@ -25,7 +25,7 @@ use super::rooms::unique;
 use super::server::Server;
 
 /// Settings under which every dialogue goes alike.
-pub(crate) const VARIANTS: [&[(&str, &str)]; 3] =
+pub const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
 
 /// How often a dialogue is held with several shards: where its clients and rooms live differs each time.
@@ -40,7 +40,7 @@ enum Delivery {
 }
 
 /// Holds the dialogues, given as `(name, text)`, with further settings.
-pub(crate) fn check(settings: &[(&str, &str)], dialogues: &[(&str, &str)]) {
+pub fn check(settings: &[(&str, &str)], dialogues: &[(&str, &str)]) {
     for variant in VARIANTS {
         let all: Vec<(&str, &str)> = variant.iter().chain(settings).copied().collect();
         let server = Server::start(&all);

@@ -10,30 +10,30 @@ use super::server::Server;
 
 /// One room as this client knows it.
 #[derive(Default, Debug)]
-pub(crate) struct RoomMap {
-    pub(crate) seq: u64,
+pub struct RoomMap {
+    pub seq: u64,
     epoch: String,
     /// The holder of each held seat.
-    pub(crate) held: BTreeMap<String, String>,
+    pub held: BTreeMap<String, String>,
     /// Events that came one by one.
-    pub(crate) events: u64,
+    pub events: u64,
     /// Full states that came instead of events.
-    pub(crate) resyncs: u64,
+    pub resyncs: u64,
 }
 
 /// The client and its maps.
-pub(crate) struct Watcher {
-    pub(crate) client: Client,
-    pub(crate) rooms: BTreeMap<String, RoomMap>,
+pub struct Watcher {
+    pub client: Client,
+    pub rooms: BTreeMap<String, RoomMap>,
 }
 
 impl Watcher {
-    pub(crate) fn new(client: Client) -> Self {
+    pub fn new(client: Client) -> Self {
         Self { client, rooms: BTreeMap::new() }
     }
 
     /// Connects and sends its joins; [`Watcher::next`] reads the answers.
-    pub(crate) fn join(server: &Server, id: &str, rooms: &[&str]) -> Self {
+    pub fn join(server: &Server, id: &str, rooms: &[&str]) -> Self {
         let mut watcher = Self::new(Client::connect(server, id));
         for room in rooms {
             watcher.client.send(&super::client::join(room));
@@ -43,14 +43,15 @@ impl Watcher {
     }
 
     /// The next message, after the map has followed it.
-    pub(crate) fn next(&mut self) -> Value {
+    #[allow(clippy::should_implement_trait, reason = "it never ends: it waits or fails")]
+    pub fn next(&mut self) -> Value {
         let message = self.client.json();
         self.follow(&message);
         message
     }
 
     /// Reads until this event of a room.
-    pub(crate) fn until(&mut self, kind: &str, room: &str, seat: &str) -> Value {
+    pub fn until(&mut self, kind: &str, room: &str, seat: &str) -> Value {
         loop {
             let message = self.next();
             if message["type"] == kind && message["room_id"] == room && message["seat_id"] == seat {
@@ -60,20 +61,20 @@ impl Watcher {
     }
 
     /// Reads until the map of the room is at this `seq` or beyond.
-    pub(crate) fn until_seq(&mut self, room: &str, seq: u64) {
+    pub fn until_seq(&mut self, room: &str, seq: u64) {
         while self.rooms[room].seq < seq {
             self.next();
         }
     }
 
     /// Reads everything that the room's owner had for this client by now.
-    pub(crate) fn catch_up(&mut self, room: &str) {
+    pub fn catch_up(&mut self, room: &str) {
         self.client.release(room, "nobody holds this");
         while self.next()["seat_id"] != "nobody holds this" {}
     }
 
     /// Follows a message with the maps.
-    pub(crate) fn follow(&mut self, message: &Value) {
+    pub fn follow(&mut self, message: &Value) {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let room = text("room_id");
         let kind = text("type");
@@ -95,7 +96,7 @@ impl Watcher {
     }
 
     /// The map is what the server tells by HTTP.
-    pub(crate) fn agrees(&self, server: &Server, room: &str) {
+    pub fn agrees(&self, server: &Server, room: &str) {
         let found = server.get(&format!("/room/{room}/selections")).json();
         let selections = found["selections"].as_array().expect("a list").iter();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();

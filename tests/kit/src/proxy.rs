@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// What happens to bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// They pass.
     None,
     /// Each answer waits.
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
 }
 
 /// A running proxy. Its threads end when it does.
-pub(crate) struct Proxy {
+pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -43,7 +43,7 @@ struct Shared {
 
 impl Proxy {
     /// A proxy to this socket.
-    pub(crate) fn start(upstream: &Path) -> Self {
+    pub fn start(upstream: &Path) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let shared =
@@ -56,12 +56,12 @@ impl Proxy {
     }
 
     /// Its address for `REDIS_URL`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// From now on this goes wrong.
-    pub(crate) fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         *self.shared.fault.lock().expect("nobody panics with it") = fault;
         self.shared.changed.notify_all();
     }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A small file system in memory, mounted on a directory.
-pub(crate) struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// Nothing, and a line that says so, where this process may not mount.
-    pub(crate) fn new(size: &str) -> Option<Self> {
+    pub fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
@@ -20,7 +20,7 @@ impl SmallDisk {
         None
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -29,7 +29,7 @@ impl SmallDisk {
     }
 
     /// Takes all space but `left` bytes.
-    pub(crate) fn fill(&self, left: u64) {
+    pub fn fill(&self, left: u64) {
         assert!(fs::write(self.ballast(), vec![1; 64 << 20]).is_err(), "the disk is not small");
         let len = fs::metadata(self.ballast()).expect("it was written").len();
         let file = File::options().write(true).open(self.ballast()).expect("it was written");
@@ -37,7 +37,7 @@ impl SmallDisk {
     }
 
     /// Gives the space back.
-    pub(crate) fn free(&self) {
+    pub fn free(&self) {
         fs::remove_file(self.ballast()).expect("it was filled");
     }
 }

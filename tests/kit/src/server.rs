@@ -12,33 +12,34 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::binary;
 use super::http::{Http, Response};
 use super::wait::{BOUND, eventually};
 
 /// A running server.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
-    pub(crate) address: SocketAddr,
-    pub(crate) banner: String,
+    pub address: SocketAddr,
+    pub banner: String,
     stderr: Arc<Mutex<String>>,
     log: Option<JoinHandle<()>>,
 }
 
 /// The binary with the settings that every test wants, and with `settings` on top of them.
-pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
-    with_settings(Command::new(env!("CARGO_BIN_EXE_butaca")), settings)
+pub fn command(settings: &[(&str, &str)]) -> Command {
+    with_settings(Command::new(binary::butaca()), settings)
 }
 
 /// The binary under limits of the shell, such as `ulimit -n 64`.
-pub(crate) fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
+pub fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", &format!("{limits} && exec \"$0\""), env!("CARGO_BIN_EXE_butaca")]);
+    shell.args(["-c", &format!("{limits} && exec \"$0\"")]).arg(binary::butaca());
     with_settings(shell, settings)
 }
 
 /// The binary under a seccomp profile in which `io_uring_setup` fails with this error, as in many containers. The profile
 /// is set by a few lines of Python, because it takes a raw system call.
-pub(crate) fn without_io_uring(errno: i32) -> Command {
+pub fn without_io_uring(errno: i32) -> Command {
     let script = format!(
         "import ctypes, os, struct, sys\n\
          steps = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]\n\
@@ -49,7 +50,7 @@ pub(crate) fn without_io_uring(errno: i32) -> Command {
          os.execv(sys.argv[1], sys.argv[1:])\n"
     );
     let mut python = Command::new("python3");
-    python.args(["-c", &script, env!("CARGO_BIN_EXE_butaca")]);
+    python.args(["-c", &script]).arg(binary::butaca());
     with_settings(python, &[])
 }
 
@@ -63,19 +64,19 @@ fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
 }
 
 impl Server {
-    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+    pub fn start(settings: &[(&str, &str)]) -> Self {
         Self::run(command(settings))
     }
 
     /// Starts what [`command`] or [`limited`] prepared and waits until it serves.
-    pub(crate) fn run(command: Command) -> Self {
+    pub fn run(command: Command) -> Self {
         let server = Self::run_unready(command);
         eventually("it is ready", || (server.get("/ready").status == 200).then_some(()));
         server
     }
 
     /// The same, but waits only for its banner: its store may be away.
-    pub(crate) fn run_unready(mut command: Command) -> Self {
+    pub fn run_unready(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         drop(command);
         let stderr = Arc::new(Mutex::new(String::new()));
@@ -92,21 +93,21 @@ impl Server {
     }
 
     /// What it has logged so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
         kill_process(pid, signal).expect("the child is ours");
     }
 
     /// Waits for its end; how it ended, and what it logged.
-    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+    pub fn ended(mut self) -> (ExitStatus, String) {
         let status = eventually("the server ends", || self.child.try_wait().expect("the child is ours"));
         if let Some(log) = self.log.take() {
             log.join().expect("the log was read");
@@ -114,12 +115,12 @@ impl Server {
         (status, self.log())
     }
 
-    pub(crate) fn dial(&self) -> TcpStream {
+    pub fn dial(&self) -> TcpStream {
         ready_to_use(TcpStream::connect(self.address).expect("the server listens"))
     }
 
     /// Connects from this address of the loopback range.
-    pub(crate) fn dial_from(&self, from: Ipv4Addr) -> TcpStream {
+    pub fn dial_from(&self, from: Ipv4Addr) -> TcpStream {
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&fd, &SocketAddr::new(IpAddr::V4(from), 0)).expect("an address of loopback");
         connect(&fd, &self.address).expect("the server listens");
@@ -128,14 +129,14 @@ impl Server {
 
     /// Connects one of many: each hundred from an address of its own, or a test of tens of thousands of connections would
     /// run out of ports.
-    pub(crate) fn dial_in_a_crowd(&self, number: usize) -> TcpStream {
+    pub fn dial_in_a_crowd(&self, number: usize) -> TcpStream {
         let host = u8::try_from(number / 100 % 200 + 2).expect("small");
         self.dial_from(Ipv4Addr::new(127, 0, 1, host))
     }
 
     /// One request on a connection of its own. A shard that is behind is given up by the one that answers for a room: then
     /// it is asked again.
-    pub(crate) fn get(&self, path: &str) -> Response {
+    pub fn get(&self, path: &str) -> Response {
         eventually("an answer that needs all shards", || {
             let mut http = Http::new(self.dial());
             http.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
@@ -145,7 +146,7 @@ impl Server {
     }
 
     /// What all shards tell; one that is behind is left out by the one that answers, and then it is asked again.
-    pub(crate) fn stats(&self) -> Value {
+    pub fn stats(&self) -> Value {
         eventually("figures of all shards", || {
             let stats = self.get("/stats").json();
             (stats["shards_missing"] == 0).then_some(stats)
@@ -153,12 +154,12 @@ impl Server {
     }
 
     /// A figure of `/stats`, summed over all shards.
-    pub(crate) fn figure(&self, name: &str) -> u64 {
+    pub fn figure(&self, name: &str) -> u64 {
         self.figures(name).iter().sum()
     }
 
     /// A figure of `/stats`, one for each shard.
-    pub(crate) fn figures(&self, name: &str) -> Vec<u64> {
+    pub fn figures(&self, name: &str) -> Vec<u64> {
         let stats = self.stats();
         let rows = stats["shards"].as_array().expect("a row for each shard");
         rows.iter().map(|row| row[name].as_u64().unwrap_or_else(|| panic!("{name} in {row}"))).collect()

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long anything may take before the test calls it a hang. Generous: the machine may be loaded.
-pub(crate) const BOUND: Duration = Duration::from_secs(30);
+pub const BOUND: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer; panics, naming what was waited for, after [`BOUND`].
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = now();
     loop {
         if let Some(answer) = ask() {
@@ -18,26 +18,23 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "tests that measure need a clock, and failures a bound")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Milliseconds since 1970, to be compared with times on the wire.
-#[allow(clippy::disallowed_methods, reason = "times on the wire are wall times")]
-pub(crate) fn wall_ms() -> u64 {
+pub fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     u64::try_from(since.as_millis()).expect("it fits for ages")
 }
 
 /// A number that whoever runs the tests may enlarge: for the full sizes that `scripts/long.sh server` asks for.
-#[allow(clippy::disallowed_methods, reason = "a test has no other way to be told its size")]
-pub(crate) fn size(name: &str, default: usize) -> usize {
+pub fn size(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
 /// The milliseconds since 1970 of a time on the wire, `2026-01-15T10:30:00.000Z`.
-pub(crate) fn parse_time(text: &str) -> u64 {
+pub fn parse_time(text: &str) -> u64 {
     let number = |from: usize, to: usize| -> u64 {
         let digits = text.get(from..to).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
         digits.unwrap_or_else(|| panic!("not a time: {text}")).parse().expect("digits")

@@ -14,7 +14,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// What came from the server.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Got {
+pub enum Got {
     Text(String),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
@@ -27,15 +27,15 @@ pub(crate) enum Got {
 }
 
 /// One connection.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
-    pub(crate) id: String,
+pub struct Client {
+    pub stream: TcpStream,
+    pub id: String,
     bytes: Vec<u8>,
     used: usize,
 }
 
 /// A masked frame with this first byte.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         short @ ..126 => bytes.push(0x80 | u8::try_from(short).expect("short")),
@@ -55,12 +55,12 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A masked text frame.
-pub(crate) fn text_frame(text: &str) -> Vec<u8> {
+pub fn text_frame(text: &str) -> Vec<u8> {
     frame(0x81, text.as_bytes())
 }
 
 /// The request for an upgrade; every byte of the id that could matter is written with a percent sign.
-pub(crate) fn upgrade(id: &str, query: &str) -> String {
+pub fn upgrade(id: &str, query: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let path: String =
         id.bytes().map(|byte| if plain(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect();
@@ -71,19 +71,19 @@ pub(crate) fn upgrade(id: &str, query: &str) -> String {
 }
 
 impl Client {
-    pub(crate) fn connect(server: &Server, id: &str) -> Self {
+    pub fn connect(server: &Server, id: &str) -> Self {
         Self::connect_on(server.dial(), id, "")
     }
 
     /// Connects and joins; what the server says to that is read.
-    pub(crate) fn join(server: &Server, id: &str, room: &str) -> Self {
+    pub fn join(server: &Server, id: &str, room: &str) -> Self {
         let mut client = Self::connect(server, id);
         client.enter(room);
         client
     }
 
     /// Connects, again and again until there is a place: the server may not have noticed yet that somebody has gone.
-    pub(crate) fn connect_when_free(server: &Server, id: &str) -> Self {
+    pub fn connect_when_free(server: &Server, id: &str) -> Self {
         eventually("a place is free", || {
             let mut client = Self::unanswered(server.dial(), id);
             // One that is far too many is closed without an answer.
@@ -92,7 +92,7 @@ impl Client {
         })
     }
 
-    pub(crate) fn connect_on(stream: TcpStream, id: &str, query: &str) -> Self {
+    pub fn connect_on(stream: TcpStream, id: &str, query: &str) -> Self {
         let mut client = Self::unanswered(stream, id);
         client.write(upgrade(id, query).as_bytes());
         client.upgraded();
@@ -100,24 +100,24 @@ impl Client {
     }
 
     /// A client on a connection on which nothing has been sent.
-    pub(crate) fn unanswered(stream: TcpStream, id: &str) -> Self {
+    pub fn unanswered(stream: TcpStream, id: &str) -> Self {
         Self { stream, id: id.into(), bytes: Vec::new(), used: 0 }
     }
 
     /// Reads the answer to the upgrade, which is yes.
-    pub(crate) fn upgraded(&mut self) {
+    pub fn upgraded(&mut self) {
         let head = self.answer_to_upgrade();
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")), "{head}");
     }
 
     /// Reads the answer to the upgrade and says whether it is yes.
-    pub(crate) fn is_upgraded(&mut self) -> bool {
+    pub fn is_upgraded(&mut self) -> bool {
         self.answer_to_upgrade().starts_with("HTTP/1.1 101 ")
     }
 
     /// Reads the answer to the upgrade, unless the server hangs up without one, and says whether it is yes.
-    pub(crate) fn is_let_in(&mut self) -> bool {
+    pub fn is_let_in(&mut self) -> bool {
         while !self.rest().windows(4).any(|four| four == b"\r\n\r\n") {
             let mut bytes = [0; 1024];
             match self.stream.read(&mut bytes) {
@@ -142,24 +142,24 @@ impl Client {
         head
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the server reads");
     }
 
-    pub(crate) fn send(&mut self, text: &str) {
+    pub fn send(&mut self, text: &str) {
         self.write(&text_frame(text));
     }
 
-    pub(crate) fn select(&mut self, room: &str, seat: &str) {
+    pub fn select(&mut self, room: &str, seat: &str) {
         self.send(&select(room, seat));
     }
 
-    pub(crate) fn release(&mut self, room: &str, seat: &str) {
+    pub fn release(&mut self, room: &str, seat: &str) {
         self.send(&release(room, seat));
     }
 
     /// Joins, and reads `room_joined`.
-    pub(crate) fn enter(&mut self, room: &str) -> Value {
+    pub fn enter(&mut self, room: &str) -> Value {
         self.send(&join(room));
         let joined = self.json();
         assert_eq!((&joined["type"], &joined["room_id"]), (&"room_joined".into(), &room.into()), "{joined}");
@@ -168,7 +168,7 @@ impl Client {
 
     /// Reads until everything that the room's owner had for this connection so far has come: asks for something that
     /// the owner refuses, and returns what came before the refusal.
-    pub(crate) fn up_to_now(&mut self, room: &str) -> Vec<Value> {
+    pub fn up_to_now(&mut self, room: &str) -> Vec<Value> {
         self.release(room, "nobody holds this");
         let mut before = Vec::new();
         loop {
@@ -180,18 +180,18 @@ impl Client {
         }
     }
 
-    pub(crate) fn half_close(&self) {
+    pub fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).expect("the socket is open");
     }
 
     /// The next text as JSON; pings are answered on the way.
-    pub(crate) fn json(&mut self) -> Value {
+    pub fn json(&mut self) -> Value {
         let text = self.text();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     /// The next text; pings are answered on the way.
-    pub(crate) fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         loop {
             match self.got() {
                 Got::Text(text) => return text,
@@ -202,7 +202,7 @@ impl Client {
     }
 
     /// The server closes with this code, and then the stream ends.
-    pub(crate) fn expect_close(&mut self, code: u16) {
+    pub fn expect_close(&mut self, code: u16) {
         let got = self.got();
         let Got::Close(Some(found), _) = got else { panic!("{} waits for close {code} and gets {got:?}", self.id) };
         assert_eq!(found, code, "{}", self.id);
@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// The next thing that comes.
-    pub(crate) fn got(&mut self) -> Got {
+    pub fn got(&mut self) -> Got {
         loop {
             if let Some(got) = self.take_frame() {
                 return got;
@@ -270,18 +270,18 @@ impl Client {
     }
 }
 
-pub(crate) fn join(room: &str) -> String {
+pub fn join(room: &str) -> String {
     format!(r#"{{"type":"join_room","room_id":"{room}"}}"#)
 }
 
-pub(crate) fn leave(room: &str) -> String {
+pub fn leave(room: &str) -> String {
     serde_json::json!({"type": "leave_room", "room_id": room}).to_string()
 }
 
-pub(crate) fn select(room: &str, seat: &str) -> String {
+pub fn select(room: &str, seat: &str) -> String {
     format!(r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}","user_info":{{"name":"N"}}}}"#)
 }
 
-pub(crate) fn release(room: &str, seat: &str) -> String {
+pub fn release(room: &str, seat: &str) -> String {
     format!(r#"{{"type":"release_seat","room_id":"{room}","seat_id":"{seat}"}}"#)
 }

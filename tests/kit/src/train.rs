@@ -13,7 +13,7 @@ use super::client::{Client, join, leave, release, select, text_frame};
 type Expected = Value;
 
 /// A train that is being made.
-pub(crate) struct Train {
+pub struct Train {
     state: u64,
     rooms: Vec<String>,
     /// The seats that the connection holds, by room.
@@ -23,7 +23,7 @@ pub(crate) struct Train {
 
 impl Train {
     /// So many requests about these rooms; the same seed makes the same train.
-    pub(crate) fn new(seed: u64, rooms: &[String], len: usize) -> Self {
+    pub fn new(seed: u64, rooms: &[String], len: usize) -> Self {
         let mut train = Self { state: seed, rooms: rooms.to_vec(), held: BTreeMap::new(), requests: Vec::new() };
         while train.requests.len() < len {
             let number = train.requests.len();
@@ -77,7 +77,7 @@ impl Train {
     }
 
     /// Sends all of it at once, and reads every reply in its place.
-    pub(crate) fn run(&self, client: &mut Client, title: &str) {
+    pub fn run(&self, client: &mut Client, title: &str) {
         let bytes: Vec<u8> = self.requests.iter().flat_map(|(text, _)| text_frame(text)).collect();
         std::thread::scope(|scope| {
             let mut writer = client.stream.try_clone().expect("a socket has a second handle");

@@ -25,7 +25,7 @@ fn added_fields(kind: &str) -> &'static [&'static str] {
 const SELECTION_FIELDS: &[&str] = &["timestamp", "expires_at"];
 
 /// What differs, or nothing.
-pub(crate) fn difference(expected: &Value, found: &Value) -> Result<(), String> {
+pub fn difference(expected: &Value, found: &Value) -> Result<(), String> {
     let added = found["type"].as_str().map_or(&[][..], added_fields);
     let Some(fields) = found.as_object() else { return same("message", expected, found) };
     let names = expected.as_object().ok_or("the dialogue expects no object")?;

@@ -7,7 +7,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::fcntl_setpipe_size;
 
 /// A pipe that is full of `x`: the next write to it waits until somebody reads.
-pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     fcntl_setpipe_size(&writer, 4_096).expect("a page is allowed");
     set_blocking(&writer, false);
@@ -25,7 +25,7 @@ pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 /// Says whether this end of a pipe, for all who have it, waits for the other one.
-pub(crate) fn set_blocking(pipe: &impl AsFd, blocking: bool) {
+pub fn set_blocking(pipe: &impl AsFd, blocking: bool) {
     let mut flags = fcntl_getfl(pipe).expect("a pipe has flags");
     flags.set(OFlags::NONBLOCK, !blocking);
     fcntl_setfl(pipe, flags).expect("it can be set");

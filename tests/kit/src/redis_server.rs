@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running server. It ends with the value.
-pub(crate) struct RedisServer {
+pub struct RedisServer {
     dir: tempfile::TempDir,
     child: Option<Child>,
     /// Its log, kept open: a server that cannot write it while it starts ends.
@@ -15,19 +15,19 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     /// A server that keeps nothing on disk.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(&["--save", "", "--appendonly", "no"])
     }
 
     /// A server with these arguments, once it is ready for connections.
-    pub(crate) fn start_with(args: &[&str]) -> Self {
+    pub fn start_with(args: &[&str]) -> Self {
         let mut server = Self { dir: tempfile::tempdir().expect("a directory"), child: None, log: None };
         server.restart(args);
         server
     }
 
     /// Ends the server at once and starts it again in the same directory.
-    pub(crate) fn restart(&mut self, args: &[&str]) {
+    pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         self.spawn(args);
         let log = self.log.as_mut().expect("it was just started");
@@ -37,7 +37,7 @@ impl RedisServer {
     }
 
     /// Starts the server again and returns when it has begun to load its file.
-    pub(crate) fn restart_loading(&mut self, args: &[&str]) {
+    pub fn restart_loading(&mut self, args: &[&str]) {
         self.kill();
         self.spawn(args);
         // The socket exists before the file is read.
@@ -57,7 +57,7 @@ impl RedisServer {
     }
 
     /// Ends the server without a word.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it is ours");
             child.wait().expect("it was started");
@@ -68,32 +68,32 @@ impl RedisServer {
     }
 
     /// Where it listens.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 
     /// Its directory.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// Its address for `REDIS_URL`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
 
     /// Sends it a command as an operator would.
-    pub(crate) fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+    pub fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(&self.url(), words).expect("it answers")
     }
 
     /// The same for one that wants this password.
-    pub(crate) fn ask_with_password<T: redis::FromRedisValue>(&self, password: &str, words: &[&str]) -> T {
+    pub fn ask_with_password<T: redis::FromRedisValue>(&self, password: &str, words: &[&str]) -> T {
         self.try_ask(&format!("{}?pass={password}", self.url()), words).expect("it answers")
     }
 
     /// Whether it has read its file.
-    pub(crate) fn is_loaded(&self) -> bool {
+    pub fn is_loaded(&self) -> bool {
         self.try_ask::<String>(&self.url(), &["PING"]).is_ok()
     }
 
