@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use butaca::engine::command::{Change, ChangeKind, ReleaseReason};
+use butaca::engine::command::{Change, ChangeKind, ReleaseReason, SeatStatus};
 use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::persist::batch::{Batch, Group};
@@ -21,6 +21,7 @@ fn changes(count: u32, seats: u32, rooms: u32) -> Vec<Change> {
         room: RoomId::new(&format!("hall-{}", number % rooms)).expect("valid"),
         // Seats come in no order, as in a sale.
         seat: SeatId::new(&format!("A-{}", number.wrapping_mul(2_654_435_761) % seats)).expect("valid"),
+        index: None,
         client: ClientId::new(&format!("client-{number}")).expect("valid"),
         seq: u64::from(number),
         epoch: Epoch(7),
@@ -32,10 +33,13 @@ fn changes(count: u32, seats: u32, rooms: u32) -> Vec<Change> {
             ChangeKind::Released { reason: ReleaseReason::Released }
         } else {
             ChangeKind::Selected {
+                status: SeatStatus::Held,
+                was: SeatStatus::Free,
                 at,
-                expires_at: at.after(300_000),
+                expires_at: Some(at.after(300_000)),
                 user_info: Arc::clone(&user_info),
                 origin: Origin::UNKNOWN,
+                claim: None,
             }
         },
     };

@@ -53,6 +53,7 @@ impl Hall {
             client: &self.client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         self.shard.handle(self.now, input(caller), &mut self.effects);
         black_box(&self.effects);
@@ -73,6 +74,7 @@ impl Hall {
             client: &self.client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         let input = Input::Select { caller, room: ROOM, seat, user_info: USER_INFO };
         self.shard.handle(self.now, input, &mut self.effects);
@@ -86,6 +88,7 @@ impl Hall {
             client: &self.client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         self.shard.handle(self.now, Input::Release { caller, room: ROOM, seat }, &mut self.effects);
         black_box(&self.effects);

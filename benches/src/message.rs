@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use butaca::engine::command::{Change, ChangeKind, Selection};
+use butaca::engine::command::{Change, ChangeKind, SeatStatus, Selection};
 use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::USER_INFO_BYTES;
@@ -88,6 +88,7 @@ fn change() -> Change {
     Change {
         room: RoomId::new("hall-1").expect("valid"),
         seat: SeatId::new("A-12").expect("valid"),
+        index: None,
         client: ClientId::new("client-4711").expect("valid"),
         seq: 123_456,
         epoch: Epoch(7),
@@ -96,10 +97,13 @@ fn change() -> Change {
         held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected {
+            status: SeatStatus::Held,
+            was: SeatStatus::Free,
             at: NOW,
-            expires_at: NOW.after(300_000),
+            expires_at: Some(NOW.after(300_000)),
             user_info: USER_INFO.into(),
             origin: Origin::UNKNOWN,
+            claim: None,
         },
     }
 }
@@ -111,9 +115,11 @@ fn full_state() -> Work {
         let selection = |seat| Selection {
             client: &client,
             seat,
+            index: None,
+            status: SeatStatus::Held,
             user_info: USER_INFO,
             at: NOW,
-            expires_at: NOW,
+            expires_at: Some(NOW),
             origin: Origin::UNKNOWN,
         };
         current_selections(out, "hall-1", 9, Epoch(7), seats.iter().map(selection), BroadcastUserInfo::Full);

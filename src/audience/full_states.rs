@@ -292,6 +292,7 @@ mod tests {
         ring.push(&Arc::new(Change {
             room: room(),
             seat: SeatId::new("A1").expect("a name"),
+            index: None,
             client: client("ana"),
             seq,
             epoch,

@@ -101,6 +101,7 @@ mod tests {
         Arc::new(Change {
             room: RoomId::new("r").expect("a name"),
             seat: SeatId::new("A1").expect("a name"),
+            index: None,
             client: ClientId::new("ana").expect("a name"),
             seq,
             epoch: Epoch(epoch),

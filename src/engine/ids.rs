@@ -24,6 +24,8 @@ pub enum RoomKind {}
 pub enum SeatKind {}
 /// Kind of [`ClientId`].
 pub enum ClientKind {}
+/// Kind of [`OrderId`].
+pub enum OrderKind {}
 
 /// A room: one seat map on sale.
 pub type RoomId = TextId<RoomKind>;
@@ -31,6 +33,8 @@ pub type RoomId = TextId<RoomKind>;
 pub type SeatId = TextId<SeatKind>;
 /// A client's display name: broadcast to strangers, neither unique nor secret.
 pub type ClientId = TextId<ClientKind>;
+/// An order of the shop, within its room.
+pub type OrderId = TextId<OrderKind>;
 
 /// Whether `text` may name a room, a seat or a client: two ids that look alike to people should be one id.
 #[must_use]

@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{Asker, Change, ChangeKind, ReleaseReason, Selection, Ticket};
+use super::command::{Asker, Change, ChangeKind, ReleaseReason, SeatStatus, Selection, Ticket};
 use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
@@ -164,7 +164,8 @@ impl Room {
         let told = (hold.owner.conn(), Some(answers));
         let user_info = Arc::clone(&hold.user_info);
         let (at, expires_at, origin) = (hold.at, hold.expires_at, hold.origin);
-        let kind = ChangeKind::Selected { at, expires_at, user_info, origin };
+        let (status, was, expires_at) = (SeatStatus::Held, SeatStatus::Free, Some(expires_at));
+        let kind = ChangeKind::Selected { status, was, at, expires_at, user_info, origin, claim: None };
         let client = hold.client.clone();
         let slot = self.put(seat.clone(), hold);
         (slot, self.change(seat, client, told, kind))
@@ -220,7 +221,7 @@ impl Room {
     fn change(&self, seat: SeatId, client: ClientId, (actor, answers): Told, kind: ChangeKind) -> Arc<Change> {
         let (room, seq, epoch, audience) = (self.id.clone(), self.seq, self.epoch, self.audience);
         let held = u32::try_from(self.holds()).expect("ROOM_HOLDS_MAX fits");
-        Arc::new(Change { room, seat, client, seq, epoch, actor, answers, held, audience, kind })
+        Arc::new(Change { room, seat, index: None, client, seq, epoch, actor, answers, held, audience, kind })
     }
 
     /// Panics when one of the cheap invariants does not hold.
@@ -279,9 +280,11 @@ impl<'a> RoomState<'a> {
             Selection {
                 client: &hold.client,
                 seat: &seat.id,
+                index: None,
+                status: SeatStatus::Held,
                 user_info: &hold.user_info,
                 at: hold.at,
-                expires_at: hold.expires_at,
+                expires_at: Some(hold.expires_at),
                 origin: hold.origin,
             }
         })

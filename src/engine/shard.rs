@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use super::absent::Absentees;
 use super::barred::Barred;
-use super::command::{Asker, Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
+use super::command::{
+    ApiAnswer, ApiTicket, Asker, Caller, Details, Effect, Effects, Input, Reject, ReleaseReason, RequestType, Resumed,
+    SaleAnswer,
+};
 use super::counter::Counter;
-use super::deadlines::{Deadline, Deadlines, HoldNumber};
+use super::deadlines::{Deadline, Deadlines, Due, HoldNumber};
 use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
 use super::keyed::{Keyed, KeyedMap, Seeds};
 use super::presence::Presences;
@@ -152,6 +155,13 @@ impl Shard {
                 self.select(now, caller, (room, seat), user_info, effects);
             }
             Input::Release { caller, room, seat } => self.release(caller, room, seat, effects),
+            Input::Cart { caller, room, request } => {
+                self.refuse(caller.asker(), Reject::Overloaded, request.kind(), (room, None), effects);
+            }
+            Input::Resume { caller, .. } => {
+                effects.push(Effect::Resumed(Box::new(Resumed { to: caller.asker(), carts: Vec::new() })));
+            }
+            Input::Sale { room, reply_to, .. } => self.refuse_sale(reply_to, Reject::Overloaded, room, effects),
             Input::Resync { conn, room } => self.resync(conn, room, effects),
             Input::Gone { conn } => self.gone(conn, effects),
             Input::Tick => {}
@@ -197,9 +207,10 @@ impl Shard {
         self.barred.forget_due(self.clock);
         let reason = ReleaseReason::Expired;
         while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, entry)) {
-            let SeatState::Held(hold) = &self.rooms[due.room].seat_at(due.seat).state;
+            let Due::Seat { room, seat } = due.due else { unreachable!("nothing else ends yet") };
+            let SeatState::Held(hold) = &self.rooms[room].seat_at(seat).state;
             let owner = hold.owner;
-            let (hold, change) = self.rooms[due.room].free(due.seat, reason, owner.conn());
+            let (hold, change) = self.rooms[room].free(seat, reason, owner.conn());
             if self.fairness.reselect_after_ms > 0 {
                 let until = self.clock.after(self.fairness.reselect_after_ms);
                 let whose = (owner.conn(), &hold.client, hold.origin);
@@ -208,10 +219,10 @@ impl Shard {
             effects.push(Effect::Change(change));
             self.shares.remove(hold.origin);
             match owner {
-                Owner::Conn(conn) => self.presences.release(conn, hold.number, due.room),
+                Owner::Conn(conn) => self.presences.release(conn, hold.number, room),
                 Owner::Absent => self.absent.forget(&hold.client, hold.number),
             }
-            self.drop_if_empty(due.room);
+            self.drop_if_empty(room);
         }
     }
 
@@ -274,7 +285,7 @@ impl Shard {
         let (seat, change) = self.rooms[room].grant(seat, hold, caller.ticket);
         self.presences.hold(conn, number, room, seat);
         let at = self.clock.after(self.rules.hold_ttl_ms);
-        self.deadlines.push(Deadline { at, room, seat, hold: number });
+        self.deadlines.push(Deadline { at, due: Due::Seat { room, seat }, number: number.0 });
         effects.push(Effect::Change(change));
     }
 
@@ -284,7 +295,7 @@ impl Shard {
         let (to, room_id, seat) = (caller.asker(), room.id.clone(), seat.id.clone());
         if hold.owner != Owner::Conn(caller.conn) {
             let (reject, request) = (Reject::SeatTaken, RequestType::Select);
-            return Effect::Refused { to, reject, request, room: room_id, seat: Some(seat) };
+            return Effect::Refused { to, reject, request, room: room_id, seat: Some(seat), details: None };
         }
         let (client, seq, epoch, expires_at) = (caller.client.clone(), hold.seq, room.epoch, hold.expires_at);
         Effect::Again { to, client, room: room_id, seat, seq, epoch, expires_at }
@@ -420,11 +431,17 @@ impl Shard {
         let held = |seat| Some(self.rooms[self.find(room)?].seat(seat)?.1.id.clone());
         let seat =
             seat.map(|seat| held(seat).unwrap_or_else(|| SeatId::new(seat).expect("the ids of an input are valid")));
-        effects.push(Effect::Refused { to, reject, request, room: self.room_id(room), seat });
+        effects.push(Effect::Refused { to, reject, request, room: self.room_id(room), seat, details: None });
+    }
+
+    fn refuse_sale(&self, to: ApiTicket, reject: Reject, room: &str, effects: &mut Effects) {
+        let answer = SaleAnswer::Refused { reject, details: Details::default() };
+        effects.push(Effect::Api(Box::new(ApiAnswer { to, room: self.room_id(room), answer })));
     }
 }
 
 /// Whether the hold of this deadline has not ended yet.
 fn is_live(rooms: &Slab<Room>, entry: &Deadline) -> bool {
-    rooms.get(entry.room).is_some_and(|room| room.is_held_by(entry.seat, entry.hold))
+    let Due::Seat { room, seat } = entry.due else { return false };
+    rooms.get(room).is_some_and(|room| room.is_held_by(seat, HoldNumber(entry.number)))
 }

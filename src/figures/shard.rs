@@ -73,8 +73,9 @@ impl From<RequestType> for Command {
         match request {
             RequestType::Join => Self::Join,
             RequestType::Leave => Self::Leave,
-            RequestType::Select => Self::Select,
-            RequestType::Release => Self::Release,
+            RequestType::Select | RequestType::SelectSeats | RequestType::SelectBest => Self::Select,
+            RequestType::Release | RequestType::ReleaseSeats => Self::Release,
+            RequestType::Extend | RequestType::Sync | RequestType::Resume => Self::Unknown,
         }
     }
 }

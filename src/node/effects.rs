@@ -10,7 +10,7 @@ use super::letters::Letter;
 use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
-use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, Ticket};
+use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, SeatStatus, Ticket};
 use crate::engine::ids::{ConnId, RoomId, SeatId};
 use crate::figures::shard::Command as Counted;
 use crate::planted::{self, Bug};
@@ -40,6 +40,14 @@ impl Node {
                 to.conn
             }
             Effect::Snapshot { to, .. } => *to,
+            Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Keep(_)
+            | Effect::Room(_) => return crate::marks::hit("an effect of protocol v2"),
         };
         if to.shard() == self.id {
             return self.answered(to, effect, captured);
@@ -75,7 +83,7 @@ impl Node {
                 });
                 to
             }
-            Effect::Refused { to, reject, request, room, seat } => {
+            Effect::Refused { to, reject, request, room, seat, details: _ } => {
                 if request == RequestType::Join {
                     self.sessions.get_mut(slot).expect("found above").free_room();
                 }
@@ -88,7 +96,15 @@ impl Node {
                 });
                 to
             }
-            Effect::Change(_) => unreachable!("a change is no answer to one connection alone"),
+            Effect::Change(_)
+            | Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Keep(_)
+            | Effect::Room(_) => unreachable!("it is no answer to one v1 connection alone"),
         };
         let Asker { conn, ticket } = asker;
         debug_assert_eq!(conn, to, "an answer reaches who has asked");
@@ -163,11 +179,14 @@ impl Node {
 
     fn count_change(&mut self, change: &Change) {
         match &change.kind {
-            ChangeKind::Selected { .. } => self.figures.count(Counted::Select, Ok(())),
+            ChangeKind::Selected { was: SeatStatus::Free, status: SeatStatus::Held, .. } => {
+                self.figures.count(Counted::Select, Ok(()));
+            }
+            ChangeKind::Selected { .. } => {}
             ChangeKind::Released { reason: ReleaseReason::Released } => {
                 self.figures.count(Counted::Release, Ok(()));
             }
-            ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => {}
+            ChangeKind::Released { .. } => {}
         }
     }
 

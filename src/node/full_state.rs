@@ -25,7 +25,18 @@ impl Node {
             Effect::Snapshot { room, seq, .. } => {
                 Some(Captured { seq: *seq, state: self.full_state(room, false), since: Vec::new() })
             }
-            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
+            Effect::Left { .. }
+            | Effect::Change(_)
+            | Effect::Again { .. }
+            | Effect::Refused { .. }
+            | Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Keep(_)
+            | Effect::Room(_) => None,
         }
     }
 

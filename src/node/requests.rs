@@ -89,7 +89,7 @@ impl Node {
         let client = session.client().cloned().expect("only a WebSocket asks");
         let origin = session.origin();
         if owner == self.id {
-            return self.decide(Input::of(Caller { conn, client: &client, origin, ticket }, request));
+            return self.decide(Input::of(Caller { conn, client: &client, origin, ticket, identity: None }, request));
         }
         marks::hit("a request for another shard");
         let command = Command { conn, client, origin, ticket, request: request.to_owned() };
@@ -114,7 +114,10 @@ impl Node {
     /// Decides a request that another shard passed on.
     fn passed_on(&mut self, command: &Command) {
         let Command { conn, client, origin, ticket, request } = command;
-        self.decide(Input::of(Caller { conn: *conn, client, origin: *origin, ticket: *ticket }, request.as_ref()));
+        self.decide(Input::of(
+            Caller { conn: *conn, client, origin: *origin, ticket: *ticket, identity: None },
+            request.as_ref(),
+        ));
     }
 
     /// Keeps a place for a room that the connection wants to join; refuses that when it has all that it may have.

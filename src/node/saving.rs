@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::Node;
 use crate::audience::full_state::FullState;
-use crate::engine::command::{Effect, Effects, Input, Reject, RequestType};
+use crate::engine::command::{
+    ApiAnswer, CartRequest, Details, Effect, Effects, Input, Reject, RequestType, SaleAnswer,
+};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::time::Now;
 use crate::marks;
@@ -53,11 +55,20 @@ impl Saving {
         let is_failing = self.is_failing && !self.link.status.is_connected();
         match input {
             Input::Select { .. } => is_failing || !self.link.status.may_grant(now.mono),
+            Input::Cart { request, .. } => match **request {
+                CartRequest::Select { .. } | CartRequest::SelectBest { .. } | CartRequest::Extend => {
+                    is_failing || !self.link.status.may_grant(now.mono)
+                }
+                CartRequest::Release { .. } | CartRequest::ReleaseAll => is_failing,
+                CartRequest::Join { .. } | CartRequest::Leave | CartRequest::Sync => false,
+            },
+            Input::Sale { request, .. } => !request.is_read() && (is_failing || !self.link.status.may_grant(now.mono)),
             Input::Release { .. } => is_failing,
             Input::Join { .. }
             | Input::Leave { .. }
             | Input::Resync { .. }
             | Input::Gone { .. }
+            | Input::Resume { .. }
             | Input::Tick
             | Input::Restore { .. }
             | Input::Retract { .. } => false,
@@ -65,22 +76,28 @@ impl Saving {
     }
 }
 
-/// The refusal of a select or a release that the store forbids.
+/// The refusal of what the store forbids.
 fn refusal(input: &Input<'_>) -> Option<Effect> {
+    let room_id = |room| RoomId::new(room).expect("the ids of an input are valid");
+    let reject = Reject::PersistenceUnavailable;
     let (caller, request, room, seat) = match *input {
-        Input::Select { caller, room, seat, .. } => (caller, RequestType::Select, room, seat),
-        Input::Release { caller, room, seat } => (caller, RequestType::Release, room, seat),
+        Input::Select { caller, room, seat, .. } => (caller, RequestType::Select, room, SeatId::new(seat)),
+        Input::Release { caller, room, seat } => (caller, RequestType::Release, room, SeatId::new(seat)),
+        Input::Cart { caller, room, request } => (caller, request.kind(), room, None),
+        Input::Sale { room, reply_to, .. } => {
+            let answer = SaleAnswer::Refused { reject, details: Details::default() };
+            return Some(Effect::Api(Box::new(ApiAnswer { to: reply_to, room: room_id(room), answer })));
+        }
         Input::Join { .. }
         | Input::Leave { .. }
         | Input::Resync { .. }
         | Input::Gone { .. }
+        | Input::Resume { .. }
         | Input::Tick
         | Input::Restore { .. }
         | Input::Retract { .. } => return None,
     };
-    let room = RoomId::new(room).expect("the ids of an input are valid");
-    let reject = Reject::PersistenceUnavailable;
-    Some(Effect::Refused { to: caller.asker(), reject, request, room, seat: SeatId::new(seat) })
+    Some(Effect::Refused { to: caller.asker(), reject, request, room: room_id(room), seat, details: None })
 }
 
 impl Node {
@@ -100,14 +117,9 @@ impl Node {
         let now = self.at.now.mono;
         let Some(saving) = self.saving.as_mut() else { return };
         if saving.gate.is_none() {
-            let changes = effects.iter().filter_map(|effect| match effect {
-                Effect::Change(change) => Some(change),
-                Effect::Joined { .. }
-                | Effect::Left { .. }
-                | Effect::Snapshot { .. }
-                | Effect::Again { .. }
-                | Effect::Refused { .. } => None,
-            });
+            let changes = effects
+                .iter()
+                .filter_map(|effect| if let Effect::Change(change) = effect { Some(change) } else { None });
             return changes.for_each(|change| saving.pending.record(now, change));
         }
         let decided = std::mem::take(effects);
@@ -143,7 +155,18 @@ impl Node {
                 self.full_state(room, true)
             }
             Effect::Snapshot { room, .. } => self.full_state(room, false),
-            Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
+            Effect::Left { .. }
+            | Effect::Change(_)
+            | Effect::Again { .. }
+            | Effect::Refused { .. }
+            | Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Keep(_)
+            | Effect::Room(_) => None,
         }
     }
 

@@ -80,7 +80,15 @@ impl Node {
                 | Effect::Snapshot { .. }
                 | Effect::Change(_)
                 | Effect::Again { .. }
-                | Effect::Refused { .. } => false,
+                | Effect::Refused { .. }
+                | Effect::Entered(_)
+                | Effect::Synced(_)
+                | Effect::Resumed(_)
+                | Effect::Cart(_)
+                | Effect::Superseded { .. }
+                | Effect::Api(_)
+                | Effect::Keep(_)
+                | Effect::Room(_) => false,
             };
             let captured = if follows { None } else { self.capture(&effect) };
             self.tell(effect, captured);
@@ -115,6 +123,17 @@ fn told_with(effect: &Effect, state: Option<Arc<FullState>>) -> Option<Captured>
         Effect::Joined { seq, .. } | Effect::Snapshot { seq, .. } => {
             Some(Captured { seq: *seq, state, since: Vec::new() })
         }
-        Effect::Left { .. } | Effect::Change(_) | Effect::Again { .. } | Effect::Refused { .. } => None,
+        Effect::Left { .. }
+        | Effect::Change(_)
+        | Effect::Again { .. }
+        | Effect::Refused { .. }
+        | Effect::Entered(_)
+        | Effect::Synced(_)
+        | Effect::Resumed(_)
+        | Effect::Cart(_)
+        | Effect::Superseded { .. }
+        | Effect::Api(_)
+        | Effect::Keep(_)
+        | Effect::Room(_) => None,
     }
 }

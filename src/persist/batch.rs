@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::command::{Change, ChangeKind, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
-use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
+use crate::engine::time::WallMillis;
+use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX, STORED_WALL_MS_MAX};
 use crate::planted::{Bug, has};
 
 use super::record::Held;
@@ -39,11 +40,11 @@ impl Batch {
     /// Takes a change in.
     pub fn record(&mut self, change: &Change) {
         let held = match &change.kind {
-            ChangeKind::Selected { at, expires_at, user_info, origin } => Some(Held {
+            ChangeKind::Selected { at, expires_at, user_info, origin, .. } => Some(Held {
                 client: change.client.clone(),
                 user_info: user_info.clone(),
                 at: *at,
-                expires_at: *expires_at,
+                expires_at: expires_at.unwrap_or(WallMillis(STORED_WALL_MS_MAX)),
                 seq: change.seq,
                 origin: *origin,
             }),
@@ -80,7 +81,8 @@ impl Batch {
         self.rooms.insert(room.clone(), RoomDelta { replace: true, seats: BTreeMap::new() });
         for held in selections {
             let (client, user_info) = (held.client.clone(), held.user_info.into());
-            let (at, expires_at, origin) = (held.at, held.expires_at, held.origin);
+            let (at, origin) = (held.at, held.origin);
+            let expires_at = held.expires_at.unwrap_or(WallMillis(STORED_WALL_MS_MAX));
             self.put(room, held.seat.clone(), Some(Held { client, user_info, at, expires_at, seq, origin }));
         }
     }

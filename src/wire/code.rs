@@ -125,6 +125,28 @@ impl From<Reject> for Code {
             Reject::TooSoon { .. } => Self::RateLimited,
             Reject::Overloaded => Self::Overloaded,
             Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
+            Reject::SeatsUnavailable | Reject::SeatsLost => Self::SeatsUnavailable,
+            Reject::UnknownSeat => Self::UnknownSeat,
+            Reject::UnknownRoom => Self::UnknownRoom,
+            Reject::NotEnoughSeats { .. } => Self::NotEnoughSeats,
+            Reject::NoAdjacentSeats { .. } => Self::NoAdjacentSeats,
+            Reject::OrphanSeat => Self::OrphanSeat,
+            Reject::SaleNotOpen => Self::SaleNotOpen,
+            Reject::SalePaused => Self::SalePaused,
+            Reject::SaleClosed => Self::SaleClosed,
+            Reject::ExtendLimit => Self::ExtendLimit,
+            Reject::HoldExpired { .. } => Self::HoldExpired,
+            Reject::InCheckout => Self::InCheckout,
+            // The rest is said to the backend alone, which has codes of its own.
+            Reject::BadRequest
+            | Reject::UnknownOrder
+            | Reject::OrderExists
+            | Reject::OrderEnded
+            | Reject::AmbiguousOwner
+            | Reject::RoomDiffers
+            | Reject::LayoutMismatch
+            | Reject::OrdersInCheckout
+            | Reject::NoLayout => Self::BadRequest,
         }
     }
 }
@@ -132,31 +154,20 @@ impl From<Reject> for Code {
 /// What people are told of a refusal of the engine.
 #[must_use]
 pub fn reject_text(reject: Reject) -> &'static str {
-    match reject {
-        Reject::AddressLimit => "as many seats are held from your address as one address may have",
-        Reject::TooSoon { .. } => "your hold of this seat has just run out, others come first",
-        Reject::SeatTaken
-        | Reject::NotHeld
-        | Reject::NotOwner
-        | Reject::LimitExceeded
-        | Reject::Overloaded
-        | Reject::PersistenceUnavailable => Code::from(reject).text(),
+    if reject == Reject::AddressLimit {
+        return "as many seats are held from your address as one address may have";
     }
+    if let Reject::TooSoon { .. } = reject {
+        return "your hold of this seat has just run out, others come first";
+    }
+    Code::from(reject).text()
 }
 
 /// When what was refused may be asked again, in milliseconds, if that is known.
 #[must_use]
 pub fn retry_after_ms(reject: Reject) -> Option<u32> {
-    match reject {
-        Reject::TooSoon { retry_after_ms } => Some(retry_after_ms),
-        Reject::SeatTaken
-        | Reject::NotHeld
-        | Reject::NotOwner
-        | Reject::LimitExceeded
-        | Reject::AddressLimit
-        | Reject::Overloaded
-        | Reject::PersistenceUnavailable => None,
-    }
+    let (Reject::TooSoon { retry_after_ms } | Reject::HoldExpired { retry_after_ms }) = reject else { return None };
+    Some(retry_after_ms).filter(|&ms| ms > 0)
 }
 
 /// What can be wrong with a message that is no request.

@@ -40,6 +40,12 @@ pub fn request_type_name(request: RequestType) -> &'static str {
         RequestType::Leave => "leave_room",
         RequestType::Select => "select_seat",
         RequestType::Release => "release_seat",
+        RequestType::SelectSeats => "select_seats",
+        RequestType::SelectBest => "select_best",
+        RequestType::ReleaseSeats => "release_seats",
+        RequestType::Extend => "extend_hold",
+        RequestType::Sync => "sync",
+        RequestType::Resume => "resume",
     }
 }
 

@@ -8,7 +8,7 @@ use super::code::Code;
 use super::frame::text_frame;
 use super::json_object::Object;
 use super::raw_member::raw_member;
-use crate::engine::command::{Change, ChangeKind, ReleaseReason, Selection};
+use crate::engine::command::{Change, ChangeKind, SeatStatus, Selection};
 use crate::engine::ids::Epoch;
 use crate::engine::time::WallMillis;
 
@@ -152,38 +152,44 @@ pub fn selection_body(out: &mut Vec<u8>, room: &str, selection: &Selection<'_>, 
     let object = Object::empty(out).text("client_id", selection.client.as_str());
     let object = object.text("seat_id", selection.seat.as_str()).text("room_id", room);
     let object = object.user_info(selection.user_info, share);
-    object.time("timestamp", selection.at).time("expires_at", selection.expires_at).end();
+    object.time("timestamp", selection.at).time_or_null("expires_at", selection.expires_at).end();
 }
 
 fn write_change(out: &mut Vec<u8>, change: &Change, share: Option<BroadcastUserInfo>) {
     let (room, seat, client) = (change.room.as_str(), change.seat.as_str(), change.client.as_str());
     text_frame(out, |out| match &change.kind {
-        ChangeKind::Selected { at: _, expires_at, user_info, origin: _ } => {
+        ChangeKind::Selected { status, was, expires_at, user_info, .. } => {
             let mut object = Object::of_seat(out, "seat_selected", seat, room, client);
             if let Some(share) = share {
                 object = object.user_info(user_info, share);
             }
-            object.number("seq", change.seq).time("expires_at", *expires_at).end();
+            object = object.number("seq", change.seq).time_or_null("expires_at", *expires_at);
+            if (*was, *status) != (SeatStatus::Free, SeatStatus::Held) {
+                object = object.text("status", status.word());
+            }
+            object.end();
         }
         ChangeKind::Released { reason } => {
             let object = Object::of_seat(out, "seat_released", seat, room, client);
-            object.number("seq", change.seq).text("reason", reason_name(*reason)).end();
+            object.number("seq", change.seq).text("reason", reason.word()).end();
         }
     });
-}
-
-fn reason_name(reason: ReleaseReason) -> &'static str {
-    match reason {
-        ReleaseReason::Released => "released",
-        ReleaseReason::Expired => "expired",
-        ReleaseReason::Disconnected => "disconnected",
-    }
 }
 
 impl<'a> Object<'a> {
     /// The seat comes before the room, as the published service wrote it.
     fn of_seat(out: &'a mut Vec<u8>, kind: &str, seat: &str, room: &str, client: &str) -> Self {
         Self::with_type(out, kind).text("seat_id", seat).text("room_id", room).text("client_id", client)
+    }
+
+    fn time_or_null(mut self, name: &str, at: Option<WallMillis>) -> Self {
+        match at {
+            Some(at) => self.time(name, at),
+            None => {
+                self.member(name).extend_from_slice(b"null");
+                self
+            }
+        }
     }
 
     fn user_info(mut self, written: &str, share: BroadcastUserInfo) -> Self {

@@ -60,6 +60,7 @@ fn epochs(seed: u64, shard: usize, rooms: usize) -> Vec<u64> {
             client: &client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         shard.handle(Now::default(), Input::Join { caller, room: &room }, &mut effects);
     }

@@ -80,7 +80,7 @@ impl Calls {
         self.effects.clear();
         self.shard.handle(
             Now::default(),
-            input(Caller { conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default() }),
+            input(Caller { conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default(), identity: None }),
             &mut self.effects,
         );
         match self.effects.last() {

@@ -1,6 +1,6 @@
 //! Every message of the protocol as it stands on the wire, byte by byte: a change here is a change for clients.
 
-use butaca::engine::command::{Change, ChangeKind, Reject, ReleaseReason, RequestType, Selection};
+use butaca::engine::command::{Change, ChangeKind, Reject, ReleaseReason, RequestType, SeatStatus, Selection};
 use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::wire::message::{self, BroadcastUserInfo, Code, Refused};
@@ -39,6 +39,7 @@ fn change(kind: ChangeKind) -> Change {
     Change {
         room: room(),
         seat: SeatId::new("A\\1").expect("valid"),
+        index: None,
         client: ClientId::new("José").expect("valid"),
         seq: 7,
         epoch: EPOCH,
@@ -52,10 +53,13 @@ fn change(kind: ChangeKind) -> Change {
 
 fn selected() -> Change {
     change(ChangeKind::Selected {
+        status: SeatStatus::Held,
+        was: SeatStatus::Free,
         at: NOW,
-        expires_at: NOW.after(300_000),
+        expires_at: Some(NOW.after(300_000)),
         user_info: USER_INFO.into(),
         origin: Origin::UNKNOWN,
+        claim: None,
     })
 }
 
@@ -111,8 +115,15 @@ fn a_seat_changes_hands() {
 #[test]
 fn a_name_that_is_missing_is_shared_as_nothing() {
     for (user_info, shared) in [("{}", "{}"), (r#"{"n":{"name":1}}"#, "{}"), (r#"{"name":null}"#, r#"{"name":null}"#)] {
-        let kind =
-            ChangeKind::Selected { at: NOW, expires_at: NOW, user_info: user_info.into(), origin: Origin::UNKNOWN };
+        let kind = ChangeKind::Selected {
+            status: SeatStatus::Held,
+            was: SeatStatus::Free,
+            at: NOW,
+            expires_at: Some(NOW),
+            user_info: user_info.into(),
+            origin: Origin::UNKNOWN,
+            claim: None,
+        };
         let mut out = Vec::new();
         message::change_for_members(&mut out, &change(kind), BroadcastUserInfo::Name);
         let payload = payload_of(&out);
@@ -127,9 +138,11 @@ fn full_states() {
         clients.iter().zip(&seats).take(count).map(|(client, seat)| Selection {
             client: client.as_ref().expect("valid"),
             seat: seat.as_ref().expect("valid"),
+            index: None,
+            status: SeatStatus::Held,
             user_info: USER_INFO,
             at: NOW,
-            expires_at: NOW.after(1),
+            expires_at: Some(NOW.after(1)),
             origin: Origin::UNKNOWN,
         })
     };

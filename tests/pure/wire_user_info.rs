@@ -1,6 +1,6 @@
 //! Any JSON object comes back from the wire as the same JSON value: it comes back as the same text.
 
-use butaca::engine::command::{Change, ChangeKind, Request};
+use butaca::engine::command::{Change, ChangeKind, Request, SeatStatus};
 use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::MESSAGE_BYTES;
@@ -49,6 +49,7 @@ fn broadcast(user_info: &str) -> Vec<u8> {
     let change = Change {
         room: RoomId::new("r").expect("valid"),
         seat: SeatId::new("s").expect("valid"),
+        index: None,
         client: ClientId::new("c").expect("valid"),
         seq: 1,
         epoch: Epoch(1),
@@ -57,10 +58,13 @@ fn broadcast(user_info: &str) -> Vec<u8> {
         held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected {
+            status: SeatStatus::Held,
+            was: SeatStatus::Free,
             at: WallMillis(0),
-            expires_at: WallMillis(0),
+            expires_at: Some(WallMillis(0)),
             user_info: user_info.into(),
             origin: Origin::UNKNOWN,
+            claim: None,
         },
     };
     let mut out = Vec::new();

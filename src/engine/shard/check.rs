@@ -59,8 +59,10 @@ impl Shard {
             | Input::Release { room, .. }
             | Input::Resync { room, .. }
             | Input::Restore { room, .. }
+            | Input::Cart { room, .. }
+            | Input::Sale { room, .. }
             | Input::Retract { room, .. } => room,
-            Input::Gone { .. } | Input::Tick => return,
+            Input::Gone { .. } | Input::Resume { .. } | Input::Tick => return,
         };
         if let Some(slot) = self.find(room) {
             self.rooms[slot].check_counts();

@@ -31,7 +31,13 @@ fn check(restore_by: RestoreBy, of: Origin, (name, from): (&str, Origin), is_its
         waits_until: Millis(500),
         seq: 1,
     };
-    let caller = Caller { conn: ConnId::new(id, 1, 0), client: &client, origin: from, ticket: Ticket::default() };
+    let caller = Caller {
+        conn: ConnId::new(id, 1, 0),
+        client: &client,
+        origin: from,
+        ticket: Ticket::default(),
+        identity: None,
+    };
     shard.handle(Now::default(), Input::Restore { room: "r", seat: "A1", hold }, &mut effects);
     shard.handle(Now::default(), Input::Join { caller, room: "r" }, &mut effects);
     shard.check_invariants();
@@ -78,7 +84,7 @@ fn an_address_has_its_share() {
     let clients = ["a", "b", "c"].map(|name| ClientId::new(name).expect("a name"));
     let caller = |who: usize, origin| {
         let conn = ConnId::new(id, u32::try_from(who).expect("few"), 0);
-        Caller { conn, client: &clients[who], origin, ticket: Ticket::default() }
+        Caller { conn, client: &clients[who], origin, ticket: Ticket::default(), identity: None }
     };
     let select = |shard: &mut Shard, at_ms: u64, who: usize, origin: Origin, room: &str, seat: &str| {
         let mut effects = Effects::new();

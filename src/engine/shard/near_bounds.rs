@@ -61,6 +61,7 @@ impl Calls {
             client: &client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         let (room, seat) = (format!("room {}", room % 3), format!("seat {}", seat % 4));
         let (room, seat) = (room.as_str(), seat.as_str());
@@ -104,6 +105,7 @@ fn each_bound_refuses_and_ends_of_holds_are_still_counted() {
         client: &client,
         origin: Origin::UNKNOWN,
         ticket: Ticket::default(),
+        identity: None,
     };
     let select = |room: &'static str, seat: &'static str| Input::Select { caller, room, seat, user_info: "{}" };
     let plenty = Left { rooms: 9, holds: 9, changes: 9 };
@@ -149,6 +151,7 @@ fn a_restored_room_counts_on_from_whatever_was_stored() {
         client: &client,
         origin: Origin::UNKNOWN,
         ticket: Ticket::default(),
+        identity: None,
     };
     assert_eq!(calls.ask(Input::Select { caller, room: "one", seat: "2", user_info: "{}" }), None);
     calls.shard.check_invariants();

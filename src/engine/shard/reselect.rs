@@ -31,6 +31,7 @@ impl World {
             client: &client,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         self.handle(at_ms, Input::Select { caller, room: "r", seat, user_info: "{}" });
         match self.effects.last() {
@@ -93,6 +94,7 @@ fn who_gives_a_seat_back_may_take_it_again() {
         client: &client,
         origin: Origin::UNKNOWN,
         ticket: Ticket::default(),
+        identity: None,
     };
     world.handle(10, Input::Release { caller, room: "r", seat: "A1" });
     assert_eq!(world.select(11, HOARDER, "A1"), Ok(()));
@@ -114,6 +116,7 @@ fn what_is_remembered_is_bounded() {
         client: &client,
         origin: Origin::UNKNOWN,
         ticket: Ticket::default(),
+        identity: None,
     };
     assert_eq!(world.shard.barred.until(caller, "r", "S9"), None, "the oldest has given way");
     assert_eq!(world.shard.barred.until(caller, "r", "S10"), Some(Millis(5_000)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{RestoreBy, Shard, is_live};
 use crate::engine::absent::Waiting;
 use crate::engine::command::{Caller, Effect, Effects, ReleaseReason, RestoredHold};
-use crate::engine::deadlines::{Deadline, HoldNumber};
+use crate::engine::deadlines::{Deadline, Due, HoldNumber};
 use crate::engine::ids::{Epoch, Origin, SeatId};
 use crate::engine::room::{Hold, Owner, SeatState};
 use crate::engine::slab::Slot;
@@ -39,7 +39,7 @@ impl Shard {
         self.shares.add(hold.origin);
         let room = known.unwrap_or_else(|| self.open(room));
         let seat = self.rooms[room].restore(SeatId::new(seat).expect("the ids of an input are valid"), held);
-        self.deadlines.push(Deadline { at: hold.ends, room, seat, hold: number });
+        self.deadlines.push(Deadline { at: hold.ends, due: Due::Seat { room, seat }, number: number.0 });
         self.absent.add(client, Waiting { hold: number, room, seat, origin: hold.origin }, hold.waits_until);
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::audience::full_state::FullState;
-use crate::engine::command::{Asker, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType};
+use crate::engine::command::{Asker, CartWhy, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
 use crate::limits::STORE_REFUSE_MS;
@@ -82,7 +82,8 @@ impl Gate {
         let (conn, room) = parties(effect);
         let conn_is_free = conn.is_none_or(|conn| !self.conns.contains_key(&conn));
         let tells_state = !matches!(effect, Effect::Refused { .. } | Effect::Left { .. });
-        !needs_commit(effect) && conn_is_free && !(tells_state && self.rooms.contains_key(room))
+        let room_waits = room.is_some_and(|room| self.rooms.contains_key(room));
+        !needs_commit(effect) && conn_is_free && !(tells_state && room_waits)
     }
 
     /// Keeps the effect until this batch is committed.
@@ -93,7 +94,9 @@ impl Gate {
             assert!(last.since <= now, "what waits stands in the order of its time");
         }
         let (conn, room) = parties(&waiting.0);
-        *self.rooms.entry(room.clone()).or_default() += 1;
+        if let Some(room) = room {
+            *self.rooms.entry(room.clone()).or_default() += 1;
+        }
         if let Some(conn) = conn {
             *self.conns.entry(conn).or_default() += 1;
         }
@@ -137,7 +140,9 @@ impl Gate {
 
     fn count_down(&mut self, effect: &Effect) {
         let (conn, room) = parties(effect);
-        down(&mut self.rooms, room);
+        if let Some(room) = room {
+            down(&mut self.rooms, room);
+        }
         if let Some(conn) = conn {
             down(&mut self.conns, &conn);
         }
@@ -181,7 +186,7 @@ impl Undoing {
                             Arc::make_mut(&mut change).seq = undone.seq;
                             return Some(Effect::Change(change));
                         }
-                        debug_assert_eq!(change.answers.is_some(), *reason == ReleaseReason::Released);
+                        debug_assert!(change.answers.is_none() || *reason == ReleaseReason::Released);
                         asker(&change).map(|to| refused(to, Reject::NotHeld, RequestType::Release, &change))
                     }
                 }
@@ -191,12 +196,22 @@ impl Undoing {
                 if undone.is_some_and(|undone| undone.held.get(seat) == Some(&seq)) {
                     let (room, seat) = (room.clone(), Some(seat.clone()));
                     let (reject, request) = (Reject::PersistenceUnavailable, RequestType::Select);
-                    return Some(Effect::Refused { to, reject, request, room, seat });
+                    return Some(Effect::Refused { to, reject, request, room, seat, details: None });
                 }
                 Some(effect)
             }
             Effect::Joined { .. } => Some(self.renumber(effect)),
-            Effect::Left { .. } | Effect::Snapshot { .. } | Effect::Refused { .. } => Some(effect),
+            Effect::Left { .. }
+            | Effect::Snapshot { .. }
+            | Effect::Refused { .. }
+            | Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Keep(_)
+            | Effect::Room(_) => Some(effect),
         }
     }
 
@@ -229,28 +244,50 @@ fn asker(change: &Change) -> Option<Asker> {
 }
 
 fn refused(to: Asker, reject: Reject, request: RequestType, change: &Change) -> Effect {
-    Effect::Refused { to, reject, request, room: change.room.clone(), seat: Some(change.seat.clone()) }
+    let (room, seat) = (change.room.clone(), Some(change.seat.clone()));
+    Effect::Refused { to, reject, request, room, seat, details: None }
 }
 
 /// Whether an effect tells what a restart would forget. The end of a hold by its deadline or with its connection does not:
 /// a restart ends the first by the same deadline, and the second by the absence of the client.
 fn needs_commit(effect: &Effect) -> bool {
-    let Effect::Change(change) = effect else { return false };
-    match change.kind {
-        ChangeKind::Selected { .. } | ChangeKind::Released { reason: ReleaseReason::Released } => true,
-        ChangeKind::Released { reason: ReleaseReason::Expired | ReleaseReason::Disconnected } => false,
+    match effect {
+        Effect::Change(change) => match change.kind {
+            ChangeKind::Released { reason } => !matches!(reason, ReleaseReason::Expired | ReleaseReason::Disconnected),
+            ChangeKind::Selected { .. } => true,
+        },
+        Effect::Cart(told) => told.why == CartWhy::Extended,
+        Effect::Api(_) | Effect::Room(_) => true,
+        Effect::Joined { .. }
+        | Effect::Left { .. }
+        | Effect::Snapshot { .. }
+        | Effect::Again { .. }
+        | Effect::Refused { .. }
+        | Effect::Entered(_)
+        | Effect::Synced(_)
+        | Effect::Resumed(_)
+        | Effect::Superseded { .. }
+        | Effect::Keep(_) => false,
     }
 }
 
 /// The connection that is told, and the room.
-fn parties(effect: &Effect) -> (Option<ConnId>, &RoomId) {
+fn parties(effect: &Effect) -> (Option<ConnId>, Option<&RoomId>) {
     match effect {
         Effect::Joined { to, room, .. }
         | Effect::Left { to, room, .. }
         | Effect::Again { to, room, .. }
-        | Effect::Refused { to, room, .. } => (Some(to.conn), room),
-        Effect::Snapshot { to, room, .. } => (Some(*to), room),
-        Effect::Change(change) => (change.actor, &change.room),
+        | Effect::Refused { to, room, .. } => (Some(to.conn), Some(room)),
+        Effect::Snapshot { to, room, .. } => (Some(*to), Some(room)),
+        Effect::Change(change) => (change.actor, Some(&change.room)),
+        Effect::Entered(entered) => (Some(entered.to.conn), Some(&entered.room)),
+        Effect::Synced(synced) => (Some(synced.to.conn), Some(&synced.room)),
+        Effect::Resumed(resumed) => (Some(resumed.to.conn), None),
+        Effect::Cart(told) => (Some(told.to.conn()), Some(&told.room)),
+        Effect::Superseded { conn } => (Some(*conn), None),
+        Effect::Api(answer) => (None, Some(&answer.room)),
+        Effect::Keep(kept) => (None, Some(&kept.room)),
+        Effect::Room(news) => (None, Some(&news.room)),
     }
 }
 

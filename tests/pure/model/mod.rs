@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use butaca::engine::command::{
-    Asker, Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold, Ticket,
+    Asker, Caller, Change, ChangeKind, Effect, Input, Reject, ReleaseReason, RequestType, RestoredHold, SeatStatus,
+    Ticket,
 };
 use butaca::engine::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::shard::Rules;
@@ -122,6 +123,7 @@ impl Model {
                 effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, (None, None))));
             }
             Input::Tick => {}
+            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } => unreachable!("v1 alone"),
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
             Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }
@@ -190,7 +192,7 @@ impl Model {
         let to = caller.asker();
         if !self.may_enter(conn, room) {
             let (reject, request) = (Reject::Overloaded, RequestType::Join);
-            return Effect::Refused { to, reject, request, room: room_id(room), seat: None };
+            return Effect::Refused { to, reject, request, room: room_id(room), seat: None, details: None };
         }
         if self.members.insert((room.into(), conn)) {
             let in_room = self.holds.iter_mut().filter(|((of, _), _)| of == room).map(|(_, hold)| hold);
@@ -238,8 +240,15 @@ impl Model {
             seq,
         };
         let user_info = hold.user_info.clone();
-        let kind =
-            ChangeKind::Selected { at: hold.at, expires_at: hold.expires_at, user_info, origin: Origin::UNKNOWN };
+        let kind = ChangeKind::Selected {
+            status: SeatStatus::Held,
+            was: SeatStatus::Free,
+            at: hold.at,
+            expires_at: Some(hold.expires_at),
+            user_info,
+            origin: Origin::UNKNOWN,
+            claim: None,
+        };
         self.changes.entry(at.0.into()).or_default().push((seat_id(at.1), seq, true));
         self.holds.insert(key, hold);
         self.change(at, client, (Some(conn), Some(caller.ticket)), kind)
@@ -274,6 +283,7 @@ impl Model {
         Effect::Change(Arc::new(Change {
             room: room_id(at.0),
             seat: seat_id(at.1),
+            index: None,
             client: client.clone(),
             seq,
             epoch,
@@ -318,7 +328,7 @@ impl Model {
 type Told = (Option<ConnId>, Option<Ticket>);
 
 fn refused(to: Asker, reject: Reject, request: RequestType, at: (&str, &str)) -> Effect {
-    Effect::Refused { to, reject, request, room: room_id(at.0), seat: Some(seat_id(at.1)) }
+    Effect::Refused { to, reject, request, room: room_id(at.0), seat: Some(seat_id(at.1)), details: None }
 }
 
 fn room_id(room: &str) -> RoomId {

@@ -128,6 +128,7 @@ impl Pair {
             client: &clients[client].0,
             origin: Origin::UNKNOWN,
             ticket: Ticket::default(),
+            identity: None,
         };
         match op {
             Op::Join(client, room) => Input::Join { caller: caller(client), room: ROOMS[room] },
@@ -189,7 +190,9 @@ impl Pair {
         actual.sort_unstable();
         let held = model.holds.iter().filter(|((of, _), _)| of == room);
         let expected: Vec<_> = held
-            .map(|((_, seat), hold)| (seat.as_str(), hold.client.as_str(), &*hold.user_info, hold.at, hold.expires_at))
+            .map(|((_, seat), hold)| {
+                (seat.as_str(), hold.client.as_str(), &*hold.user_info, hold.at, Some(hold.expires_at))
+            })
             .collect();
         assert_eq!(actual, expected);
         for on in (0..3).map(ShardId::new) {
@@ -206,6 +209,6 @@ fn epoch_of(effect: &mut Effect) -> Option<(RoomId, &mut Epoch)> {
         | Effect::Snapshot { room, epoch, .. }
         | Effect::Again { room, epoch, .. } => Some((room.clone(), epoch)),
         Effect::Change(change) => Some((change.room.clone(), &mut Arc::make_mut(change).epoch)),
-        Effect::Left { .. } | Effect::Refused { .. } => None,
+        _ => None,
     }
 }

@@ -150,6 +150,6 @@ pub(crate) fn seen_by_all(selection: &command::Selection<'_>) -> Seen {
     Seen {
         client: names::number(selection.client),
         user_info: selection.user_info.to_owned(),
-        expires_at: selection.expires_at,
+        expires_at: selection.expires_at.expect("a hold ends"),
     }
 }

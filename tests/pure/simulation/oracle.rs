@@ -124,6 +124,7 @@ impl Oracle {
             Input::Join { .. } | Input::Leave { .. } | Input::Select { .. } | Input::Release { .. } => {
                 assert_eq!(answers, 1, "one reply to {input:?}: {effects:?}")
             }
+            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } => unreachable!("v1 alone"),
             Input::Restore { .. } | Input::Retract { .. } => {
                 unreachable!("nothing was held before, and undoing is told apart")
             }
@@ -182,6 +183,7 @@ impl Oracle {
                     "a refusal that lies: {effect:?}"
                 );
             }
+            _ => unreachable!("v1 alone"),
         }
         self.close_empty_rooms();
     }
@@ -200,9 +202,8 @@ impl Oracle {
                     && own >= self.rules.seats_per_client_max as usize
             }
             // No run reaches a limit of the server, or is asked to be fair.
-            Reject::AddressLimit | Reject::TooSoon { .. } | Reject::Overloaded | Reject::PersistenceUnavailable => {
-                false
-            }
+            // Nor does any use more than protocol v1.
+            _ => false,
         }
     }
 
@@ -219,9 +220,10 @@ impl Oracle {
             ChangeKind::Selected { at, expires_at, user_info, .. } => {
                 let &Input::Select { caller, .. } = input else { panic!("{input:?} selects a seat") };
                 assert_eq!(change.actor, Some(caller.conn));
-                assert_eq!((*at, *expires_at), (now.wall, now.wall.after(self.rules.hold_ttl_ms)));
+                assert_eq!((*at, *expires_at), (now.wall, Some(now.wall.after(self.rules.hold_ttl_ms))));
                 let deadline = now.mono.after(self.rules.hold_ttl_ms);
-                let seen = Seen { client: name, user_info: user_info.to_string(), expires_at: *expires_at };
+                let expires_at = now.wall.after(self.rules.hold_ttl_ms);
+                let seen = Seen { client: name, user_info: user_info.to_string(), expires_at };
                 let held = Held { conn: caller.conn, deadline, seen, seq: change.seq };
                 let before = self.holds.insert((room, seat), held);
                 assert!(before.is_none(), "room {room} seat {seat} has two owners");

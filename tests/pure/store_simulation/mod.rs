@@ -128,7 +128,8 @@ impl World {
         });
         let (room, seat) = (format!("room {}", self.chance.below(4)), format!("seat {}", self.chance.below(5)));
         let (room, seat) = (room.as_str(), seat.as_str());
-        let caller = Caller { conn, client: &client, origin: Origin::UNKNOWN, ticket: Ticket::default() };
+        let caller =
+            Caller { conn, client: &client, origin: Origin::UNKNOWN, ticket: Ticket::default(), identity: None };
         let input = match self.chance.below(10) {
             0..2 => Input::Join { caller, room },
             2..7 => Input::Select { caller, room, seat, user_info: "{}" },
@@ -251,8 +252,9 @@ impl World {
         for node in &self.server.nodes {
             for room in node.shard.rooms() {
                 for held in node.shard.selections(room.as_str()).expect("it is listed").iter() {
-                    if held.expires_at > self.now.wall {
-                        truth.insert((room.clone(), held.seat.clone()), (held.client.clone(), held.expires_at));
+                    let expires_at = held.expires_at.expect("a hold ends");
+                    if expires_at > self.now.wall {
+                        truth.insert((room.clone(), held.seat.clone()), (held.client.clone(), expires_at));
                     }
                 }
             }

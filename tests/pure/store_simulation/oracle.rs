@@ -34,7 +34,7 @@ impl Oracle {
                 let place = (change.room.clone(), change.seat.clone());
                 match &change.kind {
                     ChangeKind::Selected { expires_at, .. } => {
-                        let before = self.held.insert(place, (change.client.clone(), *expires_at));
+                        let before = self.held.insert(place, (change.client.clone(), expires_at.expect("a hold ends")));
                         assert!(before.is_none(), "a seat has two owners: {change:?}, {before:?}");
                     }
                     ChangeKind::Released { .. } => {
@@ -48,6 +48,7 @@ impl Oracle {
                 assert_eq!(*seq, last, "a full state of {room} is ahead of what was told, or behind");
             }
             Effect::Left { .. } | Effect::Snapshot { .. } | Effect::Again { .. } | Effect::Refused { .. } => {}
+            _ => unreachable!("v1 alone"),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use ::redis::{Cmd, cmd};
 
-use crate::engine::command::Selection;
+use crate::engine::command::{SeatStatus, Selection};
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 use crate::persist::batch::Deltas;
@@ -32,7 +32,8 @@ pub(super) fn commands(deltas: &Deltas, now: WallMillis) -> Vec<Cmd> {
 /// What the old service wrote under its key of a seat.
 fn json(room: &RoomId, seat: &SeatId, held: &Held) -> Vec<u8> {
     let Held { client, user_info, at, expires_at, origin, .. } = held;
-    let selection = Selection { client, seat, user_info, at: *at, expires_at: *expires_at, origin: *origin };
+    let (index, status, at, expires_at, origin) = (None, SeatStatus::Held, *at, Some(*expires_at), *origin);
+    let selection = Selection { client, seat, index, status, user_info, at, expires_at, origin };
     let mut json = Vec::new();
     message::selection_body(&mut json, room.as_str(), &selection, message::BroadcastUserInfo::Full);
     json

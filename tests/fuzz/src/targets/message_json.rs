@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use butaca::engine::command::{Change, ChangeKind, Request};
+use butaca::engine::command::{Change, ChangeKind, Request, SeatStatus};
 use butaca::engine::ids::{ClientId, Epoch, Origin, RoomId, SeatId, ShardSet};
 use butaca::engine::time::WallMillis;
 use butaca::limits::{JSON_DEPTH_MAX, USER_INFO_BYTES};
@@ -58,6 +58,7 @@ fn check_broadcast(room: &str, seat: &str, user_info: &str) {
     let change = Change {
         room: RoomId::new(room).expect("ids of a request are valid"),
         seat: SeatId::new(seat).expect("ids of a request are valid"),
+        index: None,
         client: ClientId::new(room).expect("ids of a request are valid"),
         seq: 1,
         epoch: Epoch(1),
@@ -66,10 +67,13 @@ fn check_broadcast(room: &str, seat: &str, user_info: &str) {
         held: 0,
         audience: ShardSet::EMPTY,
         kind: ChangeKind::Selected {
+            status: SeatStatus::Held,
+            was: SeatStatus::Free,
             at: WallMillis(0),
-            expires_at: WallMillis(0),
+            expires_at: Some(WallMillis(0)),
             user_info: user_info.into(),
             origin: Origin::UNKNOWN,
+            claim: None,
         },
     };
     let written: Object<'_> = serde_json::from_str(user_info).expect("another parser sees an object");

@@ -57,7 +57,7 @@ fn conn(number: u32, generation: u32) -> ConnId {
 
 fn input_of((what, place): (u8, u8), (conn, client): &(ConnId, ClientId)) -> Input<'_> {
     let (room, seat) = (ROOMS[usize::from(place) % ROOMS.len()], SEATS[usize::from(place / 4) % SEATS.len()]);
-    let caller = Caller { conn: *conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default() };
+    let caller = Caller { conn: *conn, client, origin: Origin::UNKNOWN, ticket: Ticket::default(), identity: None };
     match what % 12 {
         0..=1 => Input::Join { caller, room },
         2 => Input::Leave { caller, room },
@@ -90,12 +90,7 @@ impl Oracle {
                     Reject::SeatTaken | Reject::NotOwner => assert!(holder.is_some_and(|holder| holder != to)),
                     Reject::NotHeld => assert_eq!(holder, None),
                     Reject::LimitExceeded => assert_eq!(own, SEATS_PER_CLIENT_MAX as usize),
-                    Reject::AddressLimit
-                    | Reject::TooSoon { .. }
-                    | Reject::Overloaded
-                    | Reject::PersistenceUnavailable => {
-                        panic!("{reject:?} without a reason")
-                    }
+                    _ => panic!("{reject:?} without a reason"),
                 }
             }
             Effect::Again { to, room, seat, .. } => {
@@ -104,6 +99,7 @@ impl Oracle {
             }
             Effect::Joined { to, .. } | Effect::Left { to, .. } => assert_eq!(to.conn, caller),
             Effect::Snapshot { to, .. } => assert_eq!(to, caller),
+            _ => unreachable!("v1 alone"),
         }
     }
 
@@ -124,6 +120,7 @@ impl Oracle {
                     ReleaseReason::Released => assert_eq!((holder, change.actor), (caller, Some(caller))),
                     ReleaseReason::Expired => assert_eq!(change.actor, Some(holder)),
                     ReleaseReason::Disconnected => assert_eq!((holder, change.actor), (caller, None)),
+                    _ => unreachable!("v1 alone"),
                 }
             }
         }

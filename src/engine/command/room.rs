@@ -1,0 +1,69 @@
+//! What is decided about a room as a whole. Never here: how that is applied.
+
+use std::sync::Arc;
+
+use crate::engine::time::WallMillis;
+
+/// Whether clients may hold seats in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Sale {
+    /// From this moment on; without one, when it is said.
+    Scheduled {
+        /// When.
+        opens_at: Option<WallMillis>,
+    },
+    /// They may.
+    #[default]
+    Open,
+    /// Not for now.
+    Paused,
+    /// Not any more.
+    Closed,
+}
+
+impl Sale {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scheduled { .. } => "scheduled",
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What the backend has decided about a room. What is absent is as the server has it for every room.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct RoomSettings {
+    /// Whether clients may hold seats.
+    pub sale: Sale,
+    /// How long a hold lives.
+    pub hold_ms: Option<u64>,
+    /// Seats that one owner may have here; 0 is no limit.
+    pub max_seats: Option<u32>,
+    /// Whether a hold may leave a single seat alone. It needs a layout.
+    pub no_orphans: bool,
+    /// When the event is over. The room goes some time after it.
+    pub ends_at: Option<WallMillis>,
+    /// What members are told with the state of the sale.
+    pub message: Option<Arc<str>>,
+}
+
+/// What is to be different: `None` leaves it as it is.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct RoomPatch {
+    /// See [`RoomSettings::sale`].
+    pub sale: Option<Sale>,
+    /// See [`RoomSettings::hold_ms`]; `Some(None)`: as the server has it.
+    pub hold_ms: Option<Option<u64>>,
+    /// See [`RoomSettings::max_seats`].
+    pub max_seats: Option<Option<u32>>,
+    /// See [`RoomSettings::no_orphans`].
+    pub no_orphans: Option<bool>,
+    /// See [`RoomSettings::ends_at`].
+    pub ends_at: Option<Option<WallMillis>>,
+    /// See [`RoomSettings::message`].
+    pub message: Option<Option<Arc<str>>>,
+}
