@@ -14,6 +14,7 @@
 //! * [`persist`]: what is acknowledged survives.
 //! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
 //! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
+//! * [`api`]: the API of the shop's backend, on a thread of its own. Its [`api::keys`] stand before [`config`].
 //! * [`server`]: all threads and queues on one screen.
 //!
 //! `docs/ARCHITECTURE.md` has the picture, the code map and five walks. Never here: code.
@@ -43,6 +44,8 @@ mod slots;
 pub mod node;
 
 pub mod runtime;
+
+pub mod api;
 
 mod signals;
 mod storage;

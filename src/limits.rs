@@ -3,6 +3,8 @@
 //! Owns: the constants, the defaults of the settings and what they may be set to. Invariants: the relations at the end hold
 //! at compile time; a number that bounds something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound is said beside it and done where the thing is bounded.
 
+pub mod api;
+
 /// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.
 pub const ID_BYTES_MAX: usize = 128;
 /// Most shards, one bit each in a [`crate::engine::ids::ShardSet`]. At the bound: the configuration is refused.

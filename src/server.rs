@@ -1,8 +1,10 @@
 //! The whole server: all threads and queues on one screen.
 //!
-//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the log's, the signal thread, the watchdog; `main` waits for
-//! the shards, then for the store thread, then a moment for the log. Queues: one mailbox a shard ([`Mesh`]), one place a shard for its changes. Drain: a signal sets the board to draining and wakes every shard; each tells its
-//! connections, flushes, and ends when they have gone or the time is over; a second signal ends the process at once.
+//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the API's ([`Api`]), the log's, the signal
+//! thread, the watchdog; `main` waits for the shards, then for the store thread, then a moment each for the API and the
+//! log. Queues: one mailbox a shard ([`Mesh`]) and one for the API ([`Desk`]), one place a shard for its changes. Drain: a
+//! signal sets the board to draining and wakes every shard; each tells its connections, flushes, and ends when they have
+//! gone or the time is over; a second signal ends the process at once.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -15,9 +17,10 @@ use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
+use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::feeds::Pace;
 use crate::clock::Clock;
-use crate::config::{self, Config, Store, StoreSettings};
+use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
 use crate::engine::ids::ShardId;
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
@@ -28,6 +31,7 @@ use crate::node::{self, Bounds, Node};
 use crate::persist::stores::secret;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
+use crate::runtime::desk::Desk;
 use crate::runtime::driver::Driver;
 use crate::runtime::listener;
 use crate::runtime::mailbox::Mesh;
@@ -44,10 +48,13 @@ const EXIT_ADDRESS: u8 = 69;
 #[must_use]
 pub fn run(config: Config) -> ExitCode {
     let code = match start(config) {
-        Ok((shards, storage)) => {
+        Ok(Started { shards, storage, api }) => {
             let code = wait_for(shards);
             if let Some(storage) = storage {
                 storage.finish();
+            }
+            if let Some(api) = api {
+                api.finish();
             }
             tracing::info!("stopped");
             code
@@ -64,7 +71,14 @@ pub fn run(config: Config) -> ExitCode {
 type Failure = (u8, String);
 type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 
-fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
+/// Everything that runs.
+struct Started {
+    shards: Running,
+    storage: Option<Storage>,
+    api: Option<Api>,
+}
+
+fn start(config: Config) -> Result<Started, Failure> {
     // What the store writes is nobody else's to read, whatever the shell allows.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
@@ -73,14 +87,13 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
-    let address = SocketAddr::new(config.listen.host, config.listen.port);
-    let (bound, listeners) =
-        listener::bind_all(address, shards).map_err(|error| (EXIT_ADDRESS, address_line(address, &error)))?;
+    let listening = Listening::new(config.api.as_ref()).map_err(no_api)?;
+    let (bound, listeners) = bind(&config.listen, shards)?;
     let connections_max = config.connections.max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
-    let board = Arc::new(Board::new(shards));
+    let (board, desk) = (Arc::new(Board::new(shards)), Arc::new(Desk::default()));
     let clock = Clock::new();
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
     let key = origins_key(&config.store);
@@ -116,6 +129,7 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
             node,
             mesh: mesh.clone(),
             board: Arc::clone(&board),
+            desk: Arc::clone(&desk),
             readiness,
             clock,
             origins,
@@ -124,10 +138,33 @@ fn start(config: Config) -> Result<(Running, Option<Storage>), Failure> {
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
         running.push(executor(parts, fd, placement(&machine, index, shards))?);
     }
-    signals::obey(signals, Arc::clone(&board), mesh.clone()).map_err(no_files)?;
+    let api_parts = api::Parts {
+        promise: config.store.promise,
+        board: Arc::clone(&board),
+        mesh: mesh.clone(),
+        desk,
+        clock,
+        store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
+        connections_max,
+    };
+    let (api, api_line) = listening.start(api_parts).map_err(no_thread)?;
+    let reread = api.as_ref().and_then(Api::reread);
+    signals::obey(signals, Arc::clone(&board), mesh.clone(), reread).map_err(no_files)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
-    banner(&config, bound, shards, connections_max);
-    Ok((running, storage))
+    banner(&config, bound, &api_line, shards, connections_max);
+    Ok(Started { shards: running, storage, api })
+}
+
+fn bind(listen: &config::Listen, shards: usize) -> Result<(SocketAddr, Vec<OwnedFd>), Failure> {
+    let address = SocketAddr::new(listen.host, listen.port);
+    listener::bind_all(address, shards).map_err(|error| (EXIT_ADDRESS, address_line(address, "WEBSOCKET", &error)))
+}
+
+fn no_api(why: NotListening) -> Failure {
+    match why {
+        NotListening::Keys(line) => (EXIT_USAGE, line),
+        NotListening::Address(address, error) => (EXIT_ADDRESS, address_line(address, "API", &error)),
+    }
 }
 
 /// The secrets of one shard, from the system's randomness. Each is the hash of another question under a key that nobody
@@ -265,30 +302,32 @@ fn is_readable(epoll: &OwnedFd) -> bool {
     rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
-fn address_line(address: SocketAddr, error: &io::Error) -> String {
+/// `settings` is how the settings of the port and the host begin.
+fn address_line(address: SocketAddr, settings: &str, error: &io::Error) -> String {
     let cure = if error.kind() == io::ErrorKind::AddrInUse {
-        "is in use; stop what listens there, or choose another port with WEBSOCKET_PORT"
+        format!("is in use; stop what listens there, or choose another port with {settings}_PORT")
     } else if error.kind() == io::ErrorKind::PermissionDenied {
-        "needs a privilege; choose a port from 1024 up with WEBSOCKET_PORT"
+        format!("needs a privilege; choose a port from 1024 up with {settings}_PORT")
     } else if error.kind() == io::ErrorKind::AddrNotAvailable {
-        "is not an address of this machine; choose another with WEBSOCKET_HOST"
+        format!("is not an address of this machine; choose another with {settings}_HOST")
     } else {
         return format!("cannot listen on {address}: {error}");
     };
     format!("{address} {cure}")
 }
 
-fn banner(config: &Config, bound: SocketAddr, shards: usize, connections_max: usize) {
+fn banner(config: &Config, bound: SocketAddr, api: &str, shards: usize, connections_max: usize) {
     let (store, durability) = (config.store.promise.store.name(), config.store.promise.durability.name());
     log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
+         api      {api}\n  \
          shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
          store    {store}, durability {durability}\n",
         version = env!("CARGO_PKG_VERSION"),
         seats = config.rooms.seats_per_client_max,
         ttl = config.rooms.hold_ttl_ms / 1_000,
     ));
-    tracing::info!(%bound, shards, connections_max, store, durability, "serving");
+    tracing::info!(%bound, api, shards, connections_max, store, durability, "serving");
 }
 
 #[cfg(test)]

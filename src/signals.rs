@@ -1,7 +1,7 @@
 //! Signals: what each of them means, and the thread that takes them.
 //!
-//! Invariants: SIGTERM and SIGINT drain, the second one ends the process at once; a signal that means nothing here ends
-//! nothing: a terminal that closes, a log that is rotated, a file that has become too long. Never here: how a drain goes.
+//! Invariants: SIGTERM and SIGINT drain, the second one ends the process at once; SIGHUP lets the API read its keys again;
+//! a signal that means nothing here ends nothing: a terminal that closes, a log that is rotated, a file that has become too long. Never here: how a drain goes.
 
 use std::io;
 use std::sync::Arc;
@@ -30,13 +30,20 @@ pub(crate) fn take() -> io::Result<Signals> {
     Signals::new(CALLS)
 }
 
-/// Starts the thread that acts on signals, SIGTERM and SIGINT included.
-pub(crate) fn obey(mut signals: Signals, board: Arc<Board>, mesh: Mesh) -> io::Result<()> {
+/// Starts the thread that acts on signals, SIGTERM and SIGINT included. `reread` is called for SIGHUP and must not block.
+pub(crate) fn obey(
+    mut signals: Signals,
+    board: Arc<Board>,
+    mesh: Mesh,
+    reread: Option<impl Fn() + Send + 'static>,
+) -> io::Result<()> {
     signals.handle().add_signal(SIGTERM)?;
     signals.handle().add_signal(SIGINT)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
-            if CALLS.contains(&signal) {
+            if let Some(reread) = reread.as_ref().filter(|_| signal == SIGHUP) {
+                reread();
+            } else if CALLS.contains(&signal) {
                 tracing::info!(signal, "a signal that changes nothing");
             } else if board.is_draining() {
                 log::finish();

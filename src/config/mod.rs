@@ -7,11 +7,13 @@
 //! what is wrong is said in one line before any port is bound; nobody is given the whole.
 //! Never here: what the machine allows (that is `runtime/preflight`).
 
+mod api;
 mod connections;
 mod cores;
 mod listen;
 mod log;
 mod network;
+mod new_key;
 mod redis;
 mod rooms;
 mod settings;
@@ -24,6 +26,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 pub use self::redis::RedisSettings;
+pub use api::Api;
 pub use connections::{Connections, Rates};
 pub use cores::Cores;
 pub use listen::Listen;
@@ -57,6 +60,8 @@ pub struct Config {
     pub site: Site,
     /// What is logged.
     pub log: Log,
+    /// Where the API listens; `None`: nowhere.
+    pub api: Option<Api>,
 }
 
 /// Why there is no [`Config`]: a wrong value, or the command was only asked to print something.
@@ -90,9 +95,12 @@ impl Config {
     /// The settings of this process.
     ///
     /// # Errors
-    /// A value is wrong, or `--help`, `--version` or `--print-config` was given.
+    /// A value is wrong, or `--help`, `--version`, `--print-config` or `api-key` was given.
     pub fn from_process() -> Result<Self, ConfigError> {
         let matches = values::command().try_get_matches().map_err(|error| usage(&error))?;
+        if let Some((_, key)) = matches.subcommand() {
+            return Err(new_key::printed(key));
+        }
         let values = Values::from_matches(&matches);
         let config = Self::from_values(&values).map_err(ConfigError::wrong)?;
         if matches.get_flag("print-config") {
@@ -111,6 +119,7 @@ impl Config {
             cores: Cores::read(values)?,
             site: Site::read(values)?,
             log: Log::read(values)?,
+            api: Api::read(values)?,
         })
     }
 

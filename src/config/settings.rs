@@ -81,6 +81,7 @@ const STORE: &str = "Store";
 const REDIS: &str = "Redis";
 const CORES: &str = "Cores and pace";
 const TELL: &str = "HTTP and logs";
+const API: &str = "API of the shop's backend";
 
 const fn row(name: &'static str, group: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
     Setting { name, group, kind, default, help }
@@ -149,6 +150,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),
     row("LOG_LEVEL", TELL, Kind::Choice(&["off", "error", "warn", "info", "debug"]), Default::Text("info"), "What is logged"),
     row("LOG_FORMAT", TELL, Kind::Choice(&["text", "json"]), Default::Text("text"), "How it is logged"),
+
+    row("API_PORT", API, Kind::Text("off, or a whole number from 0 to 65535"), Default::Text("8000"), "Port of the API; 0 takes any free one. One that is written here must be free; the default is done without, with a warning, when another program has it"),
+    row("API_HOST", API, Kind::Text("an IPv4 or IPv6 address, or localhost"), Default::Text("127.0.0.1"), "Address of the API; another one than loopback needs keys"),
+    row("API_KEYS_FILE", API, Kind::Text("a path"), Default::Text(""), "Who may ask the API for what: a line `name role sha256-of-the-key` each; read again on SIGHUP. None given: loopback may do everything"),
 ];
 
 #[cfg(test)]

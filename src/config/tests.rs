@@ -58,6 +58,9 @@ fn a_refusal_is_one_line_with_name_value_and_what_is_allowed() {
         "START_WITHOUT_STORE=1: not with DURABILITY=durable, what was confirmed would be lost",
     );
     check(&[("MAX_MESSAGE_BYTES", "2048")], "MAX_USER_INFO_BYTES=4096: must be below MAX_MESSAGE_BYTES, which is 2048");
+    check(&[("API_PORT", "65536")], "API_PORT=65536: allowed is off, or a whole number from 0 to 65535");
+    let open_to_all = "API_HOST=0.0.0.0: needs API_KEYS_FILE, or anybody could sell; without keys allowed is loopback";
+    check(&[("API_HOST", "0.0.0.0")], open_to_all);
     check(&[("PROXY_PROTOCOL", "1")], "PROXY_PROTOCOL=1: needs TRUSTED_PROXIES, or anybody could forge an address");
 }
 
@@ -119,6 +122,20 @@ fn a_password_keeps_its_spaces_and_loses_the_end_of_its_line() {
     }
     assert!(config(&[("REDIS_PASSWORD", "two\nlines")]).is_err());
     assert_eq!(config(&[("REDIS_URL", " redis://h \n")]).unwrap().store.redis.url.as_deref(), Some("redis://h"));
+}
+
+#[test]
+fn the_api_listens_on_loopback_unless_there_are_keys() {
+    let check = |given: &[(&'static str, &str)], expected: Option<(&str, u16, bool)>| {
+        let api = config(given).unwrap().api;
+        let found = api.map(|api| (api.host.to_string(), api.port, api.is_port_given));
+        assert_eq!(found, expected.map(|(host, port, given)| (host.into(), port, given)), "{given:?}");
+    };
+    check(&[], Some(("127.0.0.1", 8000, false)));
+    check(&[("API_PORT", "8000"), ("API_HOST", "localhost")], Some(("127.0.0.1", 8000, true)));
+    check(&[("API_PORT", "0"), ("API_HOST", "::1")], Some(("::1", 0, true)));
+    check(&[("API_HOST", "0.0.0.0"), ("API_KEYS_FILE", "keys")], Some(("0.0.0.0", 8000, false)));
+    check(&[("API_PORT", "OFF"), ("API_HOST", "0.0.0.0")], None);
 }
 
 #[test]

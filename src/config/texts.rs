@@ -51,6 +51,11 @@ pub(super) fn host_and_port(text: &str) -> Option<String> {
         .then(|| text.into())
 }
 
+/// A port, or `off`: none.
+pub(super) fn port_or_off(text: &str) -> Option<Option<u16>> {
+    if text.eq_ignore_ascii_case("off") { Some(None) } else { text.parse().ok().map(Some) }
+}
+
 pub(super) fn namespace(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
     (text.len() <= 64 && text.bytes().all(plain)).then(|| text.into())

@@ -10,6 +10,7 @@ use std::fmt;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::ValueParser};
 
+use super::new_key;
 use super::settings::{Default, Kind, SETTINGS, Setting};
 
 /// Where a value comes from.
@@ -49,7 +50,7 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print every setting, its value and where it comes from, and end"),
         );
-    SETTINGS.iter().fold(command, |command, setting| command.arg(arg(setting)))
+    SETTINGS.iter().fold(command.subcommand(new_key::command()), |command, setting| command.arg(arg(setting)))
 }
 
 const EXAMPLES: &str = "\
@@ -60,7 +61,8 @@ Examples:
   butaca                                         one shard per CPU, holds kept in ./data
   butaca --store memory --websocket-port 9001    nothing is kept
   REDIS_HOST=redis DURABILITY=durable butaca     a seat is confirmed once Redis has it
-  butaca --print-config                          what would hold, and why";
+  butaca --print-config                          what would hold, and why
+  butaca api-key shop sell                       a key of the API, and its line for API_KEYS_FILE";
 
 fn arg(setting: &'static Setting) -> Arg {
     let default = match setting.default {

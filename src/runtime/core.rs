@@ -19,6 +19,7 @@ use crate::engine::time::Now;
 use crate::limits::BLOCKED_RETRY_MS;
 use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
 use crate::runtime::board::Board;
+use crate::runtime::desk::Desk;
 use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
 use crate::runtime::origins::Origins;
@@ -42,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) node: Node,
     pub(crate) mesh: Mesh,
     pub(crate) board: Arc<Board>,
+    /// Where the API finds answers.
+    pub(crate) desk: Arc<Desk>,
     pub(crate) readiness: Readiness,
     pub(crate) clock: Clock,
     /// Hashes addresses.
@@ -62,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) mesh: Mesh,
     pub(crate) lanes: Lanes,
     pub(crate) board: Arc<Board>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) readiness: Readiness,
     pub(crate) wheel: Wheel,
     pub(crate) gathers: Gathers,
@@ -87,7 +91,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { id, listen, connections, rooms, promise, site, .. } = parts;
-        let Parts { connections_max, node, mesh, board, readiness, clock, origins, .. } = parts;
+        let Parts { connections_max, node, mesh, board, desk, readiness, clock, origins, .. } = parts;
         Self {
             id,
             listen,
@@ -101,6 +105,7 @@ impl Core {
             lanes: Lanes::new(id, mesh.clone()),
             mesh,
             board,
+            desk,
             readiness,
             wheel: Wheel::default(),
             gathers: Gathers::default(),

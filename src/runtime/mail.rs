@@ -1,5 +1,5 @@
 //! What travels between shards: the letters of their nodes, and what only shells write to each other: sockets that move,
-//! questions of the site.
+//! questions of the site and of the API.
 //!
 //! Never here: mailboxes; what a letter means.
 
@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 
 use crate::engine::ids::ConnId;
 use crate::node::letters::{Letter, Moving};
+use crate::runtime::desk::{DeskQuestion, DeskTicket};
 use crate::runtime::site::letters::{Question, Told};
 
 /// A socket on its way to the shard that will serve it from now on.
@@ -32,4 +33,6 @@ pub(crate) enum Mail {
     Ask { by: ConnId, question: Question },
     /// What was asked.
     Told { to: ConnId, told: Box<Told> },
+    /// The API asks.
+    Desk { ticket: DeskTicket, question: DeskQuestion },
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::ids::ShardId;
+use crate::limits::api::API_MESH_DEPTH_MAX;
 use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX};
 use crate::node::Node;
 use crate::runtime::mail::Mail;
@@ -93,6 +94,24 @@ impl Mesh {
         let mut mail = own.mail.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *mail, into);
         own.depth.store(0, Ordering::SeqCst);
+    }
+
+    /// Posts mail of a thread that is no shard and keeps none: at its bound, which leaves the most to the shards, the mail
+    /// comes back.
+    pub(crate) fn post(&self, to: ShardId, mail: Mail) -> Result<(), Mail> {
+        let other = &self.boxes[to.index()];
+        {
+            let mut box_of_other = other.mail.lock().unwrap_or_else(PoisonError::into_inner);
+            if box_of_other.len() >= API_MESH_DEPTH_MAX {
+                return Err(mail);
+            }
+            box_of_other.push(mail);
+            other.depth.store(box_of_other.len(), Ordering::SeqCst);
+        }
+        if other.asleep.swap(false, Ordering::SeqCst) {
+            other.alarm.ring();
+        }
+        Ok(())
     }
 
     /// Appends a batch to a shard's mailbox as far as its bound allows; what does not fit stays in `batch`.
@@ -178,6 +197,7 @@ mod tests {
     use super::{Lanes, Mail, Mesh};
     use crate::engine::ids::{ConnId, ShardId};
     use crate::limits::MESH_DEPTH_MAX;
+    use crate::limits::api::API_MESH_DEPTH_MAX;
     use crate::node::letters::Letter;
     use crate::runtime::readiness::Alarm;
 
@@ -219,6 +239,19 @@ mod tests {
         }
         assert_eq!(got, (0..count).collect::<Vec<u32>>());
         assert!(!lanes.is_waiting());
+    }
+
+    #[test]
+    fn who_is_no_shard_is_refused_while_there_is_room_for_shards() {
+        let (mesh, to) = (mesh(), ShardId::new(1));
+        for number in 0..u32::try_from(API_MESH_DEPTH_MAX).expect("small") {
+            mesh.post(to, letter(number)).expect("there is room");
+        }
+        assert_eq!(numbers(&[mesh.post(to, letter(7)).expect_err("the bound")]), [7]);
+        let mut lanes = Lanes::new(ShardId::new(0), mesh.clone());
+        lanes.post(to, letter(8));
+        lanes.flush();
+        assert!(!lanes.is_waiting() && mesh.depth(to) == API_MESH_DEPTH_MAX + 1);
     }
 
     /// The race of the sleeping mailbox: whatever the interleaving, a shard that sleeps is rung.

@@ -7,6 +7,7 @@ pub mod preflight;
 pub mod process;
 
 pub(crate) mod board;
+pub(crate) mod desk;
 pub(crate) mod mail;
 pub(crate) mod mailbox;
 pub(crate) mod readiness;

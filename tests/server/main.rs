@@ -7,6 +7,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 #![allow(clippy::needless_range_loop, clippy::single_element_loop, reason = "tables of cases that grow")]
 
+mod api;
 mod arriving;
 mod balance;
 mod churn;

@@ -8,20 +8,17 @@ use std::sync::atomic::Ordering;
 
 use crate::audience::full_state::{FullState, SharedBytes};
 use crate::engine::ids::{ConnId, RoomId, ShardId, shard_of};
-use crate::engine::time::WallMillis;
-use crate::figures::server::ServerFigures;
-use crate::figures::stats::{self, ShardFigures};
-use crate::figures::store::StoreFigures;
-use crate::figures::text::{CONTENT_TYPE, Snapshot, text};
+use crate::figures::stats::ShardFigures;
+use crate::figures::text::CONTENT_TYPE;
 use crate::limits::STATS_IDS_MAX;
-use crate::log;
 use crate::runtime::core::Core;
+use crate::runtime::desk::{DeskQuestion, DeskTicket, DeskTold};
 use crate::runtime::mail::Mail;
-use crate::runtime::process;
 use crate::runtime::site::answer::Answer;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::site::gathers::{Page, Waiter};
 use crate::runtime::site::letters::{Question, Told};
+use crate::runtime::site::sight::Sight;
 use crate::runtime::socket::Phase;
 use crate::wire::message;
 
@@ -90,6 +87,14 @@ impl Core {
         }
     }
 
+    /// The API asks.
+    pub(crate) fn asked_by_desk(&mut self, ticket: DeskTicket, question: DeskQuestion) {
+        let told = match question {
+            DeskQuestion::Figures => DeskTold::Figures(Box::new(self.own_figures())),
+        };
+        self.desk.put(ticket, told);
+    }
+
     fn tell_shard(&mut self, by: ConnId, told: Told) {
         if by.shard() == self.id {
             self.told(by, told);
@@ -139,10 +144,10 @@ impl Core {
         let has_asked = |page| gathered.waiters.iter().any(|waiter| waiter.page == page);
         let (wants_stats, wants_metrics) = (has_asked(Page::Stats), has_asked(Page::Metrics));
         let stats = wants_stats.then(|| {
-            let body = stats::body(self.server_figures(), &mut gathered.shards, gathered.missing, self.store_figures());
+            let body = self.sight().stats(&mut gathered.shards, gathered.missing);
             self.shared(body.into_bytes())
         });
-        let metrics = wants_metrics.then(|| self.shared(text(self.snapshot(gathered.shards)).into_bytes()));
+        let metrics = wants_metrics.then(|| self.shared(self.sight().metrics(gathered.shards).into_bytes()));
         for Waiter { conn, exchange, page } in gathered.waiters {
             let socket = self.node.find(conn).and_then(|slot| self.sockets.get(slot));
             if socket.is_none_or(|socket| socket.phase != Phase::Http) {
@@ -157,29 +162,6 @@ impl Core {
         }
     }
 
-    fn store_figures(&self) -> Option<StoreFigures> {
-        self.node.store_status().map(|status| status.figures(self.now.mono))
-    }
-
-    fn snapshot(&self, shards: Vec<ShardFigures>) -> Snapshot {
-        let started = WallMillis(self.now.wall.0.saturating_sub(self.now.mono.0));
-        Snapshot {
-            shards: shards.into_iter().map(|figures| (figures.shard.index(), figures.stats)).collect(),
-            server: self.server_figures(),
-            store: self.store_figures().unwrap_or_default(),
-            process: process::read(started),
-        }
-    }
-
-    fn server_figures(&self) -> ServerFigures {
-        ServerFigures {
-            websockets: self.board.websockets() as u64,
-            connections_max: self.connections_max as u64,
-            is_serving: self.board.is_serving() && !self.board.is_draining(),
-            log_lines_dropped: log::lines_dropped(),
-        }
-    }
-
     /// What this shard tells of itself.
     fn own_figures(&mut self) -> ShardFigures {
         self.refresh_gauges();
@@ -189,6 +171,17 @@ impl Core {
             clients: self.node.clients().take(ids_max).cloned().collect(),
             rooms: self.node.seats().rooms().take(ids_max).cloned().collect(),
             stats: self.node.figures.clone(),
+        }
+    }
+
+    /// The server as this shard sees it now.
+    pub(super) fn sight(&self) -> Sight<'_> {
+        Sight {
+            promise: self.promise,
+            board: &self.board,
+            connections_max: self.connections_max,
+            store: self.node.store_status(),
+            now: self.now,
         }
     }
 

@@ -9,31 +9,31 @@ use crate::config::{Durability, Store};
 
 /// What `/health` follows from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Facts {
-    pub(super) is_draining: bool,
-    pub(super) is_serving: bool,
-    pub(super) websockets: usize,
-    pub(super) rooms: usize,
-    pub(super) store: Store,
-    pub(super) durability: Durability,
+pub(crate) struct Facts {
+    pub(crate) is_draining: bool,
+    pub(crate) is_serving: bool,
+    pub(crate) websockets: usize,
+    pub(crate) rooms: usize,
+    pub(crate) store: Store,
+    pub(crate) durability: Durability,
     /// What the store says of itself, when there is one.
-    pub(super) state: Option<StoreState>,
+    pub(crate) state: Option<StoreState>,
 }
 
 /// What the store says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct StoreState {
+pub(crate) struct StoreState {
     /// No other server can be the writer.
-    pub(super) may_grant: bool,
-    pub(super) is_connected: bool,
+    pub(crate) may_grant: bool,
+    pub(crate) is_connected: bool,
     /// It has lost something since it was written.
-    pub(super) is_damaged: bool,
-    pub(super) error: Option<String>,
+    pub(crate) is_damaged: bool,
+    pub(crate) error: Option<String>,
 }
 
 impl Facts {
     /// The status code, and the same in a word.
-    pub(super) fn verdict(&self) -> (u16, &'static str) {
+    pub(crate) fn verdict(&self) -> (u16, &'static str) {
         if self.is_draining {
             (503, "draining")
         } else if !self.is_serving {
@@ -44,7 +44,7 @@ impl Facts {
     }
 
     /// The body of `/health` and `/ready`.
-    pub(super) fn body(&self) -> String {
+    pub(crate) fn body(&self) -> String {
         let is_connected = self.state.as_ref().is_some_and(|state| state.is_connected);
         let mut body = json!({
             "status": self.verdict().1,

@@ -10,21 +10,19 @@ mod answer;
 mod asking;
 pub(crate) mod exchange;
 pub(crate) mod gathers;
-mod health;
+pub(crate) mod health;
 pub(crate) mod letters;
 pub(crate) mod rooms;
-
-use std::sync::atomic::Ordering;
+pub(crate) mod sight;
 
 use crate::audience::full_state::SharedBytes;
 use crate::files::PAGE;
 use crate::limits::HTTP_REQUESTS_MAX;
-use crate::runtime::board::Pulse;
 use crate::runtime::core::Core;
 use crate::runtime::site::answer::Answer;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::site::gathers::Page;
-use crate::runtime::site::health::{Facts, StoreState};
+use crate::runtime::site::health::Facts;
 use crate::wire::http::Target;
 
 /// The body of `/health`, and the facts for which it is true.
@@ -65,7 +63,7 @@ impl Core {
     }
 
     fn answer_health(&mut self, exchange: Exchange) {
-        let facts = self.facts();
+        let facts = self.sight().facts();
         let status = facts.verdict().0;
         let health = match self.health.take().filter(|health| health.facts == facts) {
             Some(health) => health,
@@ -73,27 +71,5 @@ impl Core {
         };
         self.respond_with(exchange, Answer::json(status), &health.body);
         self.health = Some(health);
-    }
-
-    fn facts(&self) -> Facts {
-        let rooms = |pulse: &Pulse| pulse.rooms.load(Ordering::Relaxed);
-        let state = self.node.store_status().map(|status| {
-            let (is_connected, error) = status.health(self.now.mono);
-            StoreState {
-                may_grant: status.may_grant(self.now.mono),
-                is_connected,
-                is_damaged: status.is_damaged(),
-                error,
-            }
-        });
-        Facts {
-            is_draining: self.board.is_draining(),
-            is_serving: self.board.is_serving(),
-            websockets: self.board.websockets(),
-            rooms: self.board.pulses().iter().map(rooms).sum(),
-            store: self.promise.store,
-            durability: self.promise.durability,
-            state,
-        }
     }
 }

@@ -57,7 +57,7 @@ export class Server {
 
   async #run(port) {
     this.output = "";
-    const env = { PATH: process.env.PATH, HOME: process.env.HOME, RATE_MESSAGES_PER_S: "0", ...this.settings, WEBSOCKET_PORT: port };
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, RATE_MESSAGES_PER_S: "0", API_PORT: "off", ...this.settings, WEBSOCKET_PORT: port };
     this.child = spawn(BINARY, [], { env, cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
     this.port = await new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no port within ${START_LIMIT_MS} ms:\n${this.output}`)), START_LIMIT_MS);

@@ -20,6 +20,8 @@ use super::wait::{BOUND, eventually};
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where its API listens, unless that is off.
+    pub api: Option<SocketAddr>,
     pub banner: String,
     stderr: Arc<Mutex<String>>,
     log: Option<JoinHandle<()>>,
@@ -57,6 +59,7 @@ pub fn without_io_uring(errno: i32) -> Command {
 fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.envs([("WEBSOCKET_HOST", "127.0.0.1"), ("WEBSOCKET_PORT", "0"), ("STORE", "memory")]);
+    command.env("API_PORT", "0");
     // Tests flood. What the rate does is tested where it is switched on.
     command.env("RATE_MESSAGES_PER_S", "0");
     command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -89,7 +92,9 @@ impl Server {
         });
         let stdout = child.stdout.take().expect("it is piped");
         let (address, banner) = read_banner(stdout, &mut child, &stderr);
-        Self { child, address, banner, stderr, log }
+        let api = banner.lines().find_map(|line| line.trim_start().strip_prefix("api "));
+        let api = api.and_then(|line| line.trim_start().strip_prefix("http://")?.split('/').next()?.parse().ok());
+        Self { child, address, api, banner, stderr, log }
     }
 
     /// What it has logged so far.
@@ -117,6 +122,11 @@ impl Server {
 
     pub fn dial(&self) -> TcpStream {
         ready_to_use(TcpStream::connect(self.address).expect("the server listens"))
+    }
+
+    /// Connects to its API.
+    pub fn dial_api(&self) -> TcpStream {
+        ready_to_use(TcpStream::connect(self.api.expect("the API is on")).expect("the API listens"))
     }
 
     /// Connects from this address of the loopback range.

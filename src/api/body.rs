@@ -1,0 +1,168 @@
+//! Bodies of requests: JSON only, bounded in length and time, and all that are read at once bounded together.
+//!
+//! Invariant: a refusal is answered when its body has been read and dropped, as far as that is bounded: a sender that is
+//! cut off in the middle would never read the answer. Never here: what a body says.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::problem::{BAD_REQUEST, MEDIA_TYPE, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
+use crate::limits::api::{API_BODIES_BYTES_MAX, API_BODY_MS, API_DROPPED_BYTES_MAX};
+
+const WITHIN: Duration = Duration::from_millis(API_BODY_MS);
+
+/// What may be read at once, in KiB.
+#[derive(Debug)]
+pub(super) struct Bodies(Semaphore);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Semaphore::new(API_BODIES_BYTES_MAX >> 10))
+    }
+}
+
+impl Bodies {
+    /// Reads a body of at most `max` bytes. An empty one needs no type. Its place among all bodies is kept as long as
+    /// what is returned.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        max: usize,
+    ) -> Result<(Bytes, SemaphorePermit<'_>), Problem> {
+        let (place, is_empty) = match self.place(headers, &body, max) {
+            Ok(place) => place,
+            Err(problem) => {
+                drop_body(body).await;
+                return Err(problem);
+            }
+        };
+        if is_empty {
+            return Ok((Bytes::new(), place));
+        }
+        match timeout(WITHIN, collect(body, max)).await {
+            Ok(bytes) => bytes.map(|bytes| (bytes, place)),
+            Err(_) => Err(Problem::new(&TIMEOUT, format!("it took more than {API_BODY_MS} ms"))),
+        }
+    }
+
+    fn place(&self, headers: &HeaderMap, body: &Body, max: usize) -> Result<(SemaphorePermit<'_>, bool), Problem> {
+        let hint = body.size_hint();
+        let is_empty = hint.exact() == Some(0);
+        if !is_empty {
+            check_type(headers)?;
+        }
+        if hint.lower() > max as u64 {
+            return Err(too_large(max));
+        }
+        let likely = usize::try_from(hint.exact().unwrap_or(max as u64)).unwrap_or(max);
+        let permits = u32::try_from(likely.div_ceil(1 << 10)).expect("bounds of bodies are small");
+        let place = self.0.try_acquire_many(permits);
+        let place = place.map_err(|_| Problem::new(&OVERLOADED, "too many bodies are being read"))?;
+        Ok((place, is_empty))
+    }
+}
+
+fn too_large(max: usize) -> Problem {
+    Problem::new(&TOO_LARGE, format!("this call takes at most {max} bytes"))
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail| Err(Problem::new(&MEDIA_TYPE, detail));
+    if headers.contains_key(CONTENT_ENCODING) {
+        return refuse("a body is sent as it is, without Content-Encoding");
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return refuse("Content-Type must be application/json");
+    };
+    if !value.to_str().is_ok_and(is_json) {
+        return refuse("Content-Type must be application/json");
+    }
+    Ok(())
+}
+
+/// `application/json`; JSON is UTF-8, which may be said.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_utf8 = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        name.eq_ignore_ascii_case("charset") && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    };
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) && parts.all(is_utf8)
+}
+
+async fn collect(mut body: Body, max: usize) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(max));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(&BAD_REQUEST, "the body ends early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > max {
+            drop_frames(body).await;
+            return Err(too_large(max));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.into())
+}
+
+/// Reads what is left of a body that nobody needs.
+pub(super) async fn drop_body(body: Body) {
+    if !body.is_end_stream() {
+        timeout(WITHIN, drop_frames(body)).await.ok();
+    }
+}
+
+async fn drop_frames(mut body: Body) {
+    let mut left = API_DROPPED_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = less;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::Bodies;
+    use crate::limits::api::API_BODIES_BYTES_MAX;
+
+    /// The status of the refusal; 200: there is none.
+    fn check(head: &[(&'static str, &'static str)], body: &'static str, max: usize, expected: u16) {
+        let fields = head.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers: HeaderMap = fields.collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let bodies = Bodies::default();
+        let status = match runtime.block_on(bodies.read(&headers, Body::from(body), max)) {
+            Ok((bytes, _)) => {
+                assert_eq!(bytes, body.as_bytes());
+                200
+            }
+            Err(problem) => problem.kind.status,
+        };
+        assert_eq!(status, expected, "{head:?} {body:?}");
+        assert_eq!(bodies.0.available_permits(), API_BODIES_BYTES_MAX / 1024, "its place is free again");
+    }
+
+    #[test]
+    fn a_body_is_json_and_not_too_long() {
+        check(&[("content-type", "application/json")], "{}", 2, 200);
+        check(&[("content-type", "application/json")], "{ }", 2, 413);
+        check(&[("content-type", "Application/JSON; charset=UTF-8")], "{}", 2, 200);
+        check(&[("content-type", "application/json; charset=latin1")], "{}", 2, 415);
+        check(&[("content-type", "application/json; q")], "{}", 2, 415);
+        check(&[("content-type", "text/plain")], "{}", 2, 415);
+        check(&[], "{}", 2, 415);
+        check(&[("content-type", "application/json"), ("content-encoding", "gzip")], "{}", 2, 415);
+        check(&[], "", 2, 200);
+        check(&[("content-type", "text/plain")], "", 2, 200);
+    }
+}

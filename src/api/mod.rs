@@ -1,0 +1,188 @@
+//! The API of the shop's backend: HTTP on a port and a thread of its own.
+//!
+//! It never touches what a shard owns: it asks by letter and waits for the answer. The way of a request: `serve`
+//! (connections) -> `dispatch` (which call) -> `gate` (who asks) -> `body` -> the call. The calls are rows of one table
+//! (`calls`), from which routes, checks and documentation are made. Invariants: without keys nobody but this machine is
+//! served; bodies, connections, calls and time are bounded; a refusal is a problem of the table (`problem`).
+//! Never here: decisions about seats, the sockets of clients.
+
+mod body;
+mod calls;
+mod dispatch;
+mod docs;
+mod figures;
+mod gate;
+pub mod keys;
+mod openapi;
+mod problem;
+mod serve;
+mod shards;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use axum::body::Bytes;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::config::{self, Promise};
+use crate::persist::link::StoreLink;
+use crate::runtime::board::Board;
+use crate::runtime::desk::Desk;
+use crate::runtime::mailbox::Mesh;
+use crate::runtime::site::sight::Sight;
+use body::Bodies;
+use figures::Gathering;
+use gate::Gate;
+use shards::Shards;
+
+/// What the API knows of the rest of the server.
+pub(crate) struct Parts {
+    pub(crate) promise: Promise,
+    pub(crate) board: Arc<Board>,
+    pub(crate) mesh: Mesh,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Option<Arc<StoreLink>>,
+    pub(crate) connections_max: usize,
+}
+
+/// What every request can see.
+struct Server {
+    gate: Gate,
+    bodies: Bodies,
+    shards: Shards,
+    gathering: Gathering,
+    clock: Clock,
+    promise: Promise,
+    board: Arc<Board>,
+    store: Option<Arc<StoreLink>>,
+    connections_max: usize,
+    home: Bytes,
+    docs: Bytes,
+    openapi: Bytes,
+    /// The keys are to be read again.
+    rereads: Arc<Notify>,
+    /// The shards have ended.
+    ends: watch::Sender<bool>,
+}
+
+impl Server {
+    /// The server as it looks now.
+    fn sight(&self) -> Sight<'_> {
+        Sight {
+            promise: self.promise,
+            board: &self.board,
+            connections_max: self.connections_max,
+            store: self.store.as_ref().map(|store| &*store.status),
+            now: self.clock.now(),
+        }
+    }
+}
+
+/// An API that does not run yet: its keys are read, and its port is taken, unless it is switched off.
+pub(crate) struct Listening {
+    at: Option<(TcpListener, Gate)>,
+    /// Where and for whom, in words.
+    line: String,
+}
+
+/// Why it does not listen.
+pub(crate) enum NotListening {
+    /// The keys cannot be read, and why.
+    Keys(String),
+    /// The address cannot be had.
+    Address(SocketAddr, io::Error),
+}
+
+impl Listening {
+    /// Reads the keys and takes the port. A port that nobody asked for is done without when another program has it: a
+    /// server that sells must not fail to start for it.
+    ///
+    /// # Errors
+    /// The keys cannot be read, or the address cannot be had.
+    pub(crate) fn new(settings: Option<&config::Api>) -> Result<Self, NotListening> {
+        let Some(settings) = settings else { return Ok(Self { at: None, line: "off".into() }) };
+        let gate = Gate::new(settings.keys_file.clone()).map_err(NotListening::Keys)?;
+        let address = SocketAddr::new(settings.host, settings.port);
+        let bound = TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        });
+        match bound {
+            Ok((bound, listener)) => {
+                let whom = gate.keys().map_or_else(
+                    || "no keys: for this machine only, which may do everything".into(),
+                    |keys| format!("keys {keys}"),
+                );
+                Ok(Self { at: Some((listener, gate)), line: format!("http://{bound}/docs  {whom}") })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !settings.is_port_given => {
+                tracing::warn!(%address, "the API is off: its port is in use; choose another with API_PORT");
+                Ok(Self { at: None, line: format!("off: {address} is in use; choose another port with API_PORT") })
+            }
+            Err(error) => Err(NotListening::Address(address, error)),
+        }
+    }
+
+    /// Starts to serve, on a thread of its own, unless it is off. The text says where it serves whom.
+    ///
+    /// # Errors
+    /// The system gives no thread, or not what it needs.
+    pub(crate) fn start(self, parts: Parts) -> io::Result<(Option<Api>, String)> {
+        let Some((listener, gate)) = self.at else { return Ok((None, self.line)) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let document = serde_json::to_value(openapi::document()).expect("the document is JSON");
+        let (rereads, has_keys) = (Arc::new(Notify::new()), gate.keys().is_some());
+        let ends = watch::Sender::new(false);
+        let Parts { promise, board, mesh, desk, clock, store, connections_max } = parts;
+        let server = Arc::new(Server {
+            gate,
+            bodies: Bodies::default(),
+            shards: Shards::new(mesh, desk),
+            gathering: Gathering::default(),
+            clock,
+            promise,
+            board,
+            store,
+            connections_max,
+            home: docs::home().into(),
+            docs: docs::docs(&document).into(),
+            openapi: document.to_string().into(),
+            rereads: Arc::clone(&rereads),
+            ends: ends.clone(),
+        });
+        let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve::serve(listener, server)) {
+                tracing::error!(%error, "the API cannot serve");
+            }
+        })?;
+        Ok((Some(Api { thread, has_keys, rereads, ends }), self.line))
+    }
+}
+
+/// The running API.
+pub(crate) struct Api {
+    thread: JoinHandle<()>,
+    has_keys: bool,
+    rereads: Arc<Notify>,
+    ends: watch::Sender<bool>,
+}
+
+impl Api {
+    /// Lets the keys be read again, by the API's thread. `None`: there are none.
+    pub(crate) fn reread(&self) -> Option<impl Fn() + Send + 'static> {
+        let rereads = self.has_keys.then(|| Arc::clone(&self.rereads))?;
+        Some(move || rereads.notify_one())
+    }
+
+    /// The shards have ended: what was asked is still answered, for a moment.
+    pub(crate) fn finish(self) {
+        self.ends.send_replace(true);
+        if self.thread.join().is_err() {
+            tracing::error!("the API's thread panicked");
+        }
+    }
+}

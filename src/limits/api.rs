@@ -1,0 +1,41 @@
+//! The bounds of the API of the shop's backend.
+//!
+//! Never here: behaviour.
+
+use super::{DRAIN_MS, LOG_FINISH_MS, MESH_DEPTH_MAX, STORE_FINISH_MS};
+
+/// Connections of the API at a time. At the bound a further one is told 503 and closed.
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// Calls of the API that wait for shards at a time. At the bound: 503 `overloaded`.
+pub const API_CALLS_MAX: usize = 1_024;
+/// Keys in `API_KEYS_FILE`. At the bound: the file is refused.
+pub const API_KEYS_MAX: usize = 1_024;
+/// Longest name of a key.
+pub const API_KEY_NAME_BYTES_MAX: usize = 64;
+/// Largest `API_KEYS_FILE`. At the bound: it is refused.
+pub const API_KEYS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest body of a call. At the bound: 413.
+pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of bodies that are being read or acted on at a time. At the bound: 503 `overloaded`.
+pub const API_BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection ends.
+pub const API_DROPPED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The head of a request of the API, and how many fields it may have. At the bound: 431.
+pub const API_HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Fields of a head. At the bound: 431.
+pub const API_HEAD_FIELDS_MAX: usize = 64;
+/// How long a connection of the API may take for a head, and be idle between two. At the bound it is closed.
+pub const API_HEAD_MS: u64 = 30_000;
+/// How long a body may take. At the bound: 408.
+pub const API_BODY_MS: u64 = 30_000;
+/// How long sent bytes may wait for a peer of the API that does not take them. At the bound the kernel ends the connection.
+pub const API_UNSENT_MS: u32 = 30_000;
+/// The pause after a connection of the API could not be accepted.
+pub const API_ACCEPT_RETRY_MS: u64 = 50;
+/// How long the end of the process waits for answers of the API to leave.
+pub const API_FINISH_MS: u64 = 200;
+/// What a full mailbox leaves to the other shards: beyond it the API is told 503 `overloaded`.
+pub const API_MESH_DEPTH_MAX: usize = MESH_DEPTH_MAX / 2;
+
+const _: () = assert!(DRAIN_MS + STORE_FINISH_MS + API_FINISH_MS + LOG_FINISH_MS < 5_000, "a drain ends within 5 s");
+const _: () = assert!(API_BODY_BYTES_MAX * 2 <= API_BODIES_BYTES_MAX && API_BODY_BYTES_MAX <= API_DROPPED_BYTES_MAX);
