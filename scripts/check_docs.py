@@ -15,7 +15,7 @@ DOCUMENTS = ["README.md", "SECURITY.md", *sorted(map(str, pathlib.Path("docs").r
 OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY"}
 # Within each of the two examples that the guides speak of.
 ELSEWHERE = {"src/useButaca.js"}
-ROOTS = "scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
+ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
 
 # Where the server in the container listens, and the services and volumes beside it.
 DECIDED_BY_COMPOSE = {"WEBSOCKET_HOST", "WEBSOCKET_PORT", "DATA_DIR", "REDIS_HOST", "REDIS_PORT"}
