@@ -58,8 +58,8 @@ def check_files(path, text):
     for target in re.findall(r'(?:\]\(|src=")([^)\s#"]+)', text):
         if not re.match(r"[a-z]+:", target) and not (folder / target).exists():
             fault(path, f"links to {target}, which is not there")
-    for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./-]*\w)", text)) - ELSEWHERE:
-        if not pathlib.Path(name).exists() and not (folder / name).exists():
+    for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./*-]*\w)", text)) - ELSEWHERE:
+        if not any(pathlib.Path().glob(name)) and not any(folder.glob(name)):
             fault(path, f"names {name}, which is not there")
 
 
