@@ -53,6 +53,23 @@ pub const RESELECT_AFTER_MS: u64 = 2_000;
 pub const RESELECT_AFTER_MS_MAX: u64 = 600_000;
 /// Seats of one shard of which it is remembered that their hold has just run out. At the bound the oldest is forgotten.
 pub const BARRED_SEATS_MAX: usize = 65_536;
+/// Default of `SESSION_GRACE_MS`: how long what an owner holds waits for it when its last connection has ended. 0: not at all.
+pub const SESSION_GRACE_MS: u64 = 15_000;
+/// Longest `SESSION_GRACE_MS` that is accepted.
+pub const SESSION_GRACE_MS_MAX: u64 = 3_600_000;
+/// Default of `HOLD_EXTENDS_MAX`: how often a cart may be extended. At the bound: `extend_limit`.
+pub const HOLD_EXTENDS_MAX: u8 = 1;
+/// Largest `HOLD_EXTENDS_MAX` that is accepted.
+pub const HOLD_EXTENDS_MAX_MAX: u64 = 100;
+/// Default of `HOLD_LIFE_MAX_MS`: how long a cart may live after its first seat, however often it is extended. At the
+/// bound: `extend_limit`.
+pub const HOLD_LIFE_MAX_MS: u64 = 1_800_000;
+/// Default of `HOLD_WARN_MS`: how long before the end of a cart its owner is warned; 0 switches that off.
+pub const HOLD_WARN_MS: u64 = 30_000;
+/// Clocks of carts that were emptied which one shard keeps. At the bound the oldest is forgotten, and that cart begins anew.
+pub const CLOCKS_KEPT_MAX: usize = 65_536;
+/// Connections that act for one owner on one shard. At the bound: `overloaded`.
+pub const CONNECTIONS_PER_OWNER_MAX: usize = 256;
 /// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.
 pub const RESTORE_GRACE_MS: u64 = 30_000;
 /// Longest `RESTORE_GRACE_MS` that is accepted: an hour.

@@ -112,7 +112,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             shards,
             rules: node_rules(&config),
             bounds: node_bounds(&config),
-            seats: Shard::new(id, shards, seeds(), rules).with(fairness),
+            seats: Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts),
             hot: board.hot.clone(),
             full_states: board.full_states.clone(),
             store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),

@@ -3,6 +3,7 @@
 //! Never here: the decisions about seats.
 
 use super::values::Values;
+use crate::engine::shard::CartRules;
 pub use crate::engine::shard::RestoreBy;
 pub use crate::wire::message::BroadcastUserInfo;
 
@@ -17,6 +18,8 @@ pub struct Rooms {
     pub seats_per_ip_max: u32,
     /// How long after its hold has run out a client may not take that seat again; 0: at once.
     pub reselect_after_ms: u64,
+    /// What holds for carts and those who have them.
+    pub carts: CartRules,
     /// How long a restored hold waits for its client.
     pub restore_grace_ms: u64,
     /// Who gets a hold back after a restart.
@@ -32,6 +35,13 @@ impl Rooms {
             seats_per_client_max: values.u32("MAX_SEATS_PER_CLIENT")?,
             seats_per_ip_max: values.u32("MAX_SEATS_PER_IP")?,
             reselect_after_ms: values.u64("RESELECT_AFTER_MS")?,
+            carts: CartRules {
+                grace_ms: values.u64("SESSION_GRACE_MS")?,
+                extends_max: u8::try_from(values.u32("HOLD_EXTENDS_MAX")?).expect("its bound fits a byte"),
+                life_max_ms: values.u64("HOLD_LIFE_MAX_MS")?,
+                warn_ms: values.u64("HOLD_WARN_MS")?,
+                only_declared: values.choice("ROOMS")? == Some("declared"),
+            },
             restore_grace_ms: values.u64("RESTORE_GRACE_MS")?,
             restore_by: match values.choice("RESTORE_BY")? {
                 Some("client_id") => RestoreBy::ClientId,

@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
-use super::command::Caller;
 use super::ids::{ClientId, ConnId, Origin, RoomId, SeatId};
 use super::keyed::{Keyed, KeyedMap};
 use super::time::Millis;
@@ -76,13 +75,13 @@ impl Barred {
 
     /// When the caller may have the seat; nothing if it may have it now. Its other connections may not have it either, as far
     /// as they go by the same name and come from the same place.
-    pub(super) fn until(&self, caller: Caller<'_>, room: &str, seat: &str) -> Option<Millis> {
+    pub(super) fn until(&self, (conn, client, origin): Whose<'_>, room: &str, seat: &str) -> Option<Millis> {
         if self.bars.is_empty() {
             return None;
         }
         let bar = self.bars.get(&self.key(room, seat))?;
-        let is_same = bar.client == *caller.client && bar.origin.address == caller.origin.address;
-        (is_same || bar.conn == Some(caller.conn)).then_some(bar.until)
+        let is_same = bar.client == *client && bar.origin.address == origin.address;
+        (is_same || conn.is_some() && bar.conn == conn).then_some(bar.until)
     }
 
     /// Panics when an invariant does not hold.

@@ -19,6 +19,11 @@ impl Counter {
         self.last < self.max
     }
 
+    /// Whether so many numbers are left.
+    pub(super) fn has_next_of(&self, count: u64) -> bool {
+        count <= self.max - self.last
+    }
+
     /// The next number. Panics at the bound, which whoever counts has looked at.
     pub(super) fn next(&mut self) -> u64 {
         assert!(self.has_next(), "counted beyond the bound of {}", self.max);

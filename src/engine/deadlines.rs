@@ -26,16 +26,12 @@ pub(super) enum Due {
     /// A hold with a clock of its own.
     Seat { room: Slot, seat: Slot },
     /// A cart: it is to be warned, or ends.
-    #[allow(dead_code, reason = "carts come next")]
     Cart(Slot),
     /// An order in checkout.
-    #[allow(dead_code, reason = "orders come next")]
     Order { room: Slot, order: Slot },
     /// The wait for an owner who is not here.
-    #[allow(dead_code, reason = "owners come next")]
     Grace(Slot),
     /// Something about a room as a whole: its sale opens, or it goes.
-    #[allow(dead_code, reason = "settings come next")]
     Room(Slot),
 }
 

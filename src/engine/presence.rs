@@ -54,7 +54,7 @@ struct Presence {
 }
 
 /// What a connection that has ended leaves behind.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Departed {
     /// The rooms of which it was a member.
     pub(super) memberships: Vec<Slot>,

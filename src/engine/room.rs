@@ -7,59 +7,115 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{Asker, Change, ChangeKind, ReleaseReason, SeatStatus, Selection, Ticket};
+use super::command::{
+    Act, Change, ChangeKind, Claim, ReleaseReason, RoomSettings, SeatStatus, Selection, Ticket, transition,
+};
 use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
+use super::orders::{Order, Orders};
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
 use crate::limits::{ROOM_HOLDS_MAX, SEQ_MAX};
 
-/// To whom a hold belongs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Owner {
+/// Who has a seat.
+#[derive(Clone, Debug)]
+pub(super) enum Holder {
+    /// A v1 connection.
     Conn(ConnId),
-    /// To the client whose name is on it, who has not come back since a restart.
-    Absent,
+    /// The party of this cart.
+    Cart(Slot),
+    /// This order of the room.
+    Order(Slot),
+    /// Nobody: it is blocked, with these words.
+    Block(Box<Arc<str>>),
 }
 
-impl Owner {
-    /// The connection, if there is one.
-    pub(super) fn conn(self) -> Option<ConnId> {
+impl Holder {
+    /// The v1 connection, if it is one.
+    pub(super) fn conn(&self) -> Option<ConnId> {
         match self {
-            Self::Conn(conn) => Some(conn),
-            Self::Absent => None,
+            Self::Conn(conn) => Some(*conn),
+            Self::Cart(_) | Self::Order(_) | Self::Block(_) => None,
+        }
+    }
+
+    /// The cart, if it is in one.
+    pub(super) fn cart(&self) -> Option<Slot> {
+        match self {
+            Self::Cart(cart) => Some(*cart),
+            Self::Conn(_) | Self::Order(_) | Self::Block(_) => None,
         }
     }
 }
 
-/// Who is told of a change in its own frame, and which of its requests that answers.
-type Told = (Option<ConnId>, Option<Ticket>);
+/// What a seat is turned into.
+pub(super) struct Turned {
+    pub(super) holder: Holder,
+    pub(super) number: HoldNumber,
+    /// When that ends by itself; `None`: as before, or never.
+    pub(super) expires_at: Option<WallMillis>,
+}
 
+/// Who is told of a change in its own frame, and which of its requests that answers.
+pub(super) type Told = (Option<ConnId>, Option<Ticket>);
+
+/// By what right somebody has a seat, for the store.
+pub(super) type Claimed = Option<Box<Claim>>;
+
+/// Why a seat is not free.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) number: HoldNumber,
-    pub(super) owner: Owner,
+    /// Not [`SeatStatus::Free`].
+    pub(super) status: SeatStatus,
+    pub(super) holder: Holder,
     pub(super) client: ClientId,
     /// Where the client comes from.
     pub(super) origin: Origin,
     pub(super) user_info: Arc<str>,
     pub(super) at: WallMillis,
+    /// When it ends by itself; it means nothing for what is booked or blocked.
     pub(super) expires_at: WallMillis,
-    /// The room's `seq` after the select, for the reply to a second one.
+    /// The room's `seq` after the last change of the seat, for the reply to a second select.
     pub(super) seq: u64,
 }
 
-/// What a seat is when it is not free. It will grow: a seat can be sold or blocked.
-#[derive(Debug)]
-pub(super) enum SeatState {
-    Held(Hold),
+impl Hold {
+    /// When it ends by itself.
+    pub(super) fn ends_at(&self) -> Option<WallMillis> {
+        matches!(self.status, SeatStatus::Held | SeatStatus::Checkout).then_some(self.expires_at)
+    }
 }
 
+/// A seat that is not free.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) id: SeatId,
-    pub(super) state: SeatState,
+    /// Its place in the layout of the room, if that has one.
+    pub(super) place: Option<u32>,
+    pub(super) hold: Hold,
+}
+
+fn selected(hold: &Hold, was: SeatStatus, claim: Claimed) -> ChangeKind {
+    let (status, at, expires_at, origin) = (hold.status, hold.at, hold.ends_at(), hold.origin);
+    ChangeKind::Selected { status, was, at, expires_at, user_info: Arc::clone(&hold.user_info), origin, claim }
+}
+
+/// What the backend has in a room.
+#[derive(Debug)]
+pub(super) struct Sold {
+    /// What it has decided; nothing for a room that a client has made.
+    pub(super) settings: Option<RoomSettings>,
+    /// The number of the deadline of the room as a whole; 0 when it has none.
+    pub(super) alarm: u64,
+    pub(super) orders: Orders,
+}
+
+impl Sold {
+    fn is_nothing(&self) -> bool {
+        self.settings.is_none() && self.orders.len() == 0
+    }
 }
 
 #[derive(Debug)]
@@ -70,10 +126,13 @@ pub(super) struct Room {
     /// The seats that are not free, by id and by slot.
     by_id: KeyedMap<SeatId, Slot>,
     seats: Slab<Seat>,
+    /// What the backend has decided, and its orders: a room without is as it was before there was one.
+    sale: Option<Box<Sold>>,
     members: usize,
     /// The members of each shard that has some.
     members_on: Vec<(ShardId, u32)>,
     audience: ShardSet,
+    keyed: Keyed,
 }
 
 impl Room {
@@ -84,29 +143,71 @@ impl Room {
             seq: 0,
             by_id: KeyedMap::with_hasher(keyed),
             seats: Slab::new(),
+            sale: None,
             members: 0,
             members_on: Vec::new(),
             audience: ShardSet::EMPTY,
+            keyed,
         }
     }
 
     /// Whether nothing keeps the room alive.
     pub(super) fn is_empty(&self) -> bool {
-        self.members == 0 && self.seats.len() == 0
+        self.members == 0 && self.seats.len() == 0 && self.sale.as_ref().is_none_or(|sale| sale.is_nothing())
+    }
+
+    /// What the backend has decided about it.
+    pub(super) fn settings(&self) -> Option<&RoomSettings> {
+        self.sale.as_ref()?.settings.as_ref()
+    }
+
+    /// The same, to be decided anew.
+    pub(super) fn sale_mut(&mut self) -> &mut Sold {
+        let keyed = self.keyed;
+        self.sale.get_or_insert_with(|| Box::new(Sold { settings: None, alarm: 0, orders: Orders::new(keyed) }))
+    }
+
+    /// What belongs to the backend, if there is something.
+    pub(super) fn sale(&self) -> Option<&Sold> {
+        self.sale.as_deref()
+    }
+
+    /// The order in this slot, which is there.
+    pub(super) fn order(&self, slot: Slot) -> &Order {
+        self.sale().and_then(|sale| sale.orders.get(slot)).expect("the order is there")
+    }
+
+    /// Whether a seat of this name can be taken here.
+    pub(super) fn has_place(&self, _seat: &SeatId) -> bool {
+        true
+    }
+
+    /// Its place in the layout, if there is one.
+    pub(super) fn place_of(&self, _seat: &SeatId) -> Option<u32> {
+        None
     }
 
     pub(super) fn holds(&self) -> usize {
         self.seats.len()
     }
 
+    pub(super) fn audience(&self) -> ShardSet {
+        self.audience
+    }
+
+    /// The seats that are not free, with their slots.
+    pub(super) fn seats(&self) -> impl Iterator<Item = (Slot, &Seat)> {
+        self.by_id.values().map(|&slot| (slot, &self.seats[slot]))
+    }
+
     pub(super) fn member_count(&self) -> usize {
         self.members
     }
 
-    /// Whether one more seat may be held here. The numbers of its changes must be enough for the grant and for the end of
-    /// every hold.
-    pub(super) fn may_grant(&self) -> bool {
-        self.holds() < ROOM_HOLDS_MAX && self.seq < SEQ_MAX - 2 * ROOM_HOLDS_MAX as u64
+    /// Whether so many seats more may be taken here. The numbers of its changes must be enough for that and for the end of
+    /// whatever is taken.
+    pub(super) fn may_take(&self, seats: usize) -> bool {
+        self.holds() + seats <= ROOM_HOLDS_MAX && self.seq + seats as u64 <= SEQ_MAX - 2 * ROOM_HOLDS_MAX as u64
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -127,10 +228,7 @@ impl Room {
 
     /// Whether the seat in this slot is held by the hold with this number.
     pub(super) fn is_held_by(&self, seat: Slot, number: HoldNumber) -> bool {
-        self.seats.get(seat).is_some_and(|seat| {
-            let SeatState::Held(hold) = &seat.state;
-            hold.number == number
-        })
+        self.seats.get(seat).is_some_and(|seat| seat.hold.number == number && seat.hold.status == SeatStatus::Held)
     }
 
     /// One member more on this shard.
@@ -156,72 +254,82 @@ impl Room {
         }
     }
 
-    /// Gives the free seat to the owner, whose request `answers` names; `hold.seq` is set here. Returns the seat's slot and
-    /// the change.
-    pub(super) fn grant(&mut self, seat: SeatId, mut hold: Hold, answers: Ticket) -> (Slot, Arc<Change>) {
-        assert!(self.may_grant(), "a grant that its room cannot count");
-        hold.seq = self.next_seq();
-        let told = (hold.owner.conn(), Some(answers));
-        let user_info = Arc::clone(&hold.user_info);
-        let (at, expires_at, origin) = (hold.at, hold.expires_at, hold.origin);
-        let (status, was, expires_at) = (SeatStatus::Held, SeatStatus::Free, Some(expires_at));
-        let kind = ChangeKind::Selected { status, was, at, expires_at, user_info, origin, claim: None };
-        let client = hold.client.clone();
-        let slot = self.put(seat.clone(), hold);
-        (slot, self.change(seat, client, told, kind))
+    /// The free seat becomes what `seat.hold` says; its `seq` is set here. Returns the seat's slot and the change.
+    pub(super) fn take(&mut self, mut seat: Seat, told: Told, claim: Claimed) -> (Slot, Arc<Change>) {
+        assert!(self.seats.len() < ROOM_HOLDS_MAX && self.seq < SEQ_MAX, "a grant that its room cannot count");
+        assert_ne!(seat.hold.status, SeatStatus::Free, "what is taken is not free");
+        seat.hold.seq = self.next_seq();
+        let kind = selected(&seat.hold, SeatStatus::Free, claim);
+        let (id, place, client) = (seat.id.clone(), seat.place, seat.hold.client.clone());
+        let slot = self.put(seat);
+        (slot, self.change((id, place), client, told, kind))
     }
 
-    fn put(&mut self, seat: SeatId, hold: Hold) -> Slot {
-        let slot = self.seats.insert(Seat { id: seat.clone(), state: SeatState::Held(hold) });
-        match self.by_id.entry(seat) {
+    fn put(&mut self, seat: Seat) -> Slot {
+        let id = seat.id.clone();
+        let slot = self.seats.insert(seat);
+        match self.by_id.entry(id) {
             Entry::Vacant(free) => free.insert(slot),
             Entry::Occupied(_) => panic!("a seat that is not free is granted"),
         };
         slot
     }
 
-    /// Gives a seat back to a hold from before a restart, which nobody is told. Returns the seat's slot.
-    pub(super) fn restore(&mut self, seat: SeatId, hold: Hold) -> Slot {
-        self.seq = self.seq.max(hold.seq);
-        self.put(seat, hold)
+    /// The seat in this slot, which is not free, becomes something else that is not free. `hold` has the holder, the number
+    /// and the end of what it is then.
+    pub(super) fn turn(&mut self, slot: Slot, act: Act, to: Turned, claim: Claimed) -> Arc<Change> {
+        let seq = self.next_seq();
+        let seat = &mut self.seats[slot];
+        let was = seat.hold.status;
+        let status = transition(was, act).expect("it was looked at before");
+        assert_ne!(status, SeatStatus::Free, "what becomes free is ended");
+        let hold = &mut seat.hold;
+        (hold.status, hold.holder, hold.number, hold.seq) = (status, to.holder, to.number, seq);
+        hold.expires_at = to.expires_at.unwrap_or(hold.expires_at);
+        let kind = selected(hold, was, claim);
+        let (id, place, client) = (seat.id.clone(), seat.place, seat.hold.client.clone());
+        self.change((id, place), client, (None, None), kind)
+    }
+
+    /// Gives a seat back to what it was before a restart, which nobody is told. Returns the seat's slot.
+    pub(super) fn restore(&mut self, seat: Seat) -> Slot {
+        self.seq = self.seq.max(seat.hold.seq);
+        self.put(seat)
     }
 
     /// Frees the seat in this slot as if it had never been held: nobody was told that it was.
     pub(super) fn retract(&mut self, slot: Slot) -> Hold {
-        let Seat { id, state: SeatState::Held(hold) } = self.seats.remove(slot);
+        let Seat { id, hold, .. } = self.seats.remove(slot);
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
         hold
     }
 
-    /// The hold of the seat in this slot belongs to this connection from now on.
+    /// The seat in this slot, held by a client from before a restart, belongs to this connection from now on.
     pub(super) fn adopt(&mut self, slot: Slot, conn: ConnId) {
-        let SeatState::Held(hold) = &mut self.seats[slot].state;
-        assert_eq!(std::mem::replace(&mut hold.owner, Owner::Conn(conn)), Owner::Absent, "a hold is adopted once");
+        let before = std::mem::replace(&mut self.seats[slot].hold.holder, Holder::Conn(conn));
+        assert!(before.cart().is_some(), "a hold is adopted once");
     }
 
-    /// The owner of the seat in this slot gives it back, as it asked to. Returns the hold and the change.
-    pub(super) fn release(&mut self, slot: Slot, asker: Asker) -> (Hold, Arc<Change>) {
-        self.end(slot, ReleaseReason::Released, (Some(asker.conn), Some(asker.ticket)))
+    /// The cart that has this seat ends at another time.
+    pub(super) fn put_off(&mut self, slot: Slot, expires_at: WallMillis) {
+        self.seats[slot].hold.expires_at = expires_at;
     }
 
-    /// Ends the hold of the seat in this slot, which nobody asked for. Returns it and the change, of which `actor` is told in
-    /// its own frame.
-    pub(super) fn free(&mut self, slot: Slot, reason: ReleaseReason, actor: Option<ConnId>) -> (Hold, Arc<Change>) {
-        self.end(slot, reason, (actor, None))
-    }
-
-    fn end(&mut self, slot: Slot, reason: ReleaseReason, told: Told) -> (Hold, Arc<Change>) {
-        let Seat { id, state: SeatState::Held(hold) } = self.seats.remove(slot);
+    /// The seat in this slot becomes free. Returns what it was and the change.
+    pub(super) fn free(&mut self, slot: Slot, act: Act, reason: ReleaseReason, told: Told) -> (Hold, Arc<Change>) {
+        let Seat { id, place, hold } = self.seats.remove(slot);
+        assert_eq!(transition(hold.status, act), Ok(SeatStatus::Free), "{act:?} does not free a seat that is {hold:?}");
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
         self.next_seq();
-        let change = self.change(id, hold.client.clone(), told, ChangeKind::Released { reason });
+        let change = self.change((id, place), hold.client.clone(), told, ChangeKind::Released { reason });
         (hold, change)
     }
 
-    fn change(&self, seat: SeatId, client: ClientId, (actor, answers): Told, kind: ChangeKind) -> Arc<Change> {
+    fn change(&self, at: (SeatId, Option<u32>), client: ClientId, told: Told, kind: ChangeKind) -> Arc<Change> {
+        let ((seat, index), (actor, answers)) = (at, told);
         let (room, seq, epoch, audience) = (self.id.clone(), self.seq, self.epoch, self.audience);
         let held = u32::try_from(self.holds()).expect("ROOM_HOLDS_MAX fits");
-        Arc::new(Change { room, seat, index: None, client, seq, epoch, actor, answers, held, audience, kind })
+        Arc::new(Change { room, seat, index, client, seq, epoch, actor, answers, held, audience, kind })
     }
 
     /// Panics when one of the cheap invariants does not hold.
@@ -238,15 +346,26 @@ impl Room {
     /// Panics when an invariant does not hold.
     pub(super) fn check_invariants(&self) {
         self.check_counts();
+        if let Some(sale) = self.sale() {
+            sale.orders.check_invariants();
+        }
         for (id, &slot) in &self.by_id {
             let seat = &self.seats[slot];
-            let SeatState::Held(hold) = &seat.state;
-            assert!(seat.id == *id && hold.seq <= self.seq && hold.at <= hold.expires_at);
+            let hold = &seat.hold;
+            assert!(seat.id == *id && hold.seq <= self.seq);
+            assert!(hold.at <= hold.expires_at || hold.ends_at().is_none(), "a hold ends before it begins");
+            let is_right = match (&hold.holder, hold.status) {
+                (Holder::Conn(_) | Holder::Cart(_), SeatStatus::Held) => true,
+                (Holder::Order(_), status) => matches!(status, SeatStatus::Checkout | SeatStatus::Booked),
+                (Holder::Block(_), SeatStatus::Blocked) => true,
+                _ => false,
+            };
+            assert!(is_right, "{hold:?}");
         }
     }
 }
 
-/// The full state of a room: what is held, and the number of the change that made it so.
+/// The full state of a room: what is not free, and the number of the change that made it so.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomState<'a> {
     /// The number of the last change.
@@ -261,32 +380,29 @@ impl<'a> RoomState<'a> {
         Self { seq: room.seq, epoch: room.epoch, room }
     }
 
-    /// How many seats are held.
+    /// How many seats are not free.
     #[must_use]
     pub fn len(&self) -> usize {
         self.room.holds()
     }
 
-    /// Whether no seat is held.
+    /// Whether all seats are free.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The held seats. Their order follows from the room's history alone.
+    /// The seats that are not free. Their order follows from the room's history alone.
     pub fn iter(&self) -> impl Iterator<Item = Selection<'a>> + use<'a> {
-        self.room.seats.iter().map(|seat| {
-            let SeatState::Held(hold) = &seat.state;
-            Selection {
-                client: &hold.client,
-                seat: &seat.id,
-                index: None,
-                status: SeatStatus::Held,
-                user_info: &hold.user_info,
-                at: hold.at,
-                expires_at: Some(hold.expires_at),
-                origin: hold.origin,
-            }
+        self.room.seats.iter().map(|seat| Selection {
+            client: &seat.hold.client,
+            seat: &seat.id,
+            index: seat.place,
+            status: seat.hold.status,
+            user_info: &seat.hold.user_info,
+            at: seat.hold.at,
+            expires_at: seat.hold.ends_at(),
+            origin: seat.hold.origin,
         })
     }
 }

@@ -1,82 +1,48 @@
 //! One core's share of the server: its rooms, and every decision about them. Start reading here.
 //!
-//! Invariants: a room exists while it has members or holds; a hold is in its room, in the presence of its owner and in
-//! the queue of deadlines, or in none of them; nothing that is due survives an input, so a command always meets the
-//! state of its own moment; a refusal changes nothing.
+//! Invariants: a room exists while it has members, seats that are not free, or something of the backend's; a hold is in its
+//! room, with its owner and among the deadlines, or in none of them; nothing that is due survives an input, so a command
+//! always meets the state of its own moment; a refusal changes nothing.
 //! Never here: a clock, I/O, JSON, or a second way to change a room beside [`Shard::handle`].
 
 use std::sync::Arc;
 
-use super::absent::Absentees;
 use super::barred::Barred;
-use super::command::{
-    ApiAnswer, ApiTicket, Asker, Caller, Details, Effect, Effects, Input, Reject, ReleaseReason, RequestType, Resumed,
-    SaleAnswer,
-};
+use super::clocks::Clocks;
+use super::command::{Act, Asker, Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, Due, HoldNumber};
 use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
 use super::keyed::{Keyed, KeyedMap, Seeds};
+use super::owners::Owners;
 use super::presence::Presences;
-use super::room::{Hold, Members, Owner, Room, RoomState, Seat, SeatState};
+use super::room::{Hold, Members, Room, RoomState};
 use super::shares::Shares;
 use super::slab::{Slab, Slot};
 use super::time::{Millis, Now};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
+mod cart;
 mod check;
 #[cfg(test)]
 mod coming_back;
+mod due;
+mod meeting;
 #[cfg(test)]
 mod near_bounds;
+mod plan;
 #[cfg(debug_assertions)]
 mod planted;
+mod requests;
 #[cfg(test)]
 mod reselect;
 mod restored;
+mod rules;
+mod sale;
+mod seats;
+mod single;
 
-/// What the operator decides about seats.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// How long a hold lives.
-    pub hold_ttl_ms: u64,
-    /// Seats one connection may hold in one room; 0 switches the limit off.
-    pub seats_per_client_max: u32,
-}
-
-/// Who gets a hold back after a restart.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum RestoreBy {
-    /// The first connection of the same client from the same address, or with a proof.
-    Address,
-    /// The first connection of the same client that proves to have held it.
-    Proof,
-    /// The first connection of the same client, wherever it comes from.
-    #[default]
-    ClientId,
-}
-
-/// What keeps one client from taking what is everybody's or another's. Without it: nothing.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Fairness {
-    /// How long the owner of a hold that has run out may not take that seat again; 0 switches that off.
-    pub reselect_after_ms: u64,
-    /// Who gets a hold back after a restart.
-    pub restore_by: RestoreBy,
-    /// Seats of this shard that may be held from one address; 0 is no limit.
-    pub seats_per_origin_max: u32,
-}
-
-/// How much a shard owns.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Counts {
-    /// Rooms with members or holds.
-    pub rooms: usize,
-    /// Memberships, a connection counted once for each of its rooms.
-    pub members: usize,
-    /// Held seats.
-    pub holds: usize,
-}
+pub use rules::{CartRules, Counts, Fairness, RestoreBy, Rules};
 
 /// The rooms of one core. The only decision maker.
 #[derive(Debug)]
@@ -93,8 +59,15 @@ pub struct Shard {
     rooms: Slab<Room>,
     members: usize,
     presences: Presences,
+    owners: Owners,
     deadlines: Deadlines,
-    absent: Absentees,
+    /// Seats that are not free, and those of them that are held.
+    taken: usize,
+    held: usize,
+    /// The last number of what is neither a hold nor a room.
+    numbers: u64,
+    carts: CartRules,
+    clocks: Clocks,
     fairness: Fairness,
     barred: Barred,
     shares: Shares,
@@ -123,8 +96,13 @@ impl Shard {
             rooms: Slab::new(),
             members: 0,
             presences: Presences::new(Keyed::new(seeds.connections)),
+            owners: Owners::new(keyed, Keyed::new(seeds.connections)),
             deadlines: Deadlines::default(),
-            absent: Absentees::new(keyed),
+            taken: 0,
+            held: 0,
+            numbers: 0,
+            carts: CartRules::default(),
+            clocks: Clocks::new(keyed),
             fairness: Fairness::default(),
             barred: Barred::new(keyed),
             shares: Shares::new(keyed),
@@ -142,12 +120,18 @@ impl Shard {
         self
     }
 
+    /// The same shard, with these rules for carts.
+    #[must_use]
+    pub fn with_carts(mut self, carts: CartRules) -> Self {
+        self.carts = carts;
+        self
+    }
+
     /// The one door: decides what `input` does at `now` and appends what is to be done for it, after the expiries that
     /// are due by then. A monotonic time before the last one counts as the last one.
     pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Effects) {
         self.clock = self.clock.max(now.mono);
-        self.expire_due(effects);
-        self.give_up_absent(effects);
+        self.end_due_things(now, effects);
         match input {
             Input::Join { caller, room } => self.join(caller, room, effects),
             Input::Leave { caller, room } => self.leave(caller, room, effects),
@@ -155,18 +139,16 @@ impl Shard {
                 self.select(now, caller, (room, seat), user_info, effects);
             }
             Input::Release { caller, room, seat } => self.release(caller, room, seat, effects),
-            Input::Cart { caller, room, request } => {
-                self.refuse(caller.asker(), Reject::Overloaded, request.kind(), (room, None), effects);
-            }
-            Input::Resume { caller, .. } => {
-                effects.push(Effect::Resumed(Box::new(Resumed { to: caller.asker(), carts: Vec::new() })));
-            }
-            Input::Sale { room, reply_to, .. } => self.refuse_sale(reply_to, Reject::Overloaded, room, effects),
+            Input::Cart { caller, room, request } => self.cart_request(now, caller, room, request, effects),
+            Input::Resume { caller, rooms } => self.resume(caller, rooms, effects),
+            Input::Sale { room, request, reply_to } => self.sale_request(now, room, request, reply_to, effects),
             Input::Resync { conn, room } => self.resync(conn, room, effects),
             Input::Gone { conn } => self.gone(conn, effects),
             Input::Tick => {}
             Input::Restore { room, seat, hold } => self.restore(room, seat, hold),
-            Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
+            Input::Retract { room, epoch, selects, seq } => {
+                self.retract(room, epoch, selects, seq, effects);
+            }
         }
         #[cfg(debug_assertions)]
         Self::reorder(effects);
@@ -180,16 +162,16 @@ impl Shard {
         self.find(room).map(|slot| RoomState::new(&self.rooms[slot]))
     }
 
-    /// When the next hold ends by itself, or those of absent clients do.
+    /// When the next thing ends by itself.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.deadlines.next().into_iter().chain(self.absent.until()).min()
+        self.deadlines.next()
     }
 
     /// How much there is.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { rooms: self.rooms.len(), members: self.members, holds: self.deadlines.live() }
+        Counts { rooms: self.rooms.len(), members: self.members, holds: self.held }
     }
 
     /// The rooms that exist. Their order follows from the history alone.
@@ -203,46 +185,56 @@ impl Shard {
         self.find(room).map(|slot| Members::new(&self.rooms[slot]))
     }
 
-    fn expire_due(&mut self, effects: &mut Effects) {
-        self.barred.forget_due(self.clock);
-        let reason = ReleaseReason::Expired;
-        while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, entry)) {
-            let Due::Seat { room, seat } = due.due else { unreachable!("nothing else ends yet") };
-            let SeatState::Held(hold) = &self.rooms[room].seat_at(seat).state;
-            let owner = hold.owner;
-            let (hold, change) = self.rooms[room].free(seat, reason, owner.conn());
-            if self.fairness.reselect_after_ms > 0 {
-                let until = self.clock.after(self.fairness.reselect_after_ms);
-                let whose = (owner.conn(), &hold.client, hold.origin);
-                self.barred.note(until, &change.room, &change.seat, whose);
-            }
-            effects.push(Effect::Change(change));
-            self.shares.remove(hold.origin);
-            match owner {
-                Owner::Conn(conn) => self.presences.release(conn, hold.number, room),
-                Owner::Absent => self.absent.forget(&hold.client, hold.number),
-            }
-            self.drop_if_empty(room);
+    /// The hold of the seat in the last change has run out: its owner may not have it again at once.
+    fn bar(&mut self, conn: Option<ConnId>, hold: &Hold, effects: &Effects) {
+        if self.fairness.reselect_after_ms == 0 {
+            return;
         }
+        let Some(Effect::Change(change)) = effects.last() else { unreachable!("the end of a hold has just been told") };
+        let until = self.clock.after(self.fairness.reselect_after_ms);
+        self.barred.note(until, &change.room, &change.seat, (conn, &hold.client, hold.origin));
     }
 
     fn join(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
-        let Caller { conn, client, .. } = caller;
-        let known = self.find(room);
-        let again = known.is_some_and(|slot| self.presences.is_member(conn, slot));
-        if !again && !self.may_join(conn, known) {
-            return self.refuse(caller.asker(), Reject::Overloaded, RequestType::Join, (room, None), effects);
+        if caller.identity.is_some() && !self.has_come(caller, room, effects) {
+            return;
         }
-        let slot = known.unwrap_or_else(|| self.open(room));
-        if !again {
-            self.rooms[slot].join(conn.shard());
-            self.presences.join(conn, slot);
-            self.members += 1;
+        let (conn, client) = (caller.conn, caller.client);
+        let is_member = self.find(room).is_some_and(|slot| self.presences.is_member(conn, slot));
+        let slot = match self.become_member(conn, room) {
+            Ok(slot) => slot,
+            Err(reject) => return self.refuse(caller.asker(), reject, RequestType::Join, (room, None), effects),
+        };
+        if !is_member {
             self.adopt(caller, slot);
         }
         let room = &self.rooms[slot];
         let (members, seq, epoch, room) = (room.member_count(), room.seq, room.epoch, room.id.clone());
         effects.push(Effect::Joined { to: caller.asker(), client: client.clone(), room, seq, epoch, members });
+    }
+
+    /// Makes the connection a member of the room, if it is not one yet.
+    fn become_member(&mut self, conn: ConnId, room: &str) -> Result<Slot, Reject> {
+        let known = self.find(room);
+        if let Some(slot) = known.filter(|&slot| self.presences.is_member(conn, slot)) {
+            return Ok(slot);
+        }
+        if let Some(reject) = self.room_forbids(known) {
+            return Err(reject);
+        }
+        if !self.may_join(conn, known) {
+            return Err(Reject::Overloaded);
+        }
+        let slot = known.unwrap_or_else(|| self.open(room));
+        self.rooms[slot].join(conn.shard());
+        self.presences.join(conn, slot);
+        self.members += 1;
+        Ok(slot)
+    }
+
+    /// Whether a v1 caller with a token has been met.
+    fn has_come(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) -> bool {
+        self.party_of(caller, (room, RequestType::Join), effects).is_some()
     }
 
     fn may_join(&self, conn: ConnId, room: Option<Slot>) -> bool {
@@ -265,109 +257,20 @@ impl Shard {
         self.members -= 1;
     }
 
-    fn select(&mut self, now: Now, caller: Caller<'_>, at: (&str, &str), user_info: &str, effects: &mut Effects) {
-        let (room, seat) = at;
-        let conn = caller.conn;
-        #[cfg(debug_assertions)]
-        self.grant_twice(conn, room, seat);
-        let known = self.find(room);
-        if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
-            return effects.push(self.select_held(caller, &self.rooms[slot], held));
-        }
-        if let Some(reject) = self.select_limit(caller, known).or_else(|| self.too_soon(caller, at)) {
-            return self.refuse(caller.asker(), reject, RequestType::Select, (room, Some(seat)), effects);
-        }
-        let room = known.unwrap_or_else(|| self.open(room));
-        let hold = self.new_hold(now, caller, user_info);
-        let number = hold.number;
-        self.shares.add(hold.origin);
-        let seat = SeatId::new(seat).expect("the ids of an input are valid");
-        let (seat, change) = self.rooms[room].grant(seat, hold, caller.ticket);
-        self.presences.hold(conn, number, room, seat);
-        let at = self.clock.after(self.rules.hold_ttl_ms);
-        self.deadlines.push(Deadline { at, due: Due::Seat { room, seat }, number: number.0 });
-        effects.push(Effect::Change(change));
-    }
-
-    /// The answer to a select of a seat that is not free.
-    fn select_held(&self, caller: Caller<'_>, room: &Room, seat: &Seat) -> Effect {
-        let SeatState::Held(hold) = &seat.state;
-        let (to, room_id, seat) = (caller.asker(), room.id.clone(), seat.id.clone());
-        if hold.owner != Owner::Conn(caller.conn) {
-            let (reject, request) = (Reject::SeatTaken, RequestType::Select);
-            return Effect::Refused { to, reject, request, room: room_id, seat: Some(seat), details: None };
-        }
-        let (client, seq, epoch, expires_at) = (caller.client.clone(), hold.seq, room.epoch, hold.expires_at);
-        Effect::Again { to, client, room: room_id, seat, seq, epoch, expires_at }
-    }
-
-    /// Why the caller may not have a free seat of this room; `None` stands for a room that does not exist yet.
-    fn select_limit(&self, Caller { conn, origin, .. }: Caller<'_>, room: Option<Slot>) -> Option<Reject> {
-        let own = room.map_or(0, |slot| self.presences.holds_in(conn, slot));
-        if self.rules.seats_per_client_max != 0 && own >= self.rules.seats_per_client_max {
-            return Some(Reject::LimitExceeded);
-        }
-        if !self.shares.has_room(origin) {
-            return Some(Reject::AddressLimit);
-        }
-        let has_place = room.map_or(self.may_open(), |slot| self.rooms[slot].may_grant());
-        let is_free = has_place && self.may_hold_one_more() && self.presences.may_enter(conn, room);
-        (!is_free).then_some(Reject::Overloaded)
-    }
-
-    /// Whether the caller had this seat until a moment ago.
-    fn too_soon(&self, caller: Caller<'_>, (room, seat): (&str, &str)) -> Option<Reject> {
-        let until = self.barred.until(caller, room, seat)?;
-        let retry_after_ms = u32::try_from(until.0 - self.clock.0).expect("RESELECT_AFTER_MS_MAX fits");
-        Some(Reject::TooSoon { retry_after_ms })
-    }
-
     /// Whether one more room may be made.
     fn may_open(&self) -> bool {
         self.rooms.len() < ROOMS_PER_SHARD_MAX && self.rooms_made.has_next()
     }
 
-    /// Whether the shard may own one hold more.
-    fn may_hold_one_more(&self) -> bool {
-        self.deadlines.live() < SHARD_HOLDS_MAX && self.holds_made.has_next()
+    /// Whether so many seats more may be taken.
+    fn may_take(&self, seats: usize) -> bool {
+        self.taken + seats <= SHARD_HOLDS_MAX && self.holds_made.has_next_of(seats as u64)
     }
 
-    fn new_hold(&mut self, now: Now, caller: Caller<'_>, user_info: &str) -> Hold {
-        let is_default = user_info == &*self.no_user_info;
-        Hold {
-            number: HoldNumber(self.holds_made.next()),
-            owner: Owner::Conn(caller.conn),
-            client: caller.client.clone(),
-            origin: caller.origin,
-            user_info: if is_default { Arc::clone(&self.no_user_info) } else { user_info.into() },
-            at: now.wall,
-            expires_at: now.wall.after(self.rules.hold_ttl_ms),
-            seq: 0,
-        }
-    }
-
-    fn release(&mut self, caller: Caller<'_>, room: &str, seat: &str, effects: &mut Effects) {
-        let conn = caller.conn;
-        let held = self.find(room).and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?)));
-        let reject = match held {
-            None => Reject::NotHeld,
-            Some((room, (slot, Seat { state: SeatState::Held(hold), .. }))) if hold.owner == Owner::Conn(conn) => {
-                return self.release_own(caller.asker(), room, slot, effects);
-            }
-            Some(_) => Reject::NotOwner,
-        };
-        self.refuse(caller.asker(), reject, RequestType::Release, (room, Some(seat)), effects);
-    }
-
-    fn release_own(&mut self, asker: Asker, room: Slot, seat: Slot, effects: &mut Effects) {
-        let (hold, change) = self.rooms[room].release(seat, asker);
-        effects.push(Effect::Change(change));
-        self.shares.remove(hold.origin);
-        self.presences.release(asker.conn, hold.number, room);
-        self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
-        self.drop_if_empty(room);
-        #[cfg(debug_assertions)]
-        self.use_number_again(hold.number);
+    /// A number for something that ends by itself and is no seat.
+    fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 
     /// A connection that has left meanwhile is not told.
@@ -380,19 +283,23 @@ impl Shard {
 
     /// Memberships end first: a connection is not in the audience of its own end.
     fn gone(&mut self, conn: ConnId, effects: &mut Effects) {
-        let Some(departed) = self.presences.take(conn) else { return };
+        let departed = self.presences.take(conn).unwrap_or_default();
         #[cfg(debug_assertions)]
         let departed = Self::forget_some(departed);
         for &room in &departed.memberships {
             self.end_membership(conn, room);
         }
+        let why = (Act::EndHold, ReleaseReason::Disconnected);
         for &(room, seat) in &departed.holds {
-            let (hold, change) = self.rooms[room].free(seat, ReleaseReason::Disconnected, None);
+            let (hold, change) = self.rooms[room].free(seat, why.0, why.1, (None, None));
             effects.push(Effect::Change(change));
+            self.taken -= 1;
+            self.held -= 1;
             self.shares.remove(hold.origin);
-            self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
+            self.forget_deadline();
             self.drop_if_empty(room);
         }
+        self.part(conn, effects);
         for room in departed.memberships {
             self.drop_if_empty(room);
         }
@@ -433,15 +340,19 @@ impl Shard {
             seat.map(|seat| held(seat).unwrap_or_else(|| SeatId::new(seat).expect("the ids of an input are valid")));
         effects.push(Effect::Refused { to, reject, request, room: self.room_id(room), seat, details: None });
     }
-
-    fn refuse_sale(&self, to: ApiTicket, reject: Reject, room: &str, effects: &mut Effects) {
-        let answer = SaleAnswer::Refused { reject, details: Details::default() };
-        effects.push(Effect::Api(Box::new(ApiAnswer { to, room: self.room_id(room), answer })));
-    }
 }
 
-/// Whether the hold of this deadline has not ended yet.
-fn is_live(rooms: &Slab<Room>, entry: &Deadline) -> bool {
-    let Due::Seat { room, seat } = entry.due else { return false };
-    rooms.get(room).is_some_and(|room| room.is_held_by(seat, HoldNumber(entry.number)))
+/// Whether what this deadline names has not ended yet.
+fn is_live(rooms: &Slab<Room>, owners: &Owners, entry: &Deadline) -> bool {
+    let number = entry.number;
+    match entry.due {
+        Due::Seat { room, seat } => rooms.get(room).is_some_and(|room| room.is_held_by(seat, HoldNumber(number))),
+        Due::Cart(cart) => owners.carts.get(cart).is_some_and(|cart| cart.alarm == number),
+        Due::Grace(party) => owners.parties.get(party).is_some_and(|party| party.grace == number),
+        Due::Order { room, order } => {
+            let order = rooms.get(room).and_then(|room| room.sale()?.orders.get(order));
+            order.is_some_and(|order| order.alarm == number)
+        }
+        Due::Room(room) => rooms.get(room).and_then(Room::sale).is_some_and(|sale| sale.alarm == number),
+    }
 }

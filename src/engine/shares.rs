@@ -35,6 +35,12 @@ impl Shares {
         !self.counts(origin) || self.held.get(&origin.address).is_none_or(|&held| held < self.seats_max)
     }
 
+    /// Whether so many seats more may be held from there, when so many others are given back.
+    pub(super) fn has_room_for(&self, origin: Origin, more: usize, less: usize) -> bool {
+        let held = || self.held.get(&origin.address).map_or(0, |&held| held as usize);
+        !self.counts(origin) || held() + more <= self.seats_max as usize + less
+    }
+
     /// A seat is held from there. One that is given back after a restart counts, too, and may be above the limit.
     pub(super) fn add(&mut self, origin: Origin) {
         if self.counts(origin) {

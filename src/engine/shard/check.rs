@@ -19,13 +19,35 @@ impl Shard {
         }
         self.presences.check_invariants();
         self.barred.check_invariants();
-        assert!(self.shares.total() <= self.deadlines.live(), "more is counted than is held");
-        self.deadlines.check_invariants(|entry| is_live(&self.rooms, entry));
+        self.clocks.check_invariants();
+        assert!(self.shares.total() <= self.held, "more is counted than is held");
+        self.deadlines.check_invariants(|entry| is_live(&self.rooms, &self.owners, entry));
         assert!(self.deadlines.next().is_none_or(|next| next > self.clock), "something due has not expired");
-        assert_eq!(self.rooms.iter().map(|room| room.holds()).sum::<usize>(), self.deadlines.live());
-        assert_eq!(self.presences.holds() + self.absent.len(), self.deadlines.live());
-        assert!(self.absent.until().is_none_or(|until| until > self.clock), "the grace is over and holds still wait");
+        assert_eq!(self.rooms.iter().map(|room| room.holds()).sum::<usize>(), self.taken);
+        let (in_carts, own_clocks, alarms, graces) = self.owners.check_invariants();
+        assert_eq!(self.presences.holds() + in_carts, self.held, "what is held is a connection's or in a cart");
+        let sales = || self.rooms.iter().filter_map(|room| room.sale());
+        let orders: usize = sales().map(|sale| sale.orders.open).sum();
+        let rooms = sales().filter(|sale| sale.alarm != 0).count();
+        let ends = self.presences.holds() + own_clocks + alarms + graces + orders + rooms;
+        assert_eq!(self.deadlines.live(), ends, "everything that ends by itself has one deadline");
+        self.check_carts();
         self.check_members();
+    }
+
+    /// A seat in a cart is held by it, and a cart pays for what its orders in checkout have.
+    fn check_carts(&self) {
+        for cart in self.owners.carts.iter() {
+            let room = &self.rooms[cart.room];
+            for &seat in &cart.seats {
+                let hold = &room.seat_at(seat).hold;
+                let of = hold.holder.cart().map(|of| &self.owners.carts[of]);
+                assert!(of.is_some_and(|of| std::ptr::eq(of, cart)), "a seat in a cart that does not have it");
+                assert!(cart.clock.is_none_or(|clock| clock.expires_at == hold.expires_at), "two clocks in a cart");
+            }
+            let open = cart.orders.iter().map(|&order| room.order(order)).filter(|order| order.is_in_checkout());
+            assert_eq!(open.map(|order| order.seats.len()).sum::<usize>(), cart.paying as usize);
+        }
     }
 
     fn check_members(&self) {

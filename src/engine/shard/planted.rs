@@ -1,11 +1,10 @@
 //! What the planted defects of the engine do ([`crate::planted`]). Never in a release build.
 
-use super::{Shard, is_live};
-use crate::engine::command::{Effect, Effects, ReleaseReason};
+use super::Shard;
+use crate::engine::command::{Act, Effect, Effects, ReleaseReason};
 use crate::engine::deadlines::HoldNumber;
 use crate::engine::ids::ConnId;
 use crate::engine::presence::Departed;
-use crate::engine::room::{Owner, SeatState};
 use crate::planted::{Bug, has};
 
 impl Shard {
@@ -15,13 +14,11 @@ impl Shard {
         }
         let Some(room) = self.find(room) else { return };
         let Some((slot, held)) = self.rooms[room].seat(seat) else { return };
-        let SeatState::Held(hold) = &held.state;
-        let Owner::Conn(owner) = hold.owner else { return };
+        let Some(owner) = held.hold.holder.conn() else { return };
         if owner != conn {
-            let (hold, _) = self.rooms[room].free(slot, ReleaseReason::Released, None);
+            let why = (Act::EndHold, ReleaseReason::Released);
+            self.end((room, slot), why, (None, None), &mut Effects::new());
             self.rooms[room].seq -= 1;
-            self.presences.release(owner, hold.number, room);
-            self.deadlines.forget_one(|entry| is_live(&self.rooms, entry));
         }
     }
 

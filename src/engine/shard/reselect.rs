@@ -118,8 +118,15 @@ fn what_is_remembered_is_bounded() {
         ticket: Ticket::default(),
         identity: None,
     };
-    assert_eq!(world.shard.barred.until(caller, "r", "S9"), None, "the oldest has given way");
-    assert_eq!(world.shard.barred.until(caller, "r", "S10"), Some(Millis(5_000)));
+    assert_eq!(
+        world.shard.barred.until((Some(caller.conn), caller.client, caller.origin), "r", "S9"),
+        None,
+        "the oldest has given way"
+    );
+    assert_eq!(
+        world.shard.barred.until((Some(caller.conn), caller.client, caller.origin), "r", "S10"),
+        Some(Millis(5_000))
+    );
     world.handle(5_000, Input::Tick);
-    assert_eq!(world.shard.barred.until(caller, "r", "S10"), None);
+    assert_eq!(world.shard.barred.until((Some(caller.conn), caller.client, caller.origin), "r", "S10"), None);
 }

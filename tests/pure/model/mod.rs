@@ -45,6 +45,8 @@ pub(crate) struct Model {
     clock: Millis,
     holds_made: u64,
     lives_begun: u64,
+    /// The first hold of a client that was given back, in all and in one room.
+    first_restored: BTreeMap<(ClientId, Option<String>), u64>,
     /// When holds without an owner are released.
     grace_ends: Millis,
     pub(crate) members: BTreeSet<(String, ConnId)>,
@@ -71,6 +73,7 @@ impl Model {
             clock: Millis(0),
             holds_made: 0,
             lives_begun: 0,
+            first_restored: BTreeMap::new(),
             grace_ends: Millis(0),
             members: BTreeSet::new(),
             holds: BTreeMap::new(),
@@ -98,8 +101,10 @@ impl Model {
     /// What the input should do.
     pub(crate) fn handle(&mut self, now: Now, input: Input<'_>) -> Vec<Effect> {
         self.clock = self.clock.max(now.mono);
-        let mut effects = self.expire_due();
+        // Everything ends in the order of its moments.
+        let mut effects = self.expire_due(self.clock.min(self.grace_ends));
         effects.extend(self.give_up_absent());
+        effects.extend(self.expire_due(self.clock));
         match input {
             Input::Join { caller, room } => effects.push(self.join(caller, room)),
             Input::Leave { caller, room } => {
@@ -137,8 +142,7 @@ impl Model {
         self.holds.values().map(|hold| hold.deadline).chain(grace).min()
     }
 
-    fn expire_due(&mut self) -> Vec<Effect> {
-        let clock = self.clock;
+    fn expire_due(&mut self, clock: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         for at in self.in_order(|hold| hold.deadline <= clock) {
             let holder = self.holds[&at].conn;
@@ -149,7 +153,12 @@ impl Model {
     }
 
     fn give_up_absent(&mut self) -> Vec<Effect> {
-        let absent = self.in_order(|hold| hold.conn.is_none());
+        // Client by client, room by room, in the order in which they were first given back.
+        let mut absent = self.in_order(|hold| hold.conn.is_none());
+        absent.sort_by_key(|at| {
+            let client = &self.holds[at].client;
+            (self.first_restored[&(client.clone(), None)], self.first_restored[&(client.clone(), Some(at.0.clone()))])
+        });
         let given_up: &[SeatKey] = if self.grace_ends <= self.clock { &absent } else { &[] };
         let effects = given_up.iter().map(|at| self.end(at, ReleaseReason::Disconnected, (None, None))).collect();
         self.close_empty_rooms();
@@ -165,6 +174,9 @@ impl Model {
         let life = self.life(at.0);
         life.seq = life.seq.max(restored.seq);
         self.holds_made += 1;
+        for room in [None, Some(at.0.to_owned())] {
+            self.first_restored.entry((restored.client.clone(), room)).or_insert(self.holds_made);
+        }
         let hold = Hold {
             conn: None,
             client: restored.client.clone(),
