@@ -12,6 +12,7 @@
 //! * [`audience`]: what those who look at a room are owed. Pure.
 //! * [`figures`], [`config`], [`clock`], [`log`]: what is counted, the environment, the clocks, the log.
 //! * [`persist`]: what is acknowledged survives.
+//! * [`auth`]: who somebody is, by proof. Pure.
 //! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
 //! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
 //! * [`api`]: the API of the shop's backend, on a thread of its own. Its [`api::keys`] stand before [`config`].
@@ -38,6 +39,8 @@ pub mod clock;
 pub mod log;
 
 pub mod persist;
+
+pub mod auth;
 
 mod slots;
 

@@ -94,6 +94,8 @@ pub const JSON_SHORT_BYTES: usize = 1_024;
 pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
 /// Bytes whose encoding is checked at a time: more than a character and the beginning of another, so that the loop gets on.
 pub const UTF8_WINDOW_BYTES: usize = 512;
+/// How long a session's token is good after it was given: 12 hours. At the bound: `session_unknown`.
+pub const SESSION_TOKEN_MS: u64 = 12 * 3_600_000;
 /// Seats that one request of the second protocol names in a list, and the most that `select_best` looks for. At the bound:
 /// `bad_request`.
 pub const SEATS_PER_REQUEST_MAX: usize = 50;
@@ -120,6 +122,8 @@ pub const RATE_EXCESS_MAX: u8 = 100;
 /// Addresses whose messages a shard counts at the same time. At the bound those that have been silent for long enough are
 /// forgotten; if none has, further ones are not counted.
 pub const RATED_ORIGINS_MAX: usize = 65_536;
+/// Items of a JSON list that are looked at. At the bound it is a long list, whatever is in it.
+pub const JSON_LIST_MAX: usize = 64;
 /// Nesting of JSON that is read. At the bound: `bad_json`.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Fragments of one message. At the bound: close 1009.
@@ -170,6 +174,8 @@ pub const SHARED_STATE_BYTES_MIN: usize = 8 * 1024;
 /// Changes of a room that a shard keeps for those who need what happened since a full state, in bytes of memory. At the
 /// bound the oldest give way, and who needs them gets a full state. At most [`FULL_STATES_KEPT_MAX`] rooms keep some.
 pub const RING_BYTES_MAX: usize = 128 * 1024;
+/// Changes that a member whose socket was full may have missed. At the bound it gets the whole map instead.
+pub const LAG_CHANGES_MAX: usize = 1_024;
 /// Members up to which a room is small: it is served whole and before big ones.
 pub const SMALL_ROOM_MEMBERS: usize = 64;
 /// Members of a big room that are served before others get their turn.

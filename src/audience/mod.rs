@@ -6,11 +6,16 @@
 //! the room's log when it can; only what must stand before or behind that is in its outbox. The runtime moves the
 //! bytes; which bytes are owed to whom, in which order, and what gives way at a bound is decided here, so that the
 //! simulation can check it.
+//!
+//! Members of the second protocol are positions in the room's history ([`history::History`]): [`deltas::Deltas`] tells them
+//! what has happened, once a tick.
 
+pub mod deltas;
 pub mod feeds;
 pub mod frames;
 pub mod full_state;
 pub mod full_states;
+pub mod history;
 pub mod outbox;
 pub mod ring;
 pub mod view;

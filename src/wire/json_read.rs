@@ -17,7 +17,7 @@
 use memchr::memchr2;
 use simd_json::{Buffers, Error, ErrorType, Node, StaticNode, Tape};
 
-use crate::limits::{JSON_DEPTH_MAX, JSON_SHORT_BYTES};
+use crate::limits::{JSON_DEPTH_MAX, JSON_LIST_MAX, JSON_SHORT_BYTES};
 
 /// Why a text is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,9 +46,6 @@ pub(super) enum Member<'a> {
     Other,
 }
 
-/// Items of a list that are looked at.
-pub(super) const LIST_MAX: usize = 64;
-
 /// A member's value, told apart further.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) enum Value<'a> {
@@ -63,7 +60,7 @@ pub(super) enum Value<'a> {
     Bool(bool),
     /// An object, as it was written.
     Object(&'a str),
-    /// A list of strings, [`LIST_MAX`] at most.
+    /// A list of strings, [`JSON_LIST_MAX`] at most.
     Texts(Vec<&'a str>),
     /// A list that is longer.
     LongList,
@@ -288,7 +285,7 @@ impl<'a> Value<'a> {
         match written.nodes[0] {
             Node::String(text) => Self::Text(text),
             Node::Object { .. } => Self::Object(written.in_brackets()),
-            Node::Array { len, .. } if len > LIST_MAX => Self::LongList,
+            Node::Array { len, .. } if len > JSON_LIST_MAX => Self::LongList,
             Node::Array { .. } => Self::list(&written.nodes[1..]),
             Node::Static(StaticNode::Bool(value)) => Self::Bool(value),
             Node::Static(StaticNode::Null) => Self::Other,

@@ -1,11 +1,12 @@
 //! Every message of the second protocol as it stands on the wire, byte by byte: a change here is a change for clients.
 
-use butaca::engine::ids::{Epoch, SeatId};
+use butaca::engine::command::{CartView, OrderView, SeatStatus};
+use butaca::engine::ids::{Epoch, OrderId, SeatId};
 use butaca::engine::time::WallMillis;
 use butaca::wire::message::Code;
-use butaca::wire::v2::map::{self, Map, Place};
+use butaca::wire::v2::map::{self, Place, map_of_seats, map_of_states};
 use butaca::wire::v2::request::{RequestId, Written};
-use butaca::wire::v2::write::{self, AuthState, CartChange, CartView, Hello, Joined, LayoutName, OrderView, Refusal};
+use butaca::wire::v2::write::{self, AuthState, CartChange, Hello, Joined, LayoutName, Refusal};
 
 use crate::wire_golden::payload_of;
 
@@ -13,7 +14,7 @@ use crate::wire_golden::payload_of;
 const NOW: WallMillis = WallMillis(1_768_473_000_000);
 const EPOCH: Epoch = Epoch(0x5f0c_0000_0000_000a);
 const ONE: Option<RequestId<'_>> = Some(RequestId::Number(1));
-const EMPTY: CartView<'_> = CartView { seats: &[], expires_at: None, extends_left: 1, orders: &[] };
+const EMPTY: &CartView = &CartView { seats: Vec::new(), expires_at: None, extends_left: 1, orders: Vec::new() };
 const EMPTY_TEXT: &str = r#"{"seats":[],"expires_at":null,"extends_left":1,"orders":[]}"#;
 
 fn check(expected: &str, write: impl FnOnce(&mut Vec<u8>)) {
@@ -45,8 +46,7 @@ fn hello_comes_first() {
         |out| write::hello(out, None, &first, std::iter::empty()),
     );
     let again = Hello { resumed: true, auth: AuthState::Ok, ..first };
-    let held = seats(&["A1"]);
-    let cart = CartView { seats: &held, expires_at: Some(NOW), ..EMPTY };
+    let cart = &CartView { seats: seats(&["A1"]), expires_at: Some(NOW), ..EMPTY.clone() };
     check(
         r#"{"type":"hello","id":1,"session_id":"Q2h","session_token":"tok","resumed":true,"now":"2026-01-15T10:30:00.000Z","auth":"ok","grace_ms":15000,"ping_ms":25000,"carts":[{"room_id":"r","cart":{"seats":["A1"],"expires_at":"2026-01-15T10:30:00.000Z","extends_left":1,"orders":[]}},{"room_id":"\"s\"","cart":{"seats":[],"expires_at":null,"extends_left":1,"orders":[]}}]}"#,
         |out| write::hello(out, ONE, &again, [("r", cart), ("\"s\"", EMPTY)].into_iter()),
@@ -83,21 +83,20 @@ fn joining_and_leaving() {
 #[test]
 fn a_map_whole() {
     // Seat 0 held, 1 booked, 2 blocked, 3 free, 4 held: two bits each, the first in the lowest.
-    let states = Map::of_states("r", (EPOCH, 9001), &[0b00_11_10_01, 0b01]);
-    let held = seats(&["A1"]);
-    let cart = CartView { seats: &held, expires_at: Some(NOW.after(1)), ..EMPTY };
+    let states = map_of_states("r", (EPOCH, 9001), &[0b00_11_10_01, 0b01]);
+    let cart = &CartView { seats: seats(&["A1"]), expires_at: Some(NOW.after(1)), ..EMPTY.clone() };
     check(
         r#"{"type":"snapshot","room_id":"r","epoch":"5f0c00000000000a","seq":9001,"states":"OQE=","cart":{"seats":["A1"],"expires_at":"2026-01-15T10:30:00.001Z","extends_left":1,"orders":[]}}"#,
         |out| map::snapshot(out, None, &states, cart),
     );
-    let named = Map::of_seats("r\\", (EPOCH, 7), [("A\"1", 1), ("B2", 3)].into_iter());
+    let named = map_of_seats("r\\", (EPOCH, 7), [("A\"1", 1), ("B2", 3)].into_iter());
     check(
         &format!(
             r#"{{"type":"snapshot","id":-7,"room_id":"r\\","epoch":"5f0c00000000000a","seq":7,"seats":[["A\"1",1],["B2",3]],"cart":{EMPTY_TEXT}}}"#
         ),
         |out| map::snapshot(out, Some(RequestId::Digits("-7")), &named, EMPTY),
     );
-    let free = Map::of_seats("r", (EPOCH, 0), std::iter::empty());
+    let free = map_of_seats("r", (EPOCH, 0), std::iter::empty());
     check(
         &format!(
             r#"{{"type":"snapshot","room_id":"r","epoch":"5f0c00000000000a","seq":0,"seats":[],"cart":{EMPTY_TEXT}}}"#
@@ -109,7 +108,7 @@ fn a_map_whole() {
 /// Half a stadium of 50,000 seats is told in 17 kB.
 #[test]
 fn a_stadium_fits() {
-    let states = Map::of_states("stadium", (EPOCH, 25_000), &[0b01_00_01_00; 12_500]);
+    let states = map_of_states("stadium", (EPOCH, 25_000), &[0b01_00_01_00; 12_500]);
     let mut out = Vec::new();
     map::snapshot(&mut out, None, &states, EMPTY);
     assert!(out.len() <= 17_000, "{}", out.len());
@@ -136,7 +135,7 @@ fn what_has_changed_of_a_map() {
 #[test]
 fn a_cart_is_always_told_whole() {
     let (two, three) = (seats(&["A1", "A2"]), seats(&["A1", "A2", "B7"]));
-    let cart = CartView { seats: &three, expires_at: Some(NOW), ..EMPTY };
+    let cart = &CartView { seats: three.clone(), expires_at: Some(NOW), ..EMPTY.clone() };
     let text = r#"{"seats":["A1","A2","B7"],"expires_at":"2026-01-15T10:30:00.000Z","extends_left":1,"orders":[]}"#;
     check(
         &format!(r#"{{"type":"seats_held","id":1,"room_id":"r","seq":9032,"seats":["A1","A2"],"cart":{text}}}"#),
@@ -154,13 +153,17 @@ fn a_cart_is_always_told_whole() {
     check(&format!(r#"{{"type":"hold_expiring","room_id":"r","cart":{text},"left_ms":30000}}"#), |out| {
         write::hold_expiring(out, "r", cart, 30_000);
     });
-    let booked = OrderView { order: "o-8", status: "booked", seats: &three[2..], expires_at: None };
-    let orders = [OrderView { order: "o-77", status: "checkout", seats: &two, expires_at: Some(NOW) }, booked];
+    let order = |name, status, seats: &[SeatId], expires_at| {
+        let order = OrderId::new(name).expect("a name");
+        OrderView { order, status, seats: seats.to_vec(), expires_at }
+    };
+    let booked = order("o-8", SeatStatus::Booked, &three[2..], None);
+    let orders = vec![order("o-77", SeatStatus::Checkout, &two, Some(NOW)), booked];
     check(
         r#"{"type":"cart","room_id":"r","seq":9050,"reason":"checkout","gone":["A1","A2"],"order":"o-77","cart":{"seats":[],"expires_at":null,"extends_left":1,"orders":[{"order":"o-77","status":"checkout","seats":["A1","A2"],"expires_at":"2026-01-15T10:30:00.000Z"},{"order":"o-8","status":"booked","seats":["B7"],"expires_at":null}]}}"#,
         |out| {
             let change = CartChange { reason: "checkout", gone: &two, order: Some("o-77") };
-            write::cart_changed(out, ("r", 9050), &change, CartView { orders: &orders, ..EMPTY });
+            write::cart_changed(out, ("r", 9050), &change, &CartView { orders, ..EMPTY.clone() });
         },
     );
     check(
@@ -198,7 +201,7 @@ fn news_of_the_room_and_the_server() {
 
 #[test]
 fn a_refusal_says_what_it_knows() {
-    let conflicts = [(SeatId::new("A1").expect("a name"), 1)];
+    let conflicts = [(SeatId::new("A1").expect("a name"), SeatStatus::Checkout)];
     check(
         r#"{"type":"error","id":2,"code":"seats_unavailable","message":"some of the seats are not free","request_type":"select_seats","room_id":"r","conflicts":[{"seat_id":"A1","state":1}],"retry_after_ms":0,"timestamp":"2026-01-15T10:30:00.000Z"}"#,
         |out| {

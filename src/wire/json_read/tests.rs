@@ -1,7 +1,7 @@
 //! Texts as members see them: what is found, kept, refused, and how often a text is looked at.
 
-use super::{LIST_MAX, Member, ObjectReader, Unreadable, Value, tame_numbers};
-use crate::limits::JSON_DEPTH_MAX;
+use super::{Member, ObjectReader, Unreadable, Value, tame_numbers};
+use crate::limits::{JSON_DEPTH_MAX, JSON_LIST_MAX};
 
 fn read(text: &str) -> Result<[String; 2], Unreadable> {
     let mut reader = ObjectReader::new();
@@ -199,6 +199,6 @@ fn values_are_told_apart() {
         check(other, Value::Other);
     }
     let list = |len: usize| format!("[{}]", vec![r#""s""#; len].join(","));
-    check(&list(LIST_MAX), Value::Texts(vec!["s"; LIST_MAX]));
-    check(&list(LIST_MAX + 1), Value::LongList);
+    check(&list(JSON_LIST_MAX), Value::Texts(vec!["s"; JSON_LIST_MAX]));
+    check(&list(JSON_LIST_MAX + 1), Value::LongList);
 }

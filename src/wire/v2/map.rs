@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::request::RequestId;
-use super::write::{CartView, answer, cart, list};
+use super::write::{answer, cart, list};
+use crate::engine::command::CartView;
 use crate::engine::ids::Epoch;
 use crate::wire::frame::text_frame;
 use crate::wire::json_object::Object;
@@ -22,61 +23,42 @@ pub enum Place<'a> {
     Name(&'a str),
 }
 
-/// The members of a `snapshot` that all who need it share: the room, its position and its map.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Map(Vec<u8>);
-
-impl Map {
-    /// The map of a room with a layout: two bits a seat (seat i in bits 2(i mod 4) and up of byte i div 4).
-    #[must_use]
-    pub fn of_states(room: &str, (epoch, seq): (Epoch, u64), states: &[u8]) -> Self {
-        Self::of(room, (epoch, seq), |mut object| {
-            let out = object.member("states");
-            out.push(b'"');
-            let at = out.len();
-            let len = base64::encoded_len(states.len(), true).expect("a map is far smaller than memory");
-            out.resize(at + len, 0);
-            let written = BASE64_STANDARD.encode_slice(states, &mut out[at..]).expect("there is room for all");
-            debug_assert_eq!(written, len);
-            out.push(b'"');
-        })
-    }
-
-    /// The map of a room without: its seats that are not free, with their states.
-    #[must_use]
-    pub fn of_seats<'s>(room: &str, (epoch, seq): (Epoch, u64), seats: impl Iterator<Item = (&'s str, u8)>) -> Self {
-        Self::of(room, (epoch, seq), |mut object| {
-            list(object.member("seats"), seats, |out, (seat, state)| pair(out, Place::Name(seat), state));
-        })
-    }
-
-    fn of(room: &str, (epoch, seq): (Epoch, u64), map: impl FnOnce(Object<'_>)) -> Self {
-        let mut members = Vec::new();
-        let object = Object::bare(&mut members).text("room_id", room).epoch(epoch).number("seq", seq);
-        map(object);
-        members.shrink_to_fit();
-        Self(members)
-    }
-
-    /// Bytes that it takes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether it takes none, which is never so.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// The members of a `snapshot` that all who need it share (the room, its position and its map), of a room with a layout: two
+/// bits a seat, seat i in bits 2(i mod 4) and up of byte i div 4.
+#[must_use]
+pub fn map_of_states(room: &str, (epoch, seq): (Epoch, u64), states: &[u8]) -> Vec<u8> {
+    map(room, (epoch, seq), |mut object| {
+        let out = object.member("states");
+        out.push(b'"');
+        let at = out.len();
+        let len = base64::encoded_len(states.len(), true).expect("a map is far smaller than memory");
+        out.resize(at + len, 0);
+        let written = BASE64_STANDARD.encode_slice(states, &mut out[at..]).expect("there is room for all");
+        debug_assert_eq!(written, len);
+        out.push(b'"');
+    })
 }
 
-/// Appends `snapshot`: the map and the cart of who gets it.
-pub fn snapshot(out: &mut Vec<u8>, id: Option<RequestId<'_>>, map: &Map, view: CartView<'_>) {
+/// The same of a room without: its seats that are not free, with their states.
+#[must_use]
+pub fn map_of_seats<'s>(room: &str, (epoch, seq): (Epoch, u64), seats: impl Iterator<Item = (&'s str, u8)>) -> Vec<u8> {
+    map(room, (epoch, seq), |mut object| {
+        list(object.member("seats"), seats, |out, (seat, state)| pair(out, Place::Name(seat), state));
+    })
+}
+
+fn map(room: &str, (epoch, seq): (Epoch, u64), write: impl FnOnce(Object<'_>)) -> Vec<u8> {
+    let mut members = Vec::new();
+    write(Object::bare(&mut members).text("room_id", room).epoch(epoch).number("seq", seq));
+    members
+}
+
+/// Appends `snapshot`: the map, as the two above write it, and the cart of who gets it.
+pub fn snapshot(out: &mut Vec<u8>, id: Option<RequestId<'_>>, map: &[u8], view: &CartView) {
     out.reserve(map.len() + 256);
     text_frame(out, |out| {
         let mut object = answer(out, "snapshot", id);
-        object.members(&map.0);
+        object.members(map);
         cart(object, view).end();
     });
 }

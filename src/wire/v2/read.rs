@@ -8,16 +8,16 @@ use std::borrow::Cow;
 use super::request::{Ask, BadRequest, Best, Kind, Message, Names, RequestId, Since, Written};
 use crate::engine::ids::is_valid_id;
 use crate::limits::{
-    ID_BYTES_MAX, NAMES_PER_FILTER_MAX, REQUEST_ID_BYTES_MAX, REQUEST_TYPE_BYTES_MAX, RESUMED_ROOMS_MAX,
+    ID_BYTES_MAX, JSON_LIST_MAX, NAMES_PER_FILTER_MAX, REQUEST_ID_BYTES_MAX, REQUEST_TYPE_BYTES_MAX, RESUMED_ROOMS_MAX,
     SEATS_PER_REQUEST_MAX, SINCE_BYTES_MAX,
 };
 use crate::wire::code::Fault;
-use crate::wire::json_read::{LIST_MAX, ObjectReader, Value};
+use crate::wire::json_read::{ObjectReader, Value};
 use crate::wire::message::{BadMessage, unreadable};
 use crate::wire::raw_member::raw_member;
 
-const _: () = assert!(SEATS_PER_REQUEST_MAX <= LIST_MAX && RESUMED_ROOMS_MAX <= LIST_MAX);
-const _: () = assert!(NAMES_PER_FILTER_MAX <= LIST_MAX);
+const _: () = assert!(SEATS_PER_REQUEST_MAX <= JSON_LIST_MAX && RESUMED_ROOMS_MAX <= JSON_LIST_MAX);
+const _: () = assert!(NAMES_PER_FILTER_MAX <= JSON_LIST_MAX);
 
 const UNKNOWN_TYPE: &str = "type must be join_room, leave_room, select_seats, select_best, release_seats, extend_hold, \
                             sync, resume, auth or ping";

@@ -4,38 +4,13 @@
 //! allocated but room in `out`. Never here: maps (see `map`), who gets what, and when.
 
 use super::request::{RequestId, Written};
+use crate::engine::command::{CartView, SeatStatus};
 use crate::engine::ids::{Epoch, SeatId};
 use crate::engine::time::WallMillis;
 use crate::wire::code::Code;
 use crate::wire::frame::text_frame;
 use crate::wire::json_object::Object;
 use crate::wire::json_text;
-
-/// What an owner has in an order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OrderView<'a> {
-    /// The order.
-    pub order: &'a str,
-    /// `checkout` or `booked`.
-    pub status: &'static str,
-    /// Its seats.
-    pub seats: &'a [SeatId],
-    /// When it ends by itself, if it does.
-    pub expires_at: Option<WallMillis>,
-}
-
-/// All that one owner has in one room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CartView<'a> {
-    /// The seats that it holds.
-    pub seats: &'a [SeatId],
-    /// When they end by themselves; nothing when there are none.
-    pub expires_at: Option<WallMillis>,
-    /// How often it may still be extended.
-    pub extends_left: u8,
-    /// What of it is in checkout, or booked.
-    pub orders: &'a [OrderView<'a>],
-}
 
 /// How a connection stands with authentication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +59,7 @@ pub fn hello<'c>(
     out: &mut Vec<u8>,
     id: Option<RequestId<'_>>,
     hello: &Hello<'_>,
-    carts: impl Iterator<Item = (&'c str, CartView<'c>)>,
+    carts: impl Iterator<Item = (&'c str, &'c CartView)>,
 ) {
     text_frame(out, |out| {
         let object = answer(out, "hello", id).text("session_id", hello.session_id);
@@ -160,7 +135,7 @@ pub fn seats_held(
     id: Option<RequestId<'_>>,
     (room, seq): (&str, u64),
     seats: &[SeatId],
-    view: CartView<'_>,
+    view: &CartView,
 ) {
     seats_told(out, ("seats_held", id), (room, seq), seats, view);
 }
@@ -171,7 +146,7 @@ pub fn seats_released(
     id: Option<RequestId<'_>>,
     (room, seq): (&str, u64),
     seats: &[SeatId],
-    view: CartView<'_>,
+    view: &CartView,
 ) {
     seats_told(out, ("seats_released", id), (room, seq), seats, view);
 }
@@ -181,7 +156,7 @@ fn seats_told(
     (kind, id): (&str, Option<RequestId<'_>>),
     (room, seq): (&str, u64),
     seats: &[SeatId],
-    view: CartView<'_>,
+    view: &CartView,
 ) {
     text_frame(out, |out| {
         let mut object = answer(out, kind, id).text("room_id", room).number("seq", seq);
@@ -191,7 +166,7 @@ fn seats_told(
 }
 
 /// Appends `hold_extended`.
-pub fn hold_extended(out: &mut Vec<u8>, id: Option<RequestId<'_>>, room: &str, view: CartView<'_>) {
+pub fn hold_extended(out: &mut Vec<u8>, id: Option<RequestId<'_>>, room: &str, view: &CartView) {
     text_frame(out, |out| cart(answer(out, "hold_extended", id).text("room_id", room), view).end());
 }
 
@@ -207,7 +182,7 @@ pub struct CartChange<'a> {
 }
 
 /// Appends `cart`.
-pub fn cart_changed(out: &mut Vec<u8>, (room, seq): (&str, u64), change: &CartChange<'_>, view: CartView<'_>) {
+pub fn cart_changed(out: &mut Vec<u8>, (room, seq): (&str, u64), change: &CartChange<'_>, view: &CartView) {
     text_frame(out, |out| {
         let object = Object::with_type(out, "cart").text("room_id", room).number("seq", seq);
         let mut object = object.text("reason", change.reason);
@@ -220,7 +195,7 @@ pub fn cart_changed(out: &mut Vec<u8>, (room, seq): (&str, u64), change: &CartCh
 }
 
 /// Appends `hold_expiring`.
-pub fn hold_expiring(out: &mut Vec<u8>, room: &str, view: CartView<'_>, left_ms: u64) {
+pub fn hold_expiring(out: &mut Vec<u8>, room: &str, view: &CartView, left_ms: u64) {
     text_frame(out, |out| {
         let object = cart(Object::with_type(out, "hold_expiring").text("room_id", room), view);
         object.number("left_ms", left_ms).end();
@@ -278,8 +253,8 @@ pub struct Refusal<'a> {
     pub request_type: Option<&'a str>,
     /// The room.
     pub room: Option<&'a str>,
-    /// Seats that stand in the way, with their states on the map.
-    pub conflicts: &'a [(SeatId, u8)],
+    /// Seats that stand in the way, and what they are.
+    pub conflicts: &'a [(SeatId, SeatStatus)],
     /// When it may be asked again, in milliseconds; 0 when waiting is no help, or not needed.
     pub retry_after_ms: u32,
     /// How many seats are free.
@@ -325,8 +300,8 @@ pub fn error(out: &mut Vec<u8>, id: Option<RequestId<'_>>, refusal: &Refusal<'_>
             }
         }
         if !refusal.conflicts.is_empty() {
-            list(object.member("conflicts"), refusal.conflicts.iter(), |out, (seat, state)| {
-                Object::empty(out).text("seat_id", seat.as_str()).number("state", u64::from(*state)).end();
+            list(object.member("conflicts"), refusal.conflicts.iter(), |out, (seat, status)| {
+                Object::empty(out).text("seat_id", seat.as_str()).number("state", status.map_state().into()).end();
             });
         }
         for (name, value) in [("free", refusal.free), ("largest_adjacent", refusal.largest_adjacent)] {
@@ -356,14 +331,14 @@ pub(super) fn answer<'a>(out: &'a mut Vec<u8>, kind: &str, id: Option<RequestId<
 }
 
 /// The member `cart`.
-pub(super) fn cart<'a>(mut object: Object<'a>, view: CartView<'_>) -> Object<'a> {
+pub(super) fn cart<'a>(mut object: Object<'a>, view: &CartView) -> Object<'a> {
     let mut cart = Object::empty(object.member("cart"));
-    seat_list(cart.member("seats"), view.seats);
+    seat_list(cart.member("seats"), &view.seats);
     let cart = ending(cart, view.expires_at);
     let mut cart = cart.number("extends_left", view.extends_left.into());
     list(cart.member("orders"), view.orders.iter(), |out, order| {
-        let mut object = Object::empty(out).text("order", order.order).text("status", order.status);
-        seat_list(object.member("seats"), order.seats);
+        let mut object = Object::empty(out).text("order", order.order.as_str()).text("status", order.status.word());
+        seat_list(object.member("seats"), &order.seats);
         ending(object, order.expires_at).end();
     });
     cart.end();

@@ -6,6 +6,8 @@ use super::source::Source;
 
 /// Constants that invent a number and bound nothing, by module, and what they are instead.
 const NUMBERS: &[(&str, &[&str], &str)] = &[
+    ("audience::history", &["STATE_SHIFT"], "where bits stand"),
+    ("auth::session", &["SAID", "CODE", "VERSION", "MS_BITS"], "the format of a token"),
     ("engine::time", &["DAY_MS"], "a unit"),
     ("figures::histogram", &["US", "MS", "S", "FINE_WHOLE", "FINE_PER_DECADE"], "units, and the shape of the buckets"),
     ("node::rate", &["TICKS_PER_S"], "a unit"),

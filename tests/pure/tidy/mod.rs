@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["persist::shard", "persist::thread"],
     &["persist"],
     &["slots"],
+    &["auth"],
     &["node"],
     &["runtime::readiness", "runtime::board", "runtime::desk", "runtime::preflight", "runtime::process"],
     &["runtime::memory", "runtime::origins", "runtime::socket", "runtime::wheel"],
@@ -47,7 +48,7 @@ const LAYERS: &[&[&str]] = &[
 /// Where a dependency may be named.
 const PLACES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
-    ("base64", &["wire::v2::map"]),
+    ("base64", &["auth", "wire::v2::map"]),
     ("clap", &["config"]),
     ("futures_lite", &["api::serve", "runtime"]),
     ("glommio", &["runtime", "server"]),
@@ -63,6 +64,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("fjall", &["persist::stores::embedded::library"]),
     ("xxhash_rust", &["persist::stores::embedded"]),
     ("redis", &["persist::stores::redis"]),
+    ("ring", &["auth"]),
     ("rustix", &["api::serve", "log", "runtime", "server"]),
     ("serde", &["api", "wire"]),
     ("serde_json", &["api", "wire", "figures", "log::last_words", "runtime::site::health"]),

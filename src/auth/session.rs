@@ -1,0 +1,180 @@
+//! Sessions: their names, and the tokens by which a later connection proves that it goes on with one.
+//!
+//! A token is the session's id, the number of the connection that was given it and the time of that, under an authenticated
+//! code. So no shard keeps a table of sessions, and a later process checks tokens of an earlier one. Invariants: a code is
+//! compared in the same time whatever is wrong with it; a token ends [`SESSION_TOKEN_MS`] after it was given. Never here:
+//! randomness, where the key is kept.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use ring::hmac;
+
+use crate::engine::command::SessionId;
+use crate::engine::time::WallMillis;
+use crate::limits::SESSION_TOKEN_MS;
+
+/// Bytes of what a token says: version, id, incarnation, time.
+const SAID: usize = 1 + 16 + 8 + 8;
+/// Bytes of its code: half of an HMAC with SHA-256.
+const CODE: usize = 16;
+const VERSION: u8 = 1;
+/// Bits of an incarnation that count the milliseconds between a token and its use.
+const MS_BITS: u32 = 26;
+
+/// What a token proves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proven {
+    /// The session.
+    pub session: SessionId,
+    /// The number of the connection that was given the token.
+    pub incarnation: u64,
+    /// When that was.
+    given: WallMillis,
+}
+
+impl Proven {
+    /// The number of the connection that goes on with the session now. It is higher than all before it in this line, and of
+    /// two that use one token, that of the later one is higher; `random` tells those of the same millisecond apart.
+    #[must_use]
+    pub fn next_incarnation(&self, now: WallMillis, random: u64) -> u64 {
+        let resumes = (self.incarnation >> 32).saturating_add(1).min(u64::from(u32::MAX));
+        let ms = now.0.saturating_sub(self.given.0).min((1 << MS_BITS) - 1);
+        let few_bits = 32 - MS_BITS;
+        resumes << 32 | ms << few_bits | random & ((1 << few_bits) - 1)
+    }
+}
+
+/// The number of the first connection of a session.
+#[must_use]
+pub fn first_incarnation(random: u64) -> u64 {
+    random & u64::from(u32::MAX)
+}
+
+/// The name of a session as its client and the shop's backend know it: 22 characters.
+#[must_use]
+pub fn session_text(session: SessionId) -> String {
+    BASE64.encode(session.number().to_be_bytes())
+}
+
+/// The session of this name.
+#[must_use]
+pub fn read_session(text: &str) -> Option<SessionId> {
+    let mut bytes = [0; 18];
+    let len = BASE64.decode_slice(text, &mut bytes).ok()?;
+    let number: [u8; 16] = bytes[..len].try_into().ok()?;
+    Some(SessionId::new(u128::from_be_bytes(number)))
+}
+
+/// Makes tokens and checks them.
+#[derive(Clone)]
+pub struct SessionTokens {
+    key: hmac::Key,
+}
+
+impl std::fmt::Debug for SessionTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionTokens(secret)")
+    }
+}
+
+impl SessionTokens {
+    /// With a secret that outlives the process, which other things are made of, too.
+    #[must_use]
+    pub fn new(secret: [u64; 2]) -> Self {
+        let secret: Vec<u8> = secret.iter().flat_map(|half| half.to_le_bytes()).collect();
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"tokens of sessions");
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) }
+    }
+
+    /// A token for the connection with this number of a session.
+    #[must_use]
+    pub fn give(&self, session: SessionId, incarnation: u64, now: WallMillis) -> String {
+        let mut token = [0; SAID + CODE];
+        token[0] = VERSION;
+        token[1..17].copy_from_slice(&session.number().to_be_bytes());
+        token[17..25].copy_from_slice(&incarnation.to_be_bytes());
+        token[25..SAID].copy_from_slice(&now.0.to_be_bytes());
+        let code = hmac::sign(&self.key, &token[..SAID]);
+        token[SAID..].copy_from_slice(&code.as_ref()[..CODE]);
+        BASE64.encode(token)
+    }
+
+    /// What a token proves; nothing when it is not one of ours, or too old.
+    #[must_use]
+    pub fn check(&self, token: &str, now: WallMillis) -> Option<Proven> {
+        let mut bytes = [0; SAID + CODE + 2];
+        if token.len() > bytes.len() * 4 / 3 {
+            return None;
+        }
+        let len = BASE64.decode_slice(token, &mut bytes).ok()?;
+        let token: &[u8; SAID + CODE] = bytes[..len].try_into().ok()?;
+        let code = hmac::sign(&self.key, &token[..SAID]);
+        // All bytes are looked at in any case.
+        let differs = code.as_ref().iter().zip(&token[SAID..]).fold(0, |all, (one, other)| all | (one ^ other));
+        let number = |range: std::ops::Range<usize>| u64::from_be_bytes(token[range].try_into().expect("8 bytes"));
+        let id = u128::from(number(1..9)) << 64 | u128::from(number(9..17));
+        let given = WallMillis(number(25..SAID));
+        let is_good = differs == 0 && token[0] == VERSION && now.0.saturating_sub(given.0) <= SESSION_TOKEN_MS;
+        is_good.then(|| Proven { session: SessionId::new(id), incarnation: number(17..25), given })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SessionTokens, first_incarnation, read_session, session_text};
+    use crate::engine::command::SessionId;
+    use crate::engine::time::WallMillis;
+    use crate::limits::SESSION_TOKEN_MS;
+
+    const NOW: WallMillis = WallMillis(1_768_473_000_000);
+
+    #[test]
+    fn a_name_is_22_characters_and_read_back() {
+        for number in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0011_2233_4455_6677] {
+            let text = session_text(SessionId::new(number));
+            assert_eq!((text.len(), read_session(&text)), (22, Some(SessionId::new(number))));
+        }
+        for wrong in ["", "x", &"A".repeat(21), &"A".repeat(23), &"A".repeat(24), &"=".repeat(22), &"é".repeat(11)] {
+            assert_eq!(read_session(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_proves_its_session_for_twelve_hours_in_every_life() {
+        let (session, tokens) = (SessionId::new(7 << 70), SessionTokens::new([1, 2]));
+        let token = tokens.give(session, 5, NOW);
+        let check = |tokens: &SessionTokens, token: &str, now| {
+            tokens.check(token, now).map(|proven| (proven.session, proven.incarnation))
+        };
+        assert_eq!(check(&tokens, &token, NOW), Some((session, 5)));
+        assert_eq!(check(&SessionTokens::new([1, 2]), &token, NOW), Some((session, 5)), "after a restart");
+        assert_eq!(check(&SessionTokens::new([1, 3]), &token, NOW), None, "another server");
+        assert_eq!(check(&tokens, &token, NOW.after(SESSION_TOKEN_MS)), Some((session, 5)));
+        assert_eq!(check(&tokens, &token, NOW.after(SESSION_TOKEN_MS + 1)), None, "too old");
+        assert_eq!(check(&tokens, &token, WallMillis(NOW.0 - 60_000)), Some((session, 5)), "a clock that was set back");
+        for at in 0..token.len() {
+            for other in ["A", "B", "_", "=", "é", " "] {
+                let mut forged = token.clone();
+                forged.replace_range(at..=at, other);
+                assert!(forged == token || check(&tokens, &forged, NOW).is_none(), "{forged}");
+            }
+        }
+        for text in ["", "A", &token[1..], &format!("{token}A"), &format!("{token}{token}"), &"A".repeat(9_000)] {
+            assert_eq!(check(&tokens, text, NOW), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_goes_on_later_is_newer() {
+        let tokens = SessionTokens::new([1, 2]);
+        let session = SessionId::new(1);
+        let first = first_incarnation(u64::MAX);
+        let proven = tokens.check(&tokens.give(session, first, NOW), NOW).expect("it is good");
+        let second = proven.next_incarnation(NOW, 0);
+        let later = proven.next_incarnation(NOW.after(1), 0);
+        assert!(first < second && second < later, "{first} {second} {later}");
+        assert_ne!(second, proven.next_incarnation(NOW, 1), "two of one millisecond");
+        let third = tokens.check(&tokens.give(session, second, NOW.after(9)), NOW).expect("it is good");
+        assert!(proven.next_incarnation(NOW.after(SESSION_TOKEN_MS), 0) < third.next_incarnation(NOW, 0));
+    }
+}
