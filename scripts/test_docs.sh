@@ -4,16 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-binary=${BUTACA_BINARY:-target/debug/butaca} loadgen=${LOADGEN_BINARY:-target/debug/loadgen}
-cargo build --quiet --workspace --bins
-work=$(mktemp -d)
-server=''
-trap 'kill "$server" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
-STORE=memory WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 "$binary" >"$work/server.log" 2>&1 &
-server=$!
-deadline=$((SECONDS + 60))
-until address=$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/server.log" | head -1) && curl -fs "http://$address/metrics" -o "$work/scrape.txt"; do
-  [ $SECONDS -lt $deadline ] || { cat "$work/server.log" >&2; exit 1; }
-  sleep 0.1
-done
-python3 scripts/check_docs.py "$binary" "$loadgen" "$work/scrape.txt"
+# shellcheck source=scripts/lib/server.sh
+source scripts/lib/server.sh
+[ -n "${BUTACA_BINARY:-}" ] || cargo build --quiet --workspace --bins
+use_binaries debug
+start_server server
+until_true 'the first scrape' curl -fs "http://$address/metrics" -o "$work/scrape.txt"
+python3 scripts/check_docs.py "$BUTACA_BINARY" "$LOADGEN_BINARY" "$work/scrape.txt"

@@ -90,10 +90,10 @@ redis() { "${compose[@]}" -p "$project" exec -T redis sh -c "$1"; }
 redis 'redis-cli get x' | grep NOAUTH || fail 'Redis answers without its password'
 # shellcheck disable=SC2016
 redis 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli config get appendonly' | grep -x yes || fail 'there is no append-only file'
-export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=scripts/lib PYTHONDONTWRITEBYTECODE=1
 python3 - "$WEBSOCKET_PORT" "${compose[@]}" -p "$project" <<'END'
 import json, subprocess, sys, time, urllib.request
-from proxy_check import Client
+from websocket import Client
 port, compose = int(sys.argv[1]), sys.argv[2:]
 def redis(command):
     asked = compose + ["exec", "-T", "redis", "sh", "-c", f'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli {command}']
@@ -110,7 +110,7 @@ def held():
     except OSError:
         return None
 before = redis("dbsize")
-client = Client(port, "127.0.0.1")
+client = Client(port)
 client.send({"type": "select_seat", "room_id": "r", "seat_id": "A-1"})
 assert client.read()["type"] == "seat_selected"
 until_true("Redis has the hold", lambda: redis("dbsize") != before)

@@ -4,36 +4,24 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-binary=${BUTACA_BINARY:-target/debug/butaca}
-[ -x "$binary" ] || cargo build --quiet --bin butaca
-work=$(mktemp -d)
-started=()
-cleanup() {
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$work"
-}
-trap cleanup EXIT
+# shellcheck source=scripts/lib/server.sh
+source scripts/lib/server.sh
+use_binaries debug
 fail() { echo "test_start: $*" >&2; tail -n 20 "$work"/*.log >&2; exit 1; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+is_up() { grep -q '^stop ' "$work/$1.log" || has_ended; }
 
 starts() { # starts SETTING...: by the start script; then SIGTERM, and the exit code must be 0.
-  local log=$work/start-${#started[@]}.log port pid deadline=$((SECONDS + 60)) code=0
-  : >"$log"
+  local name=start-${#started[@]} port code=0
   port=$(free_port)
-  env STORE=memory SHARDS=1 LOG_LEVEL=off START_TIMEOUT=50 BUTACA_BINARY="$binary" WEBSOCKET_PORT="$port" "$@" \
-    scripts/start_websocket.sh --native >"$log" 2>&1 &
-  pid=$!
-  started+=("$pid")
-  until grep -q '^stop ' "$log"; do
-    kill -0 "$pid" 2>/dev/null || fail "it ended: $*"
-    [ $SECONDS -lt $deadline ] || fail "not healthy: $*"
-    sleep 0.05
-  done
+  spawn "$name" env STORE=memory SHARDS=1 LOG_LEVEL=off START_TIMEOUT=50 BUTACA_BINARY="$BUTACA_BINARY" \
+    WEBSOCKET_PORT="$port" "$@" scripts/start_websocket.sh --native
+  until_true "the script to call it healthy: $*" is_up "$name"
+  grep -q '^stop ' "$work/$name.log" || fail "it ended: $*"
   kill "$pid"
   wait "$pid" || code=$?
   [ "$code" = 0 ] || fail "exit code $code: $*"
-  echo "healthy: $* ($(grep '^health ' "$log" | grep -o 'http.*'))"
+  echo "healthy: $* ($(grep '^health ' "$work/$name.log" | grep -o 'http.*'))"
 }
 
 starts WEBSOCKET_HOST=127.0.0.1
@@ -62,30 +50,22 @@ sees() { # sees CODE ANSWER SETTING...: what the health check says.
 
 port=$(free_port)
 sees 1 'no answer' WEBSOCKET_PORT="$port"
-env SHARDS=1 LOG_LEVEL=off WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port" REDIS_HOST=127.0.0.1 REDIS_PORT=1 \
-  DATA_DIR="$work" "$binary" >"$work/waiting.log" 2>&1 &
-started+=($!)
-deadline=$((SECONDS + 30))
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-  [ $SECONDS -lt $deadline ] || fail 'a server without its store does not listen'
-  sleep 0.05
-done
+spawn waiting env SHARDS=1 LOG_LEVEL=off WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port" REDIS_HOST=127.0.0.1 REDIS_PORT=1 \
+  DATA_DIR="$work" "$BUTACA_BINARY"
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+until_true 'a server without its store to listen' listens
 sees 1 ' 503 ' WEBSOCKET_PORT="$port"
 
 # Flags win over variables.
 other=$(free_port)
-env SHARDS=1 LOG_LEVEL=off STORE=memory WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port" TRUSTED_PROXIES=127.0.0.3 \
-  "$binary" --websocket-host 127.0.0.3 --websocket-port="$other" --proxy-protocol 1 >"$work/flags.log" 2>&1 &
-flagged=$!
-started+=("$flagged")
-deadline=$((SECONDS + 30))
-until SERVER_PID=$flagged bash docker/healthcheck.sh >/dev/null; do
-  [ $SECONDS -lt $deadline ] || fail 'a server with flags is not found'
-  sleep 0.05
-done
+spawn flags env SHARDS=1 LOG_LEVEL=off STORE=memory WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port" TRUSTED_PROXIES=127.0.0.3 \
+  "$BUTACA_BINARY" --websocket-host 127.0.0.3 --websocket-port="$other" --proxy-protocol 1
+flagged=$pid
+is_found() { SERVER_PID=$flagged bash docker/healthcheck.sh >/dev/null; }
+until_true 'a server with flags to be found' is_found
 sees 0 ' 200 ' SERVER_PID="$flagged" WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT="$port"
 
 code=0
-said=$(BUTACA_BINARY=$binary WEBSOCKET_PORT=0 scripts/start_websocket.sh --native 2>&1) || code=$?
+said=$(BUTACA_BINARY=$BUTACA_BINARY WEBSOCKET_PORT=0 scripts/start_websocket.sh --native 2>&1) || code=$?
 { [ "$code" = 1 ] && [[ $said == *WEBSOCKET_PORT=0* ]]; } || fail "port 0: $said"
 echo "port 0: $said"

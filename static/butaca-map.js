@@ -15,7 +15,7 @@
  * @typedef {{ seats: string[], expiresAt?: number, extendsLeft: number, orders: Order[] }} Cart  `expiresAt` in the server's
  *   time; without one the cart is empty.
  * @typedef {{ id: string, version: string, seats: number }} LayoutName  `seats`: how many.
- * @typedef {{ seats: { id: string }[] }} Layout
+ * @typedef {Record<string, any> & { seats: { id: string }[] }} Layout
  * @typedef {{ changed: boolean, gap: boolean, seats?: string[], cart?: { reason: string, gone: string[], order?: string } }} Step
  *   `seats`: those that look different, where they are few and known by name.
  */
@@ -49,6 +49,7 @@ export class RoomMap {
   /** @type {LayoutName | undefined} */ layout;
   /** With a layout: one state a seat, in its order. @type {Uint8Array | undefined} */ states;
   /** Without one: the seats that are not free. @type {Map<string, number>} */ named = new Map();
+  /** The layout as it was fetched, for who draws it. @type {Layout | undefined} */ hall;
   /** Names of the seats of the layout, once they are known. @type {string[] | undefined} */ names;
   /** @type {Cart} */ cart = EMPTY;
   sale = "open";
@@ -120,6 +121,7 @@ export class RoomMap {
   useLayout(layout) {
     const seats = Array.isArray(layout?.seats) ? layout.seats : [];
     if (this.layout === undefined || seats.length !== this.layout.seats) return false;
+    this.hall = layout;
     this.names = seats.map((seat) => String(seat?.id));
     this.#indexes = new Map(this.names.map((name, index) => [name, index]));
     this.version += 1;
@@ -216,7 +218,7 @@ export class RoomMap {
     const layout = toLayoutName(frame.layout);
     const other = layout?.id !== this.layout?.id || layout?.version !== this.layout?.version;
     if (other || frame.epoch !== this.epoch) this.#forget();
-    if (other) this.names = this.#indexes = undefined;
+    if (other) this.names = this.#indexes = this.hall = undefined;
     this.layout = layout;
     return { changed: true, gap: false };
   }

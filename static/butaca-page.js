@@ -239,6 +239,8 @@
     states;
     /** Without one: the seats that are not free. @type {Map<string, number>} */
     named = /* @__PURE__ */ new Map();
+    /** The layout as it was fetched, for who draws it. @type {Layout | undefined} */
+    hall;
     /** Names of the seats of the layout, once they are known. @type {string[] | undefined} */
     names;
     /** @type {Cart} */
@@ -307,6 +309,7 @@
     useLayout(layout) {
       const seats = Array.isArray(layout?.seats) ? layout.seats : [];
       if (this.layout === void 0 || seats.length !== this.layout.seats) return false;
+      this.hall = layout;
       this.names = seats.map((seat) => String(seat?.id));
       this.#indexes = new Map(this.names.map((name, index) => [name, index]));
       this.version += 1;
@@ -396,7 +399,7 @@
       const layout = toLayoutName(frame.layout);
       const other = layout?.id !== this.layout?.id || layout?.version !== this.layout?.version;
       if (other || frame.epoch !== this.epoch) this.#forget();
-      if (other) this.names = this.#indexes = void 0;
+      if (other) this.names = this.#indexes = this.hall = void 0;
       this.layout = layout;
       return { changed: true, gap: false };
     }
@@ -1997,6 +2000,7 @@
 
   // static/page/glyphs.js
   var CIRCLE = "M0-9.5A9.5 9.5 0 1 1 0 9.5A9.5 9.5 0 1 1 0-9.5Z";
+  var GLYPH_PITCH = 24;
   var GLYPHS = {
     // An armchair from above, its back away from the stage: cushion, then arms and back.
     free: "M-5-8.5H5Q6-8.5 6-7.5V3.5H-6V-7.5Q-6-8.5-5-8.5ZM-9-4.5H-7.2V4.7H7.2V-4.5H9V5.5Q9 9 5.5 9H-5.5Q-9 9-9 5.5Z",
@@ -2015,6 +2019,591 @@
     // A diamond with an exclamation mark cut out.
     refused: "M0-10.5L10.5 0L0 10.5L-10.5 0ZM-1.3-6H1.3L.9 1.2H-.9ZM-1.2 3H1.2V5.4H-1.2Z"
   };
+  var LOOKS = (
+    /** @type {SeatLook[]} */
+    Object.keys(GLYPHS)
+  );
+  var ACCESSIBLE = "M-1.9-7.6A1.9 1.9 0 1 1 1.9-7.6A1.9 1.9 0 1 1-1.9-7.6ZM-1.2-5.2H1.2V-2.6H-1.2ZM0-2.3A5.9 5.9 0 1 1 0 9.5A5.9 5.9 0 1 1 0-2.3ZM0-.3A3.9 3.9 0 1 0 0 7.5A3.9 3.9 0 1 0 0-.3Z";
+  function glyphOf(look, { accessible }) {
+    return look === "free" && accessible ? ACCESSIBLE : GLYPHS[look];
+  }
+
+  // static/page/planview.js
+  var ZOOM_STEP = 1.5;
+  var TOUCH_PITCH_PX = 22;
+  var TOUCH_ZOOM_PITCH_PX = 36;
+  var ZOOM_MAX = 8;
+  var ZOOM_PITCH_PX = 48;
+  var PlanView = class {
+    scale = 1;
+    /** @type {Plan | undefined} */
+    plan;
+    /** @type {string | undefined} */
+    current;
+    /** How many seats there are of each state. @type {Record<string, number>} */
+    counts = {};
+    #listening = new AbortController();
+    #touch = false;
+    /** @type {{ distance: number, zoom: number } | undefined} */
+    #pinch;
+    #resizes = new ResizeObserver(() => this.resize());
+    /** @param {HTMLElement} host  A scrolling box. @param {HTMLElement | SVGElement} root @param {Hooks} hooks */
+    constructor(host, root, hooks) {
+      this.host = host;
+      this.root = root;
+      this.hooks = hooks;
+      host.append(root);
+      this.#listen();
+      this.#resizes.observe(host);
+    }
+    /** Leaves the box to another view. */
+    destroy() {
+      this.#listening.abort();
+      this.#resizes.disconnect();
+      this.root.remove();
+    }
+    /** @param {number} factor @param {{ x: number, y: number }} [around]  A point of the plan that stays in the middle. */
+    zoom(factor, around) {
+      const before = this.#centre();
+      const most = Math.max(ZOOM_MAX, ZOOM_PITCH_PX / ((this.plan?.pitch ?? 1) * this.#fitScale()));
+      this.scale = Math.min(most, Math.max(1, this.scale * factor));
+      this.resize();
+      this.centreOn(around ?? before);
+      this.hooks.onZoom();
+    }
+    /** Shows the whole plan. */
+    fit() {
+      this.zoom(0);
+    }
+    get zoomedIn() {
+      return this.scale > 1;
+    }
+    /** Pixels per unit of the plan. */
+    get unit() {
+      return this.#fitScale() * this.scale;
+    }
+    /** Pixels between two neighbours. */
+    get pitchPx() {
+      return (this.plan?.pitch ?? 0) * this.unit;
+    }
+    /** Where a seat is on this plan. @param {string} _seatId @returns {PlanSeat | undefined} */
+    placeOf(_seatId) {
+      return void 0;
+    }
+    /** The size of the plan on the screen has changed. @param {number} _width @param {number} _height */
+    resized(_width, _height) {
+    }
+    /** Makes a seat the current one and gives it the focus. @param {PlanSeat} _seat */
+    take(_seat) {
+    }
+    /** The seat under the pointer itself, where the document knows it. @param {Event} _event @returns {string | undefined} */
+    seatIdOf(_event) {
+      return void 0;
+    }
+    /** The seat near a point, with the gaps between seats shared out. @param {{ x: number, y: number }} point */
+    nearest(point) {
+      const near = closest(this.plan?.seats ?? [], (seat) => Math.hypot(seat.x - point.x, seat.y - point.y));
+      return near && Math.hypot(near.x - point.x, near.y - point.y) < (this.plan?.pitch ?? 0) * 0.8 ? near.id : void 0;
+    }
+    /** Puts the focus on a seat and shows it. @param {string} seatId */
+    focus(seatId) {
+      const seat = this.placeOf(seatId);
+      if (!seat) return;
+      this.take(seat);
+      if (this.zoomedIn && !this.#isShown(seat)) this.centreOn(seat);
+    }
+    resize() {
+      if (!this.plan) return;
+      this.resized(this.unit * this.plan.box.width, this.unit * this.plan.box.height);
+    }
+    /** @param {{ x: number, y: number }} point */
+    centreOn({ x, y }) {
+      const box = this.plan?.box ?? { x: 0, y: 0 };
+      this.host.scrollLeft = (x - box.x) * this.unit - this.host.clientWidth / 2;
+      this.host.scrollTop = (y - box.y) * this.unit - this.host.clientHeight / 2;
+    }
+    /** A seat counts as another state from now on. @param {string | undefined} from @param {string} to */
+    count(from, to) {
+      if (from !== void 0) this.counts[from] -= 1;
+      this.counts[to] = (this.counts[to] ?? 0) + 1;
+    }
+    #listen() {
+      const { host, hooks } = this;
+      const { signal } = this.#listening;
+      const on = (type, act, options = {}) => host.addEventListener(type, act, { signal, ...options });
+      on("pointerdown", (event) => this.#touch = event.pointerType === "touch");
+      on("keydown", () => this.#touch = false);
+      on("click", (event) => this.#clicked(event));
+      on("keydown", (event) => this.#key(event));
+      on("focusin", (event) => hooks.onLook(this.seatIdOf(event)));
+      on("pointerover", (event) => hooks.onLook(this.seatIdOf(event) ?? this.current));
+      on("touchstart", (event) => this.#pinchStart(event), { passive: true });
+      on("touchmove", (event) => this.#pinchMove(event), { passive: false });
+      on("wheel", (event) => this.#wheel(event), { passive: false });
+    }
+    /** @param {MouseEvent} event */
+    #clicked(event) {
+      const point = this.toPlan(event.clientX, event.clientY);
+      const seatId = this.seatIdOf(event) ?? this.nearest(point);
+      if (this.#touch && this.pitchPx < TOUCH_PITCH_PX) {
+        this.zoom(TOUCH_ZOOM_PITCH_PX / this.pitchPx, point);
+      } else if (seatId !== void 0) {
+        this.focus(seatId);
+        this.hooks.onToggle(seatId);
+      }
+    }
+    /** @param {KeyboardEvent} event */
+    #key(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey || this.current === void 0) return;
+      const move = MOVES[event.key];
+      const seat = this.placeOf(this.current);
+      if (move && seat && this.plan) this.focus(move(this.plan, seat).id);
+      else if (event.key === "Enter" || event.key === " ") this.hooks.onToggle(this.current);
+      else if (event.key === "+") this.zoom(ZOOM_STEP, seat);
+      else if (event.key === "-") this.zoom(1 / ZOOM_STEP, seat);
+      else if (event.key === "0") this.fit();
+      else return;
+      event.preventDefault();
+    }
+    /** @param {TouchEvent} event */
+    #pinchStart(event) {
+      this.#pinch = event.touches.length === 2 ? { distance: spread(event), zoom: this.scale } : void 0;
+    }
+    /** @param {TouchEvent} event */
+    #pinchMove(event) {
+      if (!this.#pinch || event.touches.length !== 2) return;
+      event.preventDefault();
+      this.zoom(this.#pinch.zoom * spread(event) / this.#pinch.distance / this.scale);
+    }
+    /** @param {WheelEvent} event */
+    #wheel(event) {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      this.zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, this.toPlan(event.clientX, event.clientY));
+    }
+    /** Pixels per unit at which the whole plan is seen. */
+    #fitScale() {
+      const { width, height } = this.plan?.box ?? { width: 1, height: 1 };
+      return Math.min(this.host.clientWidth / width, this.host.clientHeight / height);
+    }
+    /** @param {number} clientX @param {number} clientY */
+    toPlan(clientX, clientY) {
+      const rect = this.root.getBoundingClientRect();
+      const box = this.plan?.box ?? { x: 0, y: 0 };
+      return { x: box.x + (clientX - rect.left) / this.unit, y: box.y + (clientY - rect.top) / this.unit };
+    }
+    #centre() {
+      const rect = this.host.getBoundingClientRect();
+      return this.toPlan(rect.left + rect.width / 2, rect.top + rect.height / 2);
+    }
+    /** Whether a seat is inside the box, and not just so. @param {PlanSeat} seat */
+    #isShown(seat) {
+      const [root, outer] = [this.root.getBoundingClientRect(), this.host.getBoundingClientRect()];
+      const box = this.plan?.box ?? { x: 0, y: 0 };
+      const [x, y] = [root.left + (seat.x - box.x) * this.unit, root.top + (seat.y - box.y) * this.unit];
+      const edge = 8 + this.pitchPx / 2;
+      return x > outer.left + edge && x < outer.right - edge && y > outer.top + edge && y < outer.bottom - edge;
+    }
+  };
+  var MOVES = {
+    ArrowLeft: (plan2, from) => neighbour(plan2, from, -1, 0),
+    ArrowRight: (plan2, from) => neighbour(plan2, from, 1, 0),
+    ArrowUp: (plan2, from) => neighbour(plan2, from, 0, -1),
+    ArrowDown: (plan2, from) => neighbour(plan2, from, 0, 1),
+    Home: (plan2, from) => rowOf(plan2, from)[0],
+    End: (plan2, from) => rowOf(plan2, from).at(-1) ?? from
+  };
+  function rowOf(plan2, seat) {
+    return plan2.rows.find((row) => row.includes(seat)) ?? [seat];
+  }
+  function neighbour(plan2, from, dx, dy) {
+    const cost = (seat) => {
+      const [x, y] = [seat.x - from.x, seat.y - from.y];
+      const [ahead, aside] = [x * dx + y * dy, Math.abs(x * dy) + Math.abs(y * dx)];
+      return ahead > plan2.pitch * 0.05 && aside <= ahead * 1.1 ? ahead + 2 * aside : Number.POSITIVE_INFINITY;
+    };
+    return closest(plan2.seats, cost) ?? from;
+  }
+  function closest(seats, cost) {
+    let [best, least] = [
+      /** @type {PlanSeat | undefined} */
+      void 0,
+      Number.POSITIVE_INFINITY
+    ];
+    for (const seat of seats) {
+      const value = cost(seat);
+      if (value < least) [best, least] = [seat, value];
+    }
+    return best;
+  }
+  function spread({ touches }) {
+    return Math.hypot(touches[0].clientX - touches[1].clientX, touches[0].clientY - touches[1].clientY);
+  }
+
+  // static/page/canvasmap.js
+  var SHAPE_PITCH_PX = 9;
+  var SQUARE = 0.72;
+  var ROW_LABEL_PX = 14;
+  var BUCKET_PITCHES = 8;
+  var CanvasMap = class extends PlanView {
+    #canvas = document.createElement("canvas");
+    #row = document.createElement("div");
+    #context = (
+      /** @type {CanvasRenderingContext2D} */
+      this.#canvas.getContext("2d")
+    );
+    /** By seat: an index of `LOOKS`. */
+    #looks = new Uint8Array(0);
+    /** @type {(string | undefined)[]} */
+    #counted = [];
+    /** @type {Map<string, number>} */
+    #indexes = /* @__PURE__ */ new Map();
+    /** @type {Map<number, number[]>} */
+    #buckets = /* @__PURE__ */ new Map();
+    /** @type {string[]} */
+    #colours = [];
+    /** The same as pixels. @type {number[]} */
+    #pixels = [];
+    /** Where all squares are drawn at once: fifty thousand calls would take longer than a frame. @type {ImageData | undefined} */
+    #image;
+    /** Shapes of this size, by look. @type {Map<string, HTMLCanvasElement>} */
+    #sprites = /* @__PURE__ */ new Map();
+    /** @type {PlanSeat[]} */
+    #rowSeats = [];
+    /** @type {Map<PlanSeat, number>} */
+    #rowOf = /* @__PURE__ */ new Map();
+    #frame = 0;
+    #stop = new AbortController();
+    /** @param {HTMLElement} host @param {Hooks} hooks */
+    constructor(host, hooks) {
+      super(host, document.createElement("div"), hooks);
+      this.root.setAttribute("role", "grid");
+      this.root.classList.add("plan", "canvas-plan");
+      this.#canvas.setAttribute("aria-hidden", "true");
+      this.#row.setAttribute("role", "row");
+      this.root.append(this.#canvas, this.#row);
+      const { signal } = this.#stop;
+      host.addEventListener("pointermove", (event) => hooks.onLook(this.seatIdOf(event) ?? this.current), { signal, passive: true });
+      host.addEventListener("scroll", () => this.#redraw(), { signal, passive: true });
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#readColours(), { signal });
+    }
+    destroy() {
+      this.#stop.abort();
+      cancelAnimationFrame(this.#frame);
+      super.destroy();
+    }
+    /** Draws a plan; all seats are free until `paint`. @param {Plan} plan @param {string} label */
+    setPlan(plan2, label) {
+      this.plan = plan2;
+      this.scale = 1;
+      this.counts = {};
+      this.root.setAttribute("aria-label", label);
+      this.root.setAttribute("aria-rowcount", String(plan2.rows.length));
+      this.#looks = new Uint8Array(plan2.seats.length);
+      this.#counted = new Array(plan2.seats.length);
+      this.#indexes = new Map(plan2.seats.map((seat, index) => [seat.id, index]));
+      this.#buckets = bucketsOf(plan2);
+      this.#rowOf = new Map(plan2.rows.flatMap((row, index) => row.map((seat) => [seat, index])));
+      this.#rowSeats = [];
+      this.#readColours();
+      if (plan2.seats[0]) this.#showRow(plan2.seats[0]);
+      this.resize();
+    }
+    /** Gives seats the face that the hooks say; without a list, all. @param {string[]} [seatIds] */
+    paint(seatIds) {
+      if (!this.plan) return;
+      if (seatIds === void 0) {
+        for (let index = 0; index < this.#looks.length; index += 1) this.#face(index);
+        this.#redraw();
+      } else if (this.#frame === 0) {
+        this.#begin();
+        for (const seatId of seatIds) this.#repaint(this.#indexes.get(seatId));
+      } else for (const seatId of seatIds) this.#face(this.#indexes.get(seatId));
+      this.#labelRow(seatIds);
+    }
+    /** @param {string} seatId */
+    placeOf(seatId) {
+      const index = this.#indexes.get(seatId);
+      return index === void 0 ? void 0 : this.plan?.seats[index];
+    }
+    /** @param {PlanSeat} seat */
+    take(seat) {
+      this.#showRow(seat);
+      this.#row.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
+    }
+    /** @param {number} width @param {number} height */
+    resized(width, height) {
+      const { style } = (
+        /** @type {HTMLElement} */
+        this.root
+      );
+      style.width = `${width.toFixed(1)}px`;
+      style.height = `${height.toFixed(1)}px`;
+      this.#sprites.clear();
+      this.#placeRow();
+      this.#redraw();
+    }
+    /** @param {Event} event */
+    seatIdOf(event) {
+      if (event.target instanceof HTMLElement && event.target.dataset.seat) return event.target.dataset.seat;
+      return event instanceof PointerEvent ? this.nearest(this.toPlan(event.clientX, event.clientY)) : void 0;
+    }
+    /** @param {{ x: number, y: number }} point */
+    nearest(point) {
+      const { plan: plan2 } = this;
+      if (!plan2) return void 0;
+      let [found, least] = [
+        /** @type {string | undefined} */
+        void 0,
+        plan2.pitch * 0.8
+      ];
+      const reach = { left: point.x - least, right: point.x + least, top: point.y - least, bottom: point.y + least };
+      this.#each(reach, (index) => {
+        const seat = plan2.seats[index];
+        const apart = Math.hypot(seat.x - point.x, seat.y - point.y);
+        if (apart < least) [found, least] = [seat.id, apart];
+      });
+      return found;
+    }
+    /** Asks for the face of a seat; whether it looks different now. @param {number | undefined} index */
+    #face(index) {
+      const seat = index === void 0 ? void 0 : this.plan?.seats[index];
+      if (index === void 0 || !seat) return false;
+      const { look, counted } = this.hooks.describe(seat);
+      if (counted !== this.#counted[index]) this.count(this.#counted[index], counted);
+      this.#counted[index] = counted;
+      const number = LOOKS.indexOf(look);
+      if (number === this.#looks[index]) return false;
+      this.#looks[index] = number;
+      return true;
+    }
+    /** @param {number | undefined} index */
+    #repaint(index) {
+      if (index === void 0 || !this.#face(index) || !this.plan) return;
+      if (this.pitchPx < SHAPE_PITCH_PX) return this.#square(index);
+      const { x, y } = this.plan.seats[index];
+      const half = this.plan.pitch * 0.92 / 2;
+      this.#context.clearRect(x - half, y - half, 2 * half, 2 * half);
+      this.#shape(index);
+    }
+    /** Draws all with the next frame. */
+    #redraw() {
+      if (this.#frame !== 0) return;
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.#draw();
+      });
+    }
+    #draw() {
+      const { plan: plan2, host } = this;
+      if (!plan2) return;
+      const ratio = globalThis.devicePixelRatio || 1;
+      const wide = Math.min(host.clientWidth, Math.ceil(plan2.box.width * this.unit));
+      const high = Math.min(host.clientHeight, Math.ceil(plan2.box.height * this.unit));
+      const [width, height] = [Math.round(wide * ratio), Math.round(high * ratio)];
+      if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
+      Object.assign(this.#canvas.style, { width: `${wide}px`, height: `${high}px` });
+      this.#context.setTransform(1, 0, 0, 1, 0, 0);
+      this.#context.clearRect(0, 0, width, height);
+      const sight = this.#begin();
+      if (this.pitchPx < SHAPE_PITCH_PX) this.#squares(sight);
+      this.#scenery(plan2);
+      if (this.pitchPx >= SHAPE_PITCH_PX) this.#each(sight, (index) => this.#shape(index));
+    }
+    /** Sets the context to the units of the plan, and says what of it is in sight. */
+    #begin() {
+      const { host, unit } = this;
+      const box = this.plan?.box ?? { x: 0, y: 0 };
+      const ratio = globalThis.devicePixelRatio || 1;
+      const [canvas, root] = [this.#canvas.getBoundingClientRect(), this.root.getBoundingClientRect()];
+      const [left, top] = [box.x + (canvas.left - root.left) / unit, box.y + (canvas.top - root.top) / unit];
+      this.#context.setTransform(unit * ratio, 0, 0, unit * ratio, -left * unit * ratio, -top * unit * ratio);
+      return { left, top, right: left + host.clientWidth / unit, bottom: top + host.clientHeight / unit };
+    }
+    /** Draws the squares in sight. @param {{ left: number, right: number, top: number, bottom: number }} sight */
+    #squares(sight) {
+      const { width, height } = this.#canvas;
+      if (width === 0 || height === 0) return;
+      if (this.#image?.width !== width || this.#image.height !== height) this.#image = new ImageData(width, height);
+      const pixels = new Uint32Array(this.#image.data.buffer).fill(0);
+      const { a: unit, e, f } = this.#context.getTransform();
+      const side = this.#side(unit);
+      const seats = this.plan?.seats ?? [];
+      this.#each(sight, (index) => {
+        const { x, y } = seats[index];
+        const [left, top] = [Math.round(x * unit + e - side / 2), Math.round(y * unit + f - side / 2)];
+        const colour = this.#pixels[this.#colourOf(index)];
+        const [from, to] = [Math.max(left, 0), Math.min(left + side, width)];
+        for (let line = Math.max(top, 0); line < Math.min(top + side, height); line += 1) {
+          if (from < to) pixels.fill(colour, line * width + from, line * width + to);
+        }
+      });
+      this.#context.putImageData(this.#image, 0, 0);
+    }
+    /** Draws one square as `#squares` would. @param {number} index */
+    #square(index) {
+      const { x, y } = (
+        /** @type {Plan} */
+        this.plan.seats[index]
+      );
+      const context = this.#context;
+      const { a: unit, e, f } = context.getTransform();
+      const side = this.#side(unit);
+      context.save();
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.fillStyle = this.#colours[this.#colourOf(index)];
+      context.fillRect(Math.round(x * unit + e - side / 2), Math.round(y * unit + f - side / 2), side, side);
+      context.restore();
+    }
+    /** The side of a square in pixels of the canvas. @param {number} unit */
+    #side(unit) {
+      return Math.max(1, Math.round((this.plan?.pitch ?? 1) * SQUARE * unit));
+    }
+    /** @param {number} index */
+    #colourOf(index) {
+      const look = this.#looks[index];
+      return look === 0 && this.plan?.seats[index].accessible ? LOOKS.length : look;
+    }
+    /** @param {number} index */
+    #shape(index) {
+      const { x, y } = (
+        /** @type {Plan} */
+        this.plan.seats[index]
+      );
+      const side = (this.plan?.pitch ?? 1) * (22 / GLYPH_PITCH);
+      const sprite = this.#sprite(
+        this.#looks[index],
+        /** @type {Plan} */
+        this.plan.seats[index]
+      );
+      this.#context.drawImage(sprite, x - side / 2, y - side / 2, side, side);
+    }
+    /** @param {number} look @param {PlanSeat} seat */
+    #sprite(look, seat) {
+      const key = `${look} ${seat.accessible === true}`;
+      let sprite = this.#sprites.get(key);
+      if (!sprite) {
+        const side = Math.ceil(this.pitchPx * (22 / GLYPH_PITCH) * (globalThis.devicePixelRatio || 1));
+        sprite = Object.assign(document.createElement("canvas"), { width: side, height: side });
+        const context = (
+          /** @type {CanvasRenderingContext2D} */
+          sprite.getContext("2d")
+        );
+        context.setTransform(side / 22, 0, 0, side / 22, side / 2, side / 2);
+        context.fillStyle = this.#colours[look];
+        context.fill(new Path2D(glyphOf(LOOKS[look], seat)), "evenodd");
+        this.#sprites.set(key, sprite);
+      }
+      return sprite;
+    }
+    /** @param {Plan} plan */
+    #scenery({ shapes, labels, pitch }) {
+      const context = this.#context;
+      const style = getComputedStyle(this.host);
+      Object.assign(context, { textAlign: "center", textBaseline: "middle" });
+      for (const { d, label, x, y } of shapes) {
+        context.fillStyle = style.getPropertyValue("--stage");
+        context.fill(new Path2D(d));
+        context.fillStyle = style.getPropertyValue("--stage-ink");
+        context.font = `600 ${pitch * 1.6}px system-ui, sans-serif`;
+        context.fillText(label ?? this.hooks.stageLabel(), x, y);
+      }
+      context.fillStyle = style.getPropertyValue("--soft");
+      for (const { x, y, text, kind } of labels) {
+        if (kind === "row" && this.pitchPx < ROW_LABEL_PX) continue;
+        const size = kind === "row" ? pitch * 0.6 : Math.max(pitch * 1.2, 13 / this.unit);
+        context.font = `600 ${size}px system-ui, sans-serif`;
+        context.textBaseline = kind === "row" ? "middle" : "bottom";
+        context.fillText(text, x, y);
+      }
+    }
+    /** @param {{ left: number, right: number, top: number, bottom: number }} sight @param {(index: number) => void} act */
+    #each(sight, act) {
+      const size = (this.plan?.pitch ?? 1) * BUCKET_PITCHES;
+      const [fromX, toX] = [Math.floor(sight.left / size), Math.floor(sight.right / size)];
+      const [fromY, toY] = [Math.floor(sight.top / size), Math.floor(sight.bottom / size)];
+      for (let x = fromX; x <= toX; x += 1) {
+        for (let y = fromY; y <= toY; y += 1) for (const index of this.#buckets.get(keyOf(x, y)) ?? []) act(index);
+      }
+    }
+    #readColours() {
+      const style = getComputedStyle(this.host);
+      this.#colours = [...LOOKS, "accessible"].map((look) => style.getPropertyValue(`--${look}`).trim());
+      this.#pixels = this.#colours.map((colour) => this.#pixelOf(colour));
+      this.#sprites.clear();
+      this.#redraw();
+    }
+    /** A colour as the bytes of a picture. @param {string} colour */
+    #pixelOf(colour) {
+      this.#context.fillStyle = colour;
+      const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(String(this.#context.fillStyle).slice(at, at + 2), 16));
+      const bytes = new Uint8Array([red, green, blue, 255]);
+      return new Uint32Array(bytes.buffer)[0];
+    }
+    /** Puts the row of a seat into the document. @param {PlanSeat} seat */
+    #showRow(seat) {
+      const number = this.#rowOf.get(seat) ?? 0;
+      const seats = this.plan?.rows[number] ?? [];
+      if (seats !== this.#rowSeats) {
+        this.#rowSeats = seats;
+        this.#row.setAttribute("aria-label", this.hooks.rowLabel(seat));
+        this.#row.setAttribute("aria-rowindex", String(number + 1));
+        this.#row.replaceChildren(...seats.map(cellOf));
+        this.#placeRow();
+        this.#labelRow();
+      }
+      this.#row.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+      this.#row.children[seats.indexOf(seat)]?.setAttribute("tabindex", "0");
+      this.current = seat.id;
+    }
+    #placeRow() {
+      const box = this.plan?.box ?? { x: 0, y: 0 };
+      const side = this.pitchPx * 0.9;
+      this.#rowSeats.forEach(({ x, y }, at) => {
+        const { style } = (
+          /** @type {HTMLElement} */
+          this.#row.children[at]
+        );
+        style.left = `${((x - box.x) * this.unit - side / 2).toFixed(1)}px`;
+        style.top = `${((y - box.y) * this.unit - side / 2).toFixed(1)}px`;
+        style.width = style.height = `${side.toFixed(1)}px`;
+      });
+    }
+    /** @param {string[]} [seatIds] */
+    #labelRow(seatIds) {
+      const changed = seatIds && new Set(seatIds);
+      this.#rowSeats.forEach((seat, at) => {
+        if (changed && !changed.has(seat.id)) return;
+        const face = this.hooks.describe(seat);
+        const cell = this.#row.children[at];
+        cell.className = `seat ${face.look}`;
+        cell.setAttribute("aria-label", this.hooks.label(seat, face));
+        cell.setAttribute("aria-disabled", String(!face.live));
+        cell.setAttribute("aria-selected", String(face.look === "mine" || face.look === "checkout"));
+      });
+    }
+  };
+  function cellOf(seat) {
+    const cell = document.createElement("div");
+    cell.setAttribute("role", "gridcell");
+    cell.tabIndex = -1;
+    cell.dataset.seat = seat.id;
+    return cell;
+  }
+  function bucketsOf({ seats, pitch }) {
+    const size = pitch * BUCKET_PITCHES;
+    const buckets = /* @__PURE__ */ new Map();
+    seats.forEach(({ x, y }, index) => {
+      const key = keyOf(Math.floor(x / size), Math.floor(y / size));
+      const bucket = buckets.get(key);
+      if (bucket) bucket.push(index);
+      else buckets.set(key, [index]);
+    });
+    return buckets;
+  }
+  function keyOf(x, y) {
+    return x * 65536 + y;
+  }
 
   // static/page/text.js
   var EN = {
@@ -2038,6 +2627,20 @@
     pending: "Asking…",
     mine: "Yours",
     other: "Taken",
+    accessible: "Wheelchair",
+    best: "Best seats together",
+    bestOf: "The best {quantity} seats together",
+    bestAccessible: "for wheelchairs",
+    moreTime: "More time",
+    timeLeft: "Time left",
+    orderCheckout: "Being paid: {seats}",
+    orderBooked: "Bought: {seats}",
+    useHere: "Use it here",
+    status_elsewhere: "Your seats are in another tab now",
+    sale_scheduled: "The sale has not begun.",
+    sale_paused: "The sale is paused.",
+    sale_closed: "The sale is over.",
+    sale_deleted: "This room is no more.",
     checkout: "Being paid",
     booked: "Sold",
     blocked: "Not for sale",
@@ -2076,11 +2679,14 @@
     is_mine_until: "{seat}: yours for {time}",
     is_other: "{seat}: taken by {who}",
     is_other_until: "{seat}: taken by {who}, {time} left",
+    is_taken: "{seat}: taken",
     is_checkout: "{seat}: yours, being paid",
     is_booked: "{seat}: sold",
     is_blocked: "{seat}: not for sale",
     is_refused: "{seat}: refused, {why}",
     gridLabel: "Seats of {room}. Arrow keys move, Enter selects.",
+    said_best: "Yours: {seats}.",
+    said_moved: "Your seats are in another tab now.",
     said_mine: "Seat {seat} is yours for {time}.",
     said_released: "Seat {seat} is free again.",
     said_refused: "Seat {seat} was refused: {why}.",
@@ -2098,6 +2704,16 @@
     why_overloaded: "the server is at a limit, try again",
     why_persistence_unavailable: "the server cannot store it now, try again",
     why_rate_limited: "too many requests, slow down",
+    why_seats_unavailable: "somebody else has it",
+    why_unknown_seat: "this hall does not have it",
+    why_in_checkout: "it is being paid",
+    why_no_adjacent_seats: "there are not so many next to each other",
+    why_not_enough_seats: "there are not so many left",
+    why_orphan_seat: "it would leave a single seat alone",
+    why_extend_limit: "there is no more time to be had",
+    why_sale_not_open: "the sale has not begun",
+    why_sale_paused: "the sale is paused",
+    why_sale_closed: "the sale is over",
     why_offline: "not connected",
     badName: "A name has 1 to 128 bytes, and no control or invisible characters; a few are the server's own.",
     badServer: "That is no address of a server (ws://host:port)."
@@ -2123,6 +2739,20 @@
     pending: "Pidiendo…",
     mine: "Tuya",
     other: "Ocupada",
+    accessible: "Silla de ruedas",
+    best: "Las mejores juntas",
+    bestOf: "Las {quantity} mejores butacas juntas",
+    bestAccessible: "para sillas de ruedas",
+    moreTime: "Más tiempo",
+    timeLeft: "Tiempo restante",
+    orderCheckout: "En pago: {seats}",
+    orderBooked: "Compradas: {seats}",
+    useHere: "Usarlas aquí",
+    status_elsewhere: "Tus butacas están ahora en otra pestaña",
+    sale_scheduled: "La venta no ha empezado.",
+    sale_paused: "La venta está en pausa.",
+    sale_closed: "La venta ha terminado.",
+    sale_deleted: "Esta sala ya no existe.",
     checkout: "En pago",
     booked: "Vendida",
     blocked: "No disponible",
@@ -2161,11 +2791,14 @@
     is_mine_until: "{seat}: tuya durante {time}",
     is_other: "{seat}: ocupada por {who}",
     is_other_until: "{seat}: ocupada por {who}, quedan {time}",
+    is_taken: "{seat}: ocupada",
     is_checkout: "{seat}: tuya, en pago",
     is_booked: "{seat}: vendida",
     is_blocked: "{seat}: no disponible",
     is_refused: "{seat}: rechazada, {why}",
     gridLabel: "Butacas de {room}. Las flechas mueven, Intro reserva.",
+    said_best: "Tuyas: {seats}.",
+    said_moved: "Tus butacas están ahora en otra pestaña.",
     said_mine: "La butaca {seat} es tuya durante {time}.",
     said_released: "La butaca {seat} vuelve a estar libre.",
     said_refused: "La butaca {seat} fue rechazada: {why}.",
@@ -2183,6 +2816,16 @@
     why_overloaded: "el servidor está al límite, inténtalo otra vez",
     why_persistence_unavailable: "el servidor no puede guardarla ahora, inténtalo otra vez",
     why_rate_limited: "demasiadas peticiones, ve más despacio",
+    why_seats_unavailable: "la tiene otra persona",
+    why_unknown_seat: "esta sala no la tiene",
+    why_in_checkout: "está en pago",
+    why_no_adjacent_seats: "no quedan tantas juntas",
+    why_not_enough_seats: "no quedan tantas",
+    why_orphan_seat: "dejaría una butaca suelta",
+    why_extend_limit: "ya no se puede ampliar el tiempo",
+    why_sale_not_open: "la venta no ha empezado",
+    why_sale_paused: "la venta está en pausa",
+    why_sale_closed: "la venta ha terminado",
     why_offline: "no hay conexión",
     badName: "El nombre tiene de 1 a 128 bytes y ningún carácter de control ni invisible; algunos son del servidor.",
     badServer: "Eso no es la dirección de un servidor (ws://máquina:puerto)."
@@ -2226,8 +2869,136 @@
     return value.toLocaleString(language);
   }
 
-  // static/page/holds.js
+  // static/page/cart.js
   var SOON_MS = 3e4;
+  var BEST = [2, 3, 4];
+  var CartPanel = class {
+    /** What the clock showed when the deadline was told first. */
+    #whole = 1;
+    /** @type {number | undefined} */
+    #deadline;
+    /**
+     * @param {(id: string) => HTMLElement} find
+     * @param {{ onBest: (quantity: number, accessible: boolean) => void, onExtend: () => void }} hooks
+     */
+    constructor(find, hooks) {
+      this.box = find("cart");
+      this.time = find("cart-time");
+      this.bar = /** @type {HTMLProgressElement} */
+      find("cart-bar");
+      this.extend = /** @type {HTMLButtonElement} */
+      find("cart-extend");
+      this.orders = find("orders");
+      this.best = find("best");
+      this.extend.addEventListener("click", hooks.onExtend);
+      const accessible = (
+        /** @type {HTMLInputElement} */
+        find("best-accessible")
+      );
+      const buttons = BEST.map((quantity) => {
+        const button = Object.assign(document.createElement("button"), { type: "button", className: "small", textContent: String(quantity) });
+        button.setAttribute("aria-label", t("bestOf", { quantity }));
+        button.addEventListener("click", () => hooks.onBest(quantity, accessible.checked));
+        return button;
+      });
+      find("best-choices").append(...buttons);
+    }
+    /** @param {Cart | undefined} cart  None: a server without carts. @param {boolean} hasLayout @param {boolean} live */
+    show(cart, hasLayout, live) {
+      this.best.hidden = cart === void 0 || !hasLayout;
+      for (const button of this.best.querySelectorAll("button")) button.disabled = !live;
+      this.box.hidden = (cart?.seats.length ?? 0) === 0;
+      this.extend.hidden = (cart?.extendsLeft ?? 0) === 0;
+      this.extend.disabled = !live;
+      const orders = (cart?.orders ?? []).map(({ seats, status }) => {
+        const text = t(status === "booked" ? "orderBooked" : "orderCheckout", { seats: seats.join(", ") });
+        return Object.assign(document.createElement("li"), { className: `order ${status}`, textContent: text });
+      });
+      this.orders.replaceChildren(...orders);
+    }
+    /** @param {number | undefined} remaining @param {number | undefined} deadline */
+    tick(remaining, deadline) {
+      if (remaining === void 0) return;
+      if (deadline !== this.#deadline) [this.#deadline, this.#whole] = [deadline, Math.max(remaining, 1)];
+      this.time.textContent = clock(remaining);
+      this.bar.value = Math.min(1, remaining / this.#whole);
+      this.box.classList.toggle("soon", remaining <= SOON_MS);
+    }
+  };
+
+  // static/page/hall.js
+  var PITCH = 24;
+  var ROW_DEPTH = 30;
+  var MARGIN_PITCHES = 1.5;
+  function hall(layout) {
+    const rows = /* @__PURE__ */ new Map();
+    const seats = layout.seats.map((each) => {
+      const key = JSON.stringify([each.section, each.row]);
+      let row = rows.get(key);
+      if (!row) rows.set(key, row = []);
+      const place = { x: numberOr(each.x, row.length * PITCH), y: numberOr(each.y, (rows.size - 1) * ROW_DEPTH) };
+      const seat = {
+        id: String(each.id),
+        block: String(each.section ?? ""),
+        row: String(each.row ?? ""),
+        number: each.number ?? row.length + 1,
+        ...place,
+        angle: 0,
+        ...each.accessible === true && { accessible: true }
+      };
+      row.push(seat);
+      return seat;
+    });
+    const lists = [...rows.values()];
+    const pitch = pitchOf(lists);
+    const labels = [...lists.map((row) => rowLabel(row, pitch)), ...sectionLabels(seats, pitch)];
+    const shapes = (Array.isArray(layout.shapes) ? layout.shapes : []).flatMap(shapeOf);
+    return { name: "hall", seats, rows: lists, labels, shapes, pitch, box: boxOf(seats, shapes, pitch) };
+  }
+  function pitchOf(rows) {
+    const apart = rows.flatMap((row) => row.slice(1).map((seat, at) => Math.hypot(seat.x - row[at].x, seat.y - row[at].y)));
+    apart.sort((a, b) => a - b);
+    return apart[apart.length >> 1] || PITCH;
+  }
+  function rowLabel([first, second], pitch) {
+    const [dx, dy] = second ? [first.x - second.x, first.y - second.y] : [-pitch, 0];
+    const apart = Math.hypot(dx, dy) || 1;
+    return { x: first.x + dx / apart * pitch, y: first.y + dy / apart * pitch, text: first.row, kind: "row" };
+  }
+  function sectionLabels(seats, pitch) {
+    const sections = /* @__PURE__ */ new Map();
+    for (const { block, x, y } of seats) {
+      const section = sections.get(block) ?? { x: 0, top: y, count: 0 };
+      sections.set(block, { x: section.x + x, top: Math.min(section.top, y), count: section.count + 1 });
+    }
+    if (sections.size < 2) return [];
+    return [...sections].map(([text, { x, top, count }]) => ({ x: x / count, y: top - pitch, text, kind: "block" }));
+  }
+  function shapeOf({ points, label }) {
+    const corners = (Array.isArray(points) ? points : []).map((point) => Array.isArray(point) ? { x: point[0], y: point[1] } : point).filter((point) => Number.isFinite(point?.x) && Number.isFinite(point?.y));
+    if (corners.length < 3) return [];
+    const [x, y] = ["x", "y"].map((axis) => corners.reduce((sum, point) => sum + point[axis], 0) / corners.length);
+    const d = `M${corners.map((point) => `${point.x} ${point.y}`).join("L")}Z`;
+    return [{ d, x, y, label: typeof label === "string" ? label : "" }];
+  }
+  function boxOf(seats, shapes, pitch) {
+    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    const corners = shapes.flatMap(({ d }) => [...d.matchAll(/[ML](\S+) ([^LZ]+)/g)].map(([, x, y]) => ({ x: Number(x), y: Number(y) })));
+    for (const list of [seats, corners]) {
+      for (const { x, y } of list) {
+        [left, right] = [Math.min(left, x), Math.max(right, x)];
+        [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+      }
+    }
+    const margin = pitch * MARGIN_PITCHES;
+    return { x: left - margin, y: top - margin, width: right - left + 2 * margin, height: bottom - top + 2 * margin };
+  }
+  function numberOr(value, otherwise) {
+    return typeof value === "number" && Number.isFinite(value) ? value : otherwise;
+  }
+
+  // static/page/holds.js
+  var SOON_MS2 = 3e4;
   var HoldList = class {
     /** @type {Map<string, { row: HTMLElement, time: HTMLElement, bar: HTMLProgressElement, whole: number, warned: boolean }>} */
     #rows = /* @__PURE__ */ new Map();
@@ -2242,24 +3013,24 @@
     }
     /** @param {HoldRow[]} holds */
     show(holds) {
-      const wanted = new Set(holds.map(keyOf));
+      const wanted = new Set(holds.map(keyOf2));
       for (const [key, { row }] of this.#rows) {
         if (wanted.has(key)) continue;
         row.remove();
         this.#rows.delete(key);
       }
-      for (const hold of holds) if (!this.#rows.has(keyOf(hold))) this.#add(hold);
+      for (const hold of holds) if (!this.#rows.has(keyOf2(hold))) this.#add(hold);
       this.empty.hidden = holds.length > 0;
       this.tick(holds);
     }
     /** @param {HoldRow[]} holds */
     tick(holds) {
       for (const hold of holds) {
-        const shown = this.#rows.get(keyOf(hold));
+        const shown = this.#rows.get(keyOf2(hold));
         if (!shown || hold.remaining === void 0) continue;
         shown.time.textContent = clock(hold.remaining);
         shown.bar.value = hold.remaining / shown.whole;
-        const soon = hold.remaining <= SOON_MS && hold.remaining > 0;
+        const soon = hold.remaining <= SOON_MS2 && hold.remaining > 0;
         shown.row.classList.toggle("soon", soon);
         if (soon && !shown.warned) this.hooks.onSoon(hold.seatId, Math.ceil(hold.remaining / 1e3));
         shown.warned = soon;
@@ -2281,11 +3052,11 @@
       row.append(name, room, time, button, bar);
       this.list.append(row);
       bar.hidden = hold.remaining === void 0;
-      const warned = hold.remaining !== void 0 && hold.remaining <= SOON_MS;
-      this.#rows.set(keyOf(hold), { row, time, bar, whole: hold.remaining || 1, warned });
+      const warned = hold.remaining !== void 0 && hold.remaining <= SOON_MS2;
+      this.#rows.set(keyOf2(hold), { row, time, bar, whole: hold.remaining || 1, warned });
     }
   };
-  function keyOf({ roomId, seatId }) {
+  function keyOf2({ roomId, seatId }) {
     return JSON.stringify([roomId, seatId]);
   }
   function element(tag, className, text) {
@@ -2433,13 +3204,13 @@
     const margin = 26;
     const [x, y] = [Math.min(...xs) - margin, Math.min(...ys) - margin];
     const box = { x, y, width: Math.max(...xs) + margin - x, height: Math.max(...ys) + margin - y };
-    return { name, seats, rows, labels, stage, stageAt, pitch, box };
+    return { name, seats, rows, labels, shapes: [{ d: stage, ...stageAt }], pitch, box };
   }
 
   // static/page/log.js
   var LINES_MAX = 200;
   var MessageLog = class {
-    /** Lines that are not drawn yet, oldest first. @type {HTMLElement[]} */
+    /** What is not drawn yet, oldest first. @type {[direction: Direction, frame: { type: string }, at: Date][]} */
     #fresh = [];
     #scheduled = false;
     /** @param {HTMLDetailsElement} box @param {HTMLElement} list */
@@ -2448,9 +3219,9 @@
       this.list = list;
       box.addEventListener("toggle", () => this.#draw());
     }
-    /** @param {"in" | "out" | "note"} direction @param {{ type: string }} frame */
+    /** @param {Direction} direction @param {{ type: string }} frame */
     add(direction, frame) {
-      this.#fresh.push(lineOf(direction, frame));
+      this.#fresh.push([direction, frame, /* @__PURE__ */ new Date()]);
       if (this.#fresh.length > LINES_MAX) this.#fresh.shift();
       if (this.#scheduled || !this.box.open) return;
       this.#scheduled = true;
@@ -2463,16 +3234,16 @@
     #draw() {
       this.#scheduled = false;
       if (!this.box.open) return;
-      this.list.prepend(...this.#fresh.reverse());
+      this.list.prepend(...this.#fresh.reverse().map((each) => lineOf(...each)));
       this.#fresh = [];
       while (this.list.childElementCount > LINES_MAX) this.list.lastElementChild?.remove();
     }
   };
-  function lineOf(direction, frame) {
+  function lineOf(direction, frame, at) {
     const line = document.createElement("li");
     line.className = frame.type === "error" ? `${direction} error` : direction;
     const time = document.createElement("time");
-    time.textContent = (/* @__PURE__ */ new Date()).toLocaleTimeString([], { hour12: false });
+    time.textContent = at.toLocaleTimeString([], { hour12: false });
     const arrow = { in: " ← ", out: " → ", note: " · " }[direction];
     line.append(time, arrow, JSON.stringify(frame));
     return line;
@@ -2480,261 +3251,102 @@
 
   // static/page/seatmap.js
   var SVG = "http://www.w3.org/2000/svg";
-  var GLYPH_PITCH = 24;
-  var ZOOM_MAX = 8;
-  var ZOOM_STEP = 1.5;
-  var TOUCH_PITCH_PX = 22;
-  var TOUCH_ZOOM_PITCH_PX = 36;
-  var SeatMap = class {
-    #zoom = 1;
-    /** @type {Plan | undefined} */
-    #plan;
-    /** @type {Map<string, { element: SVGPathElement, seat: PlanSeat, look?: SeatLook, label?: string, live?: boolean }>} */
+  var SeatMap = class extends PlanView {
+    /** @type {Map<string, Cell>} */
     #cells = /* @__PURE__ */ new Map();
-    /** @type {string | undefined} */
-    #current;
-    #svg = document.createElementNS(SVG, "svg");
-    #touch = false;
-    /** @type {{ distance: number, zoom: number } | undefined} */
-    #pinch;
-    /**
-     * @param {HTMLElement} host  A scrolling box.
-     * @param {{ onToggle: (seatId: string) => void, onLook: (seatId: string | undefined) => void, onZoom: () => void,
-     *   rowLabel: (seat: PlanSeat) => string, stageLabel: () => string }} hooks
-     */
+    /** @param {HTMLElement} host @param {Hooks} hooks */
     constructor(host, hooks) {
-      this.host = host;
-      this.hooks = hooks;
-      this.#svg.setAttribute("role", "grid");
-      this.#svg.classList.add("plan");
-      host.append(this.#svg);
-      this.#listen();
-      new ResizeObserver(() => this.#resize()).observe(host);
+      super(host, document.createElementNS(SVG, "svg"), hooks);
+      this.root.setAttribute("role", "grid");
+      this.root.classList.add("plan");
     }
     /** Draws a plan; all seats are free until `paint`. @param {Plan} plan @param {string} label */
     setPlan(plan2, label) {
-      this.#plan = plan2;
+      this.plan = plan2;
       this.#cells.clear();
-      this.#zoom = 1;
+      this.counts = {};
+      this.scale = 1;
       const { x, y, width, height } = plan2.box;
-      this.#svg.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
-      this.#svg.setAttribute("aria-label", label);
-      this.#svg.replaceChildren(...this.#scenery(plan2), ...plan2.rows.map((row) => this.#row(row, plan2.pitch)));
-      this.#current = plan2.seats[0].id;
-      this.#cells.get(this.#current)?.element.setAttribute("tabindex", "0");
-      this.#resize();
+      this.root.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
+      this.root.setAttribute("aria-label", label);
+      this.root.replaceChildren(...this.#scenery(plan2), ...plan2.rows.map((row) => this.#row(row)));
+      this.current = plan2.seats[0]?.id;
+      this.#cells.get(this.current ?? "")?.element.setAttribute("tabindex", "0");
+      this.resize();
     }
-    /** Gives every seat the face that `describe` says. @param {(seat: PlanSeat) => SeatFace} describe */
-    paint(describe) {
-      for (const cell of this.#cells.values()) {
-        const { look, label, live } = describe(cell.seat);
-        if (look !== cell.look) this.#setLook(cell, look);
-        if (label !== cell.label) cell.element.setAttribute("aria-label", label);
-        if (live !== cell.live) cell.element.setAttribute("aria-disabled", String(!live));
-        Object.assign(cell, { look, label, live });
-      }
+    /** Gives seats the face that the hooks say; without a list, all. @param {string[]} [seatIds] */
+    paint(seatIds) {
+      const cells = seatIds ? seatIds.map((seatId) => this.#cells.get(seatId)) : this.#cells.values();
+      for (const cell of cells) if (cell) this.#paint(cell);
     }
-    /** Where a seat is on this plan. @param {string} seatId */
+    /** @param {string} seatId */
     placeOf(seatId) {
       return this.#cells.get(seatId)?.seat;
     }
-    /** Puts the focus on a seat and shows it. @param {string} seatId */
-    focus(seatId) {
-      const [from, to] = [this.#cells.get(this.#current ?? ""), this.#cells.get(seatId)];
-      if (!to) return;
-      from?.element.setAttribute("tabindex", "-1");
-      to.element.setAttribute("tabindex", "0");
-      this.#current = seatId;
-      to.element.focus({ preventScroll: true });
-      this.#show(to.seat);
+    /** @param {PlanSeat} seat */
+    take(seat) {
+      this.#cells.get(this.current ?? "")?.element.setAttribute("tabindex", "-1");
+      const to = this.#cells.get(seat.id)?.element;
+      to?.setAttribute("tabindex", "0");
+      this.current = seat.id;
+      to?.focus({ preventScroll: true });
     }
-    /** @param {number} factor @param {{ x: number, y: number }} [around]  A point of the plan that stays in the middle. */
-    zoom(factor, around) {
-      const before = this.#centre();
-      this.#zoom = Math.min(ZOOM_MAX, Math.max(1, this.#zoom * factor));
-      this.#resize();
-      this.#centreOn(around ?? before);
-      this.hooks.onZoom();
+    /** @param {number} width @param {number} height */
+    resized(width, height) {
+      this.root.setAttribute("width", width.toFixed(1));
+      this.root.setAttribute("height", height.toFixed(1));
     }
-    /** Shows the whole plan. */
-    fit() {
-      this.zoom(0);
+    /** @param {Event} event */
+    seatIdOf(event) {
+      return event.target instanceof SVGElement ? event.target.dataset.seat : void 0;
     }
-    get zoomedIn() {
-      return this.#zoom > 1;
+    /** @param {Cell} cell */
+    #paint(cell) {
+      const face = this.hooks.describe(cell.seat);
+      const label = this.hooks.label(cell.seat, face);
+      const { face: before } = cell;
+      if (face.counted !== before?.counted) this.count(before?.counted, face.counted);
+      if (face.look !== before?.look) this.#setLook(cell, face.look);
+      if (label !== cell.label) cell.element.setAttribute("aria-label", label);
+      if (face.live !== before?.live) cell.element.setAttribute("aria-disabled", String(!face.live));
+      Object.assign(cell, { face, label });
     }
     /** @param {Plan} plan */
     #scenery(plan2) {
-      const stage = make("path", { d: plan2.stage, class: "stage" });
-      const name = make("text", { x: plan2.stageAt.x, y: plan2.stageAt.y, class: `stage-name ${plan2.name}` });
-      name.textContent = this.hooks.stageLabel();
+      const shapes = plan2.shapes.map(({ d, label, x, y }) => {
+        const name = make("text", { x, y, class: `stage-name ${plan2.name}` });
+        name.textContent = label ?? this.hooks.stageLabel();
+        return [make("path", { d, class: "stage" }), name];
+      });
       const labels = plan2.labels.map(({ x, y, text, kind }) => {
         const label = make("text", { x, y, class: `${kind}-label` });
         label.textContent = text;
         return label;
       });
       const group = make("g", { "aria-hidden": "true" });
-      group.append(stage, name, ...labels);
+      group.append(...shapes.flat(), ...labels);
       return [group];
     }
-    /** @param {PlanSeat[]} seats @param {number} pitch */
-    #row(seats, pitch) {
+    /** @param {PlanSeat[]} seats */
+    #row(seats) {
       const row = make("g", { role: "row", "aria-label": this.hooks.rowLabel(seats[0]) });
       for (const seat of seats) {
         const element2 = make("path", { role: "gridcell", tabindex: "-1", "data-seat": seat.id });
-        element2.dataset.scale = String(pitch / GLYPH_PITCH);
-        const cell = { element: element2, seat };
-        this.#cells.set(seat.id, cell);
+        this.#cells.set(seat.id, { element: element2, seat });
         row.append(element2);
       }
       return row;
     }
-    /** @param {{ element: SVGPathElement, seat: PlanSeat }} cell @param {SeatLook} look */
+    /** @param {Cell} cell @param {SeatLook} look */
     #setLook({ element: element2, seat }, look) {
       const turn = look === "free" ? ` rotate(${seat.angle.toFixed(1)})` : "";
-      const scale = element2.dataset.scale;
+      const scale = (this.plan?.pitch ?? GLYPH_PITCH) / GLYPH_PITCH;
       element2.setAttribute("transform", `translate(${seat.x.toFixed(1)} ${seat.y.toFixed(1)}) scale(${scale})${turn}`);
-      element2.setAttribute("d", GLYPHS[look]);
+      element2.setAttribute("d", glyphOf(look, seat));
       element2.setAttribute("class", `seat ${look}`);
-      element2.setAttribute("aria-selected", String(look === "mine"));
-    }
-    #listen() {
-      const { host, hooks } = this;
-      host.addEventListener("pointerdown", (event) => this.#touch = event.pointerType === "touch");
-      host.addEventListener("keydown", () => this.#touch = false);
-      host.addEventListener("click", (event) => this.#clicked(event));
-      host.addEventListener("keydown", (event) => this.#key(event));
-      host.addEventListener("focusin", (event) => hooks.onLook(seatIdOf(event)));
-      host.addEventListener("pointerover", (event) => hooks.onLook(seatIdOf(event) ?? this.#current));
-      host.addEventListener("touchstart", (event) => this.#pinchStart(event), { passive: true });
-      host.addEventListener("touchmove", (event) => this.#pinchMove(event), { passive: false });
-      host.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    }
-    /** @param {MouseEvent} event */
-    #clicked(event) {
-      const point = this.#toPlan(event.clientX, event.clientY);
-      const seatId = seatIdOf(event) ?? this.#nearest(point);
-      if (this.#touch && this.#pitchPx() < TOUCH_PITCH_PX) {
-        this.zoom(TOUCH_ZOOM_PITCH_PX / this.#pitchPx(), point);
-      } else if (seatId !== void 0) {
-        this.focus(seatId);
-        this.hooks.onToggle(seatId);
-      }
-    }
-    /** @param {KeyboardEvent} event */
-    #key(event) {
-      if (event.ctrlKey || event.metaKey || event.altKey || this.#current === void 0) return;
-      const move = MOVES[event.key];
-      const cell = this.#cells.get(this.#current);
-      if (move && cell && this.#plan) this.focus(move(this.#plan, cell.seat).id);
-      else if (event.key === "Enter" || event.key === " ") this.hooks.onToggle(this.#current);
-      else if (event.key === "+") this.zoom(ZOOM_STEP, cell?.seat);
-      else if (event.key === "-") this.zoom(1 / ZOOM_STEP, cell?.seat);
-      else if (event.key === "0") this.fit();
-      else return;
-      event.preventDefault();
-    }
-    /** @param {TouchEvent} event */
-    #pinchStart(event) {
-      this.#pinch = event.touches.length === 2 ? { distance: spread(event), zoom: this.#zoom } : void 0;
-    }
-    /** @param {TouchEvent} event */
-    #pinchMove(event) {
-      if (!this.#pinch || event.touches.length !== 2) return;
-      event.preventDefault();
-      this.zoom(this.#pinch.zoom * spread(event) / this.#pinch.distance / this.#zoom);
-    }
-    /** @param {WheelEvent} event */
-    #wheel(event) {
-      if (!event.ctrlKey) return;
-      event.preventDefault();
-      this.zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, this.#toPlan(event.clientX, event.clientY));
-    }
-    #resize() {
-      if (!this.#plan) return;
-      const width = this.#fitScale() * this.#zoom * this.#plan.box.width;
-      const height = this.#fitScale() * this.#zoom * this.#plan.box.height;
-      this.#svg.setAttribute("width", width.toFixed(1));
-      this.#svg.setAttribute("height", height.toFixed(1));
-    }
-    /** Pixels per unit at which the whole plan is seen. */
-    #fitScale() {
-      const { width, height } = this.#plan?.box ?? { width: 1, height: 1 };
-      return Math.min(this.host.clientWidth / width, this.host.clientHeight / height);
-    }
-    #pitchPx() {
-      return (this.#plan?.pitch ?? 0) * this.#fitScale() * this.#zoom;
-    }
-    /** @param {number} clientX @param {number} clientY */
-    #toPlan(clientX, clientY) {
-      const rect = this.#svg.getBoundingClientRect();
-      const scale = this.#fitScale() * this.#zoom;
-      const box = this.#plan?.box ?? { x: 0, y: 0 };
-      return { x: box.x + (clientX - rect.left) / scale, y: box.y + (clientY - rect.top) / scale };
-    }
-    #centre() {
-      const rect = this.host.getBoundingClientRect();
-      return this.#toPlan(rect.left + rect.width / 2, rect.top + rect.height / 2);
-    }
-    /** @param {{ x: number, y: number }} point */
-    #centreOn({ x, y }) {
-      const scale = this.#fitScale() * this.#zoom;
-      const box = this.#plan?.box ?? { x: 0, y: 0 };
-      this.host.scrollLeft = (x - box.x) * scale - this.host.clientWidth / 2;
-      this.host.scrollTop = (y - box.y) * scale - this.host.clientHeight / 2;
-    }
-    /** Scrolls only when the seat is near an edge or outside. @param {PlanSeat} seat */
-    #show(seat) {
-      const cell = this.#cells.get(seat.id);
-      if (!cell) return;
-      const [inner, outer] = [cell.element.getBoundingClientRect(), this.host.getBoundingClientRect()];
-      const away = inner.left < outer.left + 8 || inner.right > outer.right - 8 || inner.top < outer.top + 8 || inner.bottom > outer.bottom - 8;
-      if (away && this.zoomedIn) this.#centreOn(seat);
-    }
-    /** The seat under a point, with the gaps between seats shared out. @param {{ x: number, y: number }} point */
-    #nearest(point) {
-      if (!this.#plan) return void 0;
-      const near = closest(this.#plan.seats, (seat) => Math.hypot(seat.x - point.x, seat.y - point.y));
-      return near && Math.hypot(near.x - point.x, near.y - point.y) < this.#plan.pitch * 0.8 ? near.id : void 0;
+      element2.setAttribute("aria-selected", String(look === "mine" || look === "checkout"));
     }
   };
-  var MOVES = {
-    ArrowLeft: (plan2, from) => neighbour(plan2, from, -1, 0),
-    ArrowRight: (plan2, from) => neighbour(plan2, from, 1, 0),
-    ArrowUp: (plan2, from) => neighbour(plan2, from, 0, -1),
-    ArrowDown: (plan2, from) => neighbour(plan2, from, 0, 1),
-    Home: (plan2, from) => rowOf(plan2, from)[0],
-    End: (plan2, from) => rowOf(plan2, from).at(-1) ?? from
-  };
-  function rowOf(plan2, seat) {
-    return plan2.rows.find((row) => row.includes(seat)) ?? [seat];
-  }
-  function neighbour(plan2, from, dx, dy) {
-    const cost = (seat) => {
-      const [x, y] = [seat.x - from.x, seat.y - from.y];
-      const [ahead, aside] = [x * dx + y * dy, Math.abs(x * dy) + Math.abs(y * dx)];
-      return ahead > 1 && aside <= ahead * 1.1 ? ahead + 2 * aside : Number.POSITIVE_INFINITY;
-    };
-    return closest(plan2.seats, cost) ?? from;
-  }
-  function closest(seats, cost) {
-    let [best, least] = [
-      /** @type {PlanSeat | undefined} */
-      void 0,
-      Number.POSITIVE_INFINITY
-    ];
-    for (const seat of seats) {
-      const value = cost(seat);
-      if (value < least) [best, least] = [seat, value];
-    }
-    return best;
-  }
-  function seatIdOf(event) {
-    return event.target instanceof SVGElement ? event.target.dataset.seat : void 0;
-  }
-  function spread({ touches }) {
-    return Math.hypot(touches[0].clientX - touches[1].clientX, touches[0].clientY - touches[1].clientY);
-  }
   function make(tag, attributes) {
     const element2 = document.createElementNS(SVG, tag);
     for (const [name, value] of Object.entries(attributes)) element2.setAttribute(name, String(value));
@@ -2747,6 +3359,7 @@
     const query = new URLSearchParams(location.search);
     const served = location.protocol === "http:" || location.protocol === "https:";
     const origin = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+    const protocol = query.get("protocol");
     const rooms = query.getAll("room").filter((room) => room !== "");
     return {
       server: query.get("server") ?? (served ? origin : recall("server") ?? LOCAL_SERVER),
@@ -2754,6 +3367,7 @@
       rooms: rooms.length > 0 ? rooms : ["main-hall"],
       plan: query.get("plan") === "arena" ? "arena" : "theatre",
       lang: query.get("lang") ?? navigator.language,
+      protocol: protocol === "v1" || protocol === "v2" ? protocol : "auto",
       ask: !served && !query.has("server")
     };
   }
@@ -2872,6 +3486,8 @@
   var REFUSED_SHOWN_MS = 2500;
   var CLOCK_MS = 250;
   var PING_MS = 5e3;
+  var ELEMENTS_MAX = 2500;
+  var SUPERSEDED2 = 4505;
   function byId(id, type) {
     const element2 = document.getElementById(id);
     if (!(element2 instanceof type)) throw new Error(`the page has no ${id}`);
@@ -2888,6 +3504,14 @@
     #retryAt = 0;
     /** @type {string | undefined} */
     #looked;
+    /** Seats of the shown room to paint; undefined: all. @type {Set<string> | undefined} */
+    #stale;
+    /** The layout that is drawn, where the server has one. @type {object | undefined} */
+    #hall;
+    /** The cart of this tab goes on in another one. */
+    #elsewhere = false;
+    /** @type {SeatMap | CanvasMap} */
+    map;
     constructor() {
       chooseLanguage(this.settings.lang);
       for (const path of document.querySelectorAll("[data-glyph]")) {
@@ -2899,12 +3523,10 @@
       this.say = byId("say", HTMLElement);
       this.info = byId("info", HTMLElement);
       this.log = new MessageLog(byId("log", HTMLDetailsElement), byId("log-lines", HTMLElement));
-      this.map = new SeatMap(byId("map", HTMLElement), {
-        onToggle: (seatId) => void this.toggle(seatId),
-        onLook: (seatId) => this.look(seatId),
-        onZoom: () => this.touchedZoom(),
-        rowLabel: (seat) => isNumbered(seat) ? t("rowInBlock", { ...seat }) : t("rowLabel", { row: seat.row }),
-        stageLabel: () => t("stage")
+      this.map = new SeatMap(byId("map", HTMLElement), this.mapHooks());
+      this.cart = new CartPanel((id) => byId(id, HTMLElement), {
+        onBest: (quantity, accessible) => void this.takeBest(quantity, accessible),
+        onExtend: () => void this.client?.extend(this.tabs.active.roomId)
       });
       this.holds = new HoldList(byId("holds", HTMLElement), byId("no-holds", HTMLElement), {
         onRelease: (roomId, seatId) => void this.release(roomId, seatId),
@@ -2924,6 +3546,18 @@
       if (!this.settings.ask) this.connect();
       setInterval(() => this.tick(), CLOCK_MS);
       setInterval(() => void this.measure(), PING_MS);
+    }
+    /** @returns {import("./planview.js").Hooks} */
+    mapHooks() {
+      return {
+        onToggle: (seatId) => void this.toggle(seatId),
+        onLook: (seatId) => this.look(seatId),
+        onZoom: () => this.touchedZoom(),
+        describe: (place) => this.faceOf(place),
+        label: (place, face) => this.labelOf(place, face),
+        rowLabel: (seat) => isNumbered(seat) ? t("rowInBlock", { block: seat.block, row: seat.row }) : t("rowLabel", { row: seat.row }),
+        stageLabel: () => t("stage")
+      };
     }
     wire() {
       byId("server", HTMLInputElement).value = this.settings.server;
@@ -2968,13 +3602,14 @@
     }
     /** @param {string} server @param {string} name */
     newClient(server, name) {
-      const client = new ButacaClient({ url: server, clientId: name, userInfo: { name }, protocol: "v1" });
+      const client = new ButacaClient({ url: server, clientId: name, userInfo: { name }, protocol: this.settings.protocol });
       const on = (type, act) => client.addEventListener(type, (event) => client === this.client && act(
         /** @type {CustomEvent} */
         event.detail
       ));
       on("status", (detail) => this.statusChanged(detail));
-      on("change", () => this.changed());
+      on("change", ({ roomId, changed }) => this.changed(roomId, changed));
+      on("room", ({ roomId }) => this.changed(roomId, []));
       on("message", ({ direction, frame }) => this.messageSeen(direction, frame));
       on("refused", (detail) => this.refused(detail));
       on("ended", ({ seatId, reason }) => this.tell(reason === "expired" ? "said_expired" : "said_ended", { seat: seatId }));
@@ -2988,6 +3623,8 @@
       if (detail.status === "waiting" && detail.attempt === 1) this.tell("said_waiting");
       if (detail.code !== void 0) this.log.add("note", { type: "closed", ...detail });
       if (detail.status === "open") void this.measure();
+      this.#elsewhere = detail.status === "closed" && detail.code === SUPERSEDED2;
+      if (this.#elsewhere) this.tell("said_moved");
       this.showStatus();
       this.changed();
     }
@@ -2997,18 +3634,21 @@
       document.body.dataset.status = status;
       const text = t(
         /** @type {TextKey} */
-        `status_${status}`,
+        `status_${this.#elsewhere ? "elsewhere" : status}`,
         { seconds }
       );
       const label = byId("status", HTMLElement);
       if (label.textContent !== text) label.textContent = text;
-      byId("retry", HTMLButtonElement).hidden = status !== "waiting";
+      const retry = byId("retry", HTMLButtonElement);
+      retry.hidden = status !== "waiting" && !this.#elsewhere;
+      setText("retry", t(this.#elsewhere ? "useHere" : "retryNow"));
       byId("disconnect", HTMLButtonElement).disabled = status === "idle" || status === "closed";
     }
     /** @param {"in" | "out"} direction @param {any} frame */
     messageSeen(direction, frame) {
       this.log.add(direction, frame);
       if (direction === "in" && (frame.type === "seat_selected" || frame.type === "seat_released")) this.#events += 1;
+      if (direction === "in" && frame.type === "delta") this.#events += frame.changes?.length ?? 0;
     }
     /** @param {{ roomId?: string, seatId?: string, requestType?: string, code: string, message: string }} detail */
     refused({ roomId, seatId, requestType, code, message }) {
@@ -3021,9 +3661,9 @@
       tab.refused.set(seatId, mark);
       setTimeout(() => {
         if (tab.refused.get(seatId) === mark) tab.refused.delete(seatId);
-        this.changed();
+        this.changed(tab.roomId, [seatId]);
       }, REFUSED_SHOWN_MS);
-      this.changed();
+      this.changed(tab.roomId, [seatId]);
     }
     /** What a click, a tap, Enter or Space on a seat does. @param {string} seatId */
     async toggle(seatId) {
@@ -3033,11 +3673,19 @@
       const seat = client.room(roomId).seat(seatId);
       tabs.active.refused.delete(seatId);
       if (seat.status === "mine") return this.release(roomId, seatId);
-      if (seat.status === "pending" || seat.status === "other" && seat.clientId !== client.clientId) return;
+      if (!mayAsk(seat, client)) return;
       const outcome = await client.select(roomId, seatId);
       if (!outcome.ok) return;
       const left = client.remaining(client.room(roomId).seat(seatId));
       this.tell("said_mine", { seat: seatId, time: left === void 0 ? "" : clock(left) });
+    }
+    /** @param {number} quantity @param {boolean} accessible */
+    async takeBest(quantity, accessible) {
+      const { roomId } = this.tabs.active;
+      const outcome = await this.client?.selectBest(roomId, accessible ? { quantity, accessible: 1 } : quantity);
+      if (!outcome?.ok) return;
+      this.tell("said_best", { seats: outcome.frame.seats.join(", ") });
+      this.map.focus(outcome.frame.seats[0]);
     }
     /** @param {string} roomId @param {string} seatId */
     async release(roomId, seatId) {
@@ -3045,7 +3693,7 @@
       if (outcome?.ok) this.tell("said_released", { seat: seatId });
     }
     releaseAll() {
-      for (const { roomId, seatId } of this.ownHolds()) void this.release(roomId, seatId);
+      for (const roomId of new Set(this.ownHolds().map((hold) => hold.roomId))) void this.client?.releaseAll(roomId);
     }
     /** Closing a room gives its seats back: nobody would see them any more. @param {RoomTab} tab */
     async leave({ roomId }) {
@@ -3054,53 +3702,88 @@
     }
     /** @param {RoomTab} tab */
     showRoom(tab) {
+      const room = this.client?.room(tab.roomId);
+      this.#hall = room instanceof RoomMap ? room.hall : void 0;
+      byId("plan-choice", HTMLElement).hidden = this.#hall !== void 0;
       byId("plan", HTMLSelectElement).value = tab.plan;
-      this.map.setPlan(PLANS[tab.plan](), t("gridLabel", { room: tab.roomId }));
-      this.#looked = void 0;
+      this.draw(this.#hall ? hall(this.#hall) : PLANS[tab.plan](), t("gridLabel", { room: tab.roomId }));
+      this.#looked = this.#stale = void 0;
       this.touchedZoom();
       this.paint();
     }
-    /** Something may look different: paint once, with the next frame. */
-    changed() {
+    /** @param {Plan} plan @param {string} label */
+    draw(plan2, label) {
+      const View = plan2.seats.length > ELEMENTS_MAX ? CanvasMap : SeatMap;
+      if (!(this.map instanceof View)) {
+        this.map.destroy();
+        this.map = new View(byId("map", HTMLElement), this.mapHooks());
+      }
+      this.map.setPlan(plan2, label);
+    }
+    /** Something may look different: paint once, with the next frame. @param {string} [roomId] @param {string[]} [changed] */
+    changed(roomId, changed) {
+      const elsewhere = roomId !== void 0 && roomId !== this.tabs.active.roomId;
+      if (changed === void 0 && !elsewhere) this.#stale = void 0;
+      else if (changed !== void 0 && !elsewhere) for (const seatId of changed) this.#stale?.add(seatId);
       if (this.#frame !== 0) return;
       this.#frame = requestAnimationFrame(() => {
         this.#frame = 0;
-        this.paint();
+        const room = this.client?.room(this.tabs.active.roomId);
+        if (room instanceof RoomMap && room.hall !== void 0 && room.hall !== this.#hall) this.showRoom(this.tabs.active);
+        else this.paint();
         this.tabs.draw();
       });
     }
     paint() {
       const { client, map } = this;
-      const { roomId, refused: refused2 } = this.tabs.active;
+      const { roomId } = this.tabs.active;
       const room = client?.room(roomId);
-      const count = { free: 0, mine: 0, other: 0, booked: 0, blocked: 0, checkout: 0 };
-      const live = client?.status === "open";
-      map.paint((place) => {
-        const seat = room?.seat(place.id) ?? { status: (
-          /** @type {const} */
-          "free"
-        ) };
-        const shown = seat.status === "unknown" ? "free" : seat.status;
-        count[shown === "pending" ? "free" : shown] += 1;
-        const refusal2 = refused2.get(place.id);
-        const look = refusal2 ? "refused" : shown;
-        const reason = refusal2 ? why(refusal2.code, refusal2.message) : "";
-        const label = t(`is_${look}`, { seat: nameOf(place), who: whoOf(seat), why: reason });
-        return { look, label, live: live && (seat.status !== "other" || seat.clientId === client?.clientId) };
-      });
-      for (
-        const key of
-        /** @type {const} */
-        ["free", "mine", "other"]
-      ) setText(`count-${key}`, formatNumber(count[key]));
-      const strangers = (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
+      map.paint(this.#stale && [...this.#stale]);
+      this.#stale = /* @__PURE__ */ new Set();
+      const count = map.counts;
+      setText("count-free", formatNumber((count.free ?? 0) + (count.pending ?? 0)));
+      setText("count-mine", formatNumber((count.mine ?? 0) + (count.checkout ?? 0)));
+      setText("count-other", formatNumber((count.other ?? 0) + (count.booked ?? 0) + (count.blocked ?? 0)));
+      const strangers = this.#hall ? [] : (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
       byId("off-map", HTMLElement).hidden = strangers.length === 0;
       setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
       setText("count-refused", formatNumber(this.#refusals));
       const holds = this.ownHolds();
       byId("release-all", HTMLButtonElement).hidden = holds.length < 2;
       this.holds.show(holds);
+      this.showCart();
       this.look(this.#looked);
+    }
+    showCart() {
+      const room = this.client?.room(this.tabs.active.roomId);
+      const cart = room instanceof RoomMap ? room.cart : void 0;
+      this.cart.show(cart, this.#hall !== void 0, this.client?.status === "open");
+      if (cart) this.cart.tick(this.client?.remaining(cart), cart.expiresAt);
+      const sale = room instanceof RoomMap && room.sale !== "open" ? room.sale : void 0;
+      byId("sale", HTMLElement).hidden = sale === void 0;
+      const text = room instanceof RoomMap && room.message ? room.message : t(
+        /** @type {TextKey} */
+        `sale_${sale ?? "closed"}`
+      );
+      if (sale) setText("sale", text);
+    }
+    /** @param {PlanSeat} place @returns {SeatFace} */
+    faceOf(place) {
+      const { client } = this;
+      const seat = client?.room(this.tabs.active.roomId).seat(place.id);
+      const shown = seat === void 0 || seat.status === "unknown" ? "free" : seat.status;
+      const look = this.tabs.active.refused.has(place.id) ? "refused" : shown;
+      const live = client?.status === "open" && seat !== void 0 && (seat.status === "mine" || mayAsk(seat, client));
+      return { look, counted: shown, live };
+    }
+    /** @param {PlanSeat} place @param {SeatFace} face */
+    labelOf(place, { look }) {
+      const refusal2 = this.tabs.active.refused.get(place.id);
+      const seat = this.client?.room(this.tabs.active.roomId).seat(place.id);
+      const reason = refusal2 ? why(refusal2.code, refusal2.message) : "";
+      const name = place.accessible ? `${nameOf(place)}, ${t("accessible")}` : nameOf(place);
+      if (look === "other" && seat && !hasName(seat)) return t("is_taken", { seat: name });
+      return t(`is_${look}`, { seat: name, who: seat ? whoOf(seat) : "", why: reason });
     }
     /** The own holds of all open rooms, the first to end first. */
     ownHolds() {
@@ -3108,8 +3791,10 @@
       if (!client) return [];
       const holds = this.tabs.roomIds().flatMap(
         (roomId) => client.room(roomId).own().map(([seatId, hold]) => {
-          const releasing = client.room(roomId).pending.get(seatId) === "release_seat";
-          return { roomId, seatId, remaining: client.remaining(hold), releasing };
+          const room = client.room(roomId);
+          const clocked = room instanceof RoomMap && roomId === this.tabs.active.roomId;
+          const remaining = clocked ? void 0 : client.remaining(hold);
+          return { roomId, seatId, remaining, releasing: room.pending.get(seatId) === "release_seat" };
         })
       );
       return holds.sort((a, b) => (a.remaining ?? 0) - (b.remaining ?? 0));
@@ -3124,7 +3809,9 @@
       const refusal2 = this.tabs.active.refused.get(seatId);
       const left = this.client?.remaining(seat);
       const timed = left !== void 0 && (seat.status === "mine" || seat.status === "other");
-      const key = refusal2 ? "is_refused" : timed ? `is_${seat.status}_until` : `is_${seat.status}`;
+      const status = seat.status === "unknown" ? "free" : seat.status;
+      const nobody = status === "other" && !hasName(seat);
+      const key = refusal2 ? "is_refused" : nobody ? "is_taken" : timed ? `is_${status}_until` : `is_${status}`;
       const reason = refusal2 ? why(refusal2.code, refusal2.message) : "";
       const values = { seat: nameOf(place), who: whoOf(seat), time: clock(left ?? 0), why: reason };
       setText("info", t(
@@ -3140,8 +3827,13 @@
     tick() {
       this.showStatus();
       this.holds.tick(this.ownHolds());
+      this.showClock();
       this.look(this.#looked);
       this.countEvents();
+    }
+    showClock() {
+      const room = this.client?.room(this.tabs.active.roomId);
+      if (room instanceof RoomMap) this.cart.tick(this.client?.remaining(room.cart), room.cart.expiresAt);
     }
     countEvents() {
       const seconds = (Date.now() - this.#eventsSince) / 1e3;
@@ -3160,12 +3852,19 @@
       this.say.textContent = t(key, values);
     }
   };
-  function isNumbered(seat) {
-    return /\d/.test(seat.block);
+  function isNumbered({ block }) {
+    return block !== "" && !THEATRE_BLOCKS.has(block);
   }
+  var THEATRE_BLOCKS = /* @__PURE__ */ new Set(["left", "centre", "right"]);
   function nameOf(seat) {
     const { block, row, number } = seat;
     return isNumbered(seat) ? t("seatInBlock", { block, row, number }) : t("seatLabel", { row, number });
+  }
+  function mayAsk({ status, clientId }, client) {
+    return status === "free" || status === "other" && clientId !== void 0 && clientId === client.clientId;
+  }
+  function hasName({ clientId, userInfo }) {
+    return clientId !== void 0 || userInfo?.name !== void 0;
   }
   function whoOf(seat) {
     const name = seat.userInfo?.name;

@@ -20,30 +20,17 @@ command -v inferno-flamegraph >/dev/null || {
 
 out=target/flamegraph
 mkdir -p "$out"
-: "${BUTACA_BINARY:=target/release/butaca}" "${LOADGEN_BINARY:=target/release/loadgen}"
-[ -x "$BUTACA_BINARY" ] && [ -x "$LOADGEN_BINARY" ] || cargo build --release --locked --workspace --bins
-
-pids=()
-stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; }
-trap stop EXIT
-
-WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 \
-  RATE_MESSAGES_PER_S=0 MAX_CONNECTIONS_PER_IP=0 \
-  taskset -c 0 "$BUTACA_BINARY" >"$out/server.log" 2>&1 &
-server=$! && pids+=("$server")
-for _ in $(seq 200); do
-  port=$(sed -nE 's/.*ws:\/\/127\.0\.0\.1:([0-9]+).*/\1/p' "$out/server.log" | head -1)
-  [ -n "$port" ] && break
-  kill -0 "$server" 2>/dev/null || { cat "$out/server.log" >&2; exit 1; }
-  sleep 0.05
-done
-[ -n "$port" ] || { echo "the server did not say its port" >&2; exit 1; }
+# shellcheck source=scripts/lib/server.sh
+source scripts/lib/server.sh
+use_binaries release
+start_server server SHARDS=1 "${for_load[@]}" taskset -c 0
+server=$pid
 
 # Unwinding by the tables of the binary: no build of its own with frame pointers is needed.
 perf record --quiet -e cpu-clock -F 997 --call-graph dwarf,8192 -p "$server" -o "$out/perf.data" 2>"$out/perf.log" &
-perf=$! && pids+=("$perf")
+perf=$! && started+=("$perf")
 # A run that is void for a late generator is still a profile.
-taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN_BINARY" "$@" --url "ws://127.0.0.1:$port" --server-pid "$server" --quiet || true
+taskset -c "$(($(nproc) > 1 ? 1 : 0))" "$LOADGEN_BINARY" "$@" --url "ws://$address" --server-pid "$server" --quiet || true
 kill -INT "$perf" && wait "$perf" || true
 [ -s "$out/perf.data" ] || { cat "$out/perf.log" >&2; exit 1; }
 

@@ -37,35 +37,30 @@ declare -A lines=(
 )
 out=target/perf-run
 rm -rf "$out" && mkdir -p "$out"
-: "${BUTACA_BINARY:=target/release/butaca}" "${LOADGEN_BINARY:=target/release/loadgen}"
-[ -x "$BUTACA_BINARY" ] && [ -x "$LOADGEN_BINARY" ] || cargo build --release --locked --workspace --bins
+# shellcheck source=scripts/lib/server.sh
+source scripts/lib/server.sh
+use_binaries release
 servers=("butaca=0=$BUTACA_BINARY" "$@")
 
 # One shard, no store, and no limit of seats, since the shapes select more than a person may.
 export WEBSOCKET_HOST=127.0.0.1 WEBSOCKET_PORT=0 SHARDS=1 STORE=memory MAX_SEATS_PER_CLIENT=0 LOG_LEVEL=warn
-# Load from one machine is not what the bounds of a client and of an address are for.
-export RATE_MESSAGES_PER_S=0 MAX_CONNECTIONS_PER_IP=0
+export "${for_load[@]}"
 first() { [ "$(id -u)" = 0 ] && echo nice -n -10 || true; }
-pid=
-stop() { if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; pid=; fi; }
-trap stop EXIT
+is_there() { # a butaca says its port, another server listens on the one that it was given
+  local said
+  if [ "$port" = 0 ]; then
+    said=$(port_in "$work/server.log") || return 1
+    port=${said:-1} # 1: it has ended
+  fi
+  (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || has_ended
+}
 
 start() { # start PORT COMMAND: sets pid and port.
   port=$1
-  : >"$out/server.log" # what the last server said is not what this one says
-  # shellcheck disable=SC2086
-  PORT=$port $(first) taskset -c 0 $2 >"$out/server.log" 2>&1 &
-  pid=$!
-  for _ in $(seq 200); do
-    kill -0 $pid 2>/dev/null || break
-    [ "$port" != 0 ] || port=$(sed -nE 's/.*ws:\/\/127\.0\.0\.1:([0-9]+).*/\1/p' "$out/server.log" | head -1)
-    : "${port:=0}"
-    if [ "$port" != 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
-    sleep 0.05
-  done
-  echo "did not start: $2" >&2
-  cat "$out/server.log" >&2
-  exit 1
+  # shellcheck disable=SC2046,SC2086 # commands of several words
+  spawn server env PORT="$port" $(first) taskset -c 0 $2
+  until_true "$2" is_there
+  ! has_ended || { echo "did not start: $2" >&2; cat "$work/server.log" >&2; exit 1; }
 }
 
 measure() { # measure SERVER LINE NAME: one fresh server under one line of loadgen.
@@ -77,7 +72,7 @@ measure() { # measure SERVER LINE NAME: one fresh server under one line of loadg
   # shellcheck disable=SC2086
   $(first) taskset -c 1 "$LOADGEN_BINARY" $2 --url "ws://127.0.0.1:$port" --server-pid $pid --cores 1 \
     --no-audit --no-stats $plain --quiet --json "$result" >"$out/loadgen.log" 2>&1 || echo "$3: $(grep -m1 . "$out/loadgen.log" || true)" >&2
-  stop
+  stop_all
 }
 
 sustain() { # sustain SERVER NAME: doubles the rate while it is kept, then halves the gap; keeps the best run.

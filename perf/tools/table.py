@@ -11,6 +11,8 @@ import pathlib
 import statistics
 import sys
 
+from lib import spread
+
 # Scenario: (figure as it is called here, where it is in the result, whether more is better).
 CPU = ("CPU ns per delivery", "figures.server_cpu_ns_per_delivery", False)
 P50, P99 = ("p50 ms", "latency_ms.delivery.p50", False), ("p99 ms", "latency_ms.delivery.p99", False)
@@ -50,11 +52,6 @@ def is_kept(result):
     p99 = at(result, P99[1])
     wrong = result["verdict"]["name"] == "violated" or result["totals"].get("lost_connections")
     return not wrong and p99 is not None and p99 < 100
-
-
-def spread(values, digits=1):
-    text = [f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
-    return f"{text[0]} [{text[1]}..{text[2]}]"
 
 
 def main():

@@ -7,26 +7,14 @@ Load by target/release/loadgen, on the same two CPUs: only CPU time and counters
 time of the two shards' threads while the room is full, what they delivered, and the letters between them for each event.
 """
 import argparse
-import json
 import os
-import re
 import statistics
 import subprocess
 import time
-import urllib.request
 
-SERVER = os.environ.get("BUTACA_BINARY", "target/release/butaca")
-LOADGEN = os.environ.get("LOADGEN_BINARY", "target/release/loadgen")
+import lib
+
 MEMBERS = 1_000
-SETTINGS = {
-    "WEBSOCKET_HOST": "127.0.0.1", "WEBSOCKET_PORT": "0", "SHARDS": "2", "STORE": "memory", "MAX_SEATS_PER_CLIENT": "0",
-    "RATE_MESSAGES_PER_S": "0", "MAX_CONNECTIONS_PER_IP": "0",
-}
-
-
-def stats(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=5) as answer:
-        return json.load(answer)["shards"]
 
 
 def cpu_ms(pid):
@@ -42,18 +30,18 @@ def cpu_ms(pid):
 
 
 def run(rate, secs):
-    server = subprocess.Popen([SERVER], env=dict(os.environ, **SETTINGS), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    port = next(int(found[1]) for line in server.stdout if (found := re.search(r"ws://[\d.]+:(\d+)", line)))
-    load = [LOADGEN, "fanout", "--rate", str(rate), "--secs", str(secs), "--members", str(MEMBERS), "--no-audit", "--no-stats"]
-    load = subprocess.Popen(load + ["--url", f"ws://127.0.0.1:{port}", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while sum(row["members"] for row in stats(port)) < MEMBERS:
-        time.sleep(0.02)
-    before, cpu_before = stats(port), cpu_ms(server.pid)
-    time.sleep(secs)
-    after, cpu_after = stats(port), cpu_ms(server.pid)
-    load.wait()
-    server.terminate()
-    server.wait()
+    with lib.server(SHARDS="2") as server:
+        def rows():
+            return server.stats()["shards"]
+
+        line = server.load("fanout", "--rate", rate, "--secs", secs, "--members", MEMBERS)
+        load = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while sum(row["members"] for row in rows()) < MEMBERS:
+            time.sleep(0.02)
+        before, cpu_before = rows(), cpu_ms(server.pid)
+        time.sleep(secs)
+        after, cpu_after = rows(), cpu_ms(server.pid)
+        load.wait()
     grown = {name: [now[name] - then[name] for now, then in zip(after, before)] for name in ("deliveries", "mesh_sent", "commands")}
     return [now - then for now, then in zip(cpu_after, cpu_before)], grown
 

@@ -9,6 +9,9 @@
 
 const CIRCLE = "M0-9.5A9.5 9.5 0 1 1 0 9.5A9.5 9.5 0 1 1 0-9.5Z";
 
+/** The shapes are drawn for seats this far apart. */
+export const GLYPH_PITCH = 24;
+
 /** @type {Record<SeatLook, string>} */
 export const GLYPHS = {
   // An armchair from above, its back away from the stage: cushion, then arms and back.
@@ -28,3 +31,16 @@ export const GLYPHS = {
   // A diamond with an exclamation mark cut out.
   refused: "M0-10.5L10.5 0L0 10.5L-10.5 0ZM-1.3-6H1.3L.9 1.2H-.9ZM-1.2 3H1.2V5.4H-1.2Z",
 };
+
+/** All looks, in an order. */
+export const LOOKS = /** @type {SeatLook[]} */ (Object.keys(GLYPHS));
+
+/** A free place for a wheelchair: a person above a wheel. */
+const ACCESSIBLE =
+  "M-1.9-7.6A1.9 1.9 0 1 1 1.9-7.6A1.9 1.9 0 1 1-1.9-7.6ZM-1.2-5.2H1.2V-2.6H-1.2Z" +
+  "M0-2.3A5.9 5.9 0 1 1 0 9.5A5.9 5.9 0 1 1 0-2.3ZM0-.3A3.9 3.9 0 1 0 0 7.5A3.9 3.9 0 1 0 0-.3Z";
+
+/** @param {SeatLook} look @param {{ accessible?: boolean }} seat */
+export function glyphOf(look, { accessible }) {
+  return look === "free" && accessible ? ACCESSIBLE : GLYPHS[look];
+}

@@ -5,11 +5,14 @@
  * Invariants: seat ids are unique in a plan; `rows` covers `seats` in order; no two seats overlap.
  * Never here: colours, states, texts for people (the view names things by `block`, `row` and `number`).
  *
- * @typedef {{ id: string, block: string, row: string, number: number, x: number, y: number, angle: number }} PlanSeat
+ * @typedef {{ id: string, block: string, row: string, number: number | string, x: number, y: number, angle: number,
+ *   accessible?: boolean }} PlanSeat
  *   `angle` in degrees: 0 looks up, towards a stage at the top.
  * @typedef {{ x: number, y: number, text: string, kind: "row" | "block" }} PlanLabel
- * @typedef {{ name: string, seats: PlanSeat[], rows: PlanSeat[][], labels: PlanLabel[], stage: string,
- *   stageAt: { x: number, y: number }, pitch: number, box: { x: number, y: number, width: number, height: number } }} Plan
+ * @typedef {{ d: string, x: number, y: number, label?: string }} PlanShape  A path, and where its name stands; without a
+ *   label it is the stage.
+ * @typedef {{ name: string, seats: PlanSeat[], rows: PlanSeat[][], labels: PlanLabel[], shapes: PlanShape[],
+ *   pitch: number, box: { x: number, y: number, width: number, height: number } }} Plan
  */
 
 const THEATRE_PITCH = 24;
@@ -180,5 +183,5 @@ function plan(name, rows, labels, stage, stageAt, pitch) {
   const margin = 26;
   const [x, y] = [Math.min(...xs) - margin, Math.min(...ys) - margin];
   const box = { x, y, width: Math.max(...xs) + margin - x, height: Math.max(...ys) + margin - y };
-  return { name, seats, rows, labels, stage, stageAt, pitch, box };
+  return { name, seats, rows, labels, shapes: [{ d: stage, ...stageAt }], pitch, box };
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { after, before, describe, test } from "node:test";
 import { launch, Visitor } from "./lib/browser.mjs";
+import { LiveServer } from "./lib/live.mjs";
 import { Server } from "./lib/server.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
@@ -54,15 +55,36 @@ for (const framework of ["react", "vue"]) {
       await server?.stop();
     });
 
-    async function visit(name) {
+    async function visit(name, address = server.ws, protocol = "v1") {
       const visitor = await Visitor.open(browser);
       visitors.push(visitor);
-      await visitor.page.goto(`${pages.url}/?${new URLSearchParams({ server: server.ws, name })}`);
+      await visitor.page.goto(`${pages.url}/?${new URLSearchParams({ server: address, name, protocol })}`);
       await visitor.page.getByText(`${name}: open`).waitFor();
       visitor.seat = (seatId) => visitor.page.locator(`[data-seat="${seatId}"]`);
       visitor.sees = (seatId, look) => visitor.page.locator(`[data-seat="${seatId}"].${look}`).waitFor();
       return visitor;
     }
+
+    test("a cart in v2: one clock, more time, an order, a reload", async () => {
+      const carts = await LiveServer.start({ maxSeats: 2 });
+      const [ana, luis] = [await visit("Ana", carts.ws, "auto"), await visit("Luis", carts.ws, "auto")];
+      await ana.click("A1");
+      await ana.sees("A1", "mine");
+      await luis.sees("A1", "other");
+      assert.equal(await luis.seat("A1").getAttribute("aria-label"), "A1, taken");
+      await ana.page.getByRole("button", { name: "More time" }).click();
+      await ana.page.getByRole("button", { name: "More time", disabled: true }).waitFor();
+      await ana.page.reload();
+      await ana.page.getByText("Ana: open").waitFor();
+      await ana.sees("A1", "mine");
+      carts.seats.backend("checkout", "hall");
+      await ana.sees("A1", "checkout");
+      await ana.page.getByText("A1: checkout").waitFor();
+      carts.seats.backend("book", "hall");
+      await luis.sees("A1", "booked");
+      assert.deepEqual([...ana.complaints, ...luis.complaints], []);
+      await carts.stop();
+    });
 
     test("two people, a refusal, another room, a restart", async () => {
       const [ana, luis] = [await visit("Ana"), await visit("Luis")];

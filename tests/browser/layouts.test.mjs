@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GLYPHS } from "../../static/page/glyphs.js";
 import { PLANS } from "../../static/page/layouts.js";
-import { neighbour } from "../../static/page/seatmap.js";
+import { neighbour } from "../../static/page/planview.js";
 import { LANGUAGES } from "../../static/page/text.js";
 
 for (const [name, make] of Object.entries(PLANS)) {

@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { Server } from "./lib/server.mjs";
@@ -23,6 +26,19 @@ function python(words, { input = "", env = {} } = {}) {
 
 test("the Python client gives up, dies and leaves in good order", async () => {
   const { code, output } = await python([fileURLToPath(new URL("seats_check.py", import.meta.url))]);
+  assert.equal(code, 0, output);
+  assert.match(output, /Ran \d\d tests/);
+});
+
+test("the Python package is installed by pip, and speaks v2", async () => {
+  const home = await mkdtemp(join(tmpdir(), "butaca-pip-"));
+  // What it needs (websockets, and flit to build it) is there already: nothing is fetched.
+  const source = fileURLToPath(new URL("../../clients/python", import.meta.url));
+  const install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"];
+  const installed = await python([...install, "--target", home, source]);
+  assert.equal(installed.code, 0, installed.output);
+  const { code, output } = await python([fileURLToPath(new URL("butaca_check.py", import.meta.url))], { env: { PYTHONPATH: home } });
+  await rm(home, { recursive: true, force: true });
   assert.equal(code, 0, output);
   assert.match(output, /Ran \d\d tests/);
 });

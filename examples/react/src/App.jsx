@@ -1,17 +1,22 @@
 import { useCallback, useState } from "react";
-import { useButacaEvent, useClient, useRoom, useStatus, useTicker } from "./useButaca.js";
+import { useButacaEvent, useCart, useClient, useRoom, useStatus, useTicker } from "./useButaca.js";
 
 const SEATS = ["A", "B", "C", "D", "E"].flatMap((row) => Array.from({ length: 10 }, (_, index) => `${row}${index + 1}`));
 
-export function App({ url, name }) {
-  const client = useClient(url, name);
+export function App({ url, name, protocol }) {
+  const client = useClient(url, name, protocol);
   const status = useStatus(client);
   const [roomId, setRoomId] = useState("hall");
   const [notice, setNotice] = useState("");
   const refused = useCallback(({ seatId, code }) => setNotice(`${seatId} was refused: ${code}`), []);
-  const ended = useCallback(({ seatId, reason }) => setNotice(`${seatId} is no longer yours: ${reason}`), []);
+  const ended = useCallback(({ seatId, reason, code }) => setNotice(`${seatId} is no longer yours: ${reason ?? code}`), []);
+  const expiring = useCallback(({ leftMs }) => setNotice(`${Math.round(leftMs / 1000)} seconds left`), []);
+  const moved = useCallback(({ code }) => code === 4505 && setNotice("Your seats are in another tab now."), []);
   useButacaEvent(client, "refused", refused);
   useButacaEvent(client, "ended", ended);
+  useButacaEvent(client, "lost", ended);
+  useButacaEvent(client, "expiring", expiring);
+  useButacaEvent(client, "status", moved);
 
   return (
     <main className={status === "open" ? "" : "offline"}>
@@ -45,7 +50,7 @@ function Room({ client, roomId }) {
           <Seat key={seatId} client={client} roomId={roomId} seatId={seatId} seat={room.seat(seatId)} />
         ))}
       </div>
-      <Holds client={client} room={room} />
+      <Cart client={client} room={room} />
     </>
   );
 }
@@ -54,19 +59,56 @@ function Room({ client, roomId }) {
 function Seat({ client, roomId, seatId, seat }) {
   const mine = seat.status === "mine";
   const toggle = () => (mine ? client.release(roomId, seatId) : client.select(roomId, seatId));
-  const label = seat.status === "other" ? `${seatId}, taken by ${seat.userInfo?.name ?? seat.clientId}` : `${seatId}, ${seat.status}`;
+  const taken = ["other", "booked", "blocked", "checkout"].includes(seat.status);
   return (
     <button
       type="button"
       className={`seat ${seat.status}`}
       data-seat={seatId}
       aria-pressed={mine}
-      aria-label={label}
-      disabled={seat.status === "other"}
+      aria-label={labelOf(seatId, seat)}
+      disabled={taken}
       onClick={toggle}
     >
       {seatId}
     </button>
+  );
+}
+
+/** v1 tells who has a seat, v2 does not. */
+function labelOf(seatId, { status, userInfo, clientId }) {
+  const name = userInfo?.name ?? clientId;
+  return status === "other" ? `${seatId}, taken${name ? ` by ${name}` : ""}` : `${seatId}, ${status}`;
+}
+
+/** One cart has one clock (v2); in v1 each seat has its own. */
+function Cart({ client, room }) {
+  const cart = useCart(client, room);
+  if (!cart) return <Holds client={client} room={room} />;
+  return (
+    <section aria-label="Your cart">
+      {cart.seats.length > 0 && (
+        <p>
+          <strong>{cart.seconds} s</strong>{" "}
+          <button type="button" disabled={cart.extendsLeft === 0} onClick={() => client.extend(room.roomId)}>
+            More time
+          </button>{" "}
+          <button type="button" onClick={() => client.releaseAll(room.roomId)}>
+            Release all
+          </button>
+        </p>
+      )}
+      <ul aria-label="Your seats">
+        {cart.seats.map((seatId) => (
+          <li key={seatId}>{seatId}</li>
+        ))}
+        {cart.orders.map(({ order, status, seats }) => (
+          <li key={order}>
+            {seats.join(", ")}: {status}
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

@@ -9,6 +9,6 @@ const name = query.get("name") ?? `react-${Math.random().toString(36).slice(2, 6
 
 createRoot(document.getElementById("root")).render(
   <StrictMode>
-    <App url={url} name={name} />
+    <App url={url} name={name} protocol={query.get("protocol") ?? "auto"} />
   </StrictMode>,
 );

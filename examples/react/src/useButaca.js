@@ -4,8 +4,8 @@ import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { ButacaClient } from "../../../static/butaca-client.js";
 
 /** One connection for as long as the component lives. `url` and `name` are read once: give the component a key to change them. */
-export function useClient(url, name) {
-  const [client] = useState(() => new ButacaClient({ url, clientId: name, userInfo: { name }, protocol: "v1" }));
+export function useClient(url, name, protocol = "auto") {
+  const [client] = useState(() => new ButacaClient({ url, clientId: name, userInfo: { name }, protocol }));
   useEffect(() => {
     client.connect();
     return () => client.close();
@@ -51,6 +51,13 @@ export function useRoom(client, roomId) {
   );
   useSyncExternalStore(subscribe, () => client.room(roomId).version);
   return client.room(roomId);
+}
+
+/** The whole cart of a room that `useRoom` watches, and how long it still lives; undefined with a server of v1. */
+export function useCart(client, room) {
+  useTicker(500);
+  if (client.protocol !== "v2") return undefined;
+  return { ...room.cart, seconds: Math.ceil((client.remaining(room.cart) ?? 0) / 1000) };
 }
 
 /** Renders again every `ms` milliseconds: for countdowns. */

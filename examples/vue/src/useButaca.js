@@ -1,11 +1,11 @@
 // Butaca as Vue composables. The client keeps the state; Vue only reads it.
 
-import { onScopeDispose, ref, shallowRef, toValue, triggerRef, watch } from "vue";
+import { computed, onScopeDispose, ref, shallowRef, toValue, triggerRef, watch } from "vue";
 import { ButacaClient } from "../../../static/butaca-client.js";
 
 /** One connection for as long as the component lives. */
-export function useClient(url, name) {
-  const client = new ButacaClient({ url, clientId: name, userInfo: { name }, protocol: "v1" });
+export function useClient(url, name, protocol = "auto") {
+  const client = new ButacaClient({ url, clientId: name, userInfo: { name }, protocol });
   const status = ref(client.status);
   useButacaEvent(client, "status", (detail) => {
     status.value = detail.status;
@@ -35,9 +35,21 @@ export function useRoom(client, roomId) {
     { immediate: true },
   );
   useButacaEvent(client, "change", (detail) => {
-    if (detail.roomId === toValue(roomId)) triggerRef(room);
+    if (detail.roomId !== toValue(roomId)) return;
+    room.value = client.room(detail.roomId); // Another copy, once the server has said which version it speaks.
+    triggerRef(room);
   });
   return room;
+}
+
+/** The whole cart of a room of `useRoom`, and how long it still lives; undefined with a server of v1. */
+export function useCart(client, room) {
+  const tick = useTicker(500);
+  return computed(() => {
+    void tick.value; // The clock moves although the room does not change.
+    const { cart } = room.value;
+    return cart && { ...cart, seconds: Math.ceil((client.remaining(cart) ?? 0) / 1000) };
+  });
 }
 
 /** A number that grows every `ms` milliseconds: for countdowns. */

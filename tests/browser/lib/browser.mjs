@@ -30,8 +30,8 @@ export class Visitor {
   }
 
   /** Opens the page of a server and waits until it is in its room. @param {import("./server.mjs").Server} server */
-  async visit(server, { name, rooms = ["hall"], plan = "theatre", lang = "en" }) {
-    const query = new URLSearchParams({ name, plan, lang });
+  async visit(server, { name, rooms = ["hall"], plan = "theatre", lang = "en", protocol = "v1" }) {
+    const query = new URLSearchParams({ name, plan, lang, protocol });
     for (const room of rooms) query.append("room", room);
     await this.page.goto(`${server.http}/?${query}`);
     await this.connected();

@@ -55,7 +55,7 @@ function hold(server, socket, room, id, wanted, release, seats) {
   const cart = server.cart(room, socket.session);
   for (const seatId of release) server.change(room, seatId, undefined);
   cart.seats = cart.seats.filter((seatId) => !release.includes(seatId));
-  if (cart.seats.length === 0) Object.assign(cart, { expiresAt: Date.now() + server.holdMs, extends: 0 });
+  if (cart.seats.length === 0) Object.assign(cart, { expiresAt: server.time() + server.holdMs, extends: 0 });
   for (const seatId of wanted) server.change(room, seatId, "held", socket.session);
   cart.seats.push(...wanted);
   socket.queue.push({ type: "seats_held", id, room_id: room.roomId, seq: room.seq, seats, cart: server.cartOf(room, socket.session) });
@@ -93,7 +93,7 @@ function extend_hold(server, socket, { id, room_id: roomId }, error) {
   if (cart.seats.length === 0) return error("not_held");
   if (cart.extends >= server.extendsMax) return error("extend_limit");
   cart.extends += 1;
-  cart.expiresAt = Date.now() + server.holdMs;
+  cart.expiresAt = server.time() + server.holdMs;
   socket.queue.push({ type: "hold_extended", id, room_id: roomId, cart: server.cartOf(room, socket.session) });
 }
 

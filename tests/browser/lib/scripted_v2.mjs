@@ -2,7 +2,7 @@
 //
 // Owns: rooms, carts, sessions, the sockets that a client under test opens. Invariants: what is decided is queued for its
 // socket in order; only `deliver`, `lose` and the like take it out; every change of a seat moves `seq` by one.
-// Never here: timers of its own; time is `Date.now()`. `live.mjs` puts it behind real sockets.
+// Never here: timers of its own; time is `this.time()`. `live.mjs` puts it behind real sockets.
 
 import { applyRequest } from "./scripted_requests.mjs";
 
@@ -31,6 +31,8 @@ export class ScriptedV2 {
   #epoch = 1;
   #key = 1;
   #names = 0;
+  /** How far its clock was set forward. */
+  offsetMs = 0;
 
   constructor({ layouts = {}, auth = "off", holdMs = 300_000, graceMs = 15_000, ring = 8, maxSeats = 10, extendsMax = 1, warnMs = 30_000 } = {}) {
     Object.assign(this, { layouts, auth, holdMs, graceMs, ring, maxSeats, extendsMax, warnMs });
@@ -40,6 +42,14 @@ export class ScriptedV2 {
         super(server, address);
       }
     };
+  }
+
+  time() {
+    return Date.now() + this.offsetMs;
+  }
+
+  now() {
+    return new Date(this.time()).toISOString();
   }
 
   /** The newest of the client under test. */
@@ -54,7 +64,7 @@ export class ScriptedV2 {
     const socket = new ScriptedSocket(this, "");
     socket.isRival = true;
     socket.opens();
-    this.resume(socket, { session_token: JSON.stringify([session, this.#key, Date.now() + 1]), rooms: [] }, () => undefined);
+    this.resume(socket, { session_token: JSON.stringify([session, this.#key, this.time() + 1]), rooms: [] }, () => undefined);
   }
 
   greet(socket) {
@@ -66,9 +76,9 @@ export class ScriptedV2 {
   }
 
   #hello(socket, resumed, carts) {
-    const token = JSON.stringify([socket.session, this.#key, Date.now() + TOKEN_MS]);
+    const token = JSON.stringify([socket.session, this.#key, this.time() + TOKEN_MS]);
     return {
-      type: "hello", session_id: socket.session, session_token: token, resumed, now: now(), auth: this.auth, grace_ms: this.graceMs,
+      type: "hello", session_id: socket.session, session_token: token, resumed, now: this.now(), auth: this.auth, grace_ms: this.graceMs,
       ping_ms: 25_000, carts,
     };
   }
@@ -76,7 +86,7 @@ export class ScriptedV2 {
   /** Another connection proves that it is who it says. */
   resume(socket, { id, session_token: token, rooms = [] }, error) {
     const [session, key, until] = parse(token) ?? [];
-    if (key !== this.#key || until < Date.now()) return error("session_unknown");
+    if (key !== this.#key || until < this.time()) return error("session_unknown");
     const before = this.sessions.get(session)?.socket;
     if (socket.session !== session) this.sessions.delete(socket.session);
     this.sessions.set(session, { socket });
@@ -91,12 +101,12 @@ export class ScriptedV2 {
     const request = JSON.parse(text);
     // The greeting of a new connection is not what was too much.
     const greets = (request.type === "ping" && request.id === undefined) || request.type === "resume" || request.type === "auth";
-    if (Date.now() < this.silentUntil && !greets) this.broken.push(`sent ${text} although silence was asked for`);
+    if (this.time() < this.silentUntil && !greets) this.broken.push(`sent ${text} although silence was asked for`);
     const error = (code, more = {}) =>
       socket.queue.push({
-        type: "error", id: request.id, code, message: code, request_type: request.type, room_id: request.room_id, ...more, timestamp: now(),
+        type: "error", id: request.id, code, message: code, request_type: request.type, room_id: request.room_id, ...more, timestamp: this.now(),
       });
-    if (request.type === "ping") return socket.queue.push({ type: "pong", id: request.id, t: request.t, now: now() });
+    if (request.type === "ping") return socket.queue.push({ type: "pong", id: request.id, t: request.t, now: this.now() });
     if (this.refusing.left > 0) {
       this.refusing.left -= 1;
       return error(this.refusing.code, { retry_after_ms: this.refusing.retryAfterMs });
@@ -170,7 +180,7 @@ export class ScriptedV2 {
     const { layout } = room;
     const described = layout && { id: layout.id, version: layout.version, seats: layout.seats.length };
     return {
-      type: "room_joined", id, room_id: room.roomId, epoch: room.epoch, seq: room.seq, now: now(), ...(described && { layout: described }),
+      type: "room_joined", id, room_id: room.roomId, epoch: room.epoch, seq: room.seq, now: this.now(), ...(described && { layout: described }),
       sale: room.sale, hold_ms: this.holdMs, max_seats: this.maxSeats, tick_ms: 100,
     };
   }
@@ -250,7 +260,7 @@ export class ScriptedV2 {
     else {
       cart.orders = cart.orders.filter((each) => each !== order);
       cart.seats.push(...seats);
-      cart.expiresAt = Date.now() + 60_000;
+      cart.expiresAt = this.time() + 60_000;
     }
     this.tellCart(room, session, act === "book" ? "booked" : "payment_failed", [], order.order);
   }
@@ -285,15 +295,15 @@ export class ScriptedV2 {
     for (const room of this.rooms.values()) {
       for (const [session, cart] of room.carts) {
         if (cart.seats.length === 0) continue;
-        if (cart.expiresAt <= Date.now()) this.#end(room, session, cart, "expired");
-        else if (this.sessions.get(session)?.awayUntil <= Date.now()) this.#end(room, session, cart, "disconnected");
+        if (cart.expiresAt <= this.time()) this.#end(room, session, cart, "expired");
+        else if (this.sessions.get(session)?.awayUntil <= this.time()) this.#end(room, session, cart, "disconnected");
         else this.#warn(room, session, cart);
       }
     }
   }
 
   #warn(room, session, cart) {
-    const left = cart.expiresAt - Date.now();
+    const left = cart.expiresAt - this.time();
     const socket = this.sessions.get(session)?.socket;
     if (left > this.warnMs || this.holdMs <= this.warnMs || cart.warned === cart.expiresAt || !(socket?.readyState < 2)) return;
     cart.warned = cart.expiresAt;
@@ -312,7 +322,7 @@ export class ScriptedV2 {
     for (const socket of this.unnoticed.splice(0)) {
       for (const room of this.rooms.values()) room.members.delete(socket);
       const session = this.sessions.get(socket.session);
-      if (session?.socket === socket) session.awayUntil = Date.now() + this.graceMs;
+      if (session?.socket === socket) session.awayUntil = this.time() + this.graceMs;
     }
     this.expire();
   }
@@ -376,14 +386,10 @@ export class ScriptedSocket {
     const frame = this.queue.shift();
     if (!frame || this.readyState !== 1) return;
     if (frame.code === "rate_limited") {
-      this.server.silentUntil = Math.max(this.server.silentUntil, Date.now() + (frame.retry_after_ms ?? 0));
+      this.server.silentUntil = Math.max(this.server.silentUntil, this.server.time() + (frame.retry_after_ms ?? 0));
     }
     this.onmessage?.({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
   }
-}
-
-export function now() {
-  return new Date().toISOString();
 }
 
 function parse(text) {

@@ -1,0 +1,154 @@
+"""The copy of one room in v2: its map and one's own cart. Pure: frames come in, the state changes.
+
+The map moves by snapshots and deltas alone: a delta that reaches beyond the next `seq` is a hole and changes nothing, one that
+lies behind changes nothing. The cart is what the server said last, whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+Frame = dict[str, Any]
+
+
+class SeatState(IntEnum):
+    FREE = 0
+    HELD = 1
+    BOOKED = 2
+    BLOCKED = 3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What of a cart is in checkout or booked; `status` says which."""
+
+    order: str
+    status: str
+    seats: tuple[str, ...]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Cart:
+    """All that one owner has in one room. Without `expires_at` it is empty."""
+
+    seats: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    extends_left: int = 0
+    orders: tuple[Order, ...] = ()
+
+    @staticmethod
+    def read(told: Frame) -> Cart:
+        orders = [
+            Order(str(each["order"]), str(each.get("status")), tuple(each.get("seats", ())), _time(each.get("expires_at")))
+            for each in told.get("orders", ())
+        ]
+        return Cart(tuple(told.get("seats", ())), _time(told.get("expires_at")), int(told.get("extends_left", 0)), tuple(orders))
+
+
+@dataclass
+class Room:
+    """With a layout, `states` has one byte a seat in the layout's order; without one, `named` has the seats that are not free."""
+
+    room_id: str
+    joined: bool = False
+    epoch: str | None = None
+    seq: int | None = None
+    layout: Frame | None = None
+    states: bytearray | None = None
+    named: dict[str, SeatState] = field(default_factory=dict)
+    cart: Cart = field(default_factory=Cart)
+    sale: str = "open"
+    hold_ms: int | None = None
+    max_seats: int | None = None
+    resyncing: bool = False
+
+    @property
+    def position(self) -> Frame | None:
+        """Where this copy stands, for a `join_room` that goes on from there."""
+        return None if self.epoch is None or self.seq is None else {"epoch": self.epoch, "seq": self.seq}
+
+    def state(self, seat: str | int) -> SeatState:
+        """The state of a seat by its place in the layout, or by its name in a room without one."""
+        if isinstance(seat, int):
+            return SeatState(self.states[seat]) if self.states is not None else SeatState.FREE
+        return self.named.get(seat, SeatState.FREE)
+
+    def apply(self, frame: Frame) -> bool:
+        """Takes a frame of this room. False: events are missing before it, and a snapshot must be asked for."""
+        match frame["type"]:
+            case "room_joined":
+                self._join(frame)
+            case "room_left":
+                self.joined = False
+                self._forget()
+            case "snapshot":
+                self._snapshot(frame)
+            case "delta":
+                return self._delta(frame)
+            case "room_state":
+                self.sale = str(frame.get("sale"))
+                self.joined = self.joined and self.sale != "deleted"
+        if isinstance(frame.get("cart"), dict):
+            self.cart = Cart.read(frame["cart"])
+        return True
+
+    def _join(self, frame: Frame) -> None:
+        layout = frame.get("layout")
+        if layout != self.layout or frame.get("epoch") != self.epoch:
+            self._forget()
+        self.layout = layout
+        self.joined, self.resyncing = True, False
+        self.sale, self.hold_ms, self.max_seats = frame.get("sale", "open"), frame.get("hold_ms"), frame.get("max_seats")
+
+    def _forget(self) -> None:
+        self.epoch = self.seq = self.states = None
+        self.named = {}
+
+    def _snapshot(self, frame: Frame) -> None:
+        if self.layout is not None:
+            states = unpack(frame.get("states", ""), int(self.layout["seats"]))
+            if states is None:
+                return
+            self.states = states
+        else:
+            self.named = {seat: SeatState(state) for seat, state in frame.get("seats", ()) if state}
+        self.epoch, self.seq, self.resyncing = frame["epoch"], frame["seq"], False
+
+    def _delta(self, frame: Frame) -> bool:
+        if not self.joined:
+            return True
+        if self.seq is None or frame["epoch"] != self.epoch or frame["from"] > self.seq + 1:
+            asked, self.resyncing = self.resyncing, True
+            return asked
+        if frame["to"] <= self.seq:
+            return True
+        for seat, state in frame["changes"]:
+            if self.states is not None:
+                self.states[seat] = state
+            elif state == SeatState.FREE:
+                self.named.pop(seat, None)
+            else:
+                self.named[seat] = SeatState(state)
+        self.seq = frame["to"]
+        return True
+
+
+def unpack(text: str, count: int) -> bytearray | None:
+    """Two bits a seat as one byte a seat; None when they are not so many."""
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(packed) != (count + 3) // 4:
+        return None
+    return bytearray((packed[seat >> 2] >> (2 * (seat & 3))) & 3 for seat in range(count))
+
+
+def _time(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
