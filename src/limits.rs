@@ -70,6 +70,18 @@ pub const HOLD_WARN_MS: u64 = 30_000;
 pub const CLOCKS_KEPT_MAX: usize = 65_536;
 /// Connections that act for one owner on one shard. At the bound: `overloaded`.
 pub const CONNECTIONS_PER_OWNER_MAX: usize = 256;
+/// How long an order may take to be paid for unless the backend says otherwise.
+pub const ORDER_TTL_MS: u64 = 900_000;
+/// The longest. At the bound: the request is refused.
+pub const ORDER_TTL_MS_MAX: u64 = 7_200_000;
+/// An order that goes back to its owner's cart leaves at least so long to pay anew.
+pub const BACK_TO_CART_MS: u64 = 60_000;
+/// Shortest life of a hold that a room may have. At the bound: the request is refused.
+pub const ROOM_HOLD_MS_MIN: u64 = 100;
+/// How long a room is kept after its event.
+pub const ROOM_KEEP_MS: u64 = 7 * 86_400_000;
+/// Seats that one answer to the backend lists. At the bound it says that there are more.
+pub const SEATS_LISTED_MAX: usize = 10_000;
 /// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.
 pub const RESTORE_GRACE_MS: u64 = 30_000;
 /// Longest `RESTORE_GRACE_MS` that is accepted: an hour.

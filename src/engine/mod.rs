@@ -17,14 +17,10 @@ mod slab;
 
 mod barred;
 mod clocks;
-#[allow(dead_code, reason = "the sale that uses all of it is not there yet")]
 mod deadlines;
-#[allow(dead_code, reason = "the sale that uses all of it is not there yet")]
 mod orders;
 mod owners;
 mod presence;
-#[allow(dead_code, reason = "the sale that uses all of it is not there yet")]
 pub mod room;
-#[allow(dead_code, reason = "the sale that uses all of it is not there yet")]
 pub mod shard;
 mod shares;

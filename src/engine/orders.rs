@@ -22,6 +22,8 @@ pub(super) struct Order {
     pub(super) refunded: Vec<SeatId>,
     /// When it ends by itself, in checkout.
     pub(super) expires_at: WallMillis,
+    /// When its seats would have ended without a checkout.
+    pub(super) before: WallMillis,
     /// The number of its deadline; 0 when it is not in checkout.
     pub(super) alarm: u64,
 }
@@ -64,12 +66,8 @@ impl Order {
 
     /// Its owner as the backend names one.
     pub(super) fn owner_name(&self) -> OwnerName {
-        match &self.owner {
-            Some(Owner::Session(session)) => OwnerName::Session(*session),
-            Some(Owner::Subject(subject)) => OwnerName::Subject(subject.clone()),
-            Some(Owner::Holder(holder)) => OwnerName::Holder(holder.clone()),
-            Some(Owner::Conn(_)) | None => OwnerName::Client(self.client.clone()),
-        }
+        let named = self.owner.as_ref().and_then(OwnerName::of);
+        named.unwrap_or_else(|| OwnerName::Client(self.client.clone()))
     }
 
     /// As the backend is told.
@@ -128,7 +126,7 @@ impl Orders {
         let goes_on = matches!(
             (order.state, state),
             (OrderState::Checkout, OrderState::Booked | OrderState::Cancelled | OrderState::Expired)
-                | (OrderState::Cancelled | OrderState::Expired, OrderState::Booked)
+                | (OrderState::Cancelled | OrderState::Expired | OrderState::Refunded, OrderState::Booked)
                 | (OrderState::Booked, OrderState::Refunded)
         );
         assert!(goes_on, "an order that is {:?} becomes {state:?}", order.state);

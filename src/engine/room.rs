@@ -40,6 +40,14 @@ impl Holder {
         }
     }
 
+    /// The order, if it is in one.
+    pub(super) fn order(&self) -> Option<Slot> {
+        match self {
+            Self::Order(order) => Some(*order),
+            Self::Conn(_) | Self::Cart(_) | Self::Block(_) => None,
+        }
+    }
+
     /// The cart, if it is in one.
     pub(super) fn cart(&self) -> Option<Slot> {
         match self {
@@ -167,6 +175,11 @@ impl Room {
         self.sale.get_or_insert_with(|| Box::new(Sold { settings: None, alarm: 0, orders: Orders::new(keyed) }))
     }
 
+    /// What belongs to the backend, taken out.
+    pub(super) fn take_sale(&mut self) -> Option<Sold> {
+        self.sale.take().map(|sale| *sale)
+    }
+
     /// What belongs to the backend, if there is something.
     pub(super) fn sale(&self) -> Option<&Sold> {
         self.sale.as_deref()
@@ -207,7 +220,12 @@ impl Room {
     /// Whether so many seats more may be taken here. The numbers of its changes must be enough for that and for the end of
     /// whatever is taken.
     pub(super) fn may_take(&self, seats: usize) -> bool {
-        self.holds() + seats <= ROOM_HOLDS_MAX && self.seq + seats as u64 <= SEQ_MAX - 2 * ROOM_HOLDS_MAX as u64
+        self.holds() + seats <= ROOM_HOLDS_MAX && self.may_change(seats)
+    }
+
+    /// Whether so many seats may change here, and whatever is not free may still end after that.
+    pub(super) fn may_change(&self, seats: usize) -> bool {
+        self.seq + seats as u64 <= SEQ_MAX - 2 * ROOM_HOLDS_MAX as u64
     }
 
     fn next_seq(&mut self) -> u64 {

@@ -22,6 +22,7 @@ use super::slab::{Slab, Slot};
 use super::time::{Millis, Now};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
+mod blocks;
 mod cart;
 mod check;
 #[cfg(test)]
@@ -30,13 +31,17 @@ mod due;
 mod meeting;
 #[cfg(test)]
 mod near_bounds;
+mod orders;
 mod plan;
 #[cfg(debug_assertions)]
 mod planted;
+mod reads;
+mod reconcile;
 mod requests;
 #[cfg(test)]
 mod reselect;
 mod restored;
+mod rooms;
 mod rules;
 mod sale;
 mod seats;

@@ -137,11 +137,10 @@ impl Hall {
     fn cart(&mut self, who: Who) -> Option<Arc<CartView>> {
         let rooms = [RoomId::new("r").expect("a name")];
         self.with(who, |hall, caller| hall.input(Input::Resume { caller, rooms: &rooms }));
-        let resumed = self.effects.iter().find_map(|effect| match effect {
+        self.effects.iter().find_map(|effect| match effect {
             Effect::Resumed(resumed) => resumed.carts.first().map(|cart| Arc::clone(&cart.cart)),
             _ => None,
-        });
-        resumed
+        })
     }
 
     fn expires_at(&mut self, who: Who) -> Option<u64> {

@@ -10,6 +10,7 @@ mod model;
 #[cfg(debug_assertions)]
 mod planted;
 mod room_model;
+mod sale;
 mod simulation;
 mod small_scopes;
 mod store_simulation;

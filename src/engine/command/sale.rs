@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::caller::{ApiTicket, SessionId};
+use super::caller::{ApiTicket, Owner, SessionId};
 use super::cart::{BestQuery, CartView};
 use super::refusal::{Details, Reject};
 use super::room::{RoomPatch, RoomSettings};
@@ -24,6 +24,19 @@ pub enum OwnerName {
     Holder(Arc<str>),
     /// A v1 connection by the name that strangers see, which several may have.
     Client(ClientId),
+}
+
+impl OwnerName {
+    /// As the backend names this owner; a connection is named by its client, which stands beside it.
+    #[must_use]
+    pub fn of(owner: &Owner) -> Option<Self> {
+        match owner {
+            Owner::Session(session) => Some(Self::Session(*session)),
+            Owner::Subject(subject) => Some(Self::Subject(Arc::clone(subject))),
+            Owner::Holder(holder) => Some(Self::Holder(Arc::clone(holder))),
+            Owner::Conn(_) => None,
+        }
+    }
 }
 
 /// What the backend asks of a room.

@@ -17,7 +17,7 @@ impl Shard {
             match due.due {
                 Due::Seat { room, seat } => self.seat_due(room, seat, effects),
                 Due::Cart(cart) => self.cart_due(cart, effects),
-                Due::Order { room, order } => self.order_due(now, room, order, effects),
+                Due::Order { room, order } => self.order_due(room, order, effects),
                 Due::Grace(party) => self.grace_due(party, effects),
                 Due::Room(room) => self.room_due(now, room, effects),
             }

@@ -144,6 +144,22 @@ impl Shard {
         effects.push(Effect::Change(self.rooms[room].turn(seat, Act::Book, to, claim)));
     }
 
+    /// A seat that is held, or blocked, is sold to an order that did not have it.
+    pub(super) fn turn_unasked(&mut self, (room, seat): (Slot, Slot), to: Turned, effects: &mut Effects) {
+        let hold = &self.rooms[room].seat_at(seat).hold;
+        let (holder, number, origin) = (hold.holder.clone(), hold.number, hold.origin);
+        let was_held = hold.status == SeatStatus::Held;
+        let claim = self.claim(room, &to.holder);
+        effects.push(Effect::Change(self.rooms[room].turn(seat, Act::BookUnasked, to, claim)));
+        if was_held {
+            self.held -= 1;
+            self.shares.remove(origin);
+            if self.unhand((room, seat), &holder, number).is_some() {
+                self.forget_deadline();
+            }
+        }
+    }
+
     /// Something has ended before its time.
     pub(super) fn forget_deadline(&mut self) {
         self.deadlines.forget_one(|entry| is_live(&self.rooms, &self.owners, entry));

@@ -1,0 +1,183 @@
+//! Rooms as a whole: what the backend decides about them, when their sale opens, and their end.
+//!
+//! Invariants: what is decided again changes nothing; a room with an order in checkout ends by force alone. Never here: seats.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::sale::Sold;
+use crate::engine::command::{
+    Act, CartReason, CartWhy, Effect, Effects, Kept, KeptEntry, Reject, ReleaseReason, RoomChanged, RoomNews,
+    RoomPatch, RoomSettings, RoomTold, Sale, SaleAnswer, SeatStatus,
+};
+use crate::engine::deadlines::{Deadline, Due};
+use crate::engine::ids::ConnId;
+use crate::engine::slab::Slot;
+use crate::engine::time::{Now, WallMillis};
+use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLD_MS_MIN, ROOM_KEEP_MS};
+
+impl Shard {
+    /// How a room is told to the backend.
+    pub(super) fn room_told(&self, room: Slot) -> RoomTold {
+        let of = &self.rooms[room];
+        let (room, settings) = (of.id.clone(), of.settings().cloned());
+        RoomTold { room, epoch: of.epoch, seq: of.seq, settings, members: of.member_count() }
+    }
+
+    pub(super) fn put_room(&mut self, now: Now, room: &str, settings: &RoomSettings, effects: &mut Effects) -> Sold {
+        let known = self.find(room);
+        if let Some(room) = known
+            && let Some(before) = self.rooms[room].settings()
+        {
+            // A sale that opened by itself is as it was decided.
+            let is_same = before == settings || opened(settings, now.wall).as_ref() == Some(before);
+            let answer = SaleAnswer::Room { room: self.room_told(room), is_new: false };
+            return if is_same { Ok(answer) } else { Err(Reject::RoomDiffers.into()) };
+        }
+        is_possible(settings)?;
+        if known.is_none() && !self.may_open() {
+            return Err(Reject::Overloaded.into());
+        }
+        let room = known.unwrap_or_else(|| self.open(room));
+        self.decide_room(now, room, settings.clone(), effects);
+        Ok(SaleAnswer::Room { room: self.room_told(room), is_new: true })
+    }
+
+    pub(super) fn patch_room(&mut self, now: Now, room: Slot, patch: &RoomPatch, effects: &mut Effects) -> Sold {
+        let before = self.rooms[room].settings().ok_or(Reject::UnknownRoom)?;
+        let RoomPatch { sale, hold_ms, max_seats, no_orphans, ends_at, message } = patch.clone();
+        let settings = RoomSettings {
+            sale: sale.unwrap_or(before.sale),
+            hold_ms: hold_ms.unwrap_or(before.hold_ms),
+            max_seats: max_seats.unwrap_or(before.max_seats),
+            no_orphans: no_orphans.unwrap_or(before.no_orphans),
+            ends_at: ends_at.unwrap_or(before.ends_at),
+            message: message.unwrap_or_else(|| before.message.clone()),
+        };
+        is_possible(&settings)?;
+        if settings != *before {
+            self.decide_room(now, room, settings, effects);
+        }
+        Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false })
+    }
+
+    /// This is decided about the room from now on.
+    pub(super) fn decide_room(&mut self, now: Now, room: Slot, settings: RoomSettings, effects: &mut Effects) {
+        let settings = opened(&settings, now.wall).unwrap_or(settings);
+        let before = self.rooms[room].settings().map(|before| (before.sale, before.message.clone()));
+        let news = (settings.sale, settings.message.clone());
+        let kept = Arc::new(settings.clone());
+        self.rooms[room].sale_mut().settings = Some(settings);
+        self.set_room_alarm(now, room);
+        let id = self.rooms[room].id.clone();
+        let entry = KeptEntry::Settings(Some(kept));
+        effects.push(Effect::Keep(Box::new(Kept { room: id.clone(), entry })));
+        if before.unwrap_or_default() != news {
+            let (sale, message) = news;
+            let (what, audience) = (RoomChanged::Sale { sale, message }, self.rooms[room].audience());
+            effects.push(Effect::Room(Box::new(RoomNews { room: id, audience, what })));
+        }
+    }
+
+    /// The next moment at which something happens to the room by itself.
+    pub(super) fn set_room_alarm(&mut self, now: Now, room: Slot) {
+        if std::mem::take(&mut self.rooms[room].sale_mut().alarm) != 0 {
+            self.forget_deadline();
+        }
+        let Some(settings) = self.rooms[room].settings() else { return };
+        let opens_at = if let Sale::Scheduled { opens_at } = settings.sale { opens_at } else { None };
+        let goes_at = settings.ends_at.map(|ends_at| ends_at.after(ROOM_KEEP_MS));
+        let Some(next) = opens_at.into_iter().chain(goes_at).min() else { return };
+        let number = self.next_number();
+        self.rooms[room].sale_mut().alarm = number;
+        // Looked at again at the latest after a day: the wall clock may have been set.
+        let ms = next.0.saturating_sub(now.wall.0).clamp(1, HOLD_TTL_MS_MAX);
+        self.deadlines.push(Deadline { at: self.clock.after(ms), due: Due::Room(room), number });
+    }
+
+    /// The sale of the room opens, or the room goes.
+    pub(super) fn room_due(&mut self, now: Now, room: Slot, effects: &mut Effects) {
+        self.rooms[room].sale_mut().alarm = 0;
+        let settings = self.rooms[room].settings().expect("only what is decided has a time");
+        if settings.ends_at.is_some_and(|ends_at| ends_at.after(ROOM_KEEP_MS) <= now.wall) {
+            self.clear_room(room, effects);
+            return self.drop_if_empty(room);
+        }
+        match opened(settings, now.wall) {
+            Some(open) => self.decide_room(now, room, open, effects),
+            None => self.set_room_alarm(now, room),
+        }
+    }
+
+    pub(super) fn delete_room(&mut self, room: Slot, force: bool, effects: &mut Effects) -> Sold {
+        let open = self.rooms[room].sale().map_or(0, |sale| sale.orders.open);
+        if open > 0 && !force {
+            return Err(Reject::OrdersInCheckout.into());
+        }
+        self.clear_room(room, effects);
+        Ok(SaleAnswer::Deleted)
+    }
+
+    /// Everything in the room ends: its seats, its orders, what was decided about it, and the memberships.
+    fn clear_room(&mut self, room: Slot, effects: &mut Effects) {
+        let mut seats: Vec<_> = self.rooms[room].seats().map(|(slot, seat)| (seat.id.clone(), slot)).collect();
+        seats.sort_unstable();
+        let carts: Vec<Slot> = self.carts_of(room);
+        for &cart in &carts {
+            self.owners.carts[cart].orders.clear();
+            self.owners.carts[cart].paying = 0;
+        }
+        for (_, seat) in seats {
+            let conn = self.rooms[room].seat_at(seat).hold.holder.conn();
+            debug_assert_ne!(self.rooms[room].seat_at(seat).hold.status, SeatStatus::Free);
+            self.end((room, seat), (Act::Clear, ReleaseReason::RoomDeleted), (conn, None), effects);
+        }
+        for cart in carts {
+            let why = CartWhy::Changed { reason: CartReason::ReleasedByOperator, gone: Vec::new(), order: None };
+            self.tell_owner(cart, None, why, effects);
+            self.settle(cart, false, effects);
+        }
+        self.forget_sale(room, effects);
+        let (id, audience) = (self.rooms[room].id.clone(), self.rooms[room].audience());
+        effects.push(Effect::Room(Box::new(RoomNews { room: id, audience, what: RoomChanged::Deleted })));
+        let members: Vec<ConnId> =
+            self.presences.memberships().filter(|&(_, of)| of == room).map(|(conn, _)| conn).collect();
+        for conn in members {
+            self.presences.leave(conn, room);
+            self.end_membership(conn, room);
+        }
+    }
+
+    /// Every cart in the room, in an order that follows from the history alone.
+    fn carts_of(&self, room: Slot) -> Vec<Slot> {
+        let carts = self.owners.parties.iter().flat_map(|party| party.carts.iter().copied());
+        carts.filter(|&cart| self.owners.carts[cart].room == room).collect()
+    }
+
+    /// What the backend had in the room is forgotten, by a store, too.
+    fn forget_sale(&mut self, room: Slot, effects: &mut Effects) {
+        let id = self.rooms[room].id.clone();
+        let Some(sale) = self.rooms[room].take_sale() else { return };
+        let open = sale.orders.open + usize::from(sale.alarm != 0);
+        (0..open).for_each(|_| self.forget_deadline());
+        let mut orders: Vec<_> = sale.orders.iter().map(|order| order.id.clone()).collect();
+        orders.sort_unstable();
+        let gone = orders.into_iter().map(|order| KeptEntry::Order(order, None));
+        let settings = sale.settings.map(|_| KeptEntry::Settings(None));
+        for entry in gone.chain(settings) {
+            effects.push(Effect::Keep(Box::new(Kept { room: id.clone(), entry })));
+        }
+    }
+}
+
+/// The same with its sale open, if its time has come.
+fn opened(settings: &RoomSettings, now: WallMillis) -> Option<RoomSettings> {
+    let Sale::Scheduled { opens_at: Some(opens_at) } = settings.sale else { return None };
+    (opens_at <= now).then(|| RoomSettings { sale: Sale::Open, ..settings.clone() })
+}
+
+/// Whether that can be decided about a room.
+fn is_possible(settings: &RoomSettings) -> Result<(), Reject> {
+    let hold_ms = settings.hold_ms.is_none_or(|ms| (ROOM_HOLD_MS_MIN..=HOLD_TTL_MS_MAX).contains(&ms));
+    if hold_ms { Ok(()) } else { Err(Reject::BadRequest) }
+}
