@@ -139,7 +139,10 @@ impl Queue {
                 .expect("nobody panics with the lock");
         }
         let offers = places.offers.iter_mut().enumerate();
-        let offers = offers.filter_map(|(shard, place)| Some((ShardId::new(shard), place.take()?))).collect();
+        let offers: Vec<_> = offers.filter_map(|(shard, place)| Some((ShardId::new(shard), place.take()?))).collect();
+        for (shard, offer) in &offers {
+            assert_eq!(offer.number, places.last[shard.index()], "a shard's place has what it offered last");
+        }
         Taken { offers, is_last: places.is_closed }
     }
 

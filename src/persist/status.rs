@@ -95,6 +95,7 @@ impl StoreStatus {
     pub fn renewed(&self, asked: Millis, lease_ms: u64) {
         let margin_ms = lease_ms / 10;
         assert!(margin_ms > 0, "a lease is long enough for a margin");
+        assert!(!self.lock().figures.is_deposed, "another server is the writer: this one never is again");
         let lease_ms = if has(Bug::LongLease) { lease_ms + lease_ms / 2 } else { lease_ms };
         self.set_grant_until(asked.after(lease_ms - margin_ms));
     }

@@ -1,9 +1,18 @@
 //! What is still true at a start.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+
+use butaca::clock::Clock;
+use butaca::engine::ids::RoomId;
 use butaca::engine::time::WallMillis;
+use butaca::persist::batch::Deltas;
+use butaca::persist::queue::Queue;
 use butaca::persist::record::StoredHold;
-use butaca::persist::stores::store::Loaded;
+use butaca::persist::stores::store::{Continuity, Loaded, Store, StoreError};
 use butaca::persist::thread::restore::sift;
+use butaca::persist::thread::writer::{self, Setup, StoreEvent};
 
 use crate::rig::{HOLD_TTL_MS, held, room, seat};
 
@@ -63,4 +72,62 @@ fn what_cannot_be_read_is_skipped_and_forgotten() {
         Loaded { holds: vec![stored("1", 0, 1_000)], skipped: 1, unreadable: unreadable.clone(), damage: None };
     let restored = sift(loaded, WallMillis(10), HOLD_TTL_MS, 1, |_| true);
     assert_eq!((restored.holds(), restored.skipped, restored.expired), (1, 1, unreadable));
+}
+
+/// A store with one hold that ends too late, which fails when it is first written to.
+struct Hesitant {
+    attempts: Arc<AtomicUsize>,
+}
+
+impl Store for Hesitant {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(Loaded { holds: vec![stored("1", 0, u64::MAX / 2)], ..Loaded::default() })
+    }
+
+    fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError> {
+        Ok(vec![room("r")])
+    }
+
+    fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+        assert_eq!(deltas.values().map(|delta| delta.seats.len()).sum::<usize>(), 1, "the hold with its new deadline");
+        match self.attempts.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(StoreError::Away("not yet".into())),
+            _ => Ok(Continuity::Kept),
+        }
+    }
+
+    fn renew(&mut self, _: WallMillis) -> Result<Continuity, StoreError> {
+        Ok(Continuity::Kept)
+    }
+
+    fn lease_ms(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn close(&mut self) {}
+}
+
+/// What a start could not write is read again, and written once.
+#[test]
+fn a_start_whose_first_write_fails_begins_again() {
+    let (attempts, queue) = (Arc::new(AtomicUsize::new(0)), Arc::new(Queue::new(1)));
+    let store = Arc::clone(&attempts);
+    let opener = move |_| Ok(Box::new(Hesitant { attempts: Arc::clone(&store) }) as Box<dyn Store>);
+    let (told, events) = channel();
+    let setup = Setup {
+        is_durable: true,
+        starts_without_store: false,
+        accepts_loss: false,
+        hold_ttl_ms: HOLD_TTL_MS,
+        is_user_info: |_| true,
+        clock: Clock::new(),
+    };
+    let report = Box::new(move |event| told.send(event).expect("the test listens"));
+    let thread = writer::start(setup, Box::new(opener), Arc::clone(&queue), Arc::default(), report).expect("a thread");
+    let opened = events
+        .iter()
+        .find_map(|event| if let StoreEvent::Opened(restored) = event { Some(restored.holds()) } else { None });
+    assert_eq!((opened, attempts.load(Ordering::Relaxed)), (Some(1), 2));
+    queue.close();
+    thread.join().expect("it has not panicked");
 }

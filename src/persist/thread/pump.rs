@@ -58,6 +58,7 @@ impl Pump {
     /// What the start made of the stored holds goes to the store with the first group.
     pub fn begin(&mut self, restored: &Restored) {
         assert!(self.is_idle(), "the start comes before everything else");
+        assert_eq!(restored.shards.len(), self.shards, "what was read is sorted for these shards");
         let mut batch = Batch::default();
         restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
         for StoredHold { room, seat, held } in &restored.shortened {

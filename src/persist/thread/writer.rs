@@ -193,7 +193,11 @@ impl StoreThread {
         self.pump.begin(&restored);
         if !restored.shortened.is_empty() {
             // Before anybody is told of the new deadlines, so that another crash cannot bring the old ones back.
-            self.pump.commit(&mut *store, now.wall)?;
+            if let Err(error) = self.pump.commit(&mut *store, now.wall) {
+                // The next attempt reads everything again, and begins with that.
+                self.pump = Pump::new(self.queue.shards());
+                return Err(error);
+            }
         }
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
@@ -225,6 +229,7 @@ impl StoreThread {
         self.pump.add(taken.offers);
         self.note_backlog();
         self.commit(store)?;
+        assert!(self.pump.is_idle(), "the thread neither waits nor ends with something that it has not committed");
         if is_last { Err(Stop) } else { Ok(()) }
     }
 
@@ -326,6 +331,7 @@ impl StoreThread {
     fn depose(&self, text: String) {
         tracing::error!("another server has taken over, no seat is granted any more: {text}");
         self.status.set_deposed(text.clone());
+        assert!(!self.status.may_grant(self.setup.clock.now().mono), "who is no longer the writer grants nothing");
         (self.report)(StoreEvent::Deposed(text));
     }
 

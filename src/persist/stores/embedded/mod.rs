@@ -89,6 +89,7 @@ impl EmbeddedStore {
 
     /// The library is open: what is written is synced behind it.
     fn put(&mut self, library: Library) -> Result<&Open, StoreError> {
+        assert!(self.open.is_none(), "the files are open once");
         let start = |behind: &Behind| Syncer::start(&self.place.holds(), behind.clone(), self.tally.number);
         let syncer = self.behind.as_ref().map(start).transpose();
         let syncer = syncer.map_err(|error| failed("syncing", &error.to_string()))?;
@@ -161,6 +162,7 @@ impl EmbeddedStore {
     fn write(&mut self, deltas: &Deltas, syncs_behind: bool) -> Result<(), StoreError> {
         let is_durable = self.behind.is_none();
         self.loaded = None;
+        let before = self.tally.number;
         self.tally = self.with("writing", |open, mut tally| {
             let mut writes = changes(&open.library, deltas, &mut tally)?;
             tally.number = tally.next_number();
@@ -169,8 +171,11 @@ impl EmbeddedStore {
             open.syncer.iter().filter(|_| syncs_behind).for_each(|syncer| syncer.note_written(tally.number));
             Ok(tally)
         })?;
+        assert!(self.tally.number > before, "batches are numbered upwards, through every reopening");
         let synced = self.open.as_ref().and_then(|open| open.syncer.as_ref()).map(Syncer::synced);
-        let noted = self.witness.note(self.tally, synced.unwrap_or(self.tally.number));
+        let synced = synced.unwrap_or(self.tally.number);
+        assert!(synced <= self.tally.number, "nothing is synced before it is written");
+        let noted = self.witness.note(self.tally, synced);
         noted.map_err(|error| failed("witnessing", &error.to_string()))
     }
 

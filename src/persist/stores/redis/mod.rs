@@ -146,6 +146,7 @@ impl RedisStore {
             let (fence, left, counts) = (next(), next(), next());
             self.survey.add(fence, &left, counts).ok_or_else(strange)?;
         }
+        debug_assert!(answers.next().is_none(), "each answer belongs to a part");
         let damage = self.survey.damage(&self.config.settings.namespace, 0).filter(|_| !self.config.accepts_loss);
         damage.map_or(Ok(()), |damage| {
             self.close();
@@ -219,9 +220,11 @@ impl RedisStore {
 
     /// Commits these shares of parts, at most [`REDIS_CALLS_AT_ONCE_MAX`]. A part's fence goes to the number of its last call.
     fn commit_shares(&mut self, shares: &[(usize, Vec<Piece<'_>>)], now: WallMillis) -> Result<(), StoreError> {
+        assert!(shares.len() <= REDIS_CALLS_AT_ONCE_MAX, "no more calls than answers are read for");
         let mut steps = Vec::with_capacity(shares.len());
         for &(part, _) in shares {
             self.numbered += 1;
+            assert!(self.numbered > self.last[part], "a part's calls are numbered upwards");
             steps.push(Step { part, last: self.last[part], this: self.numbered, now });
         }
         let commit = |(step, (_, share)): (&Step, &(usize, Vec<_>))| self.keys.commit(&self.writer(), *step, share);
