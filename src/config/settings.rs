@@ -138,7 +138,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("REDIS_PASSWORD", REDIS, Kind::Secret("printable text"), Default::Text(""), "Password of Redis"),
     row("REDIS_DB", REDIS, up_to(0, 65_535), Default::Number(0), "Database number of Redis"),
     row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Every key begins with {NAMESPACE:, so a Redis user needs ~{butaca:*; one server at a time may use it"),
-    row("REDIS_LEASE_MS", REDIS, up_to(limits::REDIS_LEASE_MS_MIN, limits::REDIS_LEASE_MS_MAX), Default::Number(limits::REDIS_LEASE_MS), "How long the sale goes on without Redis before another server may take over"),
+    row("REDIS_LEASE_MS", REDIS, up_to(limits::store::REDIS_LEASE_MS_MIN, limits::store::REDIS_LEASE_MS_MAX), Default::Number(limits::store::REDIS_LEASE_MS), "How long the sale goes on without Redis before another server may take over"),
     row("REDIS_COMPAT_KEYS", REDIS, Kind::Switch, Default::Number(0), "Also write the old service's selection:{room}:{seat} keys"),
     row("REDIS_SENTINELS", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "Sentinels to ask for the master"),
     row("REDIS_SENTINEL_MASTER", REDIS, Kind::Text("a name"), Default::Text("mymaster"), "Name of the master at the sentinels"),

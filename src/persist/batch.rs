@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::command::{Change, ChangeKind, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
 use crate::engine::time::WallMillis;
-use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX, STORED_WALL_MS_MAX};
+use crate::limits::STORED_WALL_MS_MAX;
+use crate::limits::store::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
 use crate::planted::{Bug, has};
 
 use super::record::Held;

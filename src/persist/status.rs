@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::engine::time::Millis;
 use crate::figures::store::StoreFigures;
-use crate::limits::STORE_UNSYNCED_MS_MAX;
+use crate::limits::store::STORE_UNSYNCED_MS_MAX;
 use crate::planted::{Bug, has};
 
 /// The state of the store and of this server's right to grant seats.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use butaca::limits::{REDIS_PARTS, STORE_BATCH_ENTRIES_MAX};
+use butaca::limits::store::{REDIS_PARTS, STORE_BATCH_ENTRIES_MAX};
 use serde_json::Value;
 
 use crate::harness::{Client, Server, Stopwatch, eventually};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use butaca::limits::STORE_WINDOW_MS;
+use butaca::limits::store::STORE_WINDOW_MS;
 
 use crate::harness::wait::size;
 use crate::harness::{Client, Got, Server, Stopwatch};

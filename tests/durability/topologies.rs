@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use butaca::limits::STORE_WINDOW_MS;
+use butaca::limits::store::STORE_WINDOW_MS;
 
 use crate::harness::wait::size;
 use crate::harness::{Client, Server, Stopwatch, eventually};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use butaca::limits::REDIS_SEATS_PER_CALL_MAX;
+use butaca::limits::store::REDIS_SEATS_PER_CALL_MAX;
 use butaca::persist::batch::{Deltas, RoomDelta};
 use butaca::persist::stores::identity::Identity;
 use butaca::persist::stores::redis::RedisStore;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use butaca::engine::ids::{ShardId, shard_of};
-use butaca::limits::{REDIS_KEEP_MS, REDIS_SEATS_PER_CALL_MAX};
+use butaca::limits::store::{REDIS_KEEP_MS, REDIS_SEATS_PER_CALL_MAX};
 use butaca::persist::batch::{Batch, Deltas, RoomDelta};
 use butaca::persist::stores::identity::Identity;
 use butaca::persist::stores::redis::RedisStore;

@@ -14,7 +14,7 @@ use crate::audience::full_state::FullState;
 use crate::engine::command::{Asker, CartWhy, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType};
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
-use crate::limits::STORE_REFUSE_MS;
+use crate::limits::store::STORE_REFUSE_MS;
 use crate::planted::{Bug, has};
 
 /// An effect, and the full state of its room when it was decided, for one that is answered with it.

@@ -11,7 +11,7 @@ use crate::engine::command::Change;
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
-use crate::limits::STORE_FULL_STATE_SEATS_PER_TURN;
+use crate::limits::store::STORE_FULL_STATE_SEATS_PER_TURN;
 use crate::planted::{Bug, has};
 
 use crate::persist::batch::Batch;

@@ -97,7 +97,7 @@ pub trait Store: Send {
     fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError>;
 
     /// Shows that this server is still the writer, and that the store has kept what it was given. Called about once in
-    /// [`crate::limits::REDIS_RENEW_MS`].
+    /// [`crate::limits::store::REDIS_RENEW_MS`].
     ///
     /// # Errors
     /// When the store is away, or another server has become the writer.

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use crate::clock::Clock;
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
-use crate::limits::{
+use crate::limits::store::{
     REDIS_RENEW_MS, STORE_FINISH_MS, STORE_GATHER_MS, STORE_LEASE_MARGIN_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX,
 };
 use crate::persist::queue::Queue;

@@ -15,7 +15,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::keys::{KEY_BYTES_MAX, TALLY};
 use super::tally::Tally;
-use crate::limits::{EMBEDDED_SEQNO_MAX, ID_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::store::EMBEDDED_SEQNO_MAX;
+use crate::limits::{ID_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// The only keyspace that this server makes.
 const KEYSPACE: u64 = 1;

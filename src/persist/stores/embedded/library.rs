@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::limits::{EMBEDDED_CACHE_BYTES, EMBEDDED_JOURNAL_BYTES, EMBEDDED_MEMTABLE_BYTES};
+use crate::limits::store::{EMBEDDED_CACHE_BYTES, EMBEDDED_JOURNAL_BYTES, EMBEDDED_MEMTABLE_BYTES};
 
 /// Why the library did not do what it was asked.
 #[derive(Debug)]

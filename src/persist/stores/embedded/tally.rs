@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::limits::STORE_NUMBERS_MAX;
+use crate::limits::store::STORE_NUMBERS_MAX;
 
 /// The tally as bytes: number, holds, digest (8 each, little-endian).
 pub(super) const TALLY_BYTES: usize = 24;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn numbers_that_no_server_writes_are_not_believed() {
         let bytes = |number: u64, holds: u64| Tally { number, holds, digest: u64::MAX }.encode();
-        let max = crate::limits::STORE_NUMBERS_MAX;
+        let max = crate::limits::store::STORE_NUMBERS_MAX;
         assert!(Tally::decode(&bytes(max - 1, max - 1)).is_some());
         assert_eq!([Tally::decode(&bytes(max, 0)), Tally::decode(&bytes(0, u64::MAX))], [None, None]);
         assert_eq!(Tally::decode(&bytes(1, 1)[..23]), None);

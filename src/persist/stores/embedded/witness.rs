@@ -14,7 +14,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::tally::{TALLY_BYTES, Tally};
-use crate::limits::STORE_NUMBERS_MAX;
+use crate::limits::store::STORE_NUMBERS_MAX;
 
 const MAGIC: &[u8; 8] = b"butacaW1";
 /// magic, turn (8), boot (16), written ([`TALLY_BYTES`]), number that is synced (8), XXH3 of all that (8).

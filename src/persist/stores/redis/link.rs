@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::redis::cluster::{ClusterClientBuilder, ClusterConnection, cluster_pipe};
 use ::redis::{Arg, Client, Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd};
 
-use crate::limits::{STORE_ANSWER_MS, STORE_CONNECT_MS};
+use crate::limits::store::{STORE_ANSWER_MS, STORE_CONNECT_MS};
 
 use super::address::{Address, moved};
 

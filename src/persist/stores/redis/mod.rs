@@ -24,7 +24,7 @@ use ::redis::{Cmd, Value};
 use crate::config::RedisSettings;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
-use crate::limits::{REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX};
+use crate::limits::store::{REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::record::{self, StoredHold};
 

@@ -18,7 +18,8 @@ use ::redis::{Cmd, cmd};
 
 use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
-use crate::limits::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX, SHARDS_MAX};
+use crate::limits::SHARDS_MAX;
+use crate::limits::store::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::record::{self, Held};
 

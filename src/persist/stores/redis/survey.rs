@@ -11,7 +11,7 @@ use ::redis::Value;
 
 use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
-use crate::limits::{REDIS_KEEP_MS, REDIS_PARTS};
+use crate::limits::store::{REDIS_KEEP_MS, REDIS_PARTS};
 use crate::persist::stores::store::Damage;
 
 use super::answer::{array, number, pairs, text};
