@@ -1,4 +1,5 @@
-// docs/asyncapi.yaml: valid by itself, and in agreement with its examples, with the guides, and with the real server.
+// docs/asyncapi.yaml (v1) and docs/asyncapi-v2.yaml: valid by themselves, and in agreement with their examples, with the
+// guides, and with what servers send.
 
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
@@ -7,52 +8,107 @@ import { Parser } from "@asyncapi/parser";
 import { Ajv } from "ajv";
 import formats from "ajv-formats";
 import WebSocket from "ws";
+import { ScriptedV2, smallLayout } from "./lib/scripted_v2.mjs";
 import { Server } from "./lib/server.mjs";
 
 const docs = new URL("../../docs/", import.meta.url);
 
-/** @type {{ name: string, type: string, fields: Set<string>, fits: import("ajv").ValidateFunction, examples: any[] }[]} */
-let messages;
-let diagnostics;
+/** By version. @type {Record<string, { name: string, type: string, fields: Set<string>, fits: import("ajv").ValidateFunction, examples: any[] }[]>} */
+const messages = {};
+const diagnostics = {};
 
 before(async () => {
-  const parsed = await new Parser().parse(await readFile(new URL("asyncapi.yaml", docs), "utf8"));
-  diagnostics = parsed.diagnostics;
-  assert.ok(parsed.document, JSON.stringify(diagnostics, null, 1));
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  formats.default(ajv);
-  messages = parsed.document.allMessages().all().map((message) => {
-    const schema = message.payload().json();
-    return {
-      name: message.id(),
-      type: schema.properties.type.const,
-      fields: new Set(Object.keys(schema.properties)),
-      fits: ajv.compile(schema),
-      examples: message.examples().all().map((example) => example.payload()),
-    };
-  });
+  for (const [version, file] of [["v1", "asyncapi.yaml"], ["v2", "asyncapi-v2.yaml"]]) {
+    const parsed = await new Parser().parse(await readFile(new URL(file, docs), "utf8"));
+    diagnostics[version] = parsed.diagnostics;
+    assert.ok(parsed.document, JSON.stringify(parsed.diagnostics, null, 1));
+    const ajv = new Ajv({ strict: false, allErrors: true });
+    formats.default(ajv);
+    messages[version] = parsed.document.allMessages().all().map((message) => {
+      const schema = message.payload().json();
+      return {
+        name: message.id(),
+        type: schema.properties.type.const,
+        fields: new Set(Object.keys(schema.properties)),
+        fits: ajv.compile(schema),
+        examples: message.examples().all().map((example) => example.payload()),
+      };
+    });
+  }
 });
 
-/** The one message of the document that `frame` is; says why when it is none. */
-function messageOf(frame) {
-  const candidates = messages.filter(({ type }) => type === frame.type);
+/** The one message of the documents that `frame` is; says why when it is none. */
+function messageOf(frame, versions = ["v1", "v2"]) {
+  const candidates = versions.flatMap((version) => messages[version]).filter(({ type }) => type === frame.type);
   const found = candidates.find(({ fits }) => fits(frame));
   const why = candidates.map(({ name, fits }) => `${name}: ${JSON.stringify(fits.errors)}`).join("\n");
   assert.ok(found, `${JSON.stringify(frame)} is no message of the document\n${why}`);
   return found;
 }
 
-test("the document is a valid AsyncAPI document", () => {
-  const bad = diagnostics.filter(({ severity }) => severity <= 1).map(({ message, path }) => `${path.join(".")}: ${message}`);
-  assert.deepEqual(bad, []);
+/** Each frame is a message with documented fields only; the names of all of them. */
+function documented(frames, version) {
+  const names = new Set();
+  for (const frame of frames) {
+    const { name, fields } = messageOf(frame, [version]);
+    for (const field of Object.keys(frame)) assert.ok(fields.has(field), `${name} has an undocumented field ${field}`);
+    names.add(name);
+  }
+  return names;
+}
+
+for (const version of ["v1", "v2"]) {
+  test(`the document of ${version} is a valid AsyncAPI document`, () => {
+    const bad = diagnostics[version].filter(({ severity }) => severity <= 1).map(({ message, path }) => `${path.join(".")}: ${message}`);
+    assert.deepEqual(bad, []);
+  });
+
+  test(`each message of ${version} has examples, and they are that message`, () => {
+    for (const { name, examples } of messages[version]) {
+      assert.ok(examples.length > 0, `${name} has no example`);
+      for (const example of examples) assert.equal(messageOf(example, [version]).name, name);
+    }
+  });
+}
+
+test("the scripted server of v2 sends only what the document knows, and all of it", () => {
+  const server = new ScriptedV2({ layouts: { hall: smallLayout(6) }, auth: "required", holdMs: 60_000 });
+  const socket = new server.WebSocket("");
+  socket.opens();
+  const frames = socket.queue;
+  let id = 0;
+  const say = (frame) => server.hear(socket, JSON.stringify({ id: (id += 1), ...frame }));
+  const inHall = { room_id: "hall" };
+  for (const frame of [
+    { type: "auth", token: "good" }, { type: "join_room", ...inHall }, { type: "join_room", room_id: "open", since: { epoch: "x", seq: 1 } },
+    { type: "select_seats", ...inHall, seats: ["S1", "S2"] }, { type: "select_best", ...inHall, quantity: 9 }, { type: "extend_hold", ...inHall },
+    { type: "select_best", ...inHall, quantity: 2 }, { type: "release_seats", ...inHall, seats: ["S1"] }, { type: "sync", room_id: "open" },
+    { type: "select_seats", room_id: "open", seats: ["A1"] }, { type: "leave_room", room_id: "open" }, { type: "ping", t: 1.5 }, { type: "dance" },
+  ]) say(frame);
+  server.backend("checkout", "hall");
+  server.backend("book", "hall");
+  server.setSale("hall", "paused");
+  server.tick();
+  server.relayout("hall", smallLayout(8));
+  server.tick();
+  server.goaway([500, 8_000]);
+  server.offsetMs = 45_000;
+  server.expire();
+  server.offsetMs = 90_000;
+  server.expire();
+  const [greeting] = frames;
+  say({ type: "resume", session_token: greeting.session_token, rooms: ["hall"] });
+  const told = messages.v2.map(({ name }) => name).filter((name) => frames.some(({ type }) => type === name));
+  assert.deepEqual([...documented(frames, "v2")].sort(), [...told].sort());
+  const requests = requestsOfV2();
+  assert.deepEqual(messages.v2.map(({ name }) => name).filter((name) => !told.includes(name) && !requests.has(name)), [], "all are shown");
 });
 
-test("each message has examples, and they are that message", () => {
-  for (const { name, examples } of messages) {
-    assert.ok(examples.length > 0, `${name} has no example`);
-    for (const example of examples) assert.equal(messageOf(example).name, name);
-  }
-});
+/** Messages that only clients send. */
+function requestsOfV2() {
+  return new Set(["resume", "auth", "join_room", "leave_room", "select_seats", "select_seat", "select_best", "release_seats", "release_seat",
+    "extend_hold", "sync", "ping"]);
+}
 
 test("each message in the guides is one", async () => {
   const guides = (await readdir(docs, { recursive: true })).filter((path) => path.endsWith(".md"));
@@ -117,13 +173,9 @@ describe("the real server", () => {
     luis.close();
     await server.stop();
 
-    for (const frame of frames) {
-      const { name, fields } = messageOf(frame);
-      for (const field of Object.keys(frame)) assert.ok(fields.has(field), `${name} has an undocumented field ${field}`);
-    }
-    const names = new Set(frames.map((frame) => messageOf(frame).name));
+    const names = documented(frames, "v1");
     const requests = new Set(["join_room", "leave_room", "select_seat", "release_seat", "ping"]);
-    const missing = messages.map(({ name }) => name).filter((name) => !names.has(name) && !requests.has(name));
+    const missing = messages.v1.map(({ name }) => name).filter((name) => !names.has(name) && !requests.has(name));
     assert.deepEqual(missing, [], "the dialogue shows every message");
     const codes = new Set(frames.filter(({ type }) => type === "error").map(({ code }) => code));
     for (const code of ["seat_taken", "not_held", "not_owner", "limit_exceeded", "bad_json", "bad_request", "unknown_type"]) {

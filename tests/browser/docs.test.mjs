@@ -36,14 +36,16 @@ test("JavaScript in the guides parses", async () => {
   }
 });
 
-test("the Spanish guide says what the English one says", async () => {
+test("the Spanish guides say what the English ones say", async () => {
   const shape = (text) => ({
     headings: [...text.matchAll(/^(#+) /gm)].map(([, marks]) => marks.length),
     messages: [...text.matchAll(/^\{.*\}$/gm)].map(([line]) => line.replaceAll("sala-1", "hall-1")),
     rows: [...text.matchAll(/^\|/gm)].length,
     code: [...text.matchAll(/^```(\w*)$/gm)].map(([, language]) => language),
   });
-  assert.deepEqual(shape(await read("es/GUIA_WEBSOCKET.md")), shape(await read("WEBSOCKET_GUIDE.md")));
+  for (const [spanish, english] of [["es/GUIA_WEBSOCKET.md", "WEBSOCKET_GUIDE.md"], ["es/CARRITOS.md", "CARTS.md"]]) {
+    assert.deepEqual(shape(await read(spanish)), shape(await read(english)), spanish);
+  }
 });
 
 test("the pictures are small", async () => {

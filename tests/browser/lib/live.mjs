@@ -96,7 +96,7 @@ export class LiveServer {
     }
     const name = path === "/" ? "websocket_client.html" : path.startsWith("/static/") ? path.slice("/static/".length) : "none";
     const body = /^[\w.-]+$/.test(name) && (await readFile(new URL(`../../../static/${name}`, import.meta.url)).catch(() => undefined));
-    response.writeHead(body ? 200 : 404, { "content-type": TYPES[extname(name)] ?? "text/plain", "content-security-policy": POLICY });
+    response.writeHead(body ? 200 : 404, { "content-type": TYPES[extname(name)] ?? "text/plain", "content-security-policy": POLICY, "access-control-allow-origin": "*" });
     response.end(body || "nothing");
   }
 }

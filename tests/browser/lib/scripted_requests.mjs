@@ -10,9 +10,10 @@ export function applyRequest(server, socket, request, error) {
 }
 
 function auth(server, socket, { id, token }, error) {
-  if (server.auth === "off" || token !== "good") return error("unauthorized");
+  if (server.auth === "off" || !server.isGood(token)) return error("unauthorized");
   socket.authenticated = true;
-  socket.queue.push({ type: "authenticated", id });
+  const expires_at = new Date(server.time() + 600_000).toISOString();
+  socket.queue.push({ type: "authenticated", id, now: server.now(), expires_at });
 }
 
 function resume(server, socket, request, error) {

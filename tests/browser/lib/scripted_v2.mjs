@@ -34,8 +34,8 @@ export class ScriptedV2 {
   /** How far its clock was set forward. */
   offsetMs = 0;
 
-  constructor({ layouts = {}, auth = "off", holdMs = 300_000, graceMs = 15_000, ring = 8, maxSeats = 10, extendsMax = 1, warnMs = 30_000 } = {}) {
-    Object.assign(this, { layouts, auth, holdMs, graceMs, ring, maxSeats, extendsMax, warnMs });
+  constructor({ layouts = {}, auth = "off", holdMs = 300_000, graceMs = 15_000, ring = 8, maxSeats = 10, extendsMax = 1, warnMs = 30_000, isGood = (token) => token === "good" } = {}) {
+    Object.assign(this, { layouts, auth, holdMs, graceMs, ring, maxSeats, extendsMax, warnMs, isGood });
     const server = this;
     this.WebSocket = class extends ScriptedSocket {
       constructor(address) {
