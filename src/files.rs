@@ -28,7 +28,7 @@ pub static PAGE: File = File {
     body: include_bytes!("../static/websocket_client.html"),
 };
 
-static FILES: [File; 16] = [
+static FILES: [File; 17] = [
     File { name: "butaca-page.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-page.js") },
     File {
         name: "butaca-page.css",
@@ -38,6 +38,7 @@ static FILES: [File; 16] = [
     File { name: "butaca.svg", content_type: "image/svg+xml", body: include_bytes!("../static/butaca.svg") },
     // The page does not load these; applications may import the first one from here, and it imports the others.
     File { name: "butaca-client.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-client.js") },
+    File { name: "butaca-asks.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-asks.js") },
     File { name: "butaca-clock.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-clock.js") },
     File { name: "butaca-layouts.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-layouts.js") },
     File { name: "butaca-link.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-link.js") },

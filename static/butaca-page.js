@@ -55,11 +55,11 @@
   }
   function toOutcome(frame) {
     if (frame.type !== "error") return { ok: true, frame };
-    const refused2 = refusal(textOr(frame.code, "error"), textOr(frame.message, ""));
-    return refused2.code === "rate_limited" ? { ...refused2, retryAfterMs: pauseOf(frame) } : refused2;
+    const refused = refusal(textOr(frame.code, "error"), textOr(frame.message, ""));
+    return refused.code === "rate_limited" ? { ...refused, retryAfterMs: pauseOf(frame) } : refused;
   }
-  function isPassing(refused2) {
-    return PASSING.has(refused2.code);
+  function isPassing(refused) {
+    return PASSING.has(refused.code);
   }
   function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }) {
     if (OWN_FAULTS.has(code) || code >= 4500 && code <= 4999) return void 0;
@@ -961,9 +961,9 @@
       }
       if (this.#host.link.status !== "open") return refusal("offline", "not connected");
       if (this.#pace.paused) {
-        const refused2 = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
-        if (seatId !== void 0) this.#emit("refused", { roomId, seatId, requestType: type, ...withoutOk(refused2) });
-        return refused2;
+        const refused = { ...refusal("rate_limited", "too many messages"), retryAfterMs: this.#pace.pauseLeft };
+        if (seatId !== void 0) this.#emit("refused", { roomId, seatId, requestType: type, ...withoutOk(refused) });
+        return refused;
       }
       if (this.#rooms.get(roomId)?.pending.has(seatId)) return refusal("busy", "a request for this seat is in flight");
       if (this.#inFlight.length >= IN_FLIGHT_MAX) return refusal("busy", "too many requests are in flight");
@@ -1160,6 +1160,29 @@
       return this.#host.whole(act);
     }
   };
+
+  // static/butaca-asks.js
+  function selectSeats(roomId, seats, userInfo, release) {
+    const wanted = [seats].flat();
+    const frame = { type: "select_seats", room_id: roomId, seats: wanted, release, user_info: userInfo };
+    return { frame, seats: wanted, problem: problemOf(wanted, release ?? []) };
+  }
+  function selectBest(roomId, query, userInfo) {
+    const { quantity, ...filters } = typeof query === "number" ? { quantity: query } : query;
+    const isOne = Number.isSafeInteger(quantity) && quantity >= 1 && quantity <= SEATS_MAX;
+    const problem = isOne ? void 0 : refusal("bad_request", `quantity: 1 to ${SEATS_MAX}`);
+    return { frame: { type: "select_best", room_id: roomId, quantity, ...filters, user_info: userInfo }, seats: [], problem };
+  }
+  function releaseSeats(roomId, seats) {
+    const given = [seats].flat();
+    return { frame: { type: "release_seats", room_id: roomId, seats: given }, seats: given, problem: problemOf(given, []) };
+  }
+  function problemOf(seats, release) {
+    const all = [...seats, ...release];
+    if (seats.length < 1 || seats.length > SEATS_MAX || release.length > SEATS_MAX) return refusal("bad_request", `1 to ${SEATS_MAX} seats`);
+    if (!all.every(isValidId)) return refusal("bad_request", ID_RULE);
+    return new Set(all).size < all.length ? refusal("bad_request", "a seat is named twice") : void 0;
+  }
 
   // static/butaca-layouts.js
   var RETRY_MS = 2e3;
@@ -1411,7 +1434,7 @@
     }
     /** @param {string} roomId @returns {Promise<Outcome>} */
     join(roomId) {
-      if (!isValidId(roomId)) return refused("bad_request", ID_RULE);
+      if (!isValidId(roomId)) return Promise.resolve(refusal("bad_request", ID_RULE));
       this.#wanted.add(roomId);
       return this.#request(joinOf(this.room(roomId)));
     }
@@ -1432,25 +1455,15 @@
      * @param {string[]} [release] @returns {Promise<Outcome>}
      */
     select(roomId, seats, userInfo, release) {
-      const wanted = [seats].flat();
-      const problem = seatsProblem(wanted, release ?? []);
-      if (problem) return refused("bad_request", problem);
-      return this.#request({ type: "select_seats", room_id: roomId, seats: wanted, release, user_info: userInfo }, wanted);
+      return this.#asked(selectSeats(roomId, seats, userInfo, release));
     }
     /** @param {string} roomId @param {number | BestQuery} query @param {Record<string, unknown>} userInfo */
     selectBest(roomId, query, userInfo) {
-      const { quantity, ...filters } = typeof query === "number" ? { quantity: query } : query;
-      if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > SEATS_MAX) {
-        return refused("bad_request", `quantity: 1 to ${SEATS_MAX}`);
-      }
-      return this.#request({ type: "select_best", room_id: roomId, quantity, ...filters, user_info: userInfo });
+      return this.#asked(selectBest(roomId, query, userInfo));
     }
     /** @param {string} roomId @param {string | string[]} seats @returns {Promise<Outcome>} */
     release(roomId, seats) {
-      const given = [seats].flat();
-      const problem = seatsProblem(given, []);
-      if (problem) return refused("bad_request", problem);
-      return this.#request({ type: "release_seats", room_id: roomId, seats: given }, given);
+      return this.#asked(releaseSeats(roomId, seats));
     }
     /** @param {string} roomId @returns {Promise<Outcome>} */
     releaseAll(roomId) {
@@ -1608,6 +1621,10 @@
     /** @param {Frame} frame */
     #ask(frame) {
       if (!this.#inFlight.has(frame) && this.#pace.mayAsk()) void this.#request(frame);
+    }
+    /** @param {Ask} ask @returns {Promise<Outcome>} */
+    #asked({ frame, seats, problem }) {
+      return problem ? Promise.resolve(problem) : this.#request(frame, seats);
     }
     /** @param {Frame} frame @param {string[]} [seats]  Those that show as asked for. @returns {Promise<Outcome>} */
     #request(frame, seats = []) {
@@ -1774,15 +1791,6 @@
   }
   function lostBy({ code }) {
     return code === void 0 || code === SUPERSEDED ? void 0 : DISCONNECTED;
-  }
-  function refused(code, message) {
-    return Promise.resolve(refusal(code, message));
-  }
-  function seatsProblem(seats, release) {
-    const all = [...seats, ...release];
-    if (seats.length < 1 || seats.length > SEATS_MAX || release.length > SEATS_MAX) return `1 to ${SEATS_MAX} seats`;
-    if (!all.every(isValidId)) return ID_RULE;
-    return new Set(all).size < all.length ? "a seat is named twice" : void 0;
   }
 
   // static/butaca-client.js

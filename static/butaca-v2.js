@@ -13,17 +13,19 @@
  * @import { Frame } from "./butaca-room.js"
  * @import { Outcome, Refusal } from "./butaca-protocol.js"
  * @import { Layout, Step } from "./butaca-map.js"
+ * @import { Ask } from "./butaca-asks.js"
  * @import { BestQuery, Host } from "./butaca-client.js"
  * @typedef {import("./butaca-link.js").StatusDetail} StatusDetail
  * @typedef {import("./butaca-requests.js").Request} Request
  */
 
+import { releaseSeats, selectBest, selectSeats } from "./butaca-asks.js";
 import { ServerClock } from "./butaca-clock.js";
 import { Layouts } from "./butaca-layouts.js";
 import { RoomMap } from "./butaca-map.js";
 import { Pace } from "./butaca-pace.js";
 import {
-  bytesOf, DISCONNECTED, encode, ID_RULE, isPassing, isValidId, refusal, SEATS_MAX, timeOf, toOutcome, UNANSWERED, withoutOk,
+  bytesOf, DISCONNECTED, encode, ID_RULE, isPassing, isValidId, refusal, timeOf, toOutcome, UNANSWERED, withoutOk,
 } from "./butaca-protocol.js";
 import { Requests } from "./butaca-requests.js";
 import { Session } from "./butaca-session.js";
@@ -83,7 +85,7 @@ export class SpeakerV2 {
 
   /** @param {string} roomId @returns {Promise<Outcome>} */
   join(roomId) {
-    if (!isValidId(roomId)) return refused("bad_request", ID_RULE);
+    if (!isValidId(roomId)) return Promise.resolve(refusal("bad_request", ID_RULE));
     this.#wanted.add(roomId);
     return this.#request(joinOf(this.room(roomId)));
   }
@@ -106,27 +108,17 @@ export class SpeakerV2 {
    * @param {string[]} [release] @returns {Promise<Outcome>}
    */
   select(roomId, seats, userInfo, release) {
-    const wanted = [seats].flat();
-    const problem = seatsProblem(wanted, release ?? []);
-    if (problem) return refused("bad_request", problem);
-    return this.#request({ type: "select_seats", room_id: roomId, seats: wanted, release, user_info: userInfo }, wanted);
+    return this.#asked(selectSeats(roomId, seats, userInfo, release));
   }
 
   /** @param {string} roomId @param {number | BestQuery} query @param {Record<string, unknown>} userInfo */
   selectBest(roomId, query, userInfo) {
-    const { quantity, ...filters } = typeof query === "number" ? { quantity: query } : query;
-    if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > SEATS_MAX) {
-      return refused("bad_request", `quantity: 1 to ${SEATS_MAX}`);
-    }
-    return this.#request({ type: "select_best", room_id: roomId, quantity, ...filters, user_info: userInfo });
+    return this.#asked(selectBest(roomId, query, userInfo));
   }
 
   /** @param {string} roomId @param {string | string[]} seats @returns {Promise<Outcome>} */
   release(roomId, seats) {
-    const given = [seats].flat();
-    const problem = seatsProblem(given, []);
-    if (problem) return refused("bad_request", problem);
-    return this.#request({ type: "release_seats", room_id: roomId, seats: given }, given);
+    return this.#asked(releaseSeats(roomId, seats));
   }
 
   /** @param {string} roomId @returns {Promise<Outcome>} */
@@ -305,6 +297,11 @@ export class SpeakerV2 {
   /** @param {Frame} frame */
   #ask(frame) {
     if (!this.#inFlight.has(frame) && this.#pace.mayAsk()) void this.#request(frame);
+  }
+
+  /** @param {Ask} ask @returns {Promise<Outcome>} */
+  #asked({ frame, seats, problem }) {
+    return problem ? Promise.resolve(problem) : this.#request(frame, seats);
   }
 
   /** @param {Frame} frame @param {string[]} [seats]  Those that show as asked for. @returns {Promise<Outcome>} */
@@ -497,17 +494,4 @@ function joinOf({ roomId, position }) {
 /** Who closes knows what that ends; to whom the session has gone on elsewhere, nothing is lost. @param {StatusDetail} detail */
 function lostBy({ code }) {
   return code === undefined || code === SUPERSEDED ? undefined : DISCONNECTED;
-}
-
-/** @param {string} code @param {string} message @returns {Promise<Outcome>} */
-function refused(code, message) {
-  return Promise.resolve(refusal(code, message));
-}
-
-/** @param {string[]} seats @param {string[]} release */
-function seatsProblem(seats, release) {
-  const all = [...seats, ...release];
-  if (seats.length < 1 || seats.length > SEATS_MAX || release.length > SEATS_MAX) return `1 to ${SEATS_MAX} seats`;
-  if (!all.every(isValidId)) return ID_RULE;
-  return new Set(all).size < all.length ? "a seat is named twice" : undefined;
 }
