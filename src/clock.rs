@@ -1,6 +1,6 @@
 //! The clocks of the machine: the only place that reads them.
 //!
-//! Invariant: the monotonic side never goes back and starts near 0. Never here: deciding anything by the time.
+//! Invariant: the monotonic clock never goes back and starts near 0. Never here: a decision that depends on the time.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -6,7 +6,8 @@
 //!
 //! The modules in reading order, which is the order in which they may use each other:
 //!
-//! * [`limits`]: every bound. [`files`]: the files of the page. [`marks`] and [`planted`]: what simulations see and break, in debug builds.
+//! * [`limits`]: every bound. [`files`]: the files of the page. [`marks`] and [`planted`]: what simulations see and
+//!   break, in debug builds.
 //! * [`engine`]: rooms, seats, holds. Pure. The one door is [`engine::shard::Shard::handle`].
 //! * [`wire`]: bytes to vocabulary and back. Pure.
 //! * [`audience`]: what those who look at a room are owed. Pure.

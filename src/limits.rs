@@ -1,9 +1,9 @@
 //! Every bound of the server in one place, and how the bounds relate.
 //!
-//! Owns: the constants, the defaults of the settings and what they may be set to; those of the store and of the API have
-//! files of their own. Invariants: the relations at the end of each file hold at compile time; a number that bounds
-//! something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound is said
-//! beside it and done where the thing is bounded.
+//! Owns: the constants, the defaults of the settings and what they may be set to; those of the store and of the API
+//! have files of their own. Invariants: the relations at the end of each file hold at compile time; a number that
+//! bounds something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound
+//! is said beside it and done where the thing is bounded.
 
 pub mod api;
 pub mod store;

@@ -1,4 +1,4 @@
-//! Marks on the rare ways through the pure code, so that a simulation can say what has happened in it and a way that no run
+//! Marks on the rare paths of the pure code. A simulation can say which of them it has taken, and a path that no run
 //! takes is noticed.
 //!
 //! Only builds with debug assertions count; in a release a mark is nothing. Never here: anything that decides.

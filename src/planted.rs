@@ -1,8 +1,9 @@
-//! Deliberate defects, to show that the simulations find what they look for: a switch that a test turns, for its thread.
+//! Deliberate defects, to show that the simulations find what they look for: a switch that a test turns, for its
+//! thread.
 //!
 //! A layer asks [`has`] where the right thing would be done, and does the wrong one. Invariants: a release build has
-//! neither the switch nor the defects: there [`has`] is constantly false, and what it guards is left out. Never here: what
-//! a defect does.
+//! neither the switch nor the defects: there [`has`] is constantly false, and what it guards is left out. Never here:
+//! what a defect does.
 
 /// A defect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,9 +2,9 @@
 //!
 //! Threads: one glommio executor a shard, the store thread ([`Storage`]), the API's ([`Api`]), the log's, the signal
 //! thread, the watchdog; `main` waits for the shards, then for the store thread, then a moment each for the API and the
-//! log. Queues: one mailbox a shard ([`Mesh`]) and one for the API ([`Desk`]), one place a shard for its changes. Drain: a
-//! signal sets the board to draining and wakes every shard; each tells its connections, flushes, and ends when they have
-//! gone or the time is over; a second signal ends the process at once.
+//! log. Queues: one mailbox a shard ([`Mesh`]) and one for the API ([`Desk`]), one place a shard for its changes.
+//! Drain: a signal sets the board to draining and wakes every shard; each tells its connections, flushes, and ends when
+//! they have gone or the time is over; a second signal ends the process at once.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;

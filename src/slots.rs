@@ -1,8 +1,8 @@
 //! A table of entries by slot and generation, grown by chunks that never move.
 //!
-//! The sockets of a shard and its sessions are two such tables with the same slots. Invariants: an entry is named by slot
-//! and generation; a slot is used again only with another generation, so that a stale name finds nobody.
-//! Never here: what an entry is.
+//! The sockets of a shard and its sessions are two such tables with the same slots. Invariants: an entry is named by
+//! slot and generation; a slot is used again only with another generation, so that a stale name finds nobody. Never
+//! here: what an entry is.
 
 use crate::limits::{CONN_SLOTS_MAX, SLOTS_CHUNK_BYTES};
 

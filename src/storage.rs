@@ -1,7 +1,7 @@
-//! Starts the store that the configuration names, and carries what the store thread says to the shards.
+//! Starts the store that the configuration names, and passes the store thread's news on to the shards.
 //!
-//! Invariants: no shard serves before the store was read or the operator has said that it need not be; a server that finds
-//! another one at its store ends with one line. Never here: seats, sockets.
+//! Invariants: no shard serves before the store was read, unless the operator has said that it need not be; a server
+//! that finds another one at its store ends with one line. Never here: seats, sockets.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Bodies of requests: JSON only, bounded in length and time, and all that are read at once bounded together.
 //!
-//! Invariant: a refusal is answered when its body has been read and dropped, as far as that is bounded: a sender that is
-//! cut off in the middle would never read the answer. Never here: what a body says.
+//! Invariant: a refusal is answered when its body has been read and dropped, as far as that is bounded: a sender that
+//! is cut off in the middle would never read the answer. Never here: what a body says.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The pages of the API for people: `/` and `/docs`, made from the table of calls. They need no script and no other file.
+//! The pages of the API for people: `/` and `/docs`, made from the table of calls. They need no script and no other
+//! file.
 //!
 //! Never here: a call that is not in the table.
 

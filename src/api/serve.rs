@@ -1,7 +1,7 @@
 //! The API's connections: accepting, time-outs, and an end in which what was asked is still answered.
 //!
-//! Invariants: connections are bounded, and so is the time that one may be idle, take for a head or not take its answer;
-//! when the server ends nothing waits for longer than [`API_FINISH_MS`]. Never here: what a request says.
+//! Invariants: connections are bounded, and so is the time that one may be idle, take for a head or not take its
+//! answer; when the server ends nothing waits for longer than [`API_FINISH_MS`]. Never here: what a request says.
 
 use std::future::Future;
 use std::io;

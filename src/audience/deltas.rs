@@ -1,10 +1,10 @@
 //! One room as one shard's members of the second protocol see it: its history, and how far each member knows it.
 //!
-//! A member is a position. What happens is told at most once a tick: one `delta`, encoded once, the same bytes for all
-//! whose sockets take them. Whoever's socket is full stays at its position; once it has drained it gets one delta of its
-//! own, or the whole map. Invariants: a member is told every change after its position, once or as part of a later state;
-//! a member that lags costs nothing but its position; during a pass the members before `left` are not served yet.
-//! Never here: sockets, carts, time.
+//! A member is a position in that history. Members are told what has happened at most once a tick: one `delta`, encoded
+//! once, the same bytes for every member whose socket takes them. A member whose socket is full stays at its position;
+//! once its socket has drained it gets one delta of its own, or the whole map. Invariants: a member is told every
+//! change after its position, once, or as part of a later state; a member that lags costs nothing but its position;
+//! during a pass the members before `left` have not been served yet. Never here: sockets, carts, time.
 
 use std::sync::Arc;
 

@@ -1,15 +1,15 @@
 //! The feeds of one shard: what happens in the rooms that somebody here looks at, and when which room is served next.
 //!
-//! A feed is fed with changes. Its v1 log is written from them while it has members; its ring keeps the last of them while
-//! somebody may need what happened since.
+//! A feed is fed with changes. Its v1 log is written from them while it has members; its ring keeps the last of them
+//! while somebody may need what happened since.
 //!
 //! A pass over a room sends each member what it is owed, with one send. Passes are cut into slices, so that a big room
 //! never keeps small ones waiting, and paced: the next pass over a room starts no sooner than k times the cost of its
 //! last pass after that pass's start, at most [`Pace::max_ns`] later. A room of twenty costs 0.15 ms a pass and never
 //! notices; a room of a thousand costs 7 ms and gets its events three or four at a time, for a third of the price.
 //!
-//! Invariants: a feed exists while somebody on this shard looks at its room or its ring is kept; a feed whose members are
-//! owed something is queued or waits for its time, once. Never here: sockets, encodings.
+//! Invariants: a feed exists while somebody on this shard looks at its room or its ring is kept; a feed whose members
+//! are owed something is queued or waits for its time, once. Never here: sockets, encodings.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};

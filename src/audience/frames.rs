@@ -1,4 +1,5 @@
-//! Where frames begin and end among bytes that we have written ourselves (RFC 6455 section 5.2): whole, unmasked frames.
+//! Where frames begin and end in bytes that this server has written itself (RFC 6455 section 5.2): whole, unmasked
+//! frames.
 //!
 //! Never here: what a frame says.
 

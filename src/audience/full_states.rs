@@ -1,9 +1,10 @@
-//! The full states that a shard has encoded lately: once for all who need the same one; and who is being sent one.
+//! The full states that a shard has encoded lately, one for everybody who needs the same; and which connections are
+//! being sent one.
 //!
-//! Who joins a busy room gets one that is a moment old, and the frames of what happened since: ten thousand who come back
-//! together, while seats change hands, would otherwise need an encoding and a copy of megabytes each.
-//! Invariants: the frames kept behind a state are all events since then, in order; what is kept here is dropped soon after
-//! nobody needs it any more; nobody waits for a place for ever. Never here: who needs one.
+//! A client that joins a busy room gets a full state that is a moment old, and the frames of what has happened since.
+//! Otherwise ten thousand clients that come back together, while seats change hands, would each need megabytes encoded
+//! and copied. Invariants: the frames kept behind a state are all events since then, in order; a state is dropped soon
+//! after nobody needs it any more; nobody waits for a place for ever. Never here: who needs one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

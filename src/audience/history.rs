@@ -1,8 +1,8 @@
-//! The last changes of one room's map, for those who know it up to some number and need what happened since.
+//! The last changes of one room's map, for members that know it up to some number and need what has happened since.
 //!
-//! A change is a place and what it is now; nobody's name is kept. Invariants: the changes are those of one life of the room,
-//! in order, without a hole, and the last is the last that happened; there are at most as many as was said. What goes back
-//! beyond them is not guessed. Never here: who needs what.
+//! A change is a place and what it is now; nobody's name is kept. Invariants: the changes are those of one life of the
+//! room, in order, without a hole, and the last is the last that happened; there are never more of them than the bound
+//! that was given. What lies further back is not guessed. Never here: who needs what.
 
 use std::collections::VecDeque;
 

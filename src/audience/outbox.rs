@@ -1,11 +1,12 @@
 //! What waits for one connection whose socket did not take everything at once, and the rule for slow consumers.
 //!
-//! Invariants: bytes leave in the order in which they came; a frame that was begun is finished, before all else; own
-//! replies are never dropped; what a connection that is behind is owed of a room is not copied, but named: the part of
-//! the room's log that is to be sent between its replies. When its rooms drop it, those parts are dropped and a full state
-//! is owed once the socket has drained; a second time before that full state has left means that the consumer is too slow
-//! to be served. What own replies may take is bounded by the reader: a socket is not read while its outbox is above the
-//! bound. A large full state is not copied: all who wait for it share it.
+//! Invariants: bytes leave in the order in which they came; a frame that was begun is finished before anything else;
+//! the connection's own replies are never dropped. What a connection that is behind is owed of a room is not copied.
+//! The outbox names the part of the room's log that is to be sent between two replies. When a room drops the
+//! connection, those parts go and a full state is owed once the socket has drained. If that happens a second time
+//! before the full state has left, the consumer is too slow to be served. The reader bounds what own replies may take:
+//! a socket is not read while its outbox is above the bound. A large full state is not copied: all connections that
+//! wait for it share it.
 //!
 //! Never here: sockets, rooms.
 

@@ -1,8 +1,8 @@
-//! The last changes of one room, for those who have seen it up to some `seq` and need what happened since.
+//! The last changes of one room, for those who have seen it up to some `seq` and need what has happened since.
 //!
 //! Invariants: the changes are those of one life of the room, in order, without a hole, and the last is the last that
-//! happened; what they take is bounded by [`Ring::bytes_max`]. A change that does not follow begins the ring anew.
-//! Never here: encodings, who needs what.
+//! happened; [`Ring::bytes_max`] bounds what they take. A change that does not follow the last one begins the ring
+//! anew. Never here: encodings, who needs what.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
-//! One room as one shard's members see it: a log of frames and how far each member has got.
+//! One room as one shard's members see it: a log of frames, and how far each member has got.
 //!
-//! A frame is encoded once and appended once; a pass then serves each member the part of the log that it has not had,
-//! so that k frames cost a member one send. A member whose socket is full is *behind*: passes leave it out, and it reads
-//! on in the log at its own pace. Invariants: a member is served every frame appended after it was added, in order, once,
-//! or it is skipping and owed a full state; the log is never cut above what a member still needs; where a member stands
-//! is the beginning of a frame; during a pass the members before `next` are served and those from `next` on are not.
+//! A frame is encoded once and appended once. A pass then serves each member the part of the log that it has not had,
+//! so k frames cost a member one send. A member whose socket is full is *behind*: passes leave it out, and it reads the
+//! log at its own pace. Invariants: a member is served every frame appended after it was added, in order, once, or it
+//! is skipping and owed a full state; the log is never cut above what a member still needs; a member always stands at
+//! the beginning of a frame; during a pass the members before `next` have been served and those from `next` on have
+//! not.
 //!
 //! Never here: sockets, seats, time.
 

@@ -1,9 +1,9 @@
 //! Sessions: their names, and the tokens by which a later connection proves that it goes on with one.
 //!
-//! A token is the session's id, the number of the connection that was given it and the time of that, under an authenticated
-//! code. So no shard keeps a table of sessions, and a later process checks tokens of an earlier one. Invariants: a code is
-//! compared in the same time whatever is wrong with it; a token ends [`SESSION_TOKEN_MS`] after it was given. Never here:
-//! randomness, where the key is kept.
+//! A token is the session's id, the number of the connection that was given it and the time of that, under an
+//! authenticated code. So no shard keeps a table of sessions, and a later process checks tokens of an earlier one.
+//! Invariants: a code is compared in the same time whatever is wrong with it; a token ends [`SESSION_TOKEN_MS`] after
+//! it was given. Never here: randomness, where the key is kept.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;

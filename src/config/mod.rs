@@ -1,7 +1,7 @@
 //! Environment and flags, read once into one checked [`Config`].
 //!
-//! A file a part: it says what its module is given, and reads and checks that. A new setting is a row in `settings.rs`, and a
-//! field and a line in the part of whoever asks for it.
+//! A file a part: it says what its module is given, and reads and checks that. A new setting is a row in `settings.rs`,
+//! and a field and a line in the part of whoever asks for it.
 //!
 //! Invariants: nothing else in the server reads the environment; a part that exists is valid, also in its combinations;
 //! what is wrong is said in one line before any port is bound; nobody is given the whole.

@@ -1,6 +1,6 @@
-//! Addresses and networks in CIDR notation: who is a trusted proxy.
+//! Addresses and networks in CIDR notation, to say which proxies are trusted.
 //!
-//! Invariant: an IPv4 address that arrives in IPv6 clothes (`::ffff:10.0.0.1`) is the IPv4 address. Never here: sockets.
+//! Invariant: an IPv4 address written as IPv6 (`::ffff:10.0.0.1`) counts as the IPv4 address. Never here: sockets.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! The table of all settings: name, group, kind, default and help, one row each.
 //!
-//! Invariant: `--help`, `--print-config`, the checks and the messages of refusals are all made from these rows, so they
+//! Invariant: `--help`, `--print-config`, the checks and the texts of refusals are all made from these rows, so they
 //! cannot disagree. Never here: reading a value.
 
 use crate::limits;

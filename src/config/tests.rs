@@ -1,4 +1,4 @@
-//! What is accepted, what is refused and how, and that flags win.
+//! Which values are accepted, which are refused and with what words, and that flags win.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! What the texts of settings must look like: `None` for what is not allowed.
+//! Readers for the texts of settings. A reader returns `None` for a text that is not allowed.
 //!
 //! Never here: which setting is which.
 

@@ -1,7 +1,7 @@
-//! What was written for each setting, where, and the refusal of what is not allowed.
+//! What was written for each setting, where it was written, and how a wrong value is refused.
 //!
-//! Invariants: flags win over the environment; an empty value is no value; a refusal is one line that names the variable
-//! or flag, the value and what is allowed, and a secret is never shown. Never here: what a setting means.
+//! Invariants: flags win over the environment; an empty value is no value; a refusal is one line that names the
+//! variable or flag, its value and what is allowed; a secret is never shown. Never here: what a setting means.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -1,9 +1,9 @@
-//! Seats whose hold has just run out, and who may not take them again at once.
+//! Seats whose hold has just run out, and the clients that may not take them again at once.
 //!
-//! Without it whoever holds a seat keeps it for ever: the deadline is told to the holder alone, and a select that comes at
-//! that very moment finds the seat free before anybody else knows. Invariants: a seat is barred for the same time after
-//! each expiry, so those noted first are free first; at most [`BARRED_SEATS_MAX`] are remembered.
-//! Never here: what a seat is.
+//! Without this rule a client could keep a seat for ever: only the holder is told the deadline, and a select that
+//! arrives at that very moment finds the seat free before anybody else knows. Invariants: a seat is barred for the same
+//! time after each expiry, so the seats noted first are free first; at most [`BARRED_SEATS_MAX`] are remembered. Never
+//! here: what a seat is.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;

@@ -1,7 +1,7 @@
-//! A number that only grows, up to a bound: what a client can move must not overflow.
+//! A number that only grows, up to a bound. Clients can move it, so it must not overflow.
 //!
-//! Invariant: no number is given twice, and none above the bound. Never here: what happens at the bound. Who counts asks
-//! [`Counter::has_next`] first and refuses.
+//! Invariant: no number is given twice, and none above the bound. Never here: what happens at the bound. The caller
+//! asks [`Counter::has_next`] first, and refuses if there is none.
 
 /// Numbers from 1 to a bound.
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! When things end by themselves: the earliest first, whatever lives how long.
 //!
-//! Most deadlines are those of single seats, which in one hall live equally long: each is later than those before it, so a
-//! queue keeps them in order at O(1). What does not come in order goes into a heap at O(log n), and the earlier of both
-//! fronts is next. What ends before its time leaves its entry behind. Such a stale entry has a number that the thing it
-//! names no longer has (numbers are never used again) and is skipped.
+//! Most deadlines are those of single seats, which in one hall live equally long: each is later than those before it,
+//! so a queue keeps them in order at O(1). What does not come in order goes into a heap at O(log n), and the earlier of
+//! both fronts is next. What ends before its time leaves its entry behind. Such a stale entry has a number that the
+//! thing it names no longer has (numbers are never used again) and is skipped.
 //!
-//! Invariants: neither front is stale, so [`Deadlines::next`] is exact; there are at most `2 * live + DEADLINES_STALE_MIN`
-//! entries, however often things are begun and ended; what is due at one moment comes in the order of the kinds of [`Due`],
-//! then of the numbers. Never here: what ends. Whether an entry is live is asked of the caller.
+//! Invariants: neither front is stale, so [`Deadlines::next`] is exact; there are at most `2 * live +
+//! DEADLINES_STALE_MIN` entries, however often things are begun and ended; what is due at one moment comes in the order
+//! of the kinds of [`Due`], then of the numbers. Never here: what ends. Whether an entry is live is asked of the
+//! caller.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};

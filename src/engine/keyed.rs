@@ -1,5 +1,5 @@
-//! How the engine hashes: SipHash-1-3 with a secret key, so that nobody can choose ids that collide, and the same seed
-//! gives the same maps in the same order, whatever the toolchain. Never here: a source of randomness.
+//! How the engine hashes: SipHash-1-3 with a secret key. Nobody can choose ids that collide, and the same seed gives
+//! the same maps in the same order with every toolchain. Never here: a source of randomness.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,10 +1,10 @@
-//! Who is more than one connection: sessions, subjects, holders of the backend, and clients from before a restart. Which
-//! connections they have, and what is in their carts.
+//! Who is more than one connection: sessions, subjects, holders of the backend, and clients from before a restart.
+//! Which connections they have, and what is in their carts.
 //!
-//! A party without a connection is away: it waits until its grace is over. That is all there is to a phone that lost its
-//! network and to a restart alike. Invariants: a connection belongs to one party at most; a cart has a seat or an order
-//! between two inputs, and is in the list of its party; a party has a connection or a cart; one from before a restart has no
-//! connection. Never here: what a room or a seat is, and when something ends.
+//! A party without a connection is away: it waits until its grace is over. That is all there is to a phone that lost
+//! its network and to a restart alike. Invariants: a connection belongs to one party at most; a cart has a seat or an
+//! order between two inputs, and is in the list of its party; a party has a connection or a cart; one from before a
+//! restart has no connection. Never here: what a room or a seat is, and when something ends.
 
 use super::command::Owner;
 use super::ids::{ClientId, ConnId, Origin};

@@ -1,8 +1,8 @@
-//! Which connection is in which rooms of a shard, as a member or with seats, and which holds are its own.
+//! Which rooms of a shard each connection is in, as a member or with seats, and which holds are its own.
 //!
-//! The usual connection watches one room and holds nothing: it costs one entry of 16 bytes in the map. Only one that
-//! holds seats or is in several rooms has a record of its own. A room keeps no list of its members but counts them: who
-//! they are is known here.
+//! The usual connection watches one room and holds nothing: it costs one entry of 16 bytes in the map. Only a
+//! connection that holds seats or is in several rooms has a record of its own. A room counts its members but keeps no
+//! list of them; the list is here.
 //!
 //! Invariants: a connection that is nowhere has no entry; a record exists only while the short form cannot say it; a
 //! connection is in at most `ROOMS_PER_CONNECTION_MAX` rooms. Never here: what a room or a seat is.

@@ -1,6 +1,6 @@
-//! How many seats are held from one place.
+//! How many seats are held from one address.
 //!
-//! Invariants: a place without a seat has no entry; nothing is counted while there is no limit. Never here: seats.
+//! Invariants: an address without a seat has no entry; nothing is counted while there is no limit. Never here: seats.
 
 use std::collections::hash_map::Entry;
 

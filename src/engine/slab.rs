@@ -1,7 +1,7 @@
 //! Things kept in numbered slots that are used again: a number of 4 bytes instead of a key.
 //!
-//! Invariants: a slot is either full or on the free list; the order of [`Slab::iter`] follows from the history alone.
-//! A slot says nothing about which thing of several was meant: who keeps a number longer than the thing lives must
+//! Invariants: a slot is either full or on the free list; the order of [`Slab::iter`] follows from the history alone. A
+//! slot does not say which of its successive things was meant. Whoever keeps a number longer than the thing lives must
 //! compare a generation. Never here: generations.
 
 use std::ops::{Index, IndexMut};

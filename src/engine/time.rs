@@ -1,6 +1,7 @@
 //! Points in time as plain numbers, and their text.
 //!
-//! Invariants: a deadline is decided on the monotonic clock, a client is told the wall clock. Never here: reading a clock.
+//! Invariants: deadlines are decided on the monotonic clock; clients are told the wall clock. Never here: reading a
+//! clock.
 
 use crate::limits::STORED_WALL_MS_MAX;
 

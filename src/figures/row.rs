@@ -1,8 +1,8 @@
 //! What describes a figure: one row of a table.
 //!
-//! Invariant: a row reaches its field by one function, which serves adding up as well as reading. So no figure can be
-//! added up and not shown, or the other way round; the price is that a reader needs a copy of its own.
-//! Never here: the figures themselves, formats.
+//! Invariant: a row reaches its field by one function, which serves both adding up and reading. So no figure can be
+//! added up and not shown, or shown and not added up. The price is that a reader needs a copy of the figures. Never
+//! here: the figures themselves, formats.
 
 use super::histogram::Histogram;
 

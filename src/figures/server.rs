@@ -1,4 +1,4 @@
-//! What is told of the server as a whole, and what the kernel counts for its process.
+//! The figures of the server as a whole, and those that the kernel counts for its process.
 //!
 //! Never here: reading `/proc` (that is `runtime/process.rs`).
 

@@ -1,6 +1,6 @@
-//! What a shard tells of itself, and the body of `/stats`, which puts all of them together.
+//! What a shard says about itself, and the body of `/stats`, which puts all shards together.
 //!
-//! Invariant: a shard's figures are plain data, so that they can travel between shards. Never here: asking for them.
+//! Invariant: a shard's figures are plain data, so they can travel between shards. Never here: asking for them.
 
 use serde_json::{Value, json};
 

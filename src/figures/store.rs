@@ -1,9 +1,9 @@
-//! What is told of the store: filled in by the store thread, read by everybody else.
+//! The figures of the store. The store thread fills them in; everybody else reads them.
 //!
 //! Changes are in one of three places: on the way to the store thread or with it (`backlog_*`), written, or synced. A
 //! kill of the process costs the first, a power failure the first two. Only the embedded store in `window` mode tells
-//! the second from the third (`unsynced_ms`); elsewhere a commit is as safe as the store can make it. Never here:
-//! what follows from a figure.
+//! the second from the third (`unsynced_ms`); elsewhere a commit is as safe as the store can make it. Never here: what
+//! follows from a figure.
 
 use super::histogram::Histogram;
 use super::row::Json::{Hidden, Key};

@@ -5,8 +5,8 @@
 //! `user_info` is never an argument of a log line; libraries speak only when something is wrong.
 //! Never here: deciding what is worth a line.
 //!
-//! Why not the crate `tracing-appender`? Its queue is bounded in lines and not in bytes, it does not count the lines that
-//! could not be written, and at the end, when the queue is full because nobody reads, it waits and reports with
+//! Why not the crate `tracing-appender`? Its queue is bounded in lines and not in bytes, it does not count the lines
+//! that could not be written, and at the end, when the queue is full because nobody reads, it waits and reports with
 //! `println!`, which can hang and panic itself. A panic hook cannot wait for it either.
 
 mod last_words;

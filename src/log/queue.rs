@@ -1,7 +1,7 @@
 //! Lines that wait for the thread that writes them.
 //!
-//! Invariants: it never holds more than its bounds, but for last words; nobody does anything slow while holding its lock,
-//! so nobody waits for it longer than a copy takes; a line is written once or counted as dropped.
+//! Invariants: the queue never holds more than its bounds, except for last words; no thread does anything slow while it
+//! holds the lock, so no thread waits for it longer than a copy takes; a line is written once or counted as dropped.
 //! Never here: descriptors.
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
-//! The one thread that writes the log, and how a descriptor is written that may be slow, full or closed.
+//! The one thread that writes the log, and how it writes to a descriptor that may be slow, full or closed.
 //!
-//! Invariants: the descriptors are written without the locks of the standard library, so that a write that hangs keeps
-//! nobody from anything; a descriptor that somebody made non-blocking loses no line. Never here: what is written.
+//! Invariants: it writes without the locks of the standard library, so a write that hangs holds up nobody else; a
+//! descriptor that somebody made non-blocking loses no line. Never here: what is written.
 
 use std::io::{self, stderr, stdout};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,7 +1,7 @@
-//! How a connection ends, and how the server does.
+//! How a connection ends, and how the server ends.
 //!
-//! Invariants: from its end on a connection is known to no feed and no engine; nothing newer follows frames that were
-//! dropped; the end of the server is no end of a hold. Never here: sockets.
+//! Invariants: once a connection has ended, no feed and no engine knows it; nothing newer is sent behind frames that
+//! were dropped; the end of the server does not end a hold. Never here: sockets.
 
 use super::letters::Letter;
 use super::session::{Membership, Stage};

@@ -1,7 +1,7 @@
-//! The engine decides, and what the store must have is handed to it before anybody is told.
+//! The engine decides, and the store's part of the decision is handed over before anybody is told.
 //!
-//! Invariant: nothing is decided while effects are performed, so their order is that in which they were decided.
-//! Never here: who is told what.
+//! Invariant: nothing is decided while effects are performed, so effects are performed in the order in which they were
+//! decided. Never here: who is told what.
 
 use super::Node;
 use super::observer::Observed;

@@ -1,10 +1,10 @@
-//! How what a connection is owed leaves: with a pass over its room, with its replies, or from the rooms' logs, at its own
-//! pace, once its socket was full.
+//! How the bytes that a connection is owed leave: with a pass over its room, with its replies, or, once its socket was
+//! full, from the rooms' logs at its own pace.
 //!
 //! The shell pulls: [`Node::next_send`] offers bytes where they are, [`Node::sent`] takes note of how many left.
-//! Invariants: what was offered is reported before anything else is offered; what an outbox names of a log is there,
-//! because its connection is a member that is behind; bytes for a connection leave in the order in which they were queued;
-//! nothing is offered to a connection whose socket is full. Never here: what gives way in which order (`audience`).
+//! Invariants: an offer is reported before the next one is made; a part of a log that an outbox names is still there,
+//! because its connection is a member that is behind; bytes for a connection leave in the order in which they were
+//! queued; nothing is offered to a connection whose socket is full. Never here: what gives way at a bound (`audience`).
 
 use super::Node;
 use super::observer::Observed;

@@ -1,7 +1,7 @@
 //! Who is told what: an effect becomes frames on the shard where it is read.
 //!
-//! Invariants: an actor's own frame stands where its event stands in the room's order; every answer names the request that
-//! it answers. Never here: decisions; how bytes leave.
+//! Invariants: an actor's own frame stands where its event stands in the room's order; every answer names the request
+//! that it answers. Never here: decisions; how bytes leave.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What becomes of a connection that sends too many messages.
+//! What happens to a connection that sends too many messages.
 //!
-//! A message without a token is refused and changes nothing, and nothing more is read from that socket before there is one
-//! again. Who goes on all the same is closed. Invariant: a connection that pauses is in the list of those that do, so that a
+//! A message without a token is refused and changes nothing, and the socket is not read again before there is a token.
+//! A connection that keeps sending all the same is closed. Invariant: every connection that pauses is in one list, so a
 //! tick finds it when its time has come. Never here: how a bucket fills (see `rate`), what a message does.
 
 use super::Node;

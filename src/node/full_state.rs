@@ -1,7 +1,7 @@
-//! Full states: for those who join, and for those who lag once their socket has drained.
+//! Full states: for connections that join, and for those that lag, once their socket has drained.
 //!
-//! Invariant: who joins does not wait, since its full state stands behind `room_joined`, and takes nobody's place. Never here:
-//! who lags, how frames leave.
+//! Invariant: a connection that joins does not wait, because its full state stands behind `room_joined`; it takes
+//! nobody's place. Never here: who lags, how frames leave.
 
 use std::sync::Arc;
 

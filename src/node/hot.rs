@@ -1,6 +1,6 @@
 //! Which rooms are hot: their members stay on the shards that accepted them. All shards share the table.
 //!
-//! Invariant: a stale answer costs a detour and nothing else. Never here: what follows from it.
+//! Invariant: a stale answer costs a detour and nothing else. Never here: what follows from an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
-//! What shards write to each other, and what a shard has for the others at the end of a turn.
+//! What shards write to each other, and what one shard has for the others at the end of a turn.
 //!
-//! Letters carry requests, effects and changes: frames are made where they are read. Invariants: letters to one shard keep
-//! their order; what happens in one room during one turn goes to each shard in one letter, as far as nothing else stands
-//! between. Never here: mailboxes.
+//! Letters carry requests, effects and changes; frames are made where they are read. Invariants: letters to one shard
+//! keep their order; the changes of one room in one turn go to each shard in one letter, unless another letter stands
+//! between them. Never here: mailboxes.
 
 use std::sync::Arc;
 

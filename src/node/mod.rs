@@ -1,14 +1,14 @@
 //! One shard of the service, without sockets: what a request means, who is owed what, when a room is served, what the
 //! store forbids, when a slow member skips, when a drain is over.
 //!
-//! One door in: [`Node::handle`] takes what has happened and appends what the shell must do. Sends are pulled out of it:
-//! [`Node::next_send`] borrows the bytes where they are, [`Node::sent`] says how many left. Letters to other shards are
-//! collected during a turn ([`Node::letters`]). The runtime and the simulation drive the same node.
+//! One door in: [`Node::handle`] takes what has happened and appends what the shell must do. Sends are pulled out of
+//! it: [`Node::next_send`] borrows the bytes where they are, [`Node::sent`] says how many left. Letters to other shards
+//! are collected during a turn ([`Node::letters`]). The runtime and the simulation drive the same node.
 //!
 //! The way of a request: `requests` (who decides it) -> `deciding` (the engine decides; `saving`, the store's hook) ->
-//! `effects` (who is told) -> `delivery` (what leaves). Invariants: effects are performed in the order in which they were decided, so
-//! performing one never decides; replies of a connection come in the order of its requests; a session that has ended is
-//! known to no feed and to no engine from that moment on.
+//! `effects` (who is told) -> `delivery` (what leaves). Invariants: effects are performed in the order in which they
+//! were decided, so performing one never decides; replies of a connection come in the order of its requests; a session
+//! that has ended is known to no feed and to no engine from that moment on.
 //!
 //! Never here: descriptors, clocks, glommio, files, threads.
 

@@ -1,7 +1,7 @@
-//! How a connection gets to the shard that serves it.
+//! How a connection moves to the shard that serves it.
 //!
-//! Invariant: it moves with an empty queue, since what is sent of a frame is only known where it was begun. Never here:
-//! sockets.
+//! Invariant: it moves only when nothing is queued for it, because only the shard that began a frame knows how much of
+//! it was sent. Never here: sockets.
 
 use super::letters::Moving;
 use super::session::{Parked, Stage, Who};

@@ -1,6 +1,6 @@
-//! Somebody who hears every decision of a shard: the oracle of a simulation.
+//! An observer that hears every decision of a shard: the oracle of a simulation.
 //!
-//! Invariant: what it hears changes nothing. Never in a server.
+//! Invariant: what it hears changes nothing. A server has none.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! Which shard should serve a connection: the owner of the room that it joins first, so that a small room's traffic never
-//! crosses a core; the members of a hot room stay where they were accepted, over which the kernel spreads them evenly.
+//! Which shard should serve a connection. It is the owner of the room that the connection joins first, so a small
+//! room's traffic never crosses a core. The members of a hot room stay where the kernel, which spreads them evenly, has
+//! put them.
 //!
 //! Invariant: only a connection that no engine knows moves. Never here: how it gets there.
 

@@ -1,8 +1,9 @@
-//! The proof with which a client says after a restart that it is who held its seats: `resume` of `room_joined`.
+//! The proof with which a client shows after a restart that it held its seats: `resume` of `room_joined`.
 //!
-//! Every connection has a number that no other has; holds keep it, and the proof is that number with a code that only who
-//! has the key can make, over the number and the client's name. It needs no table. Invariants: a code is compared in the
-//! same time whatever is wrong with it; a number is never 0, which stands for none. Never here: who gets what for a proof.
+//! Every connection has a number that no other has, and holds keep it. The proof is that number with a code over the
+//! number and the client's name, which only the holder of the key can make. So no table is needed. Invariants:
+//! comparing a code takes the same time whatever is wrong with it; a number is never 0, which stands for none. Never
+//! here: what a proof is good for.
 
 use std::fmt::Write as _;
 use std::hash::Hasher;

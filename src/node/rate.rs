@@ -1,10 +1,10 @@
 //! How many messages a connection may send: a bucket of tokens that fills with time, one token a message.
 //!
-//! Invariants: a bucket never holds more than the burst; a refused message takes no token; time comes in as an argument.
-//! Never here: what is said to who sends too many (see `requests`), sockets.
+//! Invariants: a bucket never holds more than the burst; a refused message takes no token; time comes in as an
+//! argument. Never here: what a connection is told that sends too many (see `requests`), sockets.
 //!
-//! A bucket is kept as the moment at which it will be full again. That moment is 32 bits of tenths of a millisecond, which
-//! wrap after five days: one that looks further away than an empty bucket needs is long past.
+//! A bucket is stored as the moment at which it will be full again: 32 bits of tenths of a millisecond, which wrap
+//! after five days. A moment further away than an empty bucket needs has long passed.
 
 use super::Moment;
 use crate::limits::{MESSAGES_PER_S_MAX, RATE_BURST_MAX};

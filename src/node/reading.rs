@@ -1,7 +1,8 @@
-//! When a connection's messages are looked at: its answers have room, nothing that it sent before has to be answered first,
-//! and it has not sent too many.
+//! When a connection's messages are looked at: when its answers have room, none of its earlier requests has to be
+//! answered first, and it has not sent too many.
 //!
-//! Invariant: whoever waits is told to read on when it need not wait any longer. Never here: what a message means.
+//! Invariant: a connection that waits is told to read on as soon as it need not wait any longer. Never here: what a
+//! message means.
 
 use super::session::Session;
 use super::{Bounds, Node, Order};

@@ -1,7 +1,7 @@
 //! What a client asks: answered here, decided here, or passed on to the shard that owns the room.
 //!
-//! Invariants: a room's requests are decided by its owner alone; what would be answered before an earlier request waits
-//! until that is answered, and so does everything behind it. Never here: decisions about seats.
+//! Invariants: only its owner decides a room's requests; a request that would be answered before an earlier one waits
+//! until that one is answered, and everything behind it waits too. Never here: decisions about seats.
 
 use super::letters::{Command, Letter, News};
 use super::session::{Parked, Stage};

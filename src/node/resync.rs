@@ -1,8 +1,8 @@
-//! What goes on when everything that was queued for a connection has left: who was behind is served by passes again, and
-//! who lags asks for full states.
+//! What happens when everything that was queued for a connection has left: a connection that was behind is served by
+//! passes again, and one that lags asks for full states.
 //!
-//! Invariant: while so many full states as may be are on their way, those who lag wait in order, no longer than a bound, and
-//! get no events until then. Never here: how frames leave, what a full state says.
+//! Invariant: while as many full states are on their way as there may be, lagging connections wait in order, no longer
+//! than a bound, and get no events until then. Never here: how frames leave, what a full state says.
 
 use super::letters::Letter;
 use super::session::{Membership, Stage};

@@ -1,4 +1,4 @@
-//! Persistence as a shard sees it: changes go out, what they tell waits in durable mode, holds come in at the start.
+//! Persistence as a shard sees it: changes go out; in durable mode what they tell waits; holds come in at the start.
 //!
 //! Invariants: nothing here waits for the store; without a store none of it exists; in durable mode nobody is told of a
 //! change that needs the store before the store has it; a seat is granted only while no other server can be the writer.

@@ -1,8 +1,8 @@
 //! What a shard remembers of one connection, and the table of all of them.
 //!
-//! Invariants: an entry is named by slot and generation, and a stale name finds nobody; a session's membership of a feed and
-//! the feed's member name each other; requests that wait for their answers all went to one shard, which answers them in
-//! order. Never here: sockets; what messages mean.
+//! Invariants: an entry is named by slot and generation, and a stale name finds nobody; a session's membership of a
+//! feed and the feed's member name each other; requests that wait for their answers all went to one shard, which
+//! answers them in order. Never here: sockets; what messages mean.
 
 use super::rate::Bucket;
 use crate::audience::outbox::Outbox;

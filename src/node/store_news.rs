@@ -1,5 +1,5 @@
-//! What the store thread has done: changes are committed and told, holds from before a restart come in, and what a store that
-//! does not answer keeps waiting is given up.
+//! What to do when the store thread has news: changes that were committed are told, holds from before a restart come
+//! in, and effects that wait too long for a store that does not answer are given up.
 //!
 //! Invariant: the number of the last committed batch only grows. Never here: what waits (`saving`).
 

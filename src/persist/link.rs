@@ -1,7 +1,7 @@
 //! What the store thread and the shards share: the queue, the status, and a slip a shard.
 //!
-//! Invariants: nobody waits here but for moments; the number of committed batches on a slip only grows; what the start has
-//! restored is taken once. Never here: what a shard does with what it finds, how a store works.
+//! Invariants: a thread waits here for moments at most; the number of committed batches on a slip only grows; what the
+//! start has restored is taken once. Never here: what a shard does with what it finds, how a store works.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

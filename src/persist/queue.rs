@@ -1,8 +1,8 @@
 //! Between the shards and the store thread: one place a shard.
 //!
-//! Invariants: a shard never waits here: when its place is taken, or the lock is, it keeps its batch and tries in its next
-//! turn; so at most one batch a shard waits, and batches of a shard are taken in the order in which they were offered.
-//! Never here: what is done with a batch.
+//! Invariants: a shard never waits here: when its place or the lock is taken, it keeps its batch and tries again in its
+//! next turn. So at most one batch a shard waits, and batches of a shard are taken in the order in which they were
+//! offered. Never here: what is done with a batch.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;

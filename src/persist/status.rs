@@ -1,7 +1,7 @@
 //! How the store is doing: written by the store thread, read by the shards and by `/health` and `/stats`.
 //!
-//! Invariant: what a shard reads in each turn are two atomics; the rest is behind a lock, which the store thread and
-//! who answers `/health`, `/stats` or `/metrics` take for moments. Never here: what follows from it.
+//! Invariant: in each turn a shard reads two atomics and nothing else. The rest is behind a lock, which the store
+//! thread and the readers of `/health`, `/stats` and `/metrics` take for moments. Never here: what follows from it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};

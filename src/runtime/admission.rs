@@ -1,6 +1,6 @@
-//! Who is taken in, and who may become a WebSocket.
+//! Which connections are let in, and which may become WebSockets.
 //!
-//! Invariant: who may not is told why, and when to come back. Never here: accepting.
+//! Invariant: a client that is refused is told why, and when to come back. Never here: accepting.
 
 use crate::figures::shard::Refusal;
 use crate::node::Event;

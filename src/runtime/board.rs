@@ -1,7 +1,8 @@
-//! What all threads may know at any time: counts, whether the server drains, which rooms are hot. Atomics, no locks on a
-//! hot path.
+//! What all threads may know at any time: counts, whether the server drains, which rooms are hot. Atomics, no locks on
+//! a hot path.
 //!
-//! Invariant: nothing here decides about seats; a stale value costs a detour and never an answer. Never here: queues.
+//! Invariant: nothing here decides about seats; a stale value costs a detour and never a wrong answer. Never here:
+//! queues.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! One shard's node with its sockets: carries events in, and orders and bytes out.
 //!
-//! Invariants: one thread owns a core and nothing in it is borrowed across an await; a socket and its session have the same
-//! slot and generation, and end together; orders are carried out before the next event.
+//! Invariants: one thread owns a core and nothing in it is borrowed across an await; a socket and its session have the
+//! same slot and generation, and end together; orders are carried out before the next event.
 //!
 //! Never here: what a message means, who is owed what, when a turn ends.
 

@@ -1,8 +1,8 @@
-//! Where shards leave what the API's thread has asked of them: its mailbox.
+//! Where shards leave the answers that the API's thread has asked them for: its mailbox.
 //!
 //! The API is no shard and owns no rooms: it asks by [`crate::runtime::mail::Mail::Desk`], each question under a number
-//! of its own, and finds the answers here. Invariants: who asks is answered once or not at all, since a shard may end;
-//! what lies here is bounded by the questions that are open. Never here: what a question means.
+//! of its own, and finds the answers here. Invariants: a question is answered once, or not at all, since a shard may
+//! end; what lies here is bounded by the number of open questions. Never here: what a question means.
 
 use std::sync::{Mutex, PoisonError};
 

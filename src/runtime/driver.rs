@@ -2,10 +2,10 @@
 //!
 //! wait -> accept, receive, decide -> mail in -> replies out -> passes -> mail out -> what is due -> sleep, and again.
 //!
-//! Invariants: input never outruns output (what a turn reads is bounded in time, a socket is looked at once, and passes may
-//! take as long as that did);
-//! what is due is computed after the passes, which make rooms due; the shard never sleeps on mail, on a socket that was
-//! not read to its end or on a room that can be served. Never here: what any of these do.
+//! Invariants: input never outruns output (what a turn reads is bounded in time, a socket is looked at once, and passes
+//! may take as long as that did); what is due is computed after the passes, which make rooms due; the shard never
+//! sleeps on mail, on a socket that was not read to its end or on a room that can be served. Never here: what any of
+//! these do.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! How a socket gets to another shard. Whether it goes is the node's to say.
+//! How a socket gets to another shard. The node decides whether it goes.
 //!
 //! Invariant: what a client has sent and is not answered travels with its socket. Never here: what a request does.
 

@@ -1,6 +1,6 @@
-//! Connections whose time has come: a deadline, a heartbeat.
+//! Connections whose time has come: for a deadline, or for a heartbeat.
 //!
-//! Invariant: a connection is looked at again at the latest when its silence asks for it. Never here: what is queued.
+//! Invariant: a connection is looked at again before its silence has lasted too long. Never here: what is queued.
 
 use crate::limits::ANSWER_LOOK_MS;
 use crate::node::Event;

@@ -1,7 +1,7 @@
-//! What a socket brings: request heads and frames, from one scratch buffer, to the end of what is there.
+//! What a socket brings: request heads and frames, read through one scratch buffer, to the end of what is there.
 //!
-//! Invariants: bytes are read only while the connection's answers have room; what is left of a partial frame or of
-//! requests that must wait is kept with the connection, bounded by one scratch buffer; nothing is consumed twice.
+//! Invariants: bytes are read only while the connection's answers have room; the rest of a partial frame, or of
+//! requests that must wait, is kept with the connection and bounded by one scratch buffer; nothing is consumed twice.
 //!
 //! Never here: what a request does (the node), what an HTTP answer says (`site`).
 

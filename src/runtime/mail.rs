@@ -1,5 +1,5 @@
-//! What travels between shards: the letters of their nodes, and what only shells write to each other: sockets that move,
-//! questions of the site and of the API.
+//! What travels between shards: the letters of their nodes, and what only shells write to each other: sockets that
+//! move, questions of the site and of the API.
 //!
 //! Never here: mailboxes; what a letter means.
 

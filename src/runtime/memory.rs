@@ -1,11 +1,12 @@
-//! Memory on its way back: what a crowd leaves behind with the allocator is given to the kernel when the shard is quiet.
+//! How memory goes back: when a shard is quiet, the memory that a crowd has left with the allocator is given to the
+//! kernel.
 //!
-//! mimalloc returns freed pages when something later allocates, and on a server that has just become quiet nothing does:
-//! what stayed resident after a wave of connections was chance by a third. Returning each page at once instead
+//! mimalloc returns freed pages when something later allocates, and on a server that has just become quiet nothing
+//! does. How much stayed resident after a wave of connections varied by a third. Returning each page at once instead
 //! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/notes/memory.md`).
 //!
-//! Invariants: a shard that has something to do never collects; one that has collected does not within a second. Never
-//! here: what was freed.
+//! Invariants: a shard that has something to do never collects; a shard that has collected does not do so again within
+//! a second. Never here: what was freed.
 
 use crate::limits::{COLLECT_ENDS_MIN, COLLECT_REST_NS};
 

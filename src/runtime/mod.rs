@@ -1,7 +1,7 @@
 //! glommio and sockets: moves bytes, and decides nothing that a client could notice.
 //!
-//! A shard is one glommio executor, pinned to its core, in which one `driver` owns a `core`: the shard's node, its sockets,
-//! and the lanes to the other shards. `preflight` is used before any of it.
+//! A shard is one glommio executor, pinned to its core, in which one `driver` owns a `core`: the shard's node, its
+//! sockets, and the lanes to the other shards. `preflight` is used before any of it.
 
 pub mod preflight;
 pub mod process;

@@ -1,8 +1,8 @@
-//! Where a connection comes from, when connections are counted by address, and whose word is taken for it.
+//! Where a connection comes from, when connections are counted by address, and which proxies are believed.
 //!
-//! Invariants: only a peer within `TRUSTED_PROXIES` may name another address than its own; a connection counts for one
-//! address at most, and once; connections beyond an address's limit are few and do not live longer than a handshake.
-//! Never here: how a header is read (`wire/proxy.rs`).
+//! Invariants: only a peer within `TRUSTED_PROXIES` may name an address other than its own; a connection counts for one
+//! address at most, and once; connections beyond an address's limit are few and live no longer than a handshake. Never
+//! here: how a header is read (`wire/proxy.rs`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;

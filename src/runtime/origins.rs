@@ -1,7 +1,7 @@
 //! Addresses as a shard and a store keep them: hashed.
 //!
-//! Invariants: an address has the same origin in every process that has the same key; of an IPv6 address the network of 64
-//! bits counts, since one line has 2^64 addresses in it. Never here: whose word is taken for an address.
+//! Invariants: an address has the same hash in every process with the same key; of an IPv6 address only the network of
+//! 64 bits counts, because one line has 2^64 addresses in it. Never here: which proxies are believed.
 
 use std::hash::Hasher;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! What the kernel counts for this process, read from `/proc` for a scrape.
 //!
-//! Invariant: a reading costs tens of microseconds, because a scrape may come ten times a second and runs beside a
-//! shard. Never here: anything of other processes.
+//! Invariant: a reading costs tens of microseconds, because a scrape may come ten times a second and runs on a shard's
+//! thread. Never here: anything about other processes.
 
 use std::fs;
 

@@ -4,8 +4,8 @@
 //! and a membarrier); one epoll set takes all ready sockets at once. While there is traffic the driver waits here;
 //! when it is quiet it parks in glommio until the set is readable, so that glommio's other tasks and timers run.
 //!
-//! Invariants: every descriptor is in the set once, at most from the moment it is owned until it is closed or handed over.
-//! Never here: what a connection is.
+//! Invariants: every descriptor is in the set once, at most from the moment it is owned until it is closed or handed
+//! over. Never here: what a connection is.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};

@@ -1,7 +1,8 @@
-//! One socket: what a shard remembers of it. Whose session it is, its node knows by the same slot.
+//! One socket: what a shard remembers of it. Its node knows by the same slot whose session it is.
 //!
 //! An idle connection is one entry of this table and one of the node's, and nothing else: no buffer, no task, no timer.
-//! What it needs only at times (the rest of a partial frame) is boxed. Never here: what messages mean; who is owed what.
+//! What it needs only at times (the rest of a partial frame) is boxed. Never here: what messages mean; who is owed
+//! what.
 
 use std::io;
 use std::net::IpAddr;

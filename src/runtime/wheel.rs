@@ -1,8 +1,9 @@
 //! When to look at which connection again: one coarse timer wheel a shard instead of a timer a connection.
 //!
 //! Invariants: an entry is found after its time, within two buckets of it, however far away that is and however long
-//! nobody looked: one that came out a lap early would be taken for stale, and its connection forgotten; a connection that was put in again
-//! leaves a stale entry behind, which its `check_at` gives away. Never here: what is done then.
+//! nobody looked. An entry that came out a lap early would be taken for a stale one, and its connection forgotten. A
+//! connection that was put in again leaves a stale entry behind; its `check_at` gives that away. Never here: what is
+//! done then.
 
 use crate::limits::{WHEEL_BUCKET_TENTHS, WHEEL_BUCKETS};
 use crate::runtime::socket::Tenths;

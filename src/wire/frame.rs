@@ -1,11 +1,11 @@
 //! WebSocket frames, RFC 6455: reading those of clients and writing those of the server.
 //!
 //! Owns: the rules of headers, masking, fragments, control frames and UTF-8, and the close code of each violation.
-//! Invariants: a violation is reported as early as it is certain, from the header alone where the header shows it; a text
-//! that is handed out is valid UTF-8; bytes of a frame that is not whole are never changed; no message grows beyond the
-//! limit and none has more than [`FRAGMENTS_MAX`] fragments.
-//! Never here: JSON, sockets, the decision to close. This is the only file that names tungstenite's frames. Extensions
-//! are never negotiated, so a reserved bit is always a violation. A length in more bytes than it needs is accepted.
+//! Invariants: a violation is reported as early as it is certain, from the header alone where the header shows it; a
+//! text that is handed out is valid UTF-8; bytes of a frame that is not whole are never changed; no message grows
+//! beyond the limit and none has more than [`FRAGMENTS_MAX`] fragments. Never here: JSON, sockets, the decision to
+//! close. This is the only file that names tungstenite's frames. Extensions are never negotiated, so a reserved bit is
+//! always a violation. A length in more bytes than it needs is accepted.
 
 use std::io::Cursor;
 

@@ -1,7 +1,7 @@
 //! A JSON object, appended member by member.
 //!
-//! Invariants: members stand in the order in which they are appended, separated as JSON wants it; nothing is allocated but
-//! room in the buffer. Never here: the names of members.
+//! Invariants: members stand in the order in which they are appended, separated as JSON wants it; nothing is allocated
+//! but room in the buffer. Never here: the names of members.
 
 use super::json_text;
 use crate::engine::ids::Epoch;

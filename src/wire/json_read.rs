@@ -1,15 +1,15 @@
 //! One JSON object, taken apart: its members as text or as what they are instead, and the raw text of one of them.
 //!
-//! Invariants: what is accepted is JSON (RFC 8259) without lone surrogates and no deeper than [`JSON_DEPTH_MAX`]; of two
-//! members with one name the last one counts; a raw text is exactly what the client wrote, numbers included.
-//! Never here: the names of messages. This is the only file that names simd-json.
+//! Invariants: what is accepted is JSON (RFC 8259) without lone surrogates and no deeper than [`JSON_DEPTH_MAX`]; of
+//! two members with one name the last one counts; a raw text is exactly what the client wrote, numbers included. Never
+//! here: the names of messages. This is the only file that names simd-json.
 //!
-//! simd-json rewrites its input and refuses numbers that no machine word holds, which are good JSON all the same. So the
-//! input is copied first, raw texts are found in the copy by the positions that simd-json recorded, and numbers are checked
-//! here and made small. A short text is first tried as it is, since hardly any needs that.
+//! simd-json rewrites its input and refuses numbers that no machine word holds, which are good JSON all the same. So
+//! the input is copied first, raw texts are found in the copy by the positions that simd-json recorded, and numbers are
+//! checked here and made small. A short text is first tried as it is, since hardly any needs that.
 //!
-//! What a text costs follows from its length, not from what is in it: a long one is scanned once and parsed once, a short
-//! one parsed twice at most.
+//! What a text costs follows from its length, not from what is in it: a long one is scanned once and parsed once, a
+//! short one parsed twice at most.
 //!
 //! A lone surrogate (`"\ud800"`) is refused: it has no UTF-8, and many readers refuse a whole message that has one, so
 //! passing it on would let one client keep a room's events from the others (RFC 7493 section 2.1 forbids it as well).

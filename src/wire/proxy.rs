@@ -1,8 +1,8 @@
-//! Where a connection really comes from, as a trusted proxy tells it: the PROXY protocol, versions 1 and 2, and the last
-//! entry of `X-Forwarded-For`.
+//! Where a connection really comes from, as a trusted proxy tells it: the PROXY protocol, versions 1 and 2, and the
+//! last entry of `X-Forwarded-For`.
 //!
-//! Invariants: nothing is believed that does not follow the specification (haproxy's `doc/proxy-protocol.txt`); a header
-//! is bounded by [`PROXY_HEADER_BYTES_MAX`]. Never here: who is trusted.
+//! Invariants: nothing is believed that does not follow the specification (haproxy's `doc/proxy-protocol.txt`); a
+//! header is bounded by [`PROXY_HEADER_BYTES_MAX`]. Never here: who is trusted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

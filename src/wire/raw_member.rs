@@ -1,4 +1,4 @@
-//! One member of a JSON object as it was written.
+//! One member of a JSON object, as the client wrote it.
 //!
 //! Never here: objects of clients that have not been checked (see `json_read`).
 

@@ -1,7 +1,8 @@
 //! Response heads of HTTP, and the few bodies that are the same for every path.
 //!
-//! Invariants: every response carries the CORS headers of the published service and says when it was made, how long it is
-//! and whether the connection goes on; one to HEAD has no content; nothing is cached unless the caller says so. Never here: what the bodies of the paths say.
+//! Invariants: every response carries the CORS headers of the published service and says when it was made, how long it
+//! is and whether the connection goes on; a response to HEAD has no content; nothing is cached unless the caller says
+//! so. Never here: what the bodies of the paths say.
 
 use super::http::{HttpError, Protocol, SECOND_PROTOCOL};
 use super::json_text::{number, string};

@@ -1,6 +1,6 @@
-//! UTF-8 of texts that come in pieces: what cannot become valid is found with the byte that spoils it.
+//! UTF-8 of texts that come in pieces: a text that cannot become valid is recognised at the byte that spoils it.
 //!
-//! Never here: frames, and what is done about an invalid text.
+//! Never here: frames, and what happens to an invalid text.
 
 use super::mask::apply_mask;
 use crate::limits::UTF8_WINDOW_BYTES;

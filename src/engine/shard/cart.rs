@@ -1,7 +1,7 @@
 //! A cart: its clock, what becomes of it when its seats go, and how it is told.
 //!
-//! Invariants: all seats of a cart end together, at its clock; who lets go of all and takes again goes on with the clock of
-//! before; a cart with nothing in it is forgotten. Never here: what somebody asks for.
+//! Invariants: all seats of a cart end together, at its clock; who lets go of all and takes again goes on with the
+//! clock of before; a cart with nothing in it is forgotten. Never here: what somebody asks for.
 
 use std::sync::Arc;
 

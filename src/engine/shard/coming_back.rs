@@ -1,5 +1,5 @@
-//! Tests: what an address decides. Who gets a hold from before a restart back, since a name is told to everybody and so is
-//! not enough; how many seats are held from one.
+//! Tests: what an address decides. Who gets a hold from before a restart back, since a name is told to everybody and so
+//! is not enough; how many seats are held from one.
 
 use crate::engine::command::{Caller, Effect, Effects, Input, Reject, RestoredHold, Ticket};
 use crate::engine::ids::{ClientId, ConnId, Origin, ShardId};

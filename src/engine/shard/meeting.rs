@@ -1,7 +1,7 @@
 //! Who is here: connections come for their owners and go, and owners without one are waited for.
 //!
-//! Invariants: a session has one connection, the newest; an owner without one waits until its grace is over, and then lets go
-//! of what it holds. What is in an order does not depend on any of that. Never here: what is in a cart.
+//! Invariants: a session has one connection, the newest; an owner without one waits until its grace is over, and then
+//! lets go of what it holds. What is in an order does not depend on any of that. Never here: what is in a cart.
 
 use super::Shard;
 use crate::engine::command::{Act, Caller, Effect, Effects, Owner, Reject, ReleaseReason, SeatStatus};

@@ -1,5 +1,5 @@
-//! What a request for seats would do: everything is looked at before anything changes, so that it is done wholly or not at
-//! all.
+//! What a request for seats would do: everything is looked at before anything changes, so that it is done wholly or not
+//! at all.
 //!
 //! Invariant: nothing here changes anything. Never here: doing it.
 

@@ -1,11 +1,11 @@
 //! Durable mode: effects that wait until the store has what they tell.
 //!
-//! One queue a shard keeps the order of rooms and of connections. An effect that tells nothing new (a refusal, a release
-//! that needs no commit because a restart would come to the same) passes at once, unless something of its room or of its
-//! connection waits. When the store does not answer in time the selects that wait are undone: nobody was told of them.
-//! Invariants: effects leave in the order in which they came in, except that full states come behind the changes that they
-//! contain when these fail; what waits is bounded by what a shard decides in the time until the refusal.
-//! Pure. Never here: encodings (what was captured is opaque), the store.
+//! One queue a shard keeps the order of rooms and of connections. An effect passes at once when it tells nothing new: a
+//! refusal, or a release that needs no commit because a restart would have the same result. It waits all the same when
+//! something of its room or of its connection waits. When the store does not answer in time the selects that wait are
+//! undone: nobody was told of them. Invariants: effects leave in the order in which they came in, except that full
+//! states come behind the changes that they contain when these fail; what waits is bounded by what a shard decides in
+//! the time until the refusal. Pure. Never here: encodings (what was captured is opaque), the store.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A shard's side of persistence: what it hands over ([`pending`]), what it withholds until the store has it ([`gate`]),
-//! and what it undoes when the store does not answer ([`undo`]).
+//! A shard's side of persistence: what it hands over ([`pending`]), what it withholds until the store has it
+//! ([`gate`]), and what it undoes when the store does not answer ([`undo`]).
 //!
 //! Pure. Never here: threads, stores, encodings.
 

@@ -1,8 +1,8 @@
-//! A shard's side of persistence: what it has not yet handed over.
+//! A shard's side of persistence: the changes that it has not handed over yet.
 //!
-//! Invariants: what waits here is bounded; when it overflows it gives way to a full state, room by room, which is sent
-//! when the store takes batches again; a change made after its room was sent is sent after it.
-//! Never here: waiting, I/O.
+//! Invariants: what waits here is bounded; when it overflows it gives way to a full state, which is sent room by room
+//! once the store takes batches again; a change made after its room was sent is sent after it. Never here: waiting,
+//! I/O.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The end of patience in durable mode: what waits for a store that does not answer is undone, in the engine and in what is
-//! to be stored.
+//! What happens in durable mode when the store has not answered for too long: selects that wait are undone, both in the
+//! engine and in what is to be stored.
 //!
-//! Invariant: what is due has ended before anything is undone, so that its number is among those that are given anew.
-//! Pure. Never here: clocks, the store.
+//! Invariant: everything that is due has ended before anything is undone, so its number is among those that are given
+//! anew. Pure. Never here: clocks, the store.
 
 use crate::engine::command::{Effects, Input};
 use crate::engine::shard::Shard;

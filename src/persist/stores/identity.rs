@@ -1,7 +1,7 @@
 //! Who this server is, beyond its process: a locked file that says so.
 //!
-//! The kernel lets go of the lock when the process ends, however it ends. So whoever gets the lock knows that the server
-//! that last held it is dead, and may take over its lease in Redis at once instead of waiting until it runs out.
+//! The kernel lets go of the lock when the process ends, however it ends. So whoever gets the lock knows that the
+//! server that last held it is dead, and may take over its lease in Redis at once instead of waiting until it runs out.
 //! Invariant: at most one living process has an [`Identity`] with this file. Never here: Redis.
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -1,7 +1,7 @@
 //! A secret of the server that outlives its process: 16 random bytes in a file that only its user may read.
 //!
-//! Addresses are kept with holds as hashes under it: whoever reads the store alone learns no address, and a later process
-//! still knows who came from where. Never here: what is hashed; the source of randomness.
+//! Holds keep addresses as hashes under this secret. A reader of the store alone learns no address, and a later process
+//! still knows which client came from where. Never here: what is hashed; the source of randomness.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! What the store thread needs of a store. Two are real: Redis and the embedded one.
 //!
-//! Invariants: a commit that returned an error may have happened, wholly or in part, and may be repeated: it says what is,
-//! not what to add. Never here: threads, batches of shards.
+//! Invariants: a commit that returned an error may have happened, wholly or in part, and may be repeated: it says what
+//! is, not what to add. Never here: threads, batches of shards.
 
 use std::fmt;
 

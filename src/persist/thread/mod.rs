@@ -1,5 +1,5 @@
-//! The store thread: takes what the shards hand over and commits it ([`writer`], [`pump`]), and decides at a start what of
-//! the stored holds is still true ([`restore`]).
+//! The store thread: takes what the shards hand over and commits it ([`writer`], [`pump`]), and decides at a start what
+//! of the stored holds is still true ([`restore`]).
 //!
 //! Never here: what a store is, decisions about seats.
 

@@ -1,7 +1,9 @@
-//! What the store thread does with what it took: groups it, commits it, and says what that was worth.
+//! What the store thread does with the batches that it took: it groups them, commits the group, and says what the
+//! commit was worth.
 //!
-//! Invariants: batches of a shard are committed in their order; nothing is forgotten before it is committed; a group that
-//! failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can drive it.
+//! Invariants: batches of a shard are committed in their order; nothing is forgotten before it is committed; a group
+//! that failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can
+//! drive it.
 
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};

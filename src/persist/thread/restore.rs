@@ -1,7 +1,7 @@
-//! What of the stored holds is still true at a start.
+//! Which of the stored holds are still true at a start.
 //!
-//! Invariants: a restored hold ends when it was to end, and never later than a new one would, whatever the wall clock did
-//! in between; the holds of a shard come in the order in which they end, as its queue of deadlines needs them.
+//! Invariants: a restored hold ends when it was to end, and never later than a new one would, whatever the wall clock
+//! did in between; the holds of a shard come in the order in which they end, as its queue of deadlines needs them.
 //! Pure: what was read and the time come in as arguments. Never here: I/O.
 
 use crate::engine::ids::{RoomId, SeatId, shard_of};

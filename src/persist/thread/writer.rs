@@ -1,8 +1,8 @@
-//! The store thread: takes what the shards offer, commits it as one group, says so, and keeps trying.
+//! The store thread: takes what the shards offer, commits it as one group, reports that, and keeps trying.
 //!
-//! Invariants: batches of a shard are committed in their order; a group that failed is tried again until it is committed or
-//! another server has become the writer; a start reads the store before anything is written to it.
-//! Never here: what a store is, what a shard does with an answer.
+//! Invariants: batches of a shard are committed in their order; a group that failed is tried again until it is
+//! committed or another server has become the writer; a start reads the store before it writes anything. Never here:
+//! what a store is, what a shard does with an answer.
 
 use std::io;
 use std::sync::Arc;

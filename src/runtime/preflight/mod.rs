@@ -1,7 +1,7 @@
 //! What the machine grants, found out before any executor starts: io_uring, locked memory, open files, CPUs.
 //!
-//! Invariant: what is missing is said in one line with its cure, because glommio would panic with a misleading text.
-//! Never here: settings, and anything that runs longer than the check.
+//! Invariant: a line says what is missing and how to get it, because glommio would panic with a misleading text. Never
+//! here: settings, and anything that runs longer than the check.
 
 mod cpus;
 

@@ -1,7 +1,8 @@
-//! Answers that other shards know: asked of them by mail, and put together where the request came in.
+//! HTTP answers that need other shards: the question goes to them by mail, and the answer is put together where the
+//! request came in.
 //!
-//! Invariants: who waits is answered once; a shard that does not answer in time is left out, or its room is refused.
-//! Never here: who waits for what (`gathers`), what figures look like (`figures`).
+//! Invariants: every request is answered once; a shard that does not answer in time is left out, or its room is
+//! refused. Never here: who waits for what (`gathers`), what figures look like (`figures`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,10 +1,9 @@
-//! Who waits for an HTTP answer that other shards know: for the figures of all shards, or the selections of one room.
-//! Pure.
+//! Which HTTP requests wait for other shards: for the figures of all shards, or for the selections of one room. Pure.
 //!
-//! A gathering of figures serves everybody who asked before it began, and the next one begins [`SITE_PAUSE_MS`] after
-//! it: so the shards are asked ten times a second at most, whoever asks how often, and an answer is never older than
-//! its question. Invariants: one gathering at a time; who waits is answered by the one that began after the question,
-//! or has ended. Never here: sockets, bodies.
+//! A gathering of figures serves every request that came before it began, and the next one begins [`SITE_PAUSE_MS`]
+//! after it. So the shards are asked ten times a second at most, however often clients ask, and an answer is never
+//! older than its question. Invariants: one gathering runs at a time; a request is answered by a gathering that began
+//! after it, unless its connection has ended. Never here: sockets, bodies.
 
 use std::collections::HashMap;
 

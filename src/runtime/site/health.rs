@@ -1,7 +1,7 @@
 //! Whether the server does what its mode promises, and the body of `/health`. Pure.
 //!
-//! Invariant: a store that is away in `window` mode does not stop the sale, so it is no reason to say 503: an
-//! orchestrator would end a server that serves. Never here: where the facts come from.
+//! Invariant: a store that is away in `window` mode does not stop the sale, so `/health` does not say 503: an
+//! orchestrator would end a server that still sells. Never here: where the facts come from.
 
 use serde_json::json;
 

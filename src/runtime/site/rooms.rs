@@ -1,8 +1,8 @@
-//! The bodies of `/room/{room_id}/selections`, each encoded once for all who need the same one. Pure.
+//! The bodies of `/room/{room_id}/selections`, each encoded once for everybody who needs the same one. Pure.
 //!
-//! A body of a big room is megabytes, and HEAD needs its length as GET needs its bytes. So the last ones are kept for
-//! the moment that they tell, and a shard encodes [`SITE_ENCODED_BYTES_PER_S`] at most: beyond, who asks waits.
-//! Invariant: what is given out is exact when it is given out. Never here: what a body says.
+//! A body of a big room is megabytes, and HEAD needs its length as GET needs its bytes. So the last bodies are kept
+//! while they are true, and a shard encodes at most [`SITE_ENCODED_BYTES_PER_S`]: beyond that, requests wait.
+//! Invariant: a body is exact at the moment at which it is given out. Never here: what a body says.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

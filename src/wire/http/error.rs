@@ -1,4 +1,4 @@
-//! Why a request is refused, and what the answer says.
+//! Why a request is refused, and what the answer says. Never here: which requests are refused.
 
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, ID_BYTES_MAX};
 

@@ -1,7 +1,7 @@
 //! Header lines: what they say, as far as anybody here wants to know.
 //!
-//! Invariant: a head whose length or host two readers could understand differently is refused (RFC 9112 sections 3.2 and
-//! 6.3): that is what request smuggling lives on. Never here: paths, answers.
+//! Invariant: a head whose length or host two readers could understand differently is refused (RFC 9112 sections 3.2
+//! and 6.3): that is what request smuggling lives on. Never here: paths, answers.
 
 use std::net::Ipv6Addr;
 

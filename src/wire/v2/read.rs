@@ -1,7 +1,7 @@
 //! Reads the requests of the second protocol.
 //!
-//! Invariants: fields that are not known are ignored, whatever they hold; what a refusal repeats is bounded; what a message
-//! costs follows from its length. Never here: how JSON is taken apart (see `json_read`), what a request does.
+//! Invariants: fields that are not known are ignored, whatever they hold; what a refusal repeats is bounded; what a
+//! message costs follows from its length. Never here: how JSON is taken apart (see `json_read`), what a request does.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! What clients of the second protocol ask.
 //!
-//! Invariants: ids of rooms and seats are valid; a list names nothing twice and is within its bound; no text is copied, and
-//! nothing but a list of several names takes memory of its own. Never here: how JSON is read, what a request does.
+//! Invariants: ids of rooms and seats are valid; a list names nothing twice and is within its bound; no text is copied,
+//! and nothing but a list of several names takes memory of its own. Never here: how JSON is read, what a request does.
 
 use crate::wire::message::BadMessage;
 

@@ -1,7 +1,7 @@
 //! What clients of the second protocol are told: one whole text frame a message.
 //!
-//! Invariants: `type` comes first, then the `id` of the request that is answered; a cart is always told whole; nothing is
-//! allocated but room in `out`. Never here: maps (see `map`), who gets what, and when.
+//! Invariants: `type` comes first, then the `id` of the request that is answered; a cart is always told whole; nothing
+//! is allocated but room in `out`. Never here: maps (see `map`), who gets what, and when.
 
 use super::request::{RequestId, Written};
 use crate::engine::command::{CartView, SeatStatus};

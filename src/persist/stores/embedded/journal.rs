@@ -2,12 +2,12 @@
 //!
 //! The library trusts more of a journal than a damaged disk allows: it cuts the file at the first byte that it does not
 //! understand, takes lengths as they stand, and ends the process at a kind of record that it never writes. So every
-//! journal is read here first, and the library sees only what is whole.
-//! A journal is a sequence of batches: a start (1, count of items in 4 bytes, sequence number in 8), the items (2, kind,
-//! compression, keyspace in 8, length of the key in 2 and of the value in 4, twice, key, value), and an end (3, XXH3 of the
-//! items in 8, `FJL` 3). Behind the last one there is nothing, or space in reserve, all zeros.
-//! Invariants: nothing is taken from a batch before its end was seen and agrees; nothing that a length in the file says is
-//! believed beyond what this server writes. Pure but for the reading. Never here: what a batch means.
+//! journal is read here first, and the library sees only what is whole. A journal is a sequence of batches: a start (1,
+//! count of items in 4 bytes, sequence number in 8), the items (2, kind, compression, keyspace in 8, length of the key
+//! in 2 and of the value in 4, twice, key, value), and an end (3, XXH3 of the items in 8, `FJL` 3). Behind the last one
+//! there is nothing, or space in reserve, all zeros. Invariants: nothing is taken from a batch before its end was seen
+//! and agrees; nothing that a length in the file says is believed beyond what this server writes. Pure but for the
+//! reading. Never here: what a batch means.
 
 use std::io::{self, Read};
 

@@ -1,7 +1,7 @@
 //! The keys of the embedded store: a room, its length first, and a seat.
 //!
-//! Invariants: no two seats share a key, and a room's seats lie together; [`TALLY`] is the key of no seat, since no room
-//! has an empty id. Never here: values.
+//! Invariants: no two seats share a key, and a room's seats lie together; [`TALLY`] is the key of no seat, since no
+//! room has an empty id. Never here: values.
 
 use crate::engine::ids::{RoomId, SeatId};
 use crate::limits::ID_BYTES_MAX;

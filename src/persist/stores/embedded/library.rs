@@ -1,7 +1,8 @@
 //! The library that keeps the holds in files (fjall): what we use of it.
 //!
 //! Invariants: it is only let near files that were found sound (`look.rs`), or copies; one batch is one entry of its
-//! journal, so a crash leaves all of it or nothing. The only file that names fjall. Never here: what keys and values mean.
+//! journal, so a crash leaves all of it or nothing. The only file that names fjall. Never here: what keys and values
+//! mean.
 
 use std::io;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What is in the directory of the embedded store, seen before the library opens it.
 //!
 //! The library deletes what it does not understand and ends the process at files that a damaged disk may well hold (a
-//! link in the place of a journal, a manifest with one wrong bit). So it opens only what was found sound here: the kinds
-//! and names of files, the version, the manifests with their checksums, and every journal (`journal.rs`).
+//! link in the place of a journal, a manifest with one wrong bit). So it opens only what was found sound here: the
+//! kinds and names of files, the version, the manifests with their checksums, and every journal (`journal.rs`).
 //! Invariant: looking changes nothing. Never here: what to do about it.
 
 use std::fs::{self, File};

@@ -1,12 +1,11 @@
 //! The embedded store: a log-structured store (fjall) in `DATA_DIR`, for a server without Redis.
 //!
-//! A commit is one batch of its journal. In `durable` mode it is synced before the commit returns; in `window` mode it is
-//! handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]).
+//! A commit is one batch of its journal. In `durable` mode it is synced before the commit returns; in `window` mode it
+//! is handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]).
 //! With each batch the store counts what it has (`tally`), and says so beside itself (`witness`); a start compares
-//! (`recover`).
-//! Invariants: one process at a time uses a directory (a locked file); after an error the store is closed and opened again,
-//! which recovers what was committed; files that cannot be read any more are put aside, never deleted.
-//! Never here: threads of our own, batches of shards.
+//! (`recover`). Invariants: one process at a time uses a directory (a locked file); after an error the store is closed
+//! and opened again, which recovers what was committed; files that cannot be read any more are put aside, never
+//! deleted. Never here: threads of our own, batches of shards.
 
 mod journal;
 mod keys;

@@ -1,8 +1,8 @@
 //! Where the embedded store is: the names in its directory, and how one set of files takes the place of another.
 //!
-//! Invariants: what stands under [`Place::holds`] is complete, also after a crash at any moment: a new set is made under
-//! another name first; what was there is put aside under a name of its own and never deleted.
-//! Never here: what is in the files.
+//! Invariants: what stands under [`Place::holds`] is complete, also after a crash at any moment: a new set is made
+//! under another name first; what was there is put aside under a name of its own and never deleted. Never here: what is
+//! in the files.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

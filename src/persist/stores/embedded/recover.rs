@@ -1,9 +1,10 @@
-//! What a start makes of the files: they are whole, or what can be read of them becomes a new store and it is said.
+//! What a start does with the files: it opens them when they are whole, or makes a new store from what can be read of
+//! them and says so.
 //!
-//! Three things are compared: what can be read, the tally that was stored with it, and the witness beside it. Files that
-//! are sound are opened where they are. All else is read without being touched, and only when the loss is accepted does a
-//! new store take their place; the old one is put aside.
-//! Invariant: something that was committed and cannot be read is never passed over in silence. Never here: formats.
+//! Three things are compared: what can be read, the tally that was stored with it, and the witness beside it. Files
+//! that are sound are opened where they are. All others are read without being changed. A new store takes their place
+//! only when the loss is accepted; the old files are put aside. Invariant: something that was committed and cannot be
+//! read is never passed over in silence. Never here: formats.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! Everything that can be read of damaged files, and a new store from it.
 //!
-//! Tables are read by the library, from a copy, up to the first that it cannot read; journals by us, up to the first batch
-//! that is not whole. Invariant: the damaged files are not changed. Never here: whether something is missing.
+//! Tables are read by the library, from a copy, up to the first that it cannot read; journals by us, up to the first
+//! batch that is not whole. Invariant: the damaged files are not changed. Never here: whether something is missing.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

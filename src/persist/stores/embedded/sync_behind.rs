@@ -1,10 +1,10 @@
 //! Syncs what the embedded store has written, behind it: in `window` mode no write waits for a slow disk.
 //!
-//! What was handed to the system outlives the process; what is synced outlives the machine's power too. A thread of its
-//! own syncs as fast as the disk can, through a descriptor of its own, because the library holds the lock of its journal
-//! for as long as it syncs. A journal that is no longer the newest was synced by the library when it made the next one.
-//! Invariants: a sync covers what was written before it began; after one that failed nothing is trusted that was written
-//! since the last good one, and the failure is told to whoever writes next. Never here: what is written.
+//! Bytes that the system has outlive the process; bytes that are synced outlive a power failure too. A thread of its
+//! own syncs as fast as the disk can, through a descriptor of its own, because the library holds the lock of its
+//! journal for as long as it syncs. A journal that is no longer the newest was synced by the library when it made the
+//! next one. Invariants: a sync covers what was written before it began; after a sync that failed, nothing written
+//! since the last good one is trusted, and whoever writes next is told of the failure. Never here: what is written.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
-//! What the embedded store has, in three numbers: they are written with each batch and compared with what is read.
+//! What the embedded store has, in three numbers. They are written with each batch and compared with what is read.
 //!
-//! Invariants: each batch has the number after that of the one before; `holds` and `digest` are those of all that is stored
-//! after it, in whatever order it was written. Pure. Never here: files.
+//! Invariants: each batch has the number after that of the one before; `holds` and `digest` cover all that is stored
+//! after the batch, in whatever order it was written. Pure. Never here: files.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -1,4 +1,4 @@
-//! What Redis answered, as what was asked for, or nothing when it is something else.
+//! Readers for the answers of Redis. A reader returns nothing when the answer is not what was asked for.
 
 use ::redis::Value;
 

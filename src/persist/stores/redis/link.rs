@@ -1,7 +1,7 @@
 //! A connection to Redis, of whichever kind, with a limit on every wait.
 //!
-//! Invariant: nothing here takes longer than [`STORE_CONNECT_MS`] to connect to a node or [`STORE_ANSWER_MS`] for the next
-//! bytes of an answer, so a black hole is noticed within a second. Never here: what is asked.
+//! Invariant: nothing here takes longer than [`STORE_CONNECT_MS`] to connect to a node or [`STORE_ANSWER_MS`] for the
+//! next bytes of an answer, so a black hole is noticed within a second. Never here: what is asked.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
-//! Redis as a store: one writer, fenced; a hash a room; everything expires by itself.
+//! Redis as a store: one writer, fenced; a hash a room; every key expires by itself.
 //!
-//! The writer holds a lease with a token that only grows. At its start it claims every part of the key space with the token;
-//! each later call checks the part's fence inside Redis, so a deposed writer can change nothing. Calls are numbered, and the
-//! fence knows the last one: a Redis that was emptied, or a copy that lagged behind when it took over, is recognised, and a
-//! call that was given up and reaches Redis late changes nothing.
-//! Invariants: after any error the connection is dropped, so that a late answer is never taken for another's; an answer
-//! that is not expected is an error. Every key expires [`REDIS_KEEP_MS`] and a hold's life after it was last written.
-//! Never here: threads, batches of shards.
+//! The writer holds a lease with a token that only grows. At its start it claims every part of the key space with the
+//! token; each later call checks the part's fence inside Redis, so a deposed writer can change nothing. Calls are
+//! numbered, and the fence knows the last one. So a Redis that was emptied, or a copy that lagged behind when it took
+//! over, is recognised, and a call that was given up and reaches Redis late changes nothing. Invariants: after any
+//! error the connection is dropped, so a late answer is never taken for that of another call; an unexpected answer is
+//! an error. Every key expires [`REDIS_KEEP_MS`] and a hold's life after it was last written. Never here: threads,
+//! batches of shards.
 
 mod address;
 mod answer;

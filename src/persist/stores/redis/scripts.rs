@@ -3,16 +3,16 @@
 //! The keys, all beginning with `{ns:`, where `ns` is the namespace:
 //! `{ns:lease}:lease` a hash: `t` the writer's token, `o` its identity, `i` words about it; expires with the lease.
 //! `{ns:lease}:token` the highest token ever given.
-//! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the number of
-//! the last call that found something lost.
+//! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the
+//! number of the last call that found something lost.
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
 //! `{ns:P}:counts` for each such room how many seats it has, and until when it is kept: what a start compares.
 //! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
 //! `{ns:P}:next:R` what will take its place, while a room too large for one call is replaced.
-//! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its key
-//! and the seat's id is a field of its own, so no two seats share a place.
-//! Invariants: a writer with an older token changes nothing in any part that a newer one has claimed; the calls of a writer
-//! have growing numbers, so one that was given up and comes late changes nothing either; a loss is told until it was heard.
+//! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its
+//! key and the seat's id is a field of its own, so no two seats share a place. Invariants: a writer with an older token
+//! changes nothing in any part that a newer one has claimed; the calls of a writer have growing numbers, so one that
+//! was given up and comes late changes nothing either; a loss is told until it was heard.
 
 use ::redis::{Cmd, cmd};
 

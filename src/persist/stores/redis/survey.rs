@@ -1,9 +1,8 @@
 //! What Redis should have, and whether it has it: looked at when a server starts, before it claims anything.
 //!
 //! Each part counts the holds of its rooms in the same script that writes them, and keeps a fence for as long as a hold
-//! can live. So keys that were evicted or deleted show, and so does a node of a cluster that came back empty. Only what a
-//! hold can still be in is asked for: all else may have expired.
-//! Pure. Never here: connections.
+//! can live. So keys that were evicted or deleted show, and so does a node of a cluster that came back empty. Only what
+//! a hold can still be in is asked for: all else may have expired. Pure. Never here: connections.
 
 use std::collections::BTreeMap;
 
