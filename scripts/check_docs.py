@@ -95,7 +95,8 @@ def main():
     settings = {flag.upper().replace("-", "_") for flag in re.findall(r"--([a-z-]+)", help_of(butaca))}
     settings |= set(re.findall(r"\$\{(\w+):-", read("docker-compose.yml")))
     settings |= set(re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)\b", read("scripts/start_websocket.sh")))
-    settings |= set(re.findall(r"pub const (\w+):", read("src/limits.rs")))
+    for path in ["src/limits.rs", *pathlib.Path("src/limits").glob("*.rs")]:
+        settings |= set(re.findall(r"pub const (\w+):", read(path)))
     commands = set(re.findall(r"^  ([a-z]+) ", help_of(loadgen), re.M))
     series = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"^(\w+)", read(scrape), re.M)}
     for path in DOCUMENTS:
