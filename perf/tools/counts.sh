@@ -21,7 +21,7 @@ times=50
 grown_percent=5
 
 # What a layer's work runs: the layer itself and what it stands on.
-engine='src/limits.rs src/planted.rs src/engine benches/src/lib.rs benches/src/bin'
+engine='src/limits.rs src/limits src/planted.rs src/engine benches/src/lib.rs benches/src/bin'
 wire="$engine src/wire"
 declare -A sources=(
   [engine]="$engine benches/src/engine.rs"

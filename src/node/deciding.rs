@@ -5,7 +5,7 @@
 
 use super::Node;
 use super::observer::Observed;
-use crate::engine::command::{Effect, Effects, Input};
+use crate::engine::command::{Effects, Input};
 
 impl Node {
     /// Decides one input and does what comes of it.
@@ -32,13 +32,9 @@ impl Node {
     pub(super) fn perform_all(&mut self, effects: &mut Effects) {
         self.is_performing = true;
         for effect in effects.drain(..) {
-            self.perform(effect);
+            let captured = self.capture(&effect);
+            self.tell(effect, captured);
         }
         self.is_performing = false;
-    }
-
-    fn perform(&mut self, effect: Effect) {
-        let captured = self.capture(&effect);
-        self.tell(effect, captured);
     }
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod circles;
 mod figures;
 mod source;
+mod walk;
 
 use source::{Source, read_sources};
 
