@@ -104,7 +104,7 @@ start_compose() {
 }
 
 start_native() {
-  [ "$(uname -s)" = Linux ] || fail 'the server needs io_uring, so --native is for Linux: use docker here'
+  [ "$(uname -s)" = Linux ] || fail 'the server needs epoll, so --native is for Linux: use docker here'
   [ "$port" != 0 ] || fail 'with WEBSOCKET_PORT=0 the server takes any free port, which this script could not know: name one'
   require_free_port
   local binary=${BUTACA_BINARY:-target/release/butaca}

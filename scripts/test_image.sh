@@ -29,7 +29,6 @@ hardened=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileg
 
 say "the image: $(docker image inspect -f '{{.Size}}' "$IMAGE" | awk '{printf "%.1f MB", $1 / 1e6}'), user $(docker image inspect -f '{{.Config.User}}' "$IMAGE")"
 
-say 'without io_uring in the profile, as Docker 25 and later do by default: one line and exit code 71'
 python3 - "$work/without.json" <<'END'
 import json, sys
 profile = json.load(open("docker/seccomp.json"))
@@ -38,22 +37,40 @@ for rule in profile["syscalls"]:
 profile["syscalls"] = [rule for rule in profile["syscalls"] if rule["names"]]
 json.dump(profile, open(sys.argv[1], "w"))
 END
+serves() { # serves OPTIONS: in a container of this project's name, until it is healthy.
+  docker run -d --name "$project" "${hardened[@]}" -v /data "$@" "$IMAGE" >/dev/null
+  local deadline=$((SECONDS + 60))
+  until docker exec "$project" healthcheck 2>/dev/null; do
+    [ $SECONDS -lt $deadline ] || { docker logs "$project"; fail 'not healthy within a minute'; }
+    sleep 0.2
+  done
+}
+on_threads() { # on_threads WORD OPTIONS: serves on plain threads and says why in one line with this word.
+  local why=$1
+  serves "${@:2}"
+  docker logs "$project" 2>&1 | grep 'plain threads' >"$work/out" || true
+  cat "$work/out"
+  if [ "$(wc -l <"$work/out")" != 1 ] || ! grep -q "$why" "$work/out"; then fail 'it does not say why it runs on threads'; fi
+  docker rm -f "$project" >/dev/null
+}
+
+say "with Docker's own profile: healthy"
+serves
+docker rm -f "$project" >/dev/null
+
+say 'without io_uring in the profile, as Docker 25 and later do by default: on plain threads'
+on_threads docker/seccomp.json --security-opt "seccomp=$work/without.json"
+
+say 'too little locked memory: on plain threads'
+on_threads memlock --ulimit memlock=65536 --security-opt seccomp=docker/seccomp.json
+
+say 'where glommio is demanded: one line and exit code 71'
 code=0
-docker run --rm "${hardened[@]}" --security-opt "seccomp=$work/without.json" -e STORE=memory "$IMAGE" >"$work/out" 2>&1 || code=$?
+docker run --rm "${hardened[@]}" --security-opt "seccomp=$work/without.json" -e STORE=memory -e RUNTIME=glommio "$IMAGE" >"$work/out" 2>&1 || code=$?
 refused_in_one_line $code "$work/out" docker/seccomp.json
 
-say 'too little locked memory: one line and exit code 71'
-code=0
-docker run --rm "${hardened[@]}" --ulimit memlock=65536 --security-opt seccomp=docker/seccomp.json "$IMAGE" >"$work/out" 2>&1 || code=$?
-refused_in_one_line $code "$work/out" memlock
-
 say 'with the profile, read-only, without capabilities: healthy, and gone in good order'
-docker run -d --name "$project" "${hardened[@]}" --security-opt seccomp=docker/seccomp.json -v /data "$IMAGE" >/dev/null
-deadline=$((SECONDS + 60))
-until docker exec "$project" healthcheck 2>/dev/null; do
-  [ $SECONDS -lt $deadline ] || { docker logs "$project"; fail 'not healthy within a minute'; }
-  sleep 0.2
-done
+serves --security-opt seccomp=docker/seccomp.json
 docker logs "$project" 2>&1 | sed -n 1,9p
 docker logs "$project" 2>&1 | grep WARN && fail 'a start in good order warns of nothing'
 docker exec "$project" sh -c 'id -u; touch /usr/local/bin/x 2>&1 || true'

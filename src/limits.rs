@@ -245,10 +245,14 @@ pub const FILES_RESERVE: u64 = 64;
 pub const FILES_RESERVE_PER_SHARD: u64 = 16;
 /// Most connections that a setting may name.
 pub const CONNECTIONS_MAX: u64 = 16_000_000;
-/// Locked memory below which the machine is refused: glommio 0.9.0 makes no rings with less.
+/// Locked memory below which glommio 0.9.0 makes no rings. Below it: plain threads.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 /// The size of the ring that is tried at the start, the same that a shard makes.
 pub const RING_ENTRIES: u32 = 128;
+/// Rings that glommio 0.9.0 makes for each shard.
+pub const RINGS_PER_SHARD: usize = 3;
+/// Memory that a shard registers with its rings, which nothing here uses. The least that glommio takes.
+pub const RING_MEMORY_BYTES: usize = 64 * 1024;
 
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;

@@ -1,6 +1,6 @@
 //! The whole server: all threads and queues on one screen.
 //!
-//! Threads: one glommio executor a shard, the store thread ([`Storage`]), the API's ([`Api`]), the log's, the signal
+//! Threads: one a shard ([`Executor`]), the store thread ([`Storage`]), the API's ([`Api`]), the log's, the signal
 //! thread, the watchdog; `main` waits for the shards, then for the store thread, then a moment each for the API and the
 //! log. Queues: one mailbox a shard ([`Mesh`]) and one for the API ([`Desk`]), one place a shard for its changes.
 //! Drain: a signal sets the board to draining and wakes every shard; each tells its connections, flushes, and ends when
@@ -14,8 +14,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::feeds::Pace;
@@ -33,10 +31,11 @@ use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::desk::Desk;
 use crate::runtime::driver::Driver;
+use crate::runtime::executor::{Choice, Executor, Running};
 use crate::runtime::listener;
 use crate::runtime::mailbox::Mesh;
 use crate::runtime::origins::Origins;
-use crate::runtime::preflight::{EXIT_MACHINE, Machine};
+use crate::runtime::preflight::{self, EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
 use crate::storage::Storage;
 use crate::{log, signals};
@@ -69,11 +68,10 @@ pub fn run(config: Config) -> ExitCode {
 }
 
 type Failure = (u8, String);
-type Running = Vec<ExecutorJoinHandle<io::Result<()>>>;
 
 /// Everything that runs.
 struct Started {
-    shards: Running,
+    shards: Vec<Running>,
     storage: Option<Storage>,
     api: Option<Api>,
 }
@@ -83,25 +81,25 @@ fn start(config: Config) -> Result<Started, Failure> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log.level, config.log.format).map_err(no_thread)?;
-    let machine = Machine::check().map_err(|line| (EXIT_MACHINE, line))?;
+    let machine = Machine::look();
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
+    let choice = choose(&config, shards)?;
     let listening = Listening::new(config.api.as_ref()).map_err(no_api)?;
     let (bound, listeners) = bind(&config.listen, shards)?;
     let connections_max = config.connections.max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
-    let (board, desk) = (Arc::new(Board::new(shards)), Arc::new(Desk::default()));
+    let (board, desk) = (Arc::new(Board::new(shards, choice.0)), Arc::new(Desk::default()));
     let clock = Clock::new();
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
     let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
 
-    let mut running = Vec::new();
-    let mut watched = Vec::new();
+    let (mut running, mut watched) = (Vec::new(), Vec::new());
     for (index, (fd, alarm)) in listeners.into_iter().zip(alarms).enumerate() {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
@@ -136,7 +134,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         };
         // With a store the shard serves when it has got its holds back.
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
-        running.push(executor(parts, fd, placement(&machine, index, shards))?);
+        running.push(spawn(parts, fd, cpu_of(&machine, index, shards))?);
     }
     let api_parts = api::Parts {
         promise: config.store.promise,
@@ -151,8 +149,12 @@ fn start(config: Config) -> Result<Started, Failure> {
     let reread = api.as_ref().and_then(Api::reread);
     signals::obey(signals, Arc::clone(&board), mesh.clone(), reread).map_err(no_files)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
-    banner(&config, bound, &api_line, shards, connections_max);
+    banner(&config, bound, &api_line, shards, connections_max, &choice);
     Ok(Started { shards: running, storage, api })
+}
+
+fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
+    Executor::choose(config.cores.runtime, || preflight::io_uring(shards)).map_err(|line| (EXIT_MACHINE, line))
 }
 
 fn bind(listen: &config::Listen, shards: usize) -> Result<(SocketAddr, Vec<OwnedFd>), Failure> {
@@ -223,34 +225,24 @@ fn node_rules(config: &Config) -> node::Rules {
 }
 
 /// Several shards are pinned; a single one moves where the scheduler has room.
-fn placement(machine: &Machine, index: usize, shards: usize) -> Placement {
-    match machine.cpu_ids.get(index) {
-        Some(&cpu) if shards > 1 => Placement::Fixed(cpu),
-        Some(_) | None => Placement::Unbound,
-    }
+fn cpu_of(machine: &Machine, index: usize, shards: usize) -> Option<usize> {
+    machine.cpu_ids.get(index).copied().filter(|_| shards > 1)
 }
 
-fn executor(parts: Parts, fd: OwnedFd, placement: Placement) -> Result<ExecutorJoinHandle<io::Result<()>>, Failure> {
-    // The ring only carries the wait for the epoll set and glommio's own timers. The preempt timer stays at its 100 ms:
-    // with a short one glommio 0.9.0 can park with runnable tasks.
-    LocalExecutorBuilder::new(placement)
-        .name(&format!("shard-{}", parts.id.index()))
-        .io_memory(64 * 1024)
-        .ring_depth(128)
-        .spawn(move || async move { Driver::new(Core::new(parts), fd)?.run().await })
-        .map_err(|error| (EXIT_MACHINE, format!("cannot start an executor: {error}")))
+fn spawn(parts: Parts, fd: OwnedFd, cpu: Option<usize>) -> Result<Running, Failure> {
+    let (executor, name) = (parts.board.executor, format!("shard-{}", parts.id.index()));
+    executor
+        .spawn(&name, cpu, move || async move { Driver::new(Core::new(parts), fd)?.run().await })
+        .map_err(|error| (EXIT_MACHINE, format!("cannot start a shard's thread: {error}")))
 }
 
-fn wait_for(shards: Running) -> ExitCode {
+fn wait_for(shards: Vec<Running>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for (index, shard) in shards.into_iter().enumerate() {
-        let problem = match shard.join() {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(shard = index, problem, "a shard ended");
-        code = ExitCode::from(EXIT_MACHINE);
+        if let Err(problem) = shard.join() {
+            tracing::error!(shard = index, problem, "a shard ended");
+            code = ExitCode::from(EXIT_MACHINE);
+        }
     }
     code
 }
@@ -316,18 +308,25 @@ fn address_line(address: SocketAddr, settings: &str, error: &io::Error) -> Strin
     format!("{address} {cure}")
 }
 
-fn banner(config: &Config, bound: SocketAddr, api: &str, shards: usize, connections_max: usize) {
+fn banner(config: &Config, bound: SocketAddr, api: &str, shards: usize, connections_max: usize, choice: &Choice) {
+    let (executor, refusal) = choice;
+    let runtime = executor.name();
     let (store, durability) = (config.store.promise.store.name(), config.store.promise.durability.name());
     log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
          api      {api}\n  \
-         shards   {shards}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
+         shards   {shards}\n  runtime  {runtime}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
          store    {store}, durability {durability}\n",
         version = env!("CARGO_PKG_VERSION"),
         seats = config.rooms.seats_per_client_max,
         ttl = config.rooms.hold_ttl_ms / 1_000,
     ));
-    tracing::info!(%bound, api, shards, connections_max, store, durability, "serving");
+    if let Some(why) = refusal {
+        // The figures are those of `perf/notes/threads.md`.
+        let cost = "as fast under load, about 7 % more CPU while little happens";
+        tracing::warn!("the shards run on plain threads ({cost}), because {why}");
+    }
+    tracing::info!(%bound, api, shards, runtime, connections_max, store, durability, "serving");
 }
 
 #[cfg(test)]
@@ -339,6 +338,7 @@ mod tests {
     use crate::engine::ids::{ConnId, ShardId};
     use crate::node::letters::Letter;
     use crate::runtime::board::Board;
+    use crate::runtime::executor::Executor;
     use crate::runtime::mail::Mail;
     use crate::runtime::mailbox::{Lanes, Mesh};
     use crate::runtime::readiness::{Alarm, Readiness};
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn the_watchdog_wakes_who_stands_still_with_work_and_nobody_else() {
         let alarms = [Alarm::new().expect("an eventfd"), Alarm::new().expect("an eventfd")];
-        let (board, mesh) = (Arc::new(Board::new(2)), Mesh::new(&alarms));
+        let (board, mesh) = (Arc::new(Board::new(2, Executor::Threads)), Mesh::new(&alarms));
         let sets = alarms.clone().map(|alarm| Readiness::new(alarm).expect("an epoll set"));
         let watched = sets.iter().map(|set| set.as_fd().try_clone_to_owned().expect("a file")).collect();
         let mut watchdog = Watchdog::new(Arc::clone(&board), mesh.clone(), watched);

@@ -28,7 +28,7 @@ use std::io::{self, Write as _};
 pub use self::redis::RedisSettings;
 pub use api::Api;
 pub use connections::{Connections, Rates};
-pub use cores::Cores;
+pub use cores::{Cores, Runtime};
 pub use listen::Listen;
 pub use log::{Log, LogFormat};
 pub use network::Network;

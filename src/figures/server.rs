@@ -7,6 +7,9 @@ use super::row::Kind::{Counter, Gauge};
 use super::row::Unit::{Bytes, Count, Flag, Seconds};
 use super::row::{Kind, Label, Row, Scope, Slot, Unit};
 
+/// What shards can run on, by their names in `RUNTIME`, `/health`, `/stats` and `/metrics`.
+pub const RUNTIMES: &[&str] = &["glommio", "threads"];
+
 /// What no shard knows by itself.
 #[derive(Clone, Default, Debug)]
 pub struct ServerFigures {
@@ -18,6 +21,16 @@ pub struct ServerFigures {
     pub is_serving: bool,
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
+    /// What the shards run on: 1 for that one of [`RUNTIMES`], 0 for the others.
+    pub runtimes: [u64; RUNTIMES.len()],
+}
+
+impl ServerFigures {
+    /// The name of what the shards run on.
+    pub(super) fn runtime(&self) -> Option<&'static str> {
+        let at = self.runtimes.iter().position(|&runs| runs == 1);
+        at.map(|at| RUNTIMES[at])
+    }
 }
 
 /// What the kernel counts for the process.
@@ -51,6 +64,7 @@ const fn shown<T>(row: Row<T>, key: &'static str) -> Row<T> {
     Row { json: Key(key), ..row }
 }
 
+const RUNTIME: &[Label] = &[Label { name: "runtime", values: RUNTIMES }];
 const VERSION: &[Label] = &[Label { name: "version", values: &[env!("CARGO_PKG_VERSION")] }];
 
 /// Every figure of the server.
@@ -65,6 +79,8 @@ pub const ROWS: &[Row<ServerFigures>] = &[
     shown(one("butaca_log_lines_dropped_total", Counter, Count("lines"),
         "Lines of the log that were lost because nobody took them", &[], |s| Slot::Number(&mut s.log_lines_dropped)),
         "log_lines_dropped"),
+    one("butaca_runtime", Gauge, Count("runtimes"),
+        "1 for what the shards run on, 0 for what they could run on", RUNTIME, |s| Slot::Numbers(&mut s.runtimes)),
     one("butaca_build_info", Gauge, Count("versions"), "The version that runs", VERSION, |_| Slot::One),
 ];
 

@@ -45,6 +45,7 @@ pub fn body(
         "clients": clients,
         "rooms": rooms,
         "truncated": truncated,
+        "runtime": server.runtime(),
         "shards_missing": missing,
         "shards": rows,
     });
@@ -88,7 +89,8 @@ mod tests {
     }
 
     fn read(shards: &mut [ShardFigures], store: Option<StoreFigures>) -> Value {
-        let server = ServerFigures { websockets: 7, log_lines_dropped: 8, ..ServerFigures::default() };
+        let server =
+            ServerFigures { websockets: 7, log_lines_dropped: 8, runtimes: [0, 1], ..ServerFigures::default() };
         serde_json::from_str(&body(server, shards, 1, store)).expect("it is JSON")
     }
 
@@ -97,7 +99,7 @@ mod tests {
         let stats = read(&mut [figures(0, 1), figures(1, 1)], None);
         assert_eq!((&stats["active_connections"], &stats["active_rooms"]), (&json!(7), &json!(4)));
         assert_eq!((&stats["temporary_selections"], &stats["shards_missing"]), (&json!(6), &json!(1)));
-        assert_eq!(stats["log_lines_dropped"], 8);
+        assert_eq!((&stats["log_lines_dropped"], &stats["runtime"]), (&json!(8), &json!("threads")));
         assert_eq!((&stats["clients"], &stats["rooms"]), (&json!(["c0", "c0"]), &json!(["r", "r"])));
         let row = &stats["shards"][1];
         assert_eq!((&row["shard"], &row["holds"], &row["mesh_received"]), (&json!(1), &json!(3), &json!(4)));

@@ -149,6 +149,7 @@ mod tests {
         shard.fan_out.record(u64::MAX / 4, 1);
         let mut snapshot = Snapshot { shards: vec![(0, shard), (1, ShardStats::default())], ..Snapshot::default() };
         snapshot.server.websockets = 2;
+        snapshot.server.runtimes = [1, 0];
         snapshot.store.backlog_ms = 250;
         [0, 2, 3, 7_000_000].into_iter().for_each(|us| snapshot.store.commit_us.record(us, 1));
         snapshot
@@ -162,6 +163,8 @@ mod tests {
             "# TYPE butaca_connections gauge",
             "butaca_connections{shard=\"0\"} 3.0",
             "butaca_active_connections 2.0",
+            "butaca_runtime{runtime=\"glommio\"} 1.0",
+            "butaca_runtime{runtime=\"threads\"} 0.0",
             "# TYPE butaca_sends_total counter",
             "butaca_sends_total{shard=\"0\"} 1099511627776.0",
             "butaca_handovers_total{shard=\"0\",direction=\"out\"} 2.0",

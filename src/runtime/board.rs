@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::audience::full_state::Alive;
 use crate::engine::ids::ShardId;
 use crate::node::hot::HotRooms;
+use crate::runtime::executor::Executor;
 
 /// One shard's public figures.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub(crate) struct Board {
     /// way between two shards.
     websockets: AtomicUsize,
     draining: AtomicBool,
+    /// What the shards run on.
+    pub(crate) executor: Executor,
     /// The rooms that are hot.
     pub(crate) hot: HotRooms,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
@@ -46,12 +49,13 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize, executor: Executor) -> Self {
         Self {
             pulses: (0..shards).map(|_| Pulse::default()).collect(),
             connections: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            executor,
             hot: HotRooms::default(),
             by_ip: Mutex::default(),
             full_states: Alive::default(),

@@ -19,7 +19,7 @@ use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
 use crate::runtime::mail::Mail;
 use crate::runtime::memory::give_back;
-use crate::runtime::readiness::{Events, Ready, readable_through_glommio};
+use crate::runtime::readiness::{Events, Ready};
 
 const TICK_NS: u64 = TICK_MS * 1_000_000;
 
@@ -99,11 +99,8 @@ impl Driver {
                 self.core.node.give_back();
                 give_back();
             }
-            self.core.readiness.wake_after(self.until_due(now_ns))?;
-            // Parking needs a descriptor; without one the shard waits in the set itself.
-            let parked = readable_through_glommio(self.core.readiness.as_fd()).await;
-            let timeout = if parked.is_ok() { Duration::ZERO } else { Duration::from_nanos(timeout) };
-            self.core.readiness.wait(timeout, &mut self.events, &mut self.ready)?;
+            let rest = self.core.board.executor.park(&self.core.readiness, self.until_due(now_ns)).await?;
+            self.core.readiness.wait(rest, &mut self.events, &mut self.ready)?;
         } else {
             self.core.readiness.wait(Duration::from_nanos(timeout), &mut self.events, &mut self.ready)?;
         }

@@ -2,17 +2,16 @@
 //!
 //! A poll in glommio's ring for each connection made every command dearer than the command itself (5.5 `io_uring_enter`
 //! and a membarrier); one epoll set takes all ready sockets at once. While there is traffic the driver waits here;
-//! when it is quiet it parks in glommio until the set is readable, so that glommio's other tasks and timers run.
+//! when it is quiet it parks as its `executor` does.
 //!
 //! Invariants: every descriptor is in the set once, at most from the moment it is owned until it is closed or handed
 //! over. Never here: what a connection is.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::AsyncReadExt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
@@ -173,67 +172,4 @@ fn reading() -> EventFlags {
 
 fn connection_token(slot: u32, generation: u32) -> EventData {
     EventData::new_u64(u64::from(generation) << 32 | u64::from(slot))
-}
-
-/// Waits in glommio until `fd`, an epoll set, is readable.
-///
-/// glommio has no public wait for a foreign descriptor. What it has: a `TcpStream` made from a raw descriptor arms a
-/// poll at once, and its first read ends exactly when the descriptor is ready, here with `ENOTSOCK`. Dropping the stream
-/// closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes. Three cheap
-/// calls once a quiet period.
-pub(crate) async fn readable_through_glommio(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let copy = fd.try_clone_to_owned()?;
-    #[allow(unsafe_code, reason = "the raw descriptor changes hands here: the stream owns the copy and closes it")]
-    // SAFETY: the descriptor is open and owned by nobody else.
-    let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(copy.into_raw_fd()) };
-    let mut byte = [0];
-    match stream.read(&mut byte).await {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOTSOCK.raw_os_error()) => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => Err(io::Error::other("an epoll set was read like a socket")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{Alarm, Events, Readiness, Ready, readable_through_glommio};
-
-    /// Fails when glommio no longer ends the first read of a foreign descriptor by its readiness.
-    #[test]
-    fn glommio_waits_for_an_epoll_set() {
-        let alarm = Alarm::new().expect("an eventfd");
-        let ringer = alarm.clone();
-        let executor = glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound)
-            .io_memory(64 * 1024)
-            .ring_depth(128)
-            .spawn(move || async move {
-                let readiness = Readiness::new(alarm).expect("an epoll set");
-                let (mut events, mut ready) = (Events::new(), Vec::new());
-                for _ in 0..100 {
-                    let by_timer = ready.len() % 2 == 0;
-                    let other = ringer.clone();
-                    let ring = std::thread::spawn(move || {
-                        if !by_timer {
-                            other.ring()
-                        }
-                    });
-                    if by_timer {
-                        readiness.wake_after(Duration::from_micros(300)).expect("a timer");
-                    }
-                    readable_through_glommio(readiness.as_fd()).await.expect("the wait ends by readiness");
-                    let before = ready.len();
-                    readiness.wait(Duration::ZERO, &mut events, &mut ready).expect("a wait");
-                    assert_eq!(
-                        &ready[before..],
-                        [if by_timer { Ready::Timer } else { Ready::Alarm }],
-                        "it ended too early"
-                    );
-                    ring.join().expect("the ringer ends");
-                }
-            })
-            .expect("an executor");
-        executor.join().expect("the wait works");
-    }
 }

@@ -31,6 +31,7 @@ mod panics;
 mod proxies;
 mod rates;
 mod refusals;
+mod runtimes;
 mod slow;
 mod starting;
 mod trains;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::Server;
-use crate::harness::server::{command, limited, without_io_uring};
+use crate::harness::server::{command, limited};
 
 /// It ends with this code and says one line with this in it.
 fn check(mut command: Command, code: i32, what: &str) {
@@ -53,18 +53,16 @@ fn an_address_that_cannot_be_had_ends_with_69() {
 
 #[test]
 fn a_machine_that_grants_too_little_ends_with_71() {
-    check(limited("ulimit -l 64", &[]), 71, "locked memory is limited to 64 KiB");
     check(limited("ulimit -n 4", &[("SHARDS", "1")]), 71, "cannot open what a shard needs");
-    check(without_io_uring(1), 71, "seccomp");
-    check(without_io_uring(38), 71, "io_uring is missing");
-    check(without_io_uring(12), 71, "io_uring got no memory");
 }
 
 /// It says where it listens and with what, and `--print-config` shows every setting.
 #[test]
 fn the_banner_and_the_configuration() {
     let server = Server::start(&[("SHARDS", "2"), ("HOLD_TTL_MS", "60000")]);
-    for part in ["ws://127.0.0.1:", "/health", "shards   2", "holds of 60 s", "store    memory, durability memory"] {
+    for part in
+        ["ws://127.0.0.1:", "/health", "shards   2", "runtime  ", "holds of 60 s", "store    memory, durability memory"]
+    {
         assert!(server.banner.contains(part), "{part} in {}", server.banner);
     }
     let mut print = command(&[("HOLD_TTL_MS", "60000")]);

@@ -1,14 +1,15 @@
 //! What the machine grants, found out before any executor starts: io_uring, locked memory, open files, CPUs.
 //!
-//! Invariant: a line says what is missing and how to get it, because glommio would panic with a misleading text. Never
-//! here: settings, and anything that runs longer than the check.
+//! Invariant: a line says what is missing and how to get it. Never here: settings, and anything that runs longer than the
+//! check.
 
 mod cpus;
+mod rings;
 
-use rustix::io::Errno;
+pub(crate) use rings::io_uring;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD, MEMLOCK_BYTES_MIN, RING_ENTRIES};
+use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD};
 
 /// Exit code when the machine refuses what the server needs (`EX_OSERR` of sysexits).
 pub const EXIT_MACHINE: u8 = 71;
@@ -25,19 +26,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Checks everything and raises what may be raised.
-    ///
-    /// # Errors
-    /// One line that says what is missing and how to mend it.
-    pub fn check() -> Result<Self, String> {
-        let locked = raised(Resource::Memlock);
-        if locked < MEMLOCK_BYTES_MIN {
-            return Err(memlock_line(locked));
-        }
-        probe_io_uring().map_err(|errno| io_uring_line(errno, io_uring_disabled().as_deref()))?;
+    /// Looks, and raises the limit on open files.
+    #[must_use]
+    pub fn look() -> Self {
         let cpu_ids = cpus::affinity();
         let cpus_usable = cpus::usable(cpu_ids.len(), cpus::quota());
-        Ok(Self { cpu_ids, cpus_usable, files_max: raised(Resource::Nofile) })
+        Self { cpu_ids, cpus_usable, files_max: raised(Resource::Nofile) }
     }
 
     /// How many connections the open files allow, when `shards` shards run. A tiny limit is split in halves.
@@ -60,66 +54,13 @@ fn raised(resource: Resource) -> u64 {
     }
 }
 
-/// Makes a ring as a shard will and closes it.
-#[allow(
-    unsafe_code,
-    reason = "the system call takes a raw structure; without ATTACH_WQ it reads no descriptor from it"
-)]
-fn probe_io_uring() -> Result<(), Errno> {
-    let mut params = rustix::io_uring::io_uring_params::default();
-    // SAFETY: the only condition is that `wq_fd` is open when ATTACH_WQ is set, and no flag is set.
-    unsafe { rustix::io_uring::io_uring_setup(RING_ENTRIES, &mut params) }.map(drop)
-}
-
-fn io_uring_disabled() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()
-}
-
-fn memlock_line(bytes: u64) -> String {
-    format!(
-        "locked memory is limited to {} KiB and io_uring needs {} KiB: raise it with `ulimit -l 8192`, \
-         LimitMEMLOCK=8M (systemd) or --ulimit memlock=8388608 (docker)",
-        bytes / 1024,
-        MEMLOCK_BYTES_MIN / 1024
-    )
-}
-
-/// Why the kernel refused a ring, and what to do. `disabled` is the content of `kernel.io_uring_disabled`.
-fn io_uring_line(errno: Errno, disabled: Option<&str>) -> String {
-    match (errno, disabled.map(str::trim)) {
-        (Errno::PERM, Some("1")) => "io_uring is refused: kernel.io_uring_disabled is 1, so only members of \
-             kernel.io_uring_group may use it: `sysctl kernel.io_uring_disabled=0`, or add this user's group there"
-            .into(),
-        (Errno::PERM, Some("2")) => {
-            "io_uring is refused: kernel.io_uring_disabled is 2: `sysctl kernel.io_uring_disabled=0`".into()
-        }
-        (Errno::PERM | Errno::ACCESS, _) => {
-            "io_uring is refused by a seccomp or security profile: in a container run with \
-             --security-opt seccomp=docker/seccomp.json, under systemd allow @aio"
-                .into()
-        }
-        (Errno::NOSYS, _) => "io_uring is missing: it needs Linux 5.8 or later built with CONFIG_IO_URING (gVisor and \
-             WSL 1 have none), or a seccomp profile hides it: docker/seccomp.json allows it"
-            .into(),
-        (Errno::NOMEM, _) => {
-            "io_uring got no memory: raise locked memory with `ulimit -l 8192`, LimitMEMLOCK=8M (systemd) or \
-             --ulimit memlock=8388608 (docker), or give the container more memory"
-                .into()
-        }
-        (Errno::MFILE | Errno::NFILE, _) => "io_uring got no file descriptor: raise `ulimit -n`".into(),
-        (errno, _) => format!("io_uring is refused: {errno}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
-
-    use super::{Machine, io_uring_line, memlock_line};
+    use super::Machine;
 
     #[test]
-    fn this_machine_passes_and_grants_something() {
-        let machine = Machine::check().expect("the tests need io_uring");
+    fn this_machine_grants_something() {
+        let machine = Machine::look();
         assert!(machine.cpus_usable >= 1 && machine.cpus_usable <= machine.cpu_ids.len());
         assert!(machine.connections_max(1) > 0);
     }
@@ -130,23 +71,5 @@ mod tests {
         assert_eq!(machine(20_000).connections_max(2), 19_904);
         assert_eq!(machine(64).connections_max(1), 32);
         assert!(machine(u64::MAX).connections_max(64) > 1_000_000);
-    }
-
-    #[test]
-    fn each_refusal_is_one_line_with_its_cure() {
-        let check = |errno, disabled, word: &str| {
-            let line = io_uring_line(errno, disabled);
-            assert!(line.contains(word) && !line.contains('\n'), "{line}");
-            assert!(!line.contains("  "), "{line}");
-        };
-        check(Errno::PERM, Some("0\n"), "seccomp=docker/seccomp.json");
-        check(Errno::PERM, None, "seccomp");
-        check(Errno::PERM, Some("1\n"), "io_uring_group");
-        check(Errno::PERM, Some("2\n"), "sysctl kernel.io_uring_disabled=0");
-        check(Errno::NOSYS, None, "5.8");
-        check(Errno::NOMEM, None, "ulimit -l");
-        check(Errno::MFILE, None, "ulimit -n");
-        check(Errno::INVAL, None, "refused");
-        assert!(memlock_line(65_536).contains("64 KiB"));
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) rooms: usize,
     pub(crate) store: Store,
     pub(crate) durability: Durability,
+    /// The name of what the shards run on.
+    pub(crate) runtime: &'static str,
     /// What the store says of itself, when there is one.
     pub(crate) state: Option<StoreState>,
 }
@@ -54,6 +56,7 @@ impl Facts {
             "redis_connected": self.store == Store::Redis && is_connected,
             "store": self.store.name(),
             "durability": self.durability.name(),
+            "runtime": self.runtime,
             "version": env!("CARGO_PKG_VERSION"),
         });
         if let Some(error) = self.state.as_ref().and_then(|state| state.error.as_deref()) {
@@ -86,7 +89,8 @@ mod tests {
             error: (!is_connected).then(|| "no route".into()),
         });
         let store = if state.is_some() { Store::Redis } else { Store::Memory };
-        Facts { is_draining: false, is_serving: true, websockets: 3, rooms: 2, store, durability, state }
+        let runtime = "threads";
+        Facts { is_draining: false, is_serving: true, websockets: 3, rooms: 2, store, durability, runtime, state }
     }
 
     #[test]
@@ -123,6 +127,7 @@ mod tests {
             serde_json::from_str(&facts(Durability::Window, Some((true, false))).body()).expect("it is JSON");
         assert_eq!((&body["status"], &body["store_error"]), (&"degraded".into(), &"no route".into()));
         assert_eq!((&body["redis_connected"], &body["active_connections"]), (&false.into(), &3.into()));
+        assert_eq!(body["runtime"], "threads");
         let well: serde_json::Value =
             serde_json::from_str(&facts(Durability::Window, Some((true, true))).body()).expect("it is JSON");
         assert!(well.get("store_error").is_none() && well["redis_connected"] == true);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Promise;
 use crate::engine::time::{Now, WallMillis};
-use crate::figures::server::ServerFigures;
+use crate::figures::server::{RUNTIMES, ServerFigures};
 use crate::figures::stats::{self, ShardFigures};
 use crate::figures::store::StoreFigures;
 use crate::figures::text::{Snapshot, text};
@@ -48,6 +48,7 @@ impl Sight<'_> {
             rooms: self.board.pulses().iter().map(rooms).sum(),
             store: self.promise.store,
             durability: self.promise.durability,
+            runtime: self.board.executor.name(),
             state,
         }
     }
@@ -73,11 +74,14 @@ impl Sight<'_> {
     }
 
     fn server_figures(&self) -> ServerFigures {
+        let mut runtimes = [0; RUNTIMES.len()];
+        runtimes[self.board.executor.index()] = 1;
         ServerFigures {
             websockets: self.board.websockets() as u64,
             connections_max: self.connections_max as u64,
             is_serving: self.board.is_serving() && !self.board.is_draining(),
             log_lines_dropped: log::lines_dropped(),
+            runtimes,
         }
     }
 }

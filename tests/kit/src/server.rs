@@ -39,12 +39,12 @@ pub fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
     with_settings(shell, settings)
 }
 
-/// The binary under a seccomp profile in which `io_uring_setup` fails with this error, as in many containers. The profile
-/// is set by a few lines of Python, because it takes a raw system call.
-pub fn without_io_uring(errno: i32) -> Command {
+/// The binary under a seccomp profile in which one of the calls of io_uring fails with this error, as in many containers.
+/// The profile is set by a few lines of Python, because it takes a raw system call.
+pub fn refused(Refused { call, errno }: Refused, settings: &[(&str, &str)]) -> Command {
     let script = format!(
         "import ctypes, os, struct, sys\n\
-         steps = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]\n\
+         steps = [(0x20, 0, 0, 0), (0x15, 0, 1, {call}), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]\n\
          code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in steps))\n\
          program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(steps), ctypes.addressof(code)))\n\
          prctl = ctypes.CDLL(None, use_errno=True).prctl\n\
@@ -53,8 +53,24 @@ pub fn without_io_uring(errno: i32) -> Command {
     );
     let mut python = Command::new("python3");
     python.args(["-c", &script]).arg(binary::butaca());
-    with_settings(python, &[])
+    with_settings(python, settings)
 }
+
+/// A call, and the error with which it fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    pub call: u32,
+    pub errno: i32,
+}
+
+/// What makes a ring, waits for it, and asks what it can do: the same numbers on all processors.
+pub const IO_URING_SETUP: u32 = 425;
+pub const IO_URING_ENTER: u32 = 426;
+pub const IO_URING_REGISTER: u32 = 427;
+/// `EPERM`, `ENOSYS` and `ENOMEM`.
+pub const NOT_ALLOWED: i32 = 1;
+pub const NO_SUCH_CALL: i32 = 38;
+pub const NO_MEMORY: i32 = 12;
 
 fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -62,6 +78,8 @@ fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env("API_PORT", "0");
     // Tests flood. What the rate does is tested where it is switched on.
     command.env("RATE_MESSAGES_PER_S", "0");
+    // What the shards run on in this run of the tests, unless a test says so itself.
+    command.envs(std::env::var_os("BUTACA_TEST_RUNTIME").map(|runtime| ("RUNTIME", runtime)));
     command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

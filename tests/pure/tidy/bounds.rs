@@ -14,6 +14,7 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
     ("node::proofs", &["DIGITS"], "the format of a proof"),
     ("persist::record", &["VERSION", "VERSION_WITHOUT_ORIGIN", "CHECKSUM_BYTES"], "the format of a record"),
     ("persist::stores::embedded", &["KEYSPACE", "TALLY_BYTES"], "the format of the files"),
+    ("runtime::preflight::rings", &["LAST_OPERATION"], "a number of the kernel's"),
     ("wire::json_read", &["SMALL_DIGITS"], "digits that fit a machine word"),
     ("wire::proxy", &["LINE_BYTES_MAX", "FIXED_BYTES"], "the format of a PROXY header"),
     ("wire::respond", &["UPGRADE_REQUIRED"], "a status"),
