@@ -3,6 +3,8 @@
 #
 #   scripts/long.sh durability [ROUNDS]   kill -9 under load and restart, both stores in both modes, and while a store is
 #                                         read (200 rounds of each); prints what was lost and the longest gap
+#   scripts/long.sh hogs                  each attack of docs/SECURITY-TESTS.md at its full size, in release, in a cgroup of
+#                                         512 MiB where one can be made; prints the table
 #   scripts/long.sh server                ten waves of 5,000 connections, and an end with 10,000, in release; it needs
 #                                         20,000 open files for each of the two processes (`ulimit -n`)
 #   scripts/long.sh topologies [ROUNDS]   a master of Redis dies in the middle of a sale, with Sentinels and as a cluster
@@ -31,6 +33,11 @@ long_server() {
     CHURN_SHARDS=$shards CHURN_CONNECTIONS=5000 cargo test --release --test server -- --nocapture ten_waves
   done
   DRAIN_CONNECTIONS=10000 cargo test --release --test server -- --nocapture a_crowd_is_dismissed
+}
+
+long_hogs() {
+  ulimit -n "$(ulimit -Hn)"
+  HOGS_FULL=1 cargo test --release --test server -- --nocapture every_attack
 }
 
 long_topologies() {

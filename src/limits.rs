@@ -45,6 +45,15 @@ pub const INPUTS_PER_FULL_CHECK: usize = 256;
 /// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
 pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
 
+/// What a hold takes in memory beside its `user_info`, about: its ids, its places in the room, with its owner and in the
+/// queue of deadlines.
+pub const HOLD_BYTES: usize = 512;
+/// Bytes of `user_info` of everything that one connection holds, as long as `MAX_SEATS_PER_CLIENT` limits its seats. At the
+/// bound: `overloaded`.
+pub const USER_INFO_BYTES_PER_CONNECTION_MAX: usize = 64 * 1024;
+/// A `user_info` of so many bytes is not worth adding up: all seats of a connection together cannot have too much of them.
+pub const USER_INFO_BYTES_UNCOUNTED: usize = 100;
+
 /// Default of `HOLD_TTL_MS`: how long a hold lives.
 pub const HOLD_TTL_MS: u64 = 300_000;
 /// Longest `HOLD_TTL_MS` that is accepted: a day.
@@ -210,6 +219,9 @@ pub const PACE_MS: u64 = 40;
 pub const PACE_MS_MAX: u64 = 1_000;
 /// Full states that a shard keeps for the next one who needs the same.
 pub const FULL_STATES_KEPT_MAX: usize = 8;
+/// The shortest time from one large full state of a connection to the next, when it joins again while nothing has
+/// happened: until then the next one waits.
+pub const FULL_STATE_AGAIN_MS: u64 = 1_000;
 /// How long a full state is kept for the next who joins, after the last one.
 pub const FULL_STATE_KEPT_MS: u64 = 1_000;
 /// Frames of events that are kept behind a full state for those who join, at most a quarter of its own bytes. At the bound
@@ -229,6 +241,40 @@ pub const FULL_STATE_TURN_MS: u64 = 1_000;
 pub const FULL_STATE_WAIT_MS: u64 = 2_000;
 /// Bytes that a shard sends for replies and full states before it turns to its rooms.
 pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
+
+/// Smallest `MEMORY_BUDGET_BYTES` that is accepted, and the least that the default comes to.
+pub const MEMORY_BUDGET_BYTES_MIN: usize = 64 * 1024 * 1024;
+/// Largest `MEMORY_BUDGET_BYTES` that is accepted: a pebibyte.
+pub const MEMORY_BUDGET_BYTES_MAX: u64 = 1 << 50;
+/// How `MEMORY_BUDGET_BYTES` is divided, in sixteenths, in the order of [`crate::audience::budget::KINDS`]: outboxes, logs,
+/// full states, bodies of HTTP answers, answers withheld for the store, holds. At the bound of a share: what
+/// `node::relief` says.
+pub const MEMORY_SHARES: [usize; 6] = [4, 3, 4, 1, 1, 3];
+/// Parts of the budget in all.
+pub const MEMORY_SHARES_SUM: usize = 16;
+/// One slow reader, or one room's log, may take one of so many parts of what is left of its share. Then it waits, or its
+/// members are resynchronised.
+pub const FAIR_PARTS: usize = 16;
+/// The least that a room's log may take, however little is left.
+pub const LOG_FAIR_BYTES_MIN: usize = 8 * 1024;
+/// A shard tells the others of what it takes when that has changed by so much.
+pub const MEMORY_GRAIN_BYTES: usize = 64 * 1024;
+/// How often a shard looks whether something has to give way.
+pub const RELIEF_MS: u64 = 100;
+/// How long a full socket may take nothing when memory is short. Then the connection is closed with 4008.
+pub const PRESSED_CONSUMER_MS: u64 = 2_000;
+/// Connections closed at one look because full states take too much.
+pub const CLOSED_PER_LOOK_MAX: usize = 8;
+/// So many times `OUTBOUND_QUEUE_BYTES` one connection may be behind in all its rooms together. At the bound they are
+/// dropped, and it gets full states.
+pub const LAG_OF_CONNECTION_FACTOR: usize = 4;
+/// What one connection may have withheld for the store, in bytes of memory. At the bound its selects and joins are
+/// `overloaded`.
+pub const WITHHELD_BYTES_PER_CONNECTION_MAX: usize = 512 * 1024;
+
+/// A long queue of a connection grows by so many bytes and does not double: with thousands of slow readers half of it would
+/// be for nothing.
+pub const OUTBOX_STEP_BYTES: usize = 16 * 1024;
 
 /// Slots of the table of hot rooms, which all shards share; rooms whose names share one are hot together.
 pub const HOT_SLOTS: usize = 4_096;
@@ -293,8 +339,12 @@ pub const SPARE_BUFFERS_MAX: usize = 1_024;
 pub const SPARE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 /// Connections that must have ended before a quiet shard gives free memory back to the kernel.
 pub const COLLECT_ENDS_MIN: u32 = 64;
-/// Shortest time from one time that memory is given back to the next, in nanoseconds.
+/// Bytes that were freed after which it does, too.
+pub const COLLECT_BYTES_MIN: usize = 1024 * 1024;
+/// The shortest time from one time that memory is given back to the next, in nanoseconds.
 pub const COLLECT_REST_NS: u64 = 1_000_000_000;
+/// The longest: a quiet shard looks once in a while, whatever was freed.
+pub const COLLECT_QUIET_NS: u64 = 60_000_000_000;
 
 /// Shortest of the times below that a setting may name.
 pub const TIMEOUT_MS_MIN: u64 = 100;
@@ -325,8 +375,6 @@ pub const CLOSE_WITHIN_MS: u64 = 2_000;
 pub const DRAIN_MS: u64 = 3_500;
 /// The tick of a shard: expiry, heartbeats and retries happen with this resolution.
 pub const TICK_MS: u64 = 10;
-/// The longest that a shard with nothing to do sleeps.
-pub const IDLE_SLEEP_MS: u64 = 60_000;
 /// Tenths of a second that one bucket of the wheel of heartbeats covers.
 pub const WHEEL_BUCKET_TENTHS: u32 = 5;
 /// Its buckets: 64 s, as far as nearly every deadline lies. What lies further ahead is kept beside them.
@@ -374,6 +422,30 @@ const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u
 const _: () = assert!(OPEN_REQUESTS_MAX < u16::MAX / 2, "tickets are 16 bits, and an open one is never given again");
 const _: () =
     assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
+const _: () = assert!(USER_INFO_BYTES < USER_INFO_BYTES_PER_CONNECTION_MAX);
+const _: () = assert!(
+    ROOMS_PER_CONNECTION_MAX * SEATS_PER_CLIENT_DEFAULT as usize * USER_INFO_BYTES_UNCOUNTED
+        <= USER_INFO_BYTES_PER_CONNECTION_MAX
+);
+const _: () = {
+    let (mut sum, mut at) = (0, 0);
+    while at < MEMORY_SHARES.len() {
+        assert!(MEMORY_SHARES[at] > 0);
+        sum += MEMORY_SHARES[at];
+        at += 1;
+    }
+    assert!(sum == MEMORY_SHARES_SUM && MEMORY_BUDGET_BYTES_MIN.is_multiple_of(MEMORY_SHARES_SUM));
+};
+const MEMORY_SHARE_BYTES_MIN: usize = MEMORY_BUDGET_BYTES_MIN / MEMORY_SHARES_SUM;
+const _: () = assert!(MEMORY_GRAIN_BYTES * SHARDS_MAX <= MEMORY_SHARE_BYTES_MIN, "grains hide no share");
+const _: () = assert!(
+    OUTBOUND_QUEUE_BYTES * FAIR_PARTS <= MEMORY_SHARES[0] * MEMORY_SHARE_BYTES_MIN,
+    "the first slow readers may take all that one may, also in the smallest budget"
+);
+const _: () = assert!(WITHHELD_BYTES_PER_CONNECTION_MAX * 4 <= MEMORY_SHARE_BYTES_MIN);
+const _: () =
+    assert!(WITHHELD_BYTES_PER_CONNECTION_MAX > OPEN_REQUESTS_MAX as usize * 256, "trains of small requests fit");
+const _: () = assert!(PRESSED_CONSUMER_MS < PING_AFTER_MS && PRESSED_CONSUMER_MS > BLOCKED_RETRY_MS);
 const _: () = assert!(TICK_MS * 10 <= 100, "an expiry is announced within 100 ms of its deadline");
 const _: () = assert!(DRAIN_MS < 5_000);
 const _: () = assert!(RATE_MESSAGES_PER_S <= MESSAGES_PER_S_MAX && RATE_BURST <= RATE_BURST_MAX);

@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::api::{self, Api, Listening, NotListening};
+use crate::audience::budget::Budget;
 use crate::audience::feeds::Pace;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
@@ -92,8 +93,8 @@ fn start(config: Config) -> Result<Started, Failure> {
 
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
-    let (board, desk) = (Arc::new(Board::new(shards, choice.0)), Arc::new(Desk::default()));
-    let clock = Clock::new();
+    let board = Arc::new(Board::new(shards, choice.0, budget(&config.connections, &machine)));
+    let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
     let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
@@ -112,7 +113,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             bounds: node_bounds(&config),
             seats: Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts),
             hot: board.hot.clone(),
-            full_states: board.full_states.clone(),
+            budget: board.budget.clone(),
             store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         })
         .with_proofs(proofs);
@@ -155,6 +156,10 @@ fn start(config: Config) -> Result<Started, Failure> {
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
     Executor::choose(config.cores.runtime, || preflight::io_uring(shards)).map_err(|line| (EXIT_MACHINE, line))
+}
+
+fn budget(connections: &config::Connections, machine: &Machine) -> Budget {
+    Budget::of(connections.memory_budget_bytes.unwrap_or(machine.memory_budget_bytes()))
 }
 
 fn bind(listen: &config::Listen, shards: usize) -> Result<(SocketAddr, Vec<OwnedFd>), Failure> {
@@ -218,6 +223,7 @@ fn node_rules(config: &Config) -> node::Rules {
         pace: Pace { factor: u64::from(config.cores.pace_factor), max_ns: config.cores.pace_max_ms * 1_000_000 },
         hot_room_members: config.cores.hot_room_members,
         slow_consumer_ms: config.connections.slow_consumer_ms,
+        silence_ms: config.connections.ping_after_ms + config.connections.pong_within_ms,
         hold_ttl_ms: config.rooms.hold_ttl_ms,
         restore_grace_ms: config.rooms.restore_grace_ms,
         is_durable: config.store.promise.is_durable(),
@@ -335,6 +341,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::Watchdog;
+    use crate::audience::budget::Budget;
     use crate::engine::ids::{ConnId, ShardId};
     use crate::node::letters::Letter;
     use crate::runtime::board::Board;
@@ -346,7 +353,8 @@ mod tests {
     #[test]
     fn the_watchdog_wakes_who_stands_still_with_work_and_nobody_else() {
         let alarms = [Alarm::new().expect("an eventfd"), Alarm::new().expect("an eventfd")];
-        let (board, mesh) = (Arc::new(Board::new(2, Executor::Threads)), Mesh::new(&alarms));
+        let board = Arc::new(Board::new(2, Executor::Threads, Budget::default()));
+        let mesh = Mesh::new(&alarms);
         let sets = alarms.clone().map(|alarm| Readiness::new(alarm).expect("an epoll set"));
         let watched = sets.iter().map(|set| set.as_fd().try_clone_to_owned().expect("a file")).collect();
         let mut watchdog = Watchdog::new(Arc::clone(&board), mesh.clone(), watched);

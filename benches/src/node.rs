@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
+use butaca::audience::budget::Budget;
 use butaca::audience::feeds::Pace;
-use butaca::audience::full_state::Alive;
 use butaca::engine::command::Request;
 use butaca::engine::ids::{ClientId, ShardId};
 use butaca::engine::keyed::Seeds;
@@ -39,6 +39,7 @@ impl Shell {
                 pace: Pace { factor: 0, max_ns: 0 },
                 hot_room_members: 32,
                 slow_consumer_ms: SLOW_CONSUMER_MS,
+                silence_ms: SLOW_CONSUMER_MS,
                 hold_ttl_ms: HOLD_TTL_MS,
                 restore_grace_ms: RESTORE_GRACE_MS,
                 is_durable: false,
@@ -46,7 +47,7 @@ impl Shell {
             bounds: Bounds::default(),
             seats: Shard::new(id, 1, Seeds::replayed(7, id), rules),
             hot: HotRooms::default(),
-            full_states: Alive::default(),
+            budget: Budget::default(),
             store: None,
         });
         let mut shell = Self { node, orders: Vec::new(), ns: 0 };

@@ -8,8 +8,9 @@
 
 use std::sync::Arc;
 
-use super::full_state::{Alive, FullState};
+use super::budget::{Budget, Kind};
 use super::history::History;
+use super::shared::Shared;
 use crate::engine::command::Change;
 use crate::engine::ids::Epoch;
 use crate::limits::LAG_CHANGES_MAX;
@@ -46,7 +47,7 @@ pub struct Moved {
 /// What is being told to everybody.
 #[derive(Clone, Debug)]
 struct Pass {
-    frame: Arc<FullState>,
+    frame: Arc<Shared>,
     /// Who gets it must know the room up to here.
     since: u64,
     /// And knows it up to here then.
@@ -179,7 +180,7 @@ impl Deltas {
     }
 
     /// Begins to tell everybody what has happened, unless that is being done.
-    pub fn begin_pass(&mut self, room: &str, alive: &Alive) {
+    pub fn begin_pass(&mut self, room: &str, budget: &Budget) {
         if self.pass.is_some() || !self.is_due() {
             return;
         }
@@ -191,7 +192,7 @@ impl Deltas {
             return self.begin_anew();
         }
         let since = std::mem::replace(&mut self.told, self.history.seq());
-        let frame = FullState::new(frame, alive);
+        let frame = Shared::new(frame, Kind::Logs, budget);
         self.pass = Some(Pass { frame, since, to: self.told, left: self.members.len() });
     }
 
@@ -220,7 +221,7 @@ impl Deltas {
 
     /// What the pass tells.
     #[must_use]
-    pub fn frame(&self) -> Option<&Arc<FullState>> {
+    pub fn frame(&self) -> Option<&Arc<Shared>> {
         self.pass.as_ref().map(|pass| &pass.frame)
     }
 
@@ -280,7 +281,7 @@ impl Deltas {
 #[cfg(test)]
 mod tests {
     use super::{Deltas, GoesOn, Mode};
-    use crate::audience::full_state::Alive;
+    use crate::audience::budget::Budget;
     use crate::audience::history::tests::change;
     use crate::engine::command::SeatStatus;
     use crate::engine::ids::Epoch;
@@ -295,7 +296,7 @@ mod tests {
 
     /// Serves a pass, all whose slots are in `full` being behind, and returns who was told.
     fn pass(deltas: &mut Deltas, full: &[u32]) -> Vec<u32> {
-        deltas.begin_pass("r", &Alive::default());
+        deltas.begin_pass("r", &Budget::default());
         let mut told = Vec::new();
         while let Some((index, slot)) = deltas.step() {
             if full.contains(&slot) {
@@ -320,8 +321,8 @@ mod tests {
         deltas.add(3, Some(8));
         held(&mut deltas, 9);
         assert!(deltas.is_due());
-        deltas.begin_pass("r", &Alive::default());
-        let text = String::from_utf8_lossy(deltas.frame().expect("a pass").frame()).into_owned();
+        deltas.begin_pass("r", &Budget::default());
+        let text = String::from_utf8_lossy(deltas.frame().expect("a pass").bytes()).into_owned();
         assert!(text.contains(r#""from":6,"to":9,"changes":[[6,1],[7,1],[8,1],[9,1]]"#), "{text}");
         assert_eq!(pass(&mut deltas, &[]), [0, 1, 2, 3]);
         assert!(!deltas.is_due());
@@ -358,7 +359,7 @@ mod tests {
                 let mut deltas = Deltas::new(EPOCH, 0, 100);
                 (0..4).for_each(|slot| _ = deltas.add(slot, Some(0)));
                 held(&mut deltas, 1);
-                deltas.begin_pass("r", &Alive::default());
+                deltas.begin_pass("r", &Budget::default());
                 let mut told = Vec::new();
                 for _ in 0..met {
                     let (index, slot) = deltas.step().expect("there are four");

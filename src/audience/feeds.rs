@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::RandomState;
 
+use super::budget::{Budget, Kind, Tally};
 use super::ring::Ring;
 use super::view::{Moved, View};
 use crate::engine::ids::{Epoch, RoomId, ShardId};
@@ -69,10 +70,12 @@ pub struct Feeds {
     /// Feeds that are owed something and wait for their time: `(not before, feed)`.
     paced: BinaryHeap<Reverse<(u64, u32)>>,
     pace: Pace,
+    /// What all logs take.
+    logs: Tally,
 }
 
 impl Feeds {
-    pub fn new(pace: Pace) -> Self {
+    pub fn new(pace: Pace, budget: &Budget) -> Self {
         Self {
             feeds: Vec::new(),
             free: Vec::new(),
@@ -81,7 +84,38 @@ impl Feeds {
             big: VecDeque::new(),
             paced: BinaryHeap::new(),
             pace,
+            logs: Tally::new(budget, Kind::Logs),
         }
+    }
+
+    /// What all logs of this shard take.
+    pub fn logs(&mut self) -> &mut Tally {
+        &mut self.logs
+    }
+
+    /// Counts what the log of the feed takes now.
+    pub fn weigh(&mut self, index: u32) {
+        let feed = self.feeds[index as usize].as_mut().expect("the feed exists while it is read");
+        let (was, is) = feed.view.recount();
+        self.logs.moves(was, is);
+    }
+
+    /// Empty logs give up what they keep for the next frames: in thousands of rooms it adds up.
+    pub fn give_back(&mut self) {
+        if self.logs.bytes() == 0 {
+            return;
+        }
+        for feed in self.feeds.iter_mut().flatten() {
+            feed.view.give_back();
+            let (was, is) = feed.view.recount();
+            self.logs.moves(was, is);
+        }
+    }
+
+    /// The feeds with logs, by their indexes.
+    pub fn with_logs(&self) -> impl Iterator<Item = (u32, usize)> {
+        let all = self.feeds.iter().zip(0..);
+        all.filter_map(|(feed, index)| Some((index, feed.as_ref()?.view.log_len()))).filter(|(_, len)| *len > 0)
     }
 
     pub fn find(&self, room: &str) -> Option<u32> {
@@ -137,6 +171,7 @@ impl Feeds {
     /// Removes a member and says which members moved; the feed ends with its last reader.
     pub fn remove(&mut self, index: u32, at: u32) -> [Option<Moved>; 2] {
         let moved = self.get_mut(index).view.remove(at);
+        self.weigh(index);
         self.end_unread(index);
         moved
     }
@@ -167,7 +202,9 @@ impl Feeds {
             self.paced.retain(|Reverse((_, waiting))| *waiting != index);
         }
         if self.get_mut(index).ring.is_none() {
-            let feed = self.feeds[index as usize].take().expect("looked at above");
+            let mut feed = self.feeds[index as usize].take().expect("looked at above");
+            let (was, _) = feed.view.recount();
+            self.logs.moves(was, 0);
             self.by_room.remove(&feed.room);
             self.free.push(index);
         }
@@ -175,6 +212,7 @@ impl Feeds {
 
     /// Puts a feed that is owed something into the schedule.
     pub fn schedule(&mut self, index: u32, now_ns: u64) {
+        self.weigh(index);
         let feed = self.feeds[index as usize].as_mut().expect("the feed exists while it is read");
         if feed.scheduled || !feed.view.is_due() {
             return;

@@ -9,8 +9,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::full_state::{Alive, FullState};
+use super::budget::{Budget, Kind};
 use super::ring::Ring;
+use super::shared::Shared;
 use crate::engine::command::Change;
 use crate::engine::ids::{ClientId, Epoch, RoomId};
 use crate::engine::time::Millis;
@@ -26,9 +27,25 @@ pub struct Captured {
     /// The number of the change after which it is true.
     pub seq: u64,
     /// The state, unless it need not be said because no seat is held.
-    pub state: Option<Arc<FullState>>,
+    pub state: Option<Arc<Shared>>,
     /// Frames of what has happened since.
     pub since: Vec<u8>,
+    /// There was no memory for the state: the connection waits for its turn, like one that lags.
+    pub is_deferred: bool,
+}
+
+impl Captured {
+    /// The state of exactly this moment.
+    #[must_use]
+    pub fn now(seq: u64, state: Option<Arc<Shared>>) -> Self {
+        Self { seq, state, since: Vec::new(), is_deferred: false }
+    }
+
+    /// A state that there is no memory for.
+    #[must_use]
+    pub fn deferred(seq: u64) -> Self {
+        Self { seq, state: None, since: Vec::new(), is_deferred: true }
+    }
 }
 
 /// How many full states may be on their way.
@@ -54,7 +71,7 @@ struct Kept {
     room: RoomId,
     epoch: Epoch,
     seq: u64,
-    state: Arc<FullState>,
+    state: Arc<Shared>,
     /// The frames of the events after `seq`, up to `upto`: written when somebody joins.
     since: Vec<u8>,
     upto: u64,
@@ -66,7 +83,7 @@ struct Kept {
 #[derive(Debug)]
 pub struct FullStates {
     kept: Vec<Kept>,
-    alive: Alive,
+    budget: Budget,
     bounds: FullStateBounds,
     /// Connections that lag, have drained, and wait for their turn, and since when.
     waiting: VecDeque<(Name, Millis)>,
@@ -88,11 +105,11 @@ struct Place {
 }
 
 impl FullStates {
-    /// None yet. `alive` counts those of all shards.
+    /// None yet. `budget` counts those of all shards.
     #[must_use]
-    pub fn new(alive: Alive, bounds: FullStateBounds) -> Self {
+    pub fn new(budget: &Budget, bounds: FullStateBounds) -> Self {
         let (waiting, places, given) = (VecDeque::new(), BTreeMap::new(), VecDeque::new());
-        Self { kept: Vec::new(), alive, bounds, waiting, places, given }
+        Self { kept: Vec::new(), budget: budget.clone(), bounds, waiting, places, given }
     }
 
     /// Whether this connection, which lags, may be sent one now: it has waited for that, or there is a place.
@@ -172,13 +189,16 @@ impl FullStates {
         self.waiting.front().map_or(0, |(_, since)| now.0.saturating_sub(since.0))
     }
 
-    fn is_at_bound(&self) -> bool {
-        self.alive.bytes() > self.bounds.bytes_max
+    /// Whether there is no memory for one more.
+    #[must_use]
+    pub fn is_at_bound(&self) -> bool {
+        let share = self.budget.max(Kind::FullStates);
+        self.budget.used(Kind::FullStates) > self.bounds.bytes_max.min(share)
     }
 
     /// The one of exactly this moment.
     #[must_use]
-    pub fn find(&self, room: &RoomId, epoch: Epoch, seq: u64) -> Option<Arc<FullState>> {
+    pub fn find(&self, room: &RoomId, epoch: Epoch, seq: u64) -> Option<Arc<Shared>> {
         let is_seq = |kept: &Kept| kept.seq == seq || planted::has(Bug::StateOfAnotherMoment);
         let kept = self.kept.iter().find(|kept| is_seq(kept) && kept.epoch == epoch && kept.room == *room)?;
         Some(Arc::clone(&kept.state))
@@ -203,7 +223,7 @@ impl FullStates {
             self.kept.swap_remove(index);
             return None;
         };
-        let bytes_max = self.bounds.since_bytes_max.min(kept.state.frame().len() / 4);
+        let bytes_max = self.bounds.since_bytes_max.min(kept.state.bytes().len() / 4);
         for change in since {
             if change.client == *client {
                 return None;
@@ -219,12 +239,13 @@ impl FullStates {
         }
         kept.used = now;
         crate::marks::hit(if kept.since.is_empty() { "a shared full state" } else { "an older full state" });
-        Some(Captured { seq: kept.seq, state: Some(Arc::clone(&kept.state)), since: kept.since.clone() })
+        let state = Some(Arc::clone(&kept.state));
+        Some(Captured { seq: kept.seq, state, since: kept.since.clone(), is_deferred: false })
     }
 
     /// Keeps a full state for the next who needs one. Returns the room that has to give way, if one has.
     #[must_use]
-    pub fn keep(&mut self, room: &RoomId, at: (Epoch, u64), state: &Arc<FullState>, now: Millis) -> Option<RoomId> {
+    pub fn keep(&mut self, room: &RoomId, at: (Epoch, u64), state: &Arc<Shared>, now: Millis) -> Option<RoomId> {
         self.kept.retain(|kept| kept.room != *room);
         let least = (self.kept.len() == FULL_STATES_KEPT_MAX).then(|| self.kept.remove(0).room);
         let (room, state, (epoch, seq)) = (room.clone(), Arc::clone(state), at);
@@ -240,8 +261,8 @@ impl FullStates {
 
     /// Counts a new one that is not kept.
     #[must_use]
-    pub fn share(&self, frame: Vec<u8>) -> Arc<FullState> {
-        FullState::new(frame, &self.alive)
+    pub fn share(&self, frame: Vec<u8>) -> Arc<Shared> {
+        Shared::new(frame, Kind::FullStates, &self.budget)
     }
 
     /// Changes of the room are undone: what was encoded of it is not true.
@@ -263,7 +284,8 @@ impl FullStates {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Alive, Captured, FullStateBounds, FullStates};
+    use super::{Captured, FullStateBounds, FullStates};
+    use crate::audience::budget::Budget;
     use crate::audience::ring::Ring;
     use crate::engine::command::{Change, ChangeKind, ReleaseReason};
     use crate::engine::ids::{ClientId, Epoch, RoomId, SeatId, ShardSet};
@@ -283,7 +305,7 @@ mod tests {
     }
 
     fn kept(bytes: usize) -> (FullStates, Ring) {
-        let mut states = FullStates::new(Alive::default(), FullStateBounds::default());
+        let mut states = FullStates::new(&Budget::default(), FullStateBounds::default());
         let state = states.share(vec![b's'; bytes]);
         assert_eq!(states.keep(&room(), (EPOCH, 5), &state, Millis(0)), None);
         (states, Ring::new(EPOCH, 5, RING_BYTES_MAX))
@@ -360,7 +382,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_ever() {
         let bounds = FullStateBounds { at_once: 2, ..FullStateBounds::default() };
-        let mut states = FullStates::new(Alive::default(), bounds);
+        let mut states = FullStates::new(&Budget::default(), bounds);
         for slot in 0..2 {
             assert!(states.may_begin(slot, 0));
             states.begin(slot, 0, Millis(10));

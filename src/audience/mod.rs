@@ -10,12 +10,13 @@
 //! Members of the second protocol are positions in the room's history ([`history::History`]): [`deltas::Deltas`] tells
 //! them what has happened, once a tick.
 
+pub mod budget;
 pub mod deltas;
 pub mod feeds;
 pub mod frames;
-pub mod full_state;
 pub mod full_states;
 pub mod history;
 pub mod outbox;
 pub mod ring;
+pub mod shared;
 pub mod view;

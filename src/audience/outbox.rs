@@ -5,19 +5,19 @@
 //! The outbox names the part of the room's log that is to be sent between two replies. When a room drops the
 //! connection, those parts go and a full state is owed once the socket has drained. If that happens a second time
 //! before the full state has left, the consumer is too slow to be served. The reader bounds what own replies may take:
-//! a socket is not read while its outbox is above the bound. A large full state is not copied: all connections that
-//! wait for it share it.
+//! a socket is not read while its outbox is above the bound. A large full state is not copied, and no body of an answer
+//! is: all connections that wait for it share it.
 //!
 //! Never here: sockets, rooms.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::limits::GONE_BYTES_MAX;
+use crate::limits::{GONE_BYTES_MAX, OUTBOX_STEP_BYTES};
 use crate::planted::{Bug, has};
 
 use super::frames::begun_frame;
-use super::full_state::{FullState, SharedBytes};
+use super::shared::{Shared, SharedBytes};
 use super::view::{Position, Span};
 
 /// What kind of frames bytes are.
@@ -96,6 +96,8 @@ pub struct Outbox {
     resynced: u32,
     /// It stands in the queue of those who wait for their full state.
     waiting: bool,
+    /// Bytes of memory that were counted for it last.
+    counted: usize,
 }
 
 impl Outbox {
@@ -155,13 +157,16 @@ impl Outbox {
     /// Appends frames that are never dropped, written by `write`.
     pub fn write(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.bytes.len();
+        if before > OUTBOX_STEP_BYTES && self.bytes.capacity() - before < OUTBOX_STEP_BYTES / 2 {
+            self.bytes.reserve_exact(OUTBOX_STEP_BYTES);
+        }
         write(&mut self.bytes);
         self.note(kind, self.bytes.len() - before);
     }
 
     /// Appends one frame that is never dropped and that others get too.
-    pub fn share(&mut self, kind: Kind, state: Arc<FullState>) {
-        self.share_bytes(kind, SharedBytes::State(state));
+    pub fn share(&mut self, kind: Kind, shared: Arc<Shared>) {
+        self.share_bytes(kind, SharedBytes::Counted(shared));
     }
 
     /// Appends what is never dropped and what others get too.
@@ -337,9 +342,9 @@ impl Outbox {
         self.runs.iter().any(|run| run.kind == Kind::Resync)
     }
 
-    /// The full states are being queued: events are welcome again.
+    /// The full states are being queued: events are welcome again. It waits for none any more: an outbox that said so and
+    /// was used again for another connection would keep that one from ever waiting.
     pub fn caught_up(&mut self) {
-        // An outbox that is put away and used again must not seem to wait for somebody else.
         (self.lagging, self.waiting) = (false, false);
     }
 
@@ -355,6 +360,7 @@ impl Outbox {
     /// Drops everything but a frame that has begun to leave: the connection is being closed.
     pub fn abandon(&mut self) {
         let mut rest = self.begun.split_off(self.begun_sent);
+        let counted = self.counted;
         let first = self.runs.pop_front().filter(|_| self.sent > 0);
         let sent = self.sent;
         if let Some(run) = first.as_ref().filter(|run| run.is_own()) {
@@ -362,7 +368,7 @@ impl Outbox {
             let begun = begun_frame(frames, sent);
             rest.extend_from_slice(if begun.is_empty() { &[] } else { &frames[sent..begun.end] });
         }
-        self.clear();
+        *self = Self { counted, ..Self::default() };
         self.finish_first(&rest);
         if let Some(Run { kind, source: Source::Shared(shared), .. }) = first {
             self.share_bytes(kind, shared);
@@ -374,6 +380,25 @@ impl Outbox {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Bytes of memory that are its own.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.bytes.capacity() + self.begun.capacity() + self.runs.capacity() * size_of::<Run>()
+    }
+
+    /// What was counted for it last, and what it takes now, which counts from now on.
+    #[must_use]
+    pub fn recount(&mut self) -> (usize, usize) {
+        let is = self.footprint();
+        (std::mem::replace(&mut self.counted, is), is)
+    }
+
+    /// What was counted for it last; from now on nothing is.
+    #[must_use]
+    pub fn uncount(&mut self) -> usize {
+        std::mem::take(&mut self.counted)
     }
 }
 

@@ -98,6 +98,8 @@ pub struct View {
     passed: Position,
     /// Where the log ended when the members were last looked through for those too far behind.
     looked_at: Position,
+    /// Bytes of memory that were counted for the log last.
+    counted: usize,
 }
 
 impl View {
@@ -131,20 +133,15 @@ impl View {
         self.end != self.passed && self.served_len() > 0
     }
 
-    /// Bytes of frames that are kept.
+    /// Lets everybody skip who is behind. Returns their slots; they must be resynchronised.
     #[must_use]
-    pub fn log_len(&self) -> usize {
-        self.log.len() - self.start
-    }
-
-    /// Bytes that those who are behind still need, all together.
-    #[must_use]
-    pub fn behind_bytes(&self) -> u64 {
-        if self.behind == 0 {
-            return 0;
+    pub fn drop_behind(&mut self) -> Vec<u32> {
+        let mut dropped = Vec::new();
+        if self.behind > 0 {
+            self.looked_at = self.end;
+            self.drop_beyond(0, false, &mut dropped);
         }
-        let behind = self.members.iter().filter(|member| member.mode == Mode::Behind);
-        behind.map(|member| u64::from(self.end.wrapping_sub(member.needs))).sum()
+        dropped
     }
 
     /// Adds a member that has seen everything so far (it has the full state) and returns its index.
@@ -173,9 +170,7 @@ impl View {
         if let Some(member) = self.members.get(hole) {
             moved[1] = Some(Moved { slot: member.slot, index: u32::try_from(hole).expect("members are bounded") });
         }
-        if self.members.is_empty() {
-            self.forget_all();
-        }
+        self.forget_unneeded();
         moved
     }
 
@@ -355,6 +350,14 @@ impl View {
     /// Lets frames pass the member by until [`View::resume`].
     pub fn skip(&mut self, index: u32) {
         self.set_mode(index, Mode::Skipping);
+        self.forget_unneeded();
+    }
+
+    /// Those who skip need no log.
+    fn forget_unneeded(&mut self) {
+        if self.members.len() == self.skipping {
+            self.forget_all();
+        }
     }
 
     /// Whether frames pass the member by.
@@ -430,6 +433,17 @@ impl View {
         } else if self.start > kept {
             self.log.drain(..self.start);
             self.start = 0;
+            if self.log.capacity() > EMPTY_LOG_BYTES_MAX.max(4 * kept) {
+                self.log.shrink_to(2 * kept);
+            }
+        }
+    }
+
+    /// Gives up what an empty log keeps for the next frames.
+    pub fn give_back(&mut self) {
+        if self.log_len() == 0 {
+            self.log = Vec::new();
+            self.start = 0;
         }
     }
 
@@ -466,6 +480,8 @@ impl View {
 fn is_lower(a: Position, b: Position, end: Position) -> bool {
     end.wrapping_sub(a) > end.wrapping_sub(b)
 }
+
+mod weight;
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,8 @@ pub struct Connections {
     pub user_info_bytes_max: usize,
     /// What may wait for one slow connection.
     pub outbound_queue_bytes: usize,
+    /// What clients can make grow, all of it together, in bytes of memory; `None`: half of what the machine grants.
+    pub memory_budget_bytes: Option<usize>,
     /// Time for a whole request head from the first moment, however slowly it comes.
     pub handshake_ms: u64,
     /// Silence of a client after which it is pinged.
@@ -48,6 +50,7 @@ impl Connections {
             message_bytes_max: values.usize("MAX_MESSAGE_BYTES")?,
             user_info_bytes_max: values.usize("MAX_USER_INFO_BYTES")?,
             outbound_queue_bytes: values.usize("OUTBOUND_QUEUE_BYTES")?,
+            memory_budget_bytes: values.usize_if_set("MEMORY_BUDGET_BYTES")?,
             handshake_ms: values.u64("HANDSHAKE_MS")?,
             ping_after_ms: values.u64("PING_AFTER_MS")?,
             pong_within_ms: values.u64("PONG_WITHIN_MS")?,

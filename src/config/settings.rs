@@ -120,6 +120,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("MAX_MESSAGE_BYTES", BOUNDS, up_to(limits::MESSAGE_BYTES_MIN as u64, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::MESSAGE_BYTES as u64), "Longest message of a client"),
     row("MAX_USER_INFO_BYTES", BOUNDS, up_to(2, limits::MESSAGE_BYTES_MAX as u64), Default::Number(limits::USER_INFO_BYTES as u64), "Longest user_info; below MAX_MESSAGE_BYTES"),
     row("OUTBOUND_QUEUE_BYTES", BOUNDS, up_to(limits::OUTBOUND_QUEUE_BYTES_MIN as u64, limits::OUTBOUND_QUEUE_BYTES_MAX as u64), Default::Number(limits::OUTBOUND_QUEUE_BYTES as u64), "What may wait for one slow connection"),
+    row("MEMORY_BUDGET_BYTES", BOUNDS, up_to(limits::MEMORY_BUDGET_BYTES_MIN as u64, limits::MEMORY_BUDGET_BYTES_MAX), Default::Depends("half of what the cgroup or the machine has"), "What clients can make grow, all of it together"),
     row("HANDSHAKE_MS", BOUNDS, up_to(limits::TIMEOUT_MS_MIN, limits::TIMEOUT_MS_MAX), Default::Number(limits::HANDSHAKE_MS), "Time for a whole request head, however slowly it comes"),
     row("PING_AFTER_MS", BOUNDS, up_to(limits::TIMEOUT_MS_MIN, limits::TIMEOUT_MS_MAX), Default::Number(limits::PING_AFTER_MS), "Silence of a client after which it is pinged"),
     row("PONG_WITHIN_MS", BOUNDS, up_to(limits::TIMEOUT_MS_MIN, limits::TIMEOUT_MS_MAX), Default::Number(limits::PONG_WITHIN_MS), "Silence after the ping after which it is closed with 4012"),

@@ -76,6 +76,15 @@ impl Presences {
         self.presence(conn, room).map_or(0, |presence| presence.holds)
     }
 
+    /// The rooms and seats of what the connection holds, in the order of selecting.
+    pub(super) fn holds_of(&self, conn: ConnId) -> impl Iterator<Item = (Slot, Slot)> {
+        let record = match self.places.get(&conn) {
+            None | Some(Place::Member(_)) => None,
+            Some(&Place::Record(record)) => Some(&self.records[record]),
+        };
+        record.into_iter().flat_map(|record| record.holds.iter().map(|own| (own.room, own.seat)))
+    }
+
     /// Whether the connection may enter this room; `None` stands for one that does not exist yet.
     pub(super) fn may_enter(&self, conn: ConnId, room: Option<Slot>) -> bool {
         let known = room.is_some_and(|room| self.presence(conn, room).is_some());

@@ -23,6 +23,7 @@ use super::time::{Millis, Now};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
 mod blocks;
+mod bytes;
 mod cart;
 mod check;
 #[cfg(test)]
@@ -69,6 +70,9 @@ pub struct Shard {
     /// Seats that are not free, and those of them that are held.
     taken: usize,
     held: usize,
+    /// Bytes of `user_info` of what is held, and what holds may take in all.
+    user_info_bytes: usize,
+    hold_bytes_max: usize,
     /// The last number of what is neither a hold nor a room.
     numbers: u64,
     carts: CartRules,
@@ -105,6 +109,8 @@ impl Shard {
             deadlines: Deadlines::default(),
             taken: 0,
             held: 0,
+            user_info_bytes: 0,
+            hold_bytes_max: usize::MAX,
             numbers: 0,
             carts: CartRules::default(),
             clocks: Clocks::new(keyed),
@@ -300,6 +306,7 @@ impl Shard {
             effects.push(Effect::Change(change));
             self.taken -= 1;
             self.held -= 1;
+            self.user_info_bytes -= hold.user_info.len();
             self.shares.remove(hold.origin);
             self.forget_deadline();
             self.drop_if_empty(room);

@@ -23,6 +23,10 @@ pub struct ServerFigures {
     pub log_lines_dropped: u64,
     /// What the shards run on: 1 for that one of [`RUNTIMES`], 0 for the others.
     pub runtimes: [u64; RUNTIMES.len()],
+    /// What clients made grow, by kind.
+    pub memory: MemoryFigures,
+    /// What all of it may take together.
+    pub memory_budget_bytes: u64,
 }
 
 impl ServerFigures {
@@ -31,6 +35,23 @@ impl ServerFigures {
         let at = self.runtimes.iter().position(|&runs| runs == 1);
         at.map(|at| RUNTIMES[at])
     }
+}
+
+/// What the memory of all shards takes, as it is counted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct MemoryFigures {
+    /// What waits for slow readers.
+    pub outboxes: u64,
+    /// Logs of rooms that slow readers are behind in.
+    pub logs: u64,
+    /// Full states.
+    pub full_states: u64,
+    /// Bodies of HTTP answers.
+    pub http_bodies: u64,
+    /// Answers that wait for the store.
+    pub withheld: u64,
+    /// Holds.
+    pub holds: u64,
 }
 
 /// What the kernel counts for the process.
@@ -65,6 +86,15 @@ const fn shown<T>(row: Row<T>, key: &'static str) -> Row<T> {
 }
 
 const RUNTIME: &[Label] = &[Label { name: "runtime", values: RUNTIMES }];
+/// Memory of one kind: one figure with a label.
+const fn memory(
+    key: &'static str,
+    labels: &'static [Label],
+    slot: for<'a> fn(&'a mut ServerFigures) -> Slot<'a>,
+) -> Row<ServerFigures> {
+    shown(one("butaca_memory_bytes", Gauge, Bytes, "What clients made grow, in bytes of memory", labels, slot), key)
+}
+
 const VERSION: &[Label] = &[Label { name: "version", values: &[env!("CARGO_PKG_VERSION")] }];
 
 /// Every figure of the server.
@@ -81,6 +111,20 @@ pub const ROWS: &[Row<ServerFigures>] = &[
         "log_lines_dropped"),
     one("butaca_runtime", Gauge, Count("runtimes"),
         "1 for what the shards run on, 0 for what they could run on", RUNTIME, |s| Slot::Numbers(&mut s.runtimes)),
+    memory("memory_outboxes", &[Label { name: "kind", values: &["outboxes"] }],
+        |s| Slot::Number(&mut s.memory.outboxes)),
+    memory("memory_logs", &[Label { name: "kind", values: &["logs"] }],
+        |s| Slot::Number(&mut s.memory.logs)),
+    memory("memory_full_states", &[Label { name: "kind", values: &["full_states"] }],
+        |s| Slot::Number(&mut s.memory.full_states)),
+    memory("memory_http_bodies", &[Label { name: "kind", values: &["http_bodies"] }],
+        |s| Slot::Number(&mut s.memory.http_bodies)),
+    memory("memory_withheld", &[Label { name: "kind", values: &["withheld"] }],
+        |s| Slot::Number(&mut s.memory.withheld)),
+    memory("memory_holds", &[Label { name: "kind", values: &["holds"] }],
+        |s| Slot::Number(&mut s.memory.holds)),
+    shown(one("butaca_memory_budget_bytes", Gauge, Bytes,
+        "What all of it may take together", &[], |s| Slot::Number(&mut s.memory_budget_bytes)), "memory_budget"),
     one("butaca_build_info", Gauge, Count("versions"), "The version that runs", VERSION, |_| Slot::One),
 ];
 

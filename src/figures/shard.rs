@@ -121,6 +121,12 @@ pub struct ShardStats {
     pub slow_consumers: u64,
     /// Full states sent instead of what was dropped.
     pub resyncs: u64,
+    /// Full states that had to wait because there was no memory for one more.
+    pub states_deferred: u64,
+    /// HTTP answers refused because there was no memory for one more.
+    pub bodies_refused: u64,
+    /// Connections closed because they took nothing.
+    pub stalled_closed: u64,
     /// Sockets handed to the owner of their room.
     pub handovers_out: u64,
     /// Sockets taken over.
@@ -263,6 +269,12 @@ pub const ROWS: &[ShardRow] = &[
         "Times a connection fell behind its queue's bound", |s| Slot::Number(&mut s.slow_consumers)),
     each("butaca_resyncs_total", Key("resyncs"), Counter, Count("full states"),
         "Full states sent instead of dropped events", |s| Slot::Number(&mut s.resyncs)),
+    each("butaca_states_deferred_total", Key("states_deferred"), Counter, Count("full states"),
+        "Full states that waited because memory was short", |s| Slot::Number(&mut s.states_deferred)),
+    each("butaca_bodies_refused_total", Key("bodies_refused"), Counter, Count("answers"),
+        "HTTP answers refused with 503 because memory was short", |s| Slot::Number(&mut s.bodies_refused)),
+    each("butaca_stalled_closed_total", Key("stalled_closed"), Counter, Count("connections"),
+        "Connections closed with 4008 because they took nothing", |s| Slot::Number(&mut s.stalled_closed)),
     each("butaca_mesh_messages_total", Key("mesh_sent"), Counter, Count("messages"),
         "Messages posted to other shards", |s| Slot::Number(&mut s.mesh_sent)),
     each(STATS_ONLY, Key("mesh_received"), Counter, Count("messages"),

@@ -47,6 +47,7 @@ impl Node {
             out.abandon();
         }
         self.close(slot, code, reason);
+        self.sessions.weigh(slot);
     }
 
     /// One that dropped events again while the full state for the last time was on its way. It may have drained in the
@@ -88,6 +89,8 @@ impl Node {
     pub(super) fn ended(&mut self, slot: u32) {
         self.retire(slot);
         self.full_states.forget_connection(slot, self.sessions.generation(slot));
+        self.memory.stalled.remove(&slot);
+        self.got.remove(&slot);
         let session = self.sessions.remove(slot);
         assert!(session.memberships.iter().next().is_none(), "a session that has ended is in no feed");
     }

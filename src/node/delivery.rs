@@ -72,11 +72,6 @@ pub(super) struct Slice {
 }
 
 impl Node {
-    /// This turn's time in tenths of a second, as outboxes keep it.
-    pub(super) fn tenths(&self) -> u32 {
-        u32::try_from(self.at.now.mono.0 / 100).expect("thirteen years")
-    }
-
     /// Queues frames of a kind that is never dropped.
     pub(super) fn write(&mut self, slot: u32, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(out) = self.sessions.outbox(slot) else { return };
@@ -85,6 +80,7 @@ impl Node {
     }
 
     pub(super) fn queue_flush(&mut self, slot: u32) {
+        self.sessions.weigh(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if !session.flush_queued {
             session.flush_queued = true;
@@ -179,6 +175,7 @@ impl Node {
     fn end_flush(&mut self, slot: u32) {
         let Some(Flushing { most, .. }) = self.flushing.take() else { return };
         self.note_waiting(most as u64);
+        self.sessions.weigh(slot);
         let Some(session) = self.sessions.get(slot) else { return };
         let is_empty = session.out.as_ref().is_none_or(|out| out.is_empty());
         // A socket that is still full has not drained, though nothing may be queued for it.
@@ -220,6 +217,8 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.blocked = sent < len;
         let is_blocked = session.blocked;
+        self.note_taken(slot, sent, is_blocked);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         let Some(out) = session.out.as_deref_mut() else { return };
         match part {
             None => out.advance(sent),
@@ -301,6 +300,8 @@ impl Node {
             out.finish_first(rest);
         }
         self.sessions.get_mut(slot).expect("a member has a session").blocked = true;
+        self.sessions.weigh(slot);
+        self.note_taken(slot, sent, true);
         self.note_waiting((len - sent) as u64);
     }
 
@@ -341,15 +342,16 @@ impl Node {
     /// A room's log has grown beyond what may wait for one connection: who is too far behind is dropped by the room.
     pub(super) fn drop_laggards(&mut self, index: u32) {
         let (queue_bytes, log_bytes) = (self.bounds.queue_bytes, self.bounds.log_bytes);
-        let feed = self.feeds.get_mut(index);
+        let feed = self.feeds.get(index);
         let lag_bytes = queue_bytes.max(feed.held * STATE_SEAT_BYTES).min(log_bytes);
-        for slot in feed.view.drop_laggards(lag_bytes, log_bytes) {
+        let lag_bytes = self.fair_log_bytes(lag_bytes);
+        for slot in self.feeds.get_mut(index).view.drop_laggards(lag_bytes, log_bytes) {
             self.lag(slot);
         }
     }
 
     /// A room has dropped the connection: it gets a full state of each of its rooms once its socket has drained.
-    fn lag(&mut self, slot: u32) {
+    pub(super) fn lag(&mut self, slot: u32) {
         self.figures.slow_consumers += 1;
         self.note_dropped(slot);
         self.skip_rooms(slot);
@@ -367,6 +369,7 @@ impl Node {
         let Some(session) = self.sessions.get(slot) else { return };
         for Membership { feed, at } in session.memberships.iter() {
             self.feeds.get_mut(feed).view.skip(at);
+            self.feeds.weigh(feed);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Node;
+use super::full_state::Got;
 use super::letters::Letter;
 use super::session::Membership;
 use crate::audience::full_states::Captured;
@@ -62,7 +63,10 @@ impl Node {
         let now = self.at.now.wall;
         let asker = match effect {
             Effect::Joined { to, client, room, seq, epoch, .. } => {
-                self.enter(slot, &room, captured.is_some());
+                let has_state = captured.as_ref().is_some_and(|captured| !captured.is_deferred);
+                let feed = self.enter(slot, &room, has_state);
+                let got = Got { feed, epoch, seq, at: self.at.now.mono, is_asked_again: false };
+                let captured = self.unless_known(slot, got, captured);
                 let seq = captured.as_ref().map_or(seq, |captured| captured.seq);
                 let resume = self.proof(slot);
                 self.write(slot, Kind::Reply, |out| {
@@ -76,7 +80,7 @@ impl Node {
                 self.write(slot, Kind::Reply, |out| message::room_left(out, room.as_str(), client.as_str()));
                 to
             }
-            Effect::Snapshot { room, .. } => return self.caught_up(slot, &room, captured),
+            Effect::Snapshot { room, seq, epoch, .. } => return self.caught_up(slot, &room, (epoch, seq), captured),
             Effect::Again { to, client, room, seat, seq, expires_at, .. } => {
                 self.write(slot, Kind::Reply, |out| {
                     message::selected_again(out, room.as_str(), seat.as_str(), client.as_str(), seq, expires_at);
@@ -124,15 +128,17 @@ impl Node {
     }
 
     /// The connection is a member of the room from here on. Without a full state events pass a new one by until that comes.
-    fn enter(&mut self, slot: u32, room: &RoomId, has_state: bool) {
+    /// Returns the room's feed.
+    fn enter(&mut self, slot: u32, room: &RoomId, has_state: bool) -> u32 {
         if !has_state {
             self.note_dropped(slot);
         }
         let feed = self.feeds.find(room.as_str());
         let session = self.sessions.get_mut(slot).expect("the caller found it");
-        if feed.is_some_and(|feed| session.memberships.find(feed).is_some()) {
+        if let Some(feed) = feed.filter(|&feed| session.memberships.find(feed).is_some()) {
             // It was a member already: the place that its request took is free again.
-            return session.free_room();
+            session.free_room();
+            return feed;
         }
         let owner = self.owner(room.as_str());
         let (feed, at) = self.feeds.add(room, owner, slot);
@@ -142,6 +148,7 @@ impl Node {
         }
         let session = self.sessions.get_mut(slot).expect("the caller found it");
         session.memberships.insert(Membership { feed, at });
+        feed
     }
 
     /// The connection is no member of the room any more, if it was one.
@@ -150,6 +157,9 @@ impl Node {
         let session = self.sessions.get_mut(slot).expect("the caller found it");
         let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
         session.free_room();
+        if self.got.get(&slot).is_some_and(|got| got.feed == feed) {
+            self.got.remove(&slot);
+        }
         self.keep_owed(slot, feed);
         self.sessions.get_mut(slot).expect("the caller found it").memberships.remove(feed);
         self.leave_feed(feed, at);
@@ -223,6 +233,7 @@ impl Node {
 
     fn feed(&mut self, index: u32, change: &Arc<Change>) {
         let share = self.rules.share;
+        let lag_bytes = self.fair_log_bytes(self.bounds.queue_bytes.min(self.bounds.log_bytes));
         let feed = self.feeds.get_mut(index);
         feed.held = change.held as usize;
         if let Some(ring) = &mut feed.ring {
@@ -232,7 +243,6 @@ impl Node {
             return;
         }
         self.figures.deliveries += feed.view.len() as u64;
-        let lag_bytes = self.bounds.queue_bytes.min(self.bounds.log_bytes);
         if feed.view.append(lag_bytes, |log| message::change_for_members(log, change, share)) {
             self.drop_laggards(index);
         }

@@ -20,12 +20,14 @@ mod excess;
 mod full_state;
 pub mod hot;
 pub mod letters;
+mod memory;
 mod moving;
 pub mod observer;
 mod placement;
 pub mod proofs;
 pub mod rate;
 mod reading;
+mod relief;
 mod requests;
 mod resync;
 mod saving;
@@ -35,10 +37,11 @@ mod store_news;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::audience::budget::Budget;
 use crate::audience::feeds::{Feeds, Pace};
-use crate::audience::full_state::{Alive, SharedBytes};
 use crate::audience::full_states::{FullStateBounds, FullStates};
 use crate::audience::outbox::Kind;
+use crate::audience::shared::SharedBytes;
 use crate::engine::command::Effects;
 use crate::engine::ids::{ClientId, RoomId, ShardId, shard_of};
 use crate::engine::shard::{Counts, Shard};
@@ -57,8 +60,10 @@ pub(crate) const SESSION_BYTES: usize = size_of::<crate::slots::Place<session::S
 
 use delivery::{Flushing, Offered, Slice};
 pub use delivery::{Send, Source, Taken};
+use full_state::Got;
 use hot::HotRooms;
 use letters::{Letter, Moving, Post};
+use memory::Memory;
 use observer::Observer;
 use proofs::Proofs;
 use rate::{Bucket, Rate};
@@ -76,6 +81,8 @@ pub struct Rules {
     pub hot_room_members: usize,
     /// How long a full state may be on its way before a consumer that drops events again is closed.
     pub slow_consumer_ms: u64,
+    /// How long a peer may be silent, and how long its socket may take nothing, however much it says meanwhile.
+    pub silence_ms: u64,
     /// The life of a hold, which bounds that of one from before a restart.
     pub hold_ttl_ms: u64,
     /// How long a hold from before a restart waits for its client.
@@ -138,8 +145,8 @@ pub struct Parts {
     pub seats: Shard,
     /// The table that all shards share.
     pub hot: HotRooms,
-    /// The full states that are alive on all shards.
-    pub full_states: Alive,
+    /// What the memory of all shards takes, and may take.
+    pub budget: Budget,
     /// The way to the store, when there is one.
     pub store: Option<Arc<StoreLink>>,
 }
@@ -257,22 +264,25 @@ pub struct Node {
     big_turn: bool,
     drain: closing::Drain,
     observer: Option<Observer>,
+    memory: Memory,
+    /// The large full state that each connection got last.
+    got: BTreeMap<u32, Got>,
 }
 
 impl Node {
     /// A shard without connections. With a store it serves after [`Order::Serves`].
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { id, shards, rules, bounds, seats, hot, full_states, store } = parts;
+        let Parts { id, shards, rules, bounds, seats, hot, budget, store } = parts;
         Self {
             id,
             shards,
             rules,
             bounds,
             seats,
-            sessions: Sessions::new(id),
-            feeds: Feeds::new(rules.pace),
-            full_states: FullStates::new(full_states, bounds.full_states),
+            sessions: Sessions::new(id, &budget),
+            feeds: Feeds::new(rules.pace, &budget),
+            full_states: FullStates::new(&budget, bounds.full_states),
             hot,
             post: Post::new(id, shards),
             saving: store.map(|link| Saving::new(id, link, rules.is_durable)),
@@ -295,6 +305,8 @@ impl Node {
             big_turn: false,
             drain: closing::Drain::default(),
             observer: None,
+            memory: Memory::new(&budget),
+            got: BTreeMap::new(),
         }
     }
 
@@ -446,16 +458,10 @@ impl Node {
         self.sessions.find(conn)
     }
 
-    /// Bytes that wait for slow sockets, and what each of them is behind in its rooms' logs.
-    #[must_use]
-    pub fn waiting_bytes(&self) -> u64 {
-        let waiting: u64 = self.sessions.iter().map(|(_, session)| session.unsent_len() as u64).sum();
-        waiting + self.feeds.iter().map(|feed| feed.view.behind_bytes()).sum::<u64>()
-    }
-
     /// The shard is quiet: gives up buffers that are kept for busy turns.
     pub fn give_back(&mut self) {
         self.sessions.drop_spares();
+        self.feeds.give_back();
     }
 
     /// Once a tick: what is due ends, those who waited for a full state get another chance, memory goes back.
@@ -465,6 +471,7 @@ impl Node {
         }
         self.tidy_full_states();
         self.end_pauses();
+        self.relieve();
         self.go_on_with_drain();
     }
 

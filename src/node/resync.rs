@@ -4,11 +4,13 @@
 //! Invariant: while as many full states are on their way as there may be, lagging connections wait in order, no longer
 //! than a bound, and get no events until then. Never here: how frames leave, what a full state says.
 
+use super::full_state::Got;
 use super::letters::Letter;
 use super::session::{Membership, Stage};
 use super::{Node, Order};
 use crate::engine::command::Input;
 use crate::engine::ids::{RoomId, ShardId};
+use crate::limits::FULL_STATE_AGAIN_MS;
 
 impl Node {
     /// Nothing is queued for the connection any more: what waited for that goes on.
@@ -55,7 +57,11 @@ impl Node {
     /// Asks for the full state of each room that the connection looks at.
     fn resynchronise(&mut self, slot: u32) {
         let generation = self.sessions.generation(slot);
-        if !self.full_states.may_begin(slot, generation) {
+        // It has asked again for what was queued a moment ago.
+        let now = self.at.now.mono;
+        let is_early = |got: &Got| got.is_asked_again && now.since(got.at) < FULL_STATE_AGAIN_MS;
+        let is_early = self.got.get(&slot).is_some_and(is_early);
+        if is_early || !self.full_states.may_begin(slot, generation) {
             if self.sessions.outbox(slot).is_some_and(|out| !out.set_waiting(true)) {
                 self.full_states.wait(slot, generation, self.at.now.mono);
             }

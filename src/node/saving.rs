@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use super::Node;
-use crate::audience::full_state::FullState;
 use crate::engine::command::{
     ApiAnswer, CartRequest, Details, Effect, Effects, Input, Reject, RequestType, SaleAnswer,
 };
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::time::Now;
+use crate::limits::WITHHELD_BYTES_PER_CONNECTION_MAX;
 use crate::marks;
 use crate::persist::link::StoreLink;
 use crate::persist::shard::gate::Gate;
@@ -49,6 +49,30 @@ impl Saving {
         self.gate.as_ref().is_none_or(Gate::is_empty)
     }
 
+    /// Bytes of answers that wait for the store.
+    fn withheld_bytes(&self) -> usize {
+        self.gate.as_ref().map_or(0, Gate::bytes)
+    }
+
+    /// Whether so much of this connection waits for the store that one more select or join of it is too much.
+    fn is_full_of(&self, input: &Input<'_>) -> bool {
+        let Some(gate) = &self.gate else { return false };
+        match input {
+            Input::Select { caller, .. } | Input::Join { caller, .. } | Input::Cart { caller, .. } => {
+                gate.bytes_of(caller.conn) > WITHHELD_BYTES_PER_CONNECTION_MAX
+            }
+            Input::Leave { .. }
+            | Input::Release { .. }
+            | Input::Resync { .. }
+            | Input::Gone { .. }
+            | Input::Resume { .. }
+            | Input::Sale { .. }
+            | Input::Tick
+            | Input::Restore { .. }
+            | Input::Retract { .. } => false,
+        }
+    }
+
     /// Whether the store, or the loss of the right to write to it, forbids this input.
     fn forbids(&self, now: Now, input: &Input<'_>) -> bool {
         // Asked anew, since whoever saw `/health` turn to healthy may ask in the same turn.
@@ -76,20 +100,19 @@ impl Saving {
     }
 }
 
-/// The refusal of what the store forbids.
-fn refusal(input: &Input<'_>) -> Option<Effect> {
+/// The refusal of a request, for this reason.
+fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
     let room_id = |room| RoomId::new(room).expect("the ids of an input are valid");
-    let reject = Reject::PersistenceUnavailable;
     let (caller, request, room, seat) = match *input {
         Input::Select { caller, room, seat, .. } => (caller, RequestType::Select, room, SeatId::new(seat)),
         Input::Release { caller, room, seat } => (caller, RequestType::Release, room, SeatId::new(seat)),
+        Input::Join { caller, room } => (caller, RequestType::Join, room, None),
         Input::Cart { caller, room, request } => (caller, request.kind(), room, None),
         Input::Sale { room, reply_to, .. } => {
             let answer = SaleAnswer::Refused { reject, details: Details::default() };
             return Some(Effect::Api(Box::new(ApiAnswer { to: reply_to, room: room_id(room), answer })));
         }
-        Input::Join { .. }
-        | Input::Leave { .. }
+        Input::Leave { .. }
         | Input::Resync { .. }
         | Input::Gone { .. }
         | Input::Resume { .. }
@@ -104,11 +127,16 @@ impl Node {
     /// What is to be told in the place of a decision that the store forbids.
     pub(super) fn forbidden(&self, input: &Input<'_>) -> Option<Effect> {
         let saving = self.saving.as_ref()?;
-        if !saving.forbids(self.at.now, input) {
-            return None;
+        if saving.forbids(self.at.now, input) {
+            marks::hit("a request that the store forbids");
+            return refusal(input, Reject::PersistenceUnavailable);
         }
-        marks::hit("a request that the store forbids");
-        refusal(input)
+        if saving.is_full_of(input) { refusal(input, Reject::Overloaded) } else { None }
+    }
+
+    pub(super) fn count_withheld(&mut self) {
+        let bytes = self.saving.as_ref().map_or(0, Saving::withheld_bytes);
+        self.memory.withheld.set(bytes);
     }
 
     /// Hands the changes among the effects to the store's side, and keeps what must wait until the store has them. What is
@@ -141,33 +169,15 @@ impl Node {
             return Some(effect);
         }
         // It is told with the state of its own moment, which others share.
-        let state = self.state_told_with(&effect);
+        let captured = self.capture_now(&effect);
         let gate = self.saving.as_mut().and_then(|saving| saving.gate.as_mut()).expect("looked at above");
         marks::hit("a reply that is withheld");
-        gate.withhold(now, batch, (effect, state));
-        None
-    }
-
-    fn state_told_with(&mut self, effect: &Effect) -> Option<Arc<FullState>> {
-        match effect {
-            Effect::Joined { room, .. } => {
-                marks::hit("a full state that is withheld");
-                self.full_state(room, true)
-            }
-            Effect::Snapshot { room, .. } => self.full_state(room, false),
-            Effect::Left { .. }
-            | Effect::Change(_)
-            | Effect::Again { .. }
-            | Effect::Refused { .. }
-            | Effect::Entered(_)
-            | Effect::Synced(_)
-            | Effect::Resumed(_)
-            | Effect::Cart(_)
-            | Effect::Superseded { .. }
-            | Effect::Api(_)
-            | Effect::Keep(_)
-            | Effect::Room(_) => None,
+        if matches!(effect, Effect::Joined { .. }) {
+            marks::hit("a full state that is withheld");
         }
+        gate.withhold(now, batch, (effect, captured));
+        self.memory.withheld.set(gate.bytes());
+        None
     }
 
     /// Once a turn: hands over what has changed.

@@ -5,6 +5,7 @@
 //! answers them in order. Never here: sockets; what messages mean.
 
 use super::rate::Bucket;
+use crate::audience::budget::{Budget, Kind, Tally};
 use crate::audience::outbox::Outbox;
 use crate::engine::command::{OwnedRequest, Request, Ticket};
 use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId, ShardSet};
@@ -251,13 +252,28 @@ impl Session {
 pub(super) struct Sessions {
     shard: ShardId,
     slots: Slots<Session>,
+    /// What all outboxes take.
+    outboxes: Tally,
     #[allow(clippy::vec_box, reason = "the boxes themselves are what is kept for the next turn")]
     spare: Vec<Box<Outbox>>,
 }
 
 impl Sessions {
-    pub(super) fn new(shard: ShardId) -> Self {
-        Self { shard, slots: Slots::default(), spare: Vec::new() }
+    pub(super) fn new(shard: ShardId, budget: &Budget) -> Self {
+        Self { shard, slots: Slots::default(), outboxes: Tally::new(budget, Kind::Outboxes), spare: Vec::new() }
+    }
+
+    /// What all outboxes of this shard take.
+    pub(super) fn outboxes(&mut self) -> &mut Tally {
+        &mut self.outboxes
+    }
+
+    /// Counts what the session's outbox takes now.
+    pub(super) fn weigh(&mut self, slot: u32) {
+        if let Some(out) = self.slots.get_mut(slot).and_then(|session| session.out.as_mut()) {
+            let (was, is) = out.recount();
+            self.outboxes.moves(was, is);
+        }
     }
 
     pub(super) fn open(&mut self, slot: u32, generation: u32) {
@@ -274,7 +290,8 @@ impl Sessions {
         session
     }
 
-    fn keep_spare(&mut self, out: Box<Outbox>) {
+    fn keep_spare(&mut self, mut out: Box<Outbox>) {
+        self.outboxes.moves(out.uncount(), 0);
         if out.capacity() <= SPARE_BUFFER_BYTES_MAX && self.spare.len() < SPARE_BUFFERS_MAX {
             self.spare.push(out);
         }

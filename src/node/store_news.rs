@@ -4,13 +4,10 @@
 //! Invariant: the number of the last committed batch only grows. Never here: what waits (`saving`).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::observer::Observed;
 use super::saving::Saving;
 use super::{Node, Order};
-use crate::audience::full_state::FullState;
-use crate::audience::full_states::Captured;
 use crate::engine::command::{Effect, Input, RestoredHold};
 use crate::engine::ids::RoomId;
 use crate::marks;
@@ -45,11 +42,11 @@ impl Node {
     fn tell_committed(&mut self, batch: u64) {
         let gate = |node: &mut Self| node.saving.as_mut()?.gate.as_mut()?.next_committed(batch);
         self.is_performing = true;
-        while let Some((effect, state)) = gate(self) {
-            let captured = told_with(&effect, state);
+        while let Some((effect, captured)) = gate(self) {
             self.tell(effect, captured);
         }
         self.is_performing = false;
+        self.count_withheld();
     }
 
     /// The store has not answered in time: what nobody was told of is undone.
@@ -64,6 +61,7 @@ impl Node {
         self.decide(Input::Tick);
         let Some(Saving { gate: Some(gate), pending, .. }) = self.saving.as_mut() else { return };
         let (mut effects, retracts) = undo(now, gate, pending, &mut self.seats);
+        self.count_withheld();
         if let Some(observer) = &mut self.observer {
             observer.hear(Observed::Undone { retracts: &retracts, effects: &effects, seats: &self.seats });
         }
@@ -114,26 +112,5 @@ impl Node {
             self.decide(Input::Restore { room: room.as_str(), seat: seat.as_str(), hold });
         }
         self.orders.push(Order::Serves);
-    }
-}
-
-/// The full state of the moment in which the effect was decided.
-fn told_with(effect: &Effect, state: Option<Arc<FullState>>) -> Option<Captured> {
-    match effect {
-        Effect::Joined { seq, .. } | Effect::Snapshot { seq, .. } => {
-            Some(Captured { seq: *seq, state, since: Vec::new() })
-        }
-        Effect::Left { .. }
-        | Effect::Change(_)
-        | Effect::Again { .. }
-        | Effect::Refused { .. }
-        | Effect::Entered(_)
-        | Effect::Synced(_)
-        | Effect::Resumed(_)
-        | Effect::Cart(_)
-        | Effect::Superseded { .. }
-        | Effect::Api(_)
-        | Effect::Keep(_)
-        | Effect::Room(_) => None,
     }
 }

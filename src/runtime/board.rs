@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::audience::full_state::Alive;
+use crate::audience::budget::Budget;
 use crate::engine::ids::ShardId;
 use crate::node::hot::HotRooms;
 use crate::runtime::executor::Executor;
@@ -44,12 +44,12 @@ pub(crate) struct Board {
     /// The rooms that are hot.
     pub(crate) hot: HotRooms,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
-    /// The full states that wait for somebody, on all shards.
-    pub(crate) full_states: Alive,
+    /// What all shards' memory takes, and may take.
+    pub(crate) budget: Budget,
 }
 
 impl Board {
-    pub(crate) fn new(shards: usize, executor: Executor) -> Self {
+    pub(crate) fn new(shards: usize, executor: Executor, budget: Budget) -> Self {
         Self {
             pulses: (0..shards).map(|_| Pulse::default()).collect(),
             connections: AtomicUsize::new(0),
@@ -58,7 +58,7 @@ impl Board {
             executor,
             hot: HotRooms::default(),
             by_ip: Mutex::default(),
-            full_states: Alive::default(),
+            budget,
         }
     }
 

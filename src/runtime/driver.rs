@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::limits::{IDLE_SLEEP_MS, PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, TICK_MS};
+use crate::limits::{PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, RELIEF_MS, TICK_MS};
 use crate::node::{Event, Source};
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -95,6 +95,8 @@ impl Driver {
         let quiet = now_ns.saturating_sub(self.last_event_ns) > TICK_NS && self.core.node.next_paced_ns().is_none();
         let saves = self.core.node.is_saving();
         if quiet && !saves && !self.core.lanes.is_waiting() {
+            let freed = self.core.node.take_freed();
+            self.core.leftovers.freed(freed);
             if self.core.leftovers.take_due(now_ns) {
                 self.core.node.give_back();
                 give_back();
@@ -132,8 +134,9 @@ impl Driver {
         }
         let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);
         let heartbeat = core.wheel.next_in_ms(now_ms);
-        let collects = core.leftovers.due_in_ns(now_ns).map(|ns| ns / 1_000_000 + 1);
-        let ms = expiry.into_iter().chain(heartbeat).chain(collects).min().unwrap_or(IDLE_SLEEP_MS);
+        let collects = core.leftovers.due_in_ns(now_ns) / 1_000_000 + 1;
+        let relief = core.node.is_watched().then_some(RELIEF_MS);
+        let ms = expiry.into_iter().chain(heartbeat).chain(relief).fold(collects, u64::min);
         Duration::from_millis(ms)
     }
 

@@ -5,16 +5,18 @@
 //! does. How much stayed resident after a wave of connections varied by a third. Returning each page at once instead
 //! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/notes/memory.md`).
 //!
+//! What counts is what was freed, in connections or in bytes. Once in a while a quiet shard collects in any case.
 //! Invariants: a shard that has something to do never collects; a shard that has collected does not do so again within
 //! a second. Never here: what was freed.
 
-use crate::limits::{COLLECT_ENDS_MIN, COLLECT_REST_NS};
+use crate::limits::{COLLECT_BYTES_MIN, COLLECT_ENDS_MIN, COLLECT_QUIET_NS, COLLECT_REST_NS};
 
 /// What one shard has freed since it last collected.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
     ends: u32,
-    next_ns: u64,
+    bytes: usize,
+    collected_ns: u64,
 }
 
 impl Leftovers {
@@ -23,17 +25,24 @@ impl Leftovers {
         self.ends = self.ends.saturating_add(1);
     }
 
-    /// How long until there is something to collect, if nothing happens any more.
-    pub(crate) fn due_in_ns(&self, now_ns: u64) -> Option<u64> {
-        (self.ends >= COLLECT_ENDS_MIN).then(|| self.next_ns.saturating_sub(now_ns))
+    /// So many bytes were given back to the budget.
+    pub(crate) fn freed(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// How long until it is time to collect, if nothing happens any more.
+    pub(crate) fn due_in_ns(&self, now_ns: u64) -> u64 {
+        let is_worth_it = self.ends >= COLLECT_ENDS_MIN || self.bytes >= COLLECT_BYTES_MIN;
+        let rest_ns = if is_worth_it { COLLECT_REST_NS } else { COLLECT_QUIET_NS };
+        (self.collected_ns + rest_ns).saturating_sub(now_ns)
     }
 
     /// The shard is quiet: says whether it is time to collect, which it then does not say again for a while.
     #[must_use]
     pub(crate) fn take_due(&mut self, now_ns: u64) -> bool {
-        let is_due = self.due_in_ns(now_ns) == Some(0);
+        let is_due = self.due_in_ns(now_ns) == 0;
         if is_due {
-            *self = Self { ends: 0, next_ns: now_ns + COLLECT_REST_NS };
+            *self = Self { collected_ns: now_ns, ..Self::default() };
         }
         is_due
     }
@@ -51,21 +60,27 @@ pub(crate) fn give_back() {
 
 #[cfg(test)]
 mod tests {
-    use super::{COLLECT_ENDS_MIN, COLLECT_REST_NS, Leftovers};
+    use super::Leftovers;
+    use crate::limits::{
+        COLLECT_BYTES_MIN, COLLECT_ENDS_MIN, COLLECT_QUIET_NS as QUIET_NS, COLLECT_REST_NS as REST_NS,
+    };
 
     #[test]
     fn a_quiet_shard_collects_after_a_crowd_and_then_not_for_a_second() {
         let mut leftovers = Leftovers::default();
         (1..COLLECT_ENDS_MIN).for_each(|_| leftovers.ended());
-        assert_eq!(leftovers.due_in_ns(5), None, "a few are not worth it");
+        leftovers.freed(COLLECT_BYTES_MIN - 1);
+        assert_eq!(leftovers.due_in_ns(REST_NS), QUIET_NS - REST_NS, "a little can wait");
         leftovers.ended();
-        assert_eq!(leftovers.due_in_ns(5), Some(0));
-        assert!(leftovers.take_due(5));
-        assert_eq!(leftovers.due_in_ns(5), None, "nothing is left");
-        (0..COLLECT_ENDS_MIN).for_each(|_| leftovers.ended());
-        assert!(!leftovers.take_due(6));
-        assert_eq!(leftovers.due_in_ns(6), Some(COLLECT_REST_NS - 1), "it is kept for later");
-        assert!(leftovers.take_due(COLLECT_REST_NS + 5));
-        assert_eq!(leftovers.due_in_ns(COLLECT_REST_NS + 5), None);
+        assert_eq!(leftovers.due_in_ns(REST_NS), 0);
+        assert!(leftovers.take_due(REST_NS));
+        assert_eq!(leftovers.due_in_ns(REST_NS), QUIET_NS, "nothing is left");
+        leftovers.freed(COLLECT_BYTES_MIN - 1);
+        leftovers.freed(1);
+        assert!(!leftovers.take_due(REST_NS + 1));
+        assert_eq!(leftovers.due_in_ns(REST_NS + 1), REST_NS - 1, "it is kept for later");
+        assert!(leftovers.take_due(2 * REST_NS));
+        assert!(!leftovers.take_due(3 * REST_NS), "there is nothing to collect");
+        assert!(leftovers.take_due(2 * REST_NS + QUIET_NS), "but a look once in a while costs nothing");
     }
 }

@@ -9,7 +9,10 @@ use crate::harness::{Client, Got, Server, Watcher, eventually};
 const QUEUE: u64 = 512 * 1024;
 /// Held seats whose full state is larger than anything that a test makes a member be behind: each counts as 200 bytes.
 const SEATS: u64 = 4_000;
-const SETTINGS: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "524288"), ("MAX_SEATS_PER_CLIENT", "0")];
+/// However starved the machine is, who does not read for the length of a test is not given up.
+const PATIENT: &[(&str, &str)] = &[("PING_AFTER_MS", "60000"), ("PONG_WITHIN_MS", "60000")];
+const SETTINGS: &[(&str, &str)] =
+    &[("OUTBOUND_QUEUE_BYTES", "524288"), ("MAX_SEATS_PER_CLIENT", "0"), PATIENT[0], PATIENT[1]];
 const VARIANTS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
 
@@ -94,7 +97,7 @@ fn a_slow_consumer_gets_a_full_state_and_the_fast_ones_everything() {
 fn a_member_that_is_behind_reads_on_where_a_full_state_costs_more() {
     for variant in VARIANTS {
         let settings: &[(&str, &str)] = &[("OUTBOUND_QUEUE_BYTES", "4096"), ("MAX_SEATS_PER_CLIENT", "0")];
-        let server = Server::start(&[variant, settings].concat());
+        let server = Server::start(&[variant, PATIENT, settings].concat());
         let mut actor = Watcher::join(&server, "actor", &["r"]);
         for number in 0..SEATS {
             actor.client.select("r", &format!("held {number}"));
@@ -173,13 +176,7 @@ fn a_sleeper_is_woken_to_one_full_state_and_all_its_replies() {
 #[test]
 fn a_consumer_too_slow_for_its_full_state_is_closed() {
     // However starved the machine is, there is time to read that rest.
-    let patient: &[(&str, &str)] = &[
-        ("CLOSE_WITHIN_MS", "60000"),
-        ("SLOW_CONSUMER_MS", "0"),
-        ("PING_AFTER_MS", "60000"),
-        ("PONG_WITHIN_MS", "60000"),
-        ("SHARDS", "1"),
-    ];
+    let patient: &[(&str, &str)] = &[("CLOSE_WITHIN_MS", "60000"), ("SLOW_CONSUMER_MS", "0"), ("SHARDS", "1")];
     let server = Server::start(&[SETTINGS, patient].concat());
     let info = "y".repeat(4_000);
     let mut holder = Client::connect(&server, "holder");

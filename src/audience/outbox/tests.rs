@@ -1,6 +1,7 @@
 //! Order, what gives way, and what is finished.
 
-use super::super::full_state::{Alive, FullState, SharedBytes};
+use super::super::budget::{Budget, Kind as Memory};
+use super::super::shared::{Shared, SharedBytes};
 use super::super::view::{Span, View};
 use super::{GONE_BYTES_MAX, Kind, LogPart, Outbox};
 
@@ -50,7 +51,7 @@ fn drain(outbox: &mut Outbox, view: &mut View, piece: usize) -> Vec<u8> {
 /// Replies, copied events, parts of logs and full states leave in the order in which they came, however little at a time.
 #[test]
 fn order_is_kept_across_kinds() {
-    let alive = Alive::default();
+    let budget = Budget::default();
     let all = ["a", "b", "log one", "log two", "mine", "log three", "state", "log four", "z"].map(frame).concat();
     for piece in 1..=all.len() {
         let (mut view, parts) = view(&["log one", "log two", "log three", "log four"]);
@@ -61,14 +62,14 @@ fn order_is_kept_across_kinds() {
         outbox.push_log(parts[1]);
         reply(&mut outbox, "mine");
         outbox.push_log(parts[2]);
-        outbox.share(Kind::Resync, FullState::new(frame("state"), &alive));
+        outbox.share(Kind::Resync, Shared::new(frame("state"), Memory::FullStates, &budget));
         outbox.push_log(parts[3]);
         reply(&mut outbox, "z");
         assert_eq!(outbox.runs.len(), 8, "parts that follow each other are one");
         assert_eq!(drain(&mut outbox, &mut view, piece), all, "in pieces of {piece}");
         assert!(view.catch_up(0) && view.log_len() == 9 + 9 + 11 + 10);
     }
-    assert_eq!(alive.bytes(), 0);
+    assert_eq!(budget.used(Memory::FullStates), 0);
 }
 
 /// What stands between two parts of a log is not jumped over: the place of an own frame is no part of the log.
@@ -151,8 +152,8 @@ fn who_leaves_a_room_gets_what_it_was_owed_or_nothing_of_it() {
 /// A close that drops everything finishes the frame that was begun, wherever it came from.
 #[test]
 fn what_is_abandoned_ends_with_the_begun_frame() {
-    let alive = Alive::default();
-    let state = FullState::new(frame("state"), &alive);
+    let budget = Budget::default();
+    let state = Shared::new(frame("state"), Memory::FullStates, &budget);
     for sent in 0..14 {
         let (mut view, parts) = view(&["one", "two"]);
         let queue = |outbox: &mut Outbox, first: usize| match first {
@@ -188,16 +189,16 @@ fn what_is_abandoned_ends_with_the_begun_frame() {
             assert!(outbox.is_idle());
         }
     }
-    assert_eq!(alive.bytes(), 7, "nobody waits for it");
+    assert_eq!(budget.used(Memory::FullStates), 7, "nobody waits for it");
 }
 
 /// A shared full state stands in its place and is never dropped.
 #[test]
 fn a_shared_frame_is_sent_between_others() {
-    let alive = Alive::default();
+    let budget = Budget::default();
     let mut outbox = Outbox::default();
     reply(&mut outbox, "joined");
-    outbox.share(Kind::Reply, FullState::new(frame("state"), &alive));
+    outbox.share(Kind::Reply, Shared::new(frame("state"), Memory::FullStates, &budget));
     assert!(outbox.push_events(&frame("one"), 100));
     assert_eq!((outbox.unsent(), outbox.unsent_len()), (&frame("joined")[..], 8 + 7 + 5));
     outbox.advance(8);
@@ -206,7 +207,7 @@ fn a_shared_frame_is_sent_between_others() {
     outbox.lag();
     assert_eq!((outbox.unsent(), outbox.unsent_len()), (&frame("state")[3..], 4 + 5));
     outbox.advance(4);
-    assert_eq!((outbox.unsent(), alive.bytes()), (&frame("one")[..], 0));
+    assert_eq!((outbox.unsent(), budget.used(Memory::FullStates)), (&frame("one")[..], 0));
 }
 
 /// What is a part of the program is sent from there, counts as unsent, and is finished when the rest is dropped.

@@ -3,6 +3,7 @@
 use super::{Shard, is_live};
 #[cfg(debug_assertions)]
 use crate::engine::command::Input;
+use crate::engine::command::SeatStatus;
 use crate::engine::ids::shard_of;
 #[cfg(debug_assertions)]
 use crate::limits::INPUTS_PER_FULL_CHECK;
@@ -24,6 +25,9 @@ impl Shard {
         self.deadlines.check_invariants(|entry| is_live(&self.rooms, &self.owners, entry));
         assert!(self.deadlines.next().is_none_or(|next| next > self.clock), "something due has not expired");
         assert_eq!(self.rooms.iter().map(|room| room.holds()).sum::<usize>(), self.taken);
+        let held =
+            self.rooms.iter().flat_map(|room| room.seats()).filter(|(_, seat)| seat.hold.status == SeatStatus::Held);
+        assert_eq!(held.map(|(_, seat)| seat.hold.user_info.len()).sum::<usize>(), self.user_info_bytes);
         let (in_carts, own_clocks, alarms, graces) = self.owners.check_invariants();
         assert_eq!(self.presences.holds() + in_carts, self.held, "what is held is a connection's or in a cart");
         let sales = || self.rooms.iter().filter_map(|room| room.sale());

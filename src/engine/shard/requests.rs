@@ -150,7 +150,7 @@ impl Shard {
         let buyer = Buyer::of(party, caller);
         let known = self.find(room);
         let (plan, seats) = plan(self, &buyer, (room, known))?;
-        let clock = self.clock_of_plan(now, party, (room, known), &plan)?;
+        let clock = self.clock_of_plan(now, party, (room, known), &plan, user_info)?;
         let slot = known.unwrap_or_else(|| self.open(room));
         let gone = self.carry_out(now.wall, &buyer, slot, plan, clock, user_info, effects);
         let view = Arc::new(self.view(party, Some(slot)));
@@ -169,9 +169,13 @@ impl Shard {
         party: Slot,
         (name, room): (&str, Option<Slot>),
         plan: &Plan,
+        user_info: &str,
     ) -> Result<Option<Clock>, Reject> {
         if plan.take.is_empty() {
             return Ok(None);
+        }
+        if !self.party_has_memory(party, plan.take.len(), user_info) {
+            return Err(Reject::Overloaded);
         }
         let cart = room.and_then(|room| self.owners.cart_in(party, room)).map(|cart| &self.owners.carts[cart]);
         match cart.filter(|cart| !cart.seats.is_empty()).and_then(|cart| cart.clock) {
@@ -336,7 +340,8 @@ impl Shard {
         }
         let buyer = Buyer::of(party, caller);
         let plan = self.plan_select(&buyer, (room, known), std::slice::from_ref(&id), &[]);
-        let planned = plan.and_then(|plan| Ok((self.clock_of_plan(now, party, (room, known), &plan)?, plan)));
+        let planned =
+            plan.and_then(|plan| Ok((self.clock_of_plan(now, party, (room, known), &plan, user_info)?, plan)));
         let (clock, plan) = match planned {
             Ok(planned) => planned,
             Err(refusal) => {

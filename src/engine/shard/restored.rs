@@ -42,6 +42,7 @@ impl Shard {
         };
         self.shares.add(hold.origin);
         (self.taken, self.held) = (self.taken + 1, self.held + 1);
+        self.user_info_bytes += held.user_info.len();
         let place = self.rooms[room].place_of(&id);
         let seat = self.rooms[room].restore(Seat { id, place, hold: held });
         self.owners.carts[cart].seats.push(seat);

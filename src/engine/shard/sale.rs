@@ -115,7 +115,7 @@ impl Shard {
             Wanted::Best(query) => self.plan_best(&buyer, (room, known), query, &[]),
         };
         let clocked = planned.and_then(|planned| {
-            let clock = self.clock_of_plan(now, party, (room, known), &planned.0)?;
+            let clock = self.clock_of_plan(now, party, (room, known), &planned.0, &self.no_user_info)?;
             Ok((planned, clock))
         });
         let ((plan, seats), mut clock) = match clocked {

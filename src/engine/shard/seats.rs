@@ -14,13 +14,14 @@ impl Shard {
     /// A free seat becomes what `seat` says. `ends`: when that ends by itself if it has a clock of its own. Returns its slot.
     pub(super) fn give(&mut self, room: Slot, seat: Seat, ends: Millis, told: Told, effects: &mut Effects) -> Slot {
         let (number, origin, is_held) = (seat.hold.number, seat.hold.origin, seat.hold.status == SeatStatus::Held);
-        let holder = seat.hold.holder.clone();
+        let (holder, user_info_bytes) = (seat.hold.holder.clone(), seat.hold.user_info.len());
         let claim = self.claim(room, &holder);
         let (slot, change) = self.rooms[room].take(seat, told, claim);
         effects.push(Effect::Change(change));
         self.taken += 1;
         if is_held {
             self.held += 1;
+            self.user_info_bytes += user_info_bytes;
             self.shares.add(origin);
         }
         match holder {
@@ -86,6 +87,7 @@ impl Shard {
             return None;
         }
         self.held -= 1;
+        self.user_info_bytes -= hold.user_info.len();
         self.shares.remove(hold.origin);
         self.unhand((room, seat), &hold.holder, hold.number)
     }
@@ -113,6 +115,7 @@ impl Shard {
         let change = self.rooms[room].turn(seat, Act::Checkout, to, claim);
         effects.push(Effect::Change(change));
         self.held -= 1;
+        self.user_info_bytes -= self.rooms[room].seat_at(seat).hold.user_info.len();
         self.shares.remove(origin);
         if self.unhand((room, seat), &holder, number).is_some() {
             self.forget_deadline();
@@ -126,7 +129,9 @@ impl Shard {
         let change = self.rooms[room].turn(seat, Act::BackToCart, to, claim);
         effects.push(Effect::Change(change));
         self.held += 1;
-        self.shares.add(self.rooms[room].seat_at(seat).hold.origin);
+        let hold = &self.rooms[room].seat_at(seat).hold;
+        self.user_info_bytes += hold.user_info.len();
+        self.shares.add(hold.origin);
         match holder {
             Holder::Conn(conn) => {
                 self.presences.hold(conn, number, room, seat);
@@ -148,11 +153,12 @@ impl Shard {
     pub(super) fn turn_unasked(&mut self, (room, seat): (Slot, Slot), to: Turned, effects: &mut Effects) {
         let hold = &self.rooms[room].seat_at(seat).hold;
         let (holder, number, origin) = (hold.holder.clone(), hold.number, hold.origin);
-        let was_held = hold.status == SeatStatus::Held;
+        let (was_held, user_info_bytes) = (hold.status == SeatStatus::Held, hold.user_info.len());
         let claim = self.claim(room, &to.holder);
         effects.push(Effect::Change(self.rooms[room].turn(seat, Act::BookUnasked, to, claim)));
         if was_held {
             self.held -= 1;
+            self.user_info_bytes -= user_info_bytes;
             self.shares.remove(origin);
             if self.unhand((room, seat), &holder, number).is_some() {
                 self.forget_deadline();

@@ -32,7 +32,7 @@ impl Shard {
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
             return effects.push(Self::select_taken(caller, &self.rooms[slot], held));
         }
-        if let Some(reject) = self.select_limit(caller, known).or_else(|| self.too_soon(caller, at)) {
+        if let Some(reject) = self.select_limit(caller, known, user_info).or_else(|| self.too_soon(caller, at)) {
             return self.refuse(caller.asker(), reject, RequestType::Select, (room, Some(seat)), effects);
         }
         let id = SeatId::new(seat).expect("the ids of an input are valid");
@@ -77,7 +77,8 @@ impl Shard {
     }
 
     /// Why the caller may not have a free seat of this room; `None` stands for a room that does not exist yet.
-    fn select_limit(&self, Caller { conn, origin, .. }: Caller<'_>, room: Option<Slot>) -> Option<Reject> {
+    fn select_limit(&self, caller: Caller<'_>, room: Option<Slot>, user_info: &str) -> Option<Reject> {
+        let Caller { conn, origin, .. } = caller;
         if let Some(reject) = self.sale_forbids(room).or_else(|| self.room_forbids(room)) {
             return Some(reject);
         }
@@ -91,7 +92,8 @@ impl Shard {
         }
         let has_place = room.map_or(self.may_open(), |slot| self.rooms[slot].may_take(1));
         let is_free = has_place && self.may_take(1) && self.presences.may_enter(conn, room);
-        (!is_free).then_some(Reject::Overloaded)
+        let fits = is_free && self.conn_has_memory(conn, user_info);
+        (!fits).then_some(Reject::Overloaded)
     }
 
     /// How many seats of the room a v1 connection has in checkout.

@@ -5,28 +5,39 @@
 //! something of its room or of its connection waits. When the store does not answer in time the selects that wait are
 //! undone: nobody was told of them. Invariants: effects leave in the order in which they came in, except that full
 //! states come behind the changes that they contain when these fail; what waits is bounded by what a shard decides in
-//! the time until the refusal. Pure. Never here: encodings (what was captured is opaque), the store.
+//! the time until the refusal, and counted in bytes, of each connection and of all. Pure. Never here: encodings (what
+//! was captured is opaque), the store.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::audience::full_state::FullState;
-use crate::engine::command::{Asker, CartWhy, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType};
+use crate::audience::full_states::Captured;
+use crate::engine::command::{
+    Asker, CartTold, CartView, CartWhy, Change, ChangeKind, Effect, Entered, Reject, ReleaseReason, RequestType, Synced,
+};
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
 use crate::limits::store::STORE_REFUSE_MS;
 use crate::planted::{Bug, has};
 
 /// An effect, and the full state of its room when it was decided, for one that is answered with it.
-pub type Waiting = (Effect, Option<Arc<FullState>>);
+pub type Waiting = (Effect, Option<Captured>);
 
 /// The effects of one shard that wait.
 #[derive(Debug, Default)]
 pub struct Gate {
     queue: VecDeque<Entry>,
-    /// How many of them are of each connection and of each room.
-    conns: BTreeMap<ConnId, u32>,
-    rooms: BTreeMap<RoomId, u32>,
+    /// How much of it is of each connection, and of each room.
+    conns: BTreeMap<ConnId, Withheld>,
+    rooms: BTreeMap<RoomId, Withheld>,
+    bytes: usize,
+}
+
+/// How much is withheld.
+#[derive(Clone, Copy, Default, Debug)]
+struct Withheld {
+    effects: u32,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -73,6 +84,18 @@ impl Gate {
         self.queue.len()
     }
 
+    /// Bytes of memory that what waits takes, about; full states, which others share, are not among them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same of one connection.
+    #[must_use]
+    pub fn bytes_of(&self, conn: ConnId) -> usize {
+        self.conns.get(&conn).map_or(0, |withheld| withheld.bytes)
+    }
+
     /// Whether the effect may be performed at once.
     #[must_use]
     pub fn admits(&self, effect: &Effect) -> bool {
@@ -94,11 +117,13 @@ impl Gate {
             assert!(last.since <= now, "what waits stands in the order of its time");
         }
         let (conn, room) = parties(&waiting.0);
+        let bytes = bytes_of(&waiting);
+        self.bytes += bytes;
         if let Some(room) = room {
-            *self.rooms.entry(room.clone()).or_default() += 1;
+            self.rooms.entry(room.clone()).or_default().add(bytes);
         }
         if let Some(conn) = conn {
-            *self.conns.entry(conn).or_default() += 1;
+            self.conns.entry(conn).or_default().add(bytes);
         }
         self.queue.push_back(Entry { batch, since: now, waiting });
     }
@@ -107,7 +132,7 @@ impl Gate {
     pub fn next_committed(&mut self, batch: u64) -> Option<Waiting> {
         let batch = batch + u64::from(has(Bug::AckTooEarly));
         let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
-        self.count_down(&entry.waiting.0);
+        self.count_down(&entry.waiting);
         debug_assert_eq!(self.queue.is_empty(), self.rooms.is_empty(), "rooms are counted while something waits");
         assert!(!self.queue.is_empty() || self.conns.is_empty(), "connections are counted while something waits");
         Some(entry.waiting)
@@ -121,7 +146,7 @@ impl Gate {
 
     /// Gives everything up that waits.
     pub fn fail(&mut self) -> Failed {
-        (self.conns, self.rooms) = Default::default();
+        (self.conns, self.rooms, self.bytes) = Default::default();
         let waiting: Vec<Effect> = self.queue.drain(..).map(|entry| entry.waiting.0).collect();
         let mut undoing = Undoing::default();
         let kept: Vec<Effect> = waiting.into_iter().filter_map(|effect| undoing.undo(effect)).collect();
@@ -138,13 +163,15 @@ impl Gate {
         Failed { retracts: retracts.collect(), effects }
     }
 
-    fn count_down(&mut self, effect: &Effect) {
-        let (conn, room) = parties(effect);
+    fn count_down(&mut self, waiting: &Waiting) {
+        let (conn, room) = parties(&waiting.0);
+        let bytes = bytes_of(waiting);
+        self.bytes -= bytes;
         if let Some(room) = room {
-            down(&mut self.rooms, room);
+            down(&mut self.rooms, room, bytes);
         }
         if let Some(conn) = conn {
-            down(&mut self.conns, &conn);
+            down(&mut self.conns, &conn, bytes);
         }
     }
 }
@@ -291,11 +318,47 @@ fn parties(effect: &Effect) -> (Option<ConnId>, Option<&RoomId>) {
     }
 }
 
-fn down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
-    let count = counts.get_mut(key).expect("what waits is counted");
-    assert!(*count > 0, "a count of nothing is not kept");
-    *count -= 1;
-    if *count == 0 {
+/// What a waiting effect takes, about.
+fn bytes_of((effect, captured): &Waiting) -> usize {
+    let cart = |cart: &CartView| size_of::<CartView>() + cart.seats.len() * size_of::<SeatId>();
+    let boxed = match effect {
+        Effect::Change(change) => {
+            let user_info = match &change.kind {
+                ChangeKind::Selected { user_info, .. } => user_info.len(),
+                ChangeKind::Released { .. } => 0,
+            };
+            size_of::<Change>() + user_info
+        }
+        Effect::Entered(entered) => size_of::<Entered>() + cart(&entered.cart),
+        Effect::Synced(synced) => size_of::<Synced>() + cart(&synced.cart),
+        Effect::Resumed(resumed) => resumed.carts.iter().map(|resumed| cart(&resumed.cart)).sum(),
+        Effect::Cart(told) => size_of::<CartTold>() + cart(&told.cart),
+        Effect::Joined { .. }
+        | Effect::Left { .. }
+        | Effect::Again { .. }
+        | Effect::Refused { .. }
+        | Effect::Snapshot { .. }
+        | Effect::Superseded { .. }
+        | Effect::Api(_)
+        | Effect::Keep(_)
+        | Effect::Room(_) => 0,
+    };
+    size_of::<Entry>() + boxed + captured.as_ref().map_or(0, |captured| captured.since.len())
+}
+
+impl Withheld {
+    fn add(&mut self, bytes: usize) {
+        self.effects += 1;
+        self.bytes += bytes;
+    }
+}
+
+fn down<K: Ord>(counts: &mut BTreeMap<K, Withheld>, key: &K, bytes: usize) {
+    let withheld = counts.get_mut(key).expect("what waits is counted");
+    assert!(withheld.effects > 0, "a count of nothing is not kept");
+    withheld.effects -= 1;
+    withheld.bytes -= bytes;
+    if withheld.effects == 0 {
         counts.remove(key);
     }
 }

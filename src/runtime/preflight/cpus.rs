@@ -7,6 +7,8 @@ use std::fs;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
+use super::cgroup::folders;
+
 /// The CPUs of the affinity mask. When the kernel tells none (more CPUs than a mask holds), as many as the standard library counts.
 pub(super) fn affinity() -> Vec<usize> {
     let mask = sched_getaffinity(None).map(|mask| (0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect());
@@ -36,36 +38,12 @@ impl Quota {
 
 /// The tightest quota on the way from this process's cgroup to the root.
 pub(super) fn quota() -> Option<Quota> {
-    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let folders = |root: &str, path: &str| ancestors(path).map(|at| format!("{root}{at}")).collect::<Vec<_>>();
-    let mut quotas = Vec::new();
-    if let Some(path) = cgroup_path(&membership, "") {
-        let files = folders("/sys/fs/cgroup", path).into_iter();
-        quotas.extend(files.filter_map(|at| parse_v2(&fs::read_to_string(format!("{at}/cpu.max")).ok()?)));
-    }
-    if let Some(path) = cgroup_path(&membership, "cpu") {
-        let files = folders("/sys/fs/cgroup/cpu", path).into_iter();
-        quotas.extend(files.filter_map(|at| {
-            let quota = fs::read_to_string(format!("{at}/cpu.cfs_quota_us")).ok()?;
-            parse_v1(&quota, &fs::read_to_string(format!("{at}/cpu.cfs_period_us")).ok()?)
-        }));
-    }
-    quotas.into_iter().min_by_key(|quota| quota.cpus())
-}
-
-/// The path of the process in the hierarchy with this controller, `""` for version 2, from `/proc/self/cgroup`.
-fn cgroup_path<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
-    membership.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':');
-        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        controllers.split(',').any(|one| one == controller).then_some(path)
-    })
-}
-
-/// A path and all above it: `/a/b`, `/a`, and the root as an empty text. In a container only the root may exist.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.trim_end_matches('/');
-    std::iter::successors(Some(path), |at| at.rfind('/').map(|slash| &at[..slash]))
+    let read = |path: String| fs::read_to_string(path).ok();
+    let v2 = folders("").into_iter().filter_map(|at| parse_v2(&read(format!("{at}/cpu.max"))?));
+    let v1 = folders("cpu")
+        .into_iter()
+        .filter_map(|at| parse_v1(&read(format!("{at}/cpu.cfs_quota_us"))?, &read(format!("{at}/cpu.cfs_period_us"))?));
+    v2.chain(v1).min_by_key(|quota| quota.cpus())
 }
 
 /// `cpu.max` of version 2: `200000 100000`, or `max 100000`.
@@ -82,7 +60,7 @@ fn parse_v1(quota: &str, period: &str) -> Option<Quota> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Quota, ancestors, cgroup_path, parse_v1, parse_v2, usable};
+    use super::{Quota, parse_v1, parse_v2, usable};
 
     #[test]
     fn quotas_of_both_versions_are_read() {
@@ -108,21 +86,5 @@ mod tests {
         check(2, 900_000, 2);
         assert_eq!(usable(4, None), 4);
         assert_eq!(usable(0, None), 1);
-    }
-
-    #[test]
-    fn the_own_cgroup_is_found_in_each_hierarchy() {
-        let hybrid = "9:name=systemd:/\n4:memory:/pods/x:y\n2:cpu,cpuacct:/docker/abc\n0::/user.slice\n";
-        assert_eq!(cgroup_path(hybrid, "cpu"), Some("/docker/abc"));
-        assert_eq!(cgroup_path(hybrid, "memory"), Some("/pods/x:y"));
-        assert_eq!(cgroup_path(hybrid, ""), Some("/user.slice"));
-        assert_eq!(cgroup_path("0::/\n", "cpu"), None);
-        assert_eq!(cgroup_path("nonsense", ""), None);
-    }
-
-    #[test]
-    fn every_ancestor_is_asked_down_to_the_root() {
-        assert_eq!(ancestors("/a/b").collect::<Vec<_>>(), ["/a/b", "/a", ""]);
-        assert_eq!(ancestors("/").collect::<Vec<_>>(), [""]);
     }
 }

@@ -1,15 +1,17 @@
-//! What the machine grants, found out before any executor starts: io_uring, locked memory, open files, CPUs.
+//! What the machine grants, found out before any executor starts: io_uring, locked memory, open files, CPUs, memory.
 //!
 //! Invariant: a line says what is missing and how to get it. Never here: settings, and anything that runs longer than the
 //! check.
 
+mod cgroup;
 mod cpus;
+mod memory;
 mod rings;
 
 pub(crate) use rings::io_uring;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD};
+use crate::limits::{FILES_RESERVE, FILES_RESERVE_PER_SHARD, MEMORY_BUDGET_BYTES_MIN};
 
 /// Exit code when the machine refuses what the server needs (`EX_OSERR` of sysexits).
 pub const EXIT_MACHINE: u8 = 71;
@@ -23,6 +25,8 @@ pub struct Machine {
     pub cpus_usable: usize,
     /// Open files, after the soft limit was raised to the hard one.
     pub files_max: u64,
+    /// Bytes of memory that it may have: what its cgroup allows, or what the machine has.
+    pub memory_bytes: usize,
 }
 
 impl Machine {
@@ -31,7 +35,14 @@ impl Machine {
     pub fn look() -> Self {
         let cpu_ids = cpus::affinity();
         let cpus_usable = cpus::usable(cpu_ids.len(), cpus::quota());
-        Self { cpu_ids, cpus_usable, files_max: raised(Resource::Nofile) }
+        Self { cpu_ids, cpus_usable, files_max: raised(Resource::Nofile), memory_bytes: memory::bytes() }
+    }
+
+    /// The default of `MEMORY_BUDGET_BYTES`: half of the memory, the rest is for the kernel's buffers, the store and what is
+    /// bounded by numbers.
+    #[must_use]
+    pub fn memory_budget_bytes(&self) -> usize {
+        (self.memory_bytes / 2).max(MEMORY_BUDGET_BYTES_MIN)
     }
 
     /// How many connections the open files allow, when `shards` shards run. A tiny limit is split in halves.
@@ -67,7 +78,7 @@ mod tests {
 
     #[test]
     fn connections_are_what_the_open_files_leave() {
-        let machine = |files_max| Machine { cpu_ids: vec![0], cpus_usable: 1, files_max };
+        let machine = |files_max| Machine { cpu_ids: vec![0], cpus_usable: 1, files_max, memory_bytes: 1 };
         assert_eq!(machine(20_000).connections_max(2), 19_904);
         assert_eq!(machine(64).connections_max(1), 32);
         assert!(machine(u64::MAX).connections_max(64) > 1_000_000);

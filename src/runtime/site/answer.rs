@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::audience::full_state::{FullState, SharedBytes};
+use crate::audience::budget::Kind as Memory;
+use crate::audience::shared::{Shared, SharedBytes};
 use crate::files::{File, PAGE_POLICY};
 use crate::limits::SHARED_BODY_BYTES_MIN;
 use crate::node::Event;
@@ -32,7 +33,7 @@ impl Answer<'_> {
 impl Core {
     /// A body that others may be sent as well.
     pub(super) fn shared(&self, body: Vec<u8>) -> SharedBytes {
-        SharedBytes::State(FullState::new(body, &self.board.full_states))
+        SharedBytes::Counted(Shared::new(body, Memory::HttpBodies, &self.board.budget))
     }
 
     /// Answers with this body.

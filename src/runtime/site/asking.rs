@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::audience::full_state::{FullState, SharedBytes};
+use crate::audience::budget::Kind as Memory;
+use crate::audience::shared::{Shared, SharedBytes};
 use crate::engine::ids::{ConnId, RoomId, ShardId, shard_of};
 use crate::figures::stats::ShardFigures;
 use crate::figures::text::CONTENT_TYPE;
@@ -30,8 +31,8 @@ impl Core {
     /// Somebody asks for figures of all shards.
     pub(super) fn ask_for_figures(&mut self, exchange: Exchange, page: Page) {
         let waiter = Waiter { conn: self.node.conn_id(exchange.slot), exchange, page };
-        if !self.gathers.wait(waiter) {
-            return self.answer_message(exchange, 503, BUSY, RETRY);
+        if self.node.is_short_of_bodies() || !self.gathers.wait(waiter) {
+            return self.answer_busy(exchange);
         }
         self.awaits_answer(exchange.slot);
         self.gather();
@@ -81,7 +82,7 @@ impl Core {
                 let told = self.selections(&room).map(Told::Selections);
                 if let Some(told) = told {
                     self.tell_shard(by, told);
-                } else if !self.bodies.wait(by, &room) {
+                } else if self.node.is_short_of_bodies() || !self.bodies.wait(by, &room) {
                     self.tell_shard(by, Told::Busy);
                 }
             }
@@ -116,9 +117,14 @@ impl Core {
         };
         let Some(exchange) = self.node.find(to).and_then(|slot| self.gathers.take_room(slot)) else { return };
         match body {
-            Some(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::State(body)),
-            None => self.answer_message(exchange, 503, BUSY, RETRY),
+            Some(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::Counted(body)),
+            None => self.answer_busy(exchange),
         }
+    }
+
+    fn answer_busy(&mut self, exchange: Exchange) {
+        self.node.figures.bodies_refused += 1;
+        self.answer_message(exchange, 503, BUSY, RETRY);
     }
 
     /// What waits for its time: the next gathering, shards that do not answer, bodies that were too much at once.
@@ -132,7 +138,9 @@ impl Core {
             let message = "the shard that owns the room does not answer";
             self.answer_message(Exchange { keep_alive: false, ..exchange }, 503, message, &[]);
         }
-        while let Some((by, room)) = self.bodies.next(now_ms) {
+        while !self.node.is_short_of_bodies()
+            && let Some((by, room)) = self.bodies.next(now_ms)
+        {
             let body = self.encode(&room);
             self.tell_shard(by, Told::Selections(body));
         }
@@ -188,6 +196,7 @@ impl Core {
 
     /// Brings the gauges up to date.
     fn refresh_gauges(&mut self) {
+        self.node.count_memory();
         let counts = self.node.counts();
         let waiting_bytes = self.node.waiting_bytes();
         let (waiting, longest_wait_ms) = (self.node.waiting_for_full_states(), self.node.full_state_wait_ms());
@@ -205,17 +214,17 @@ impl Core {
     }
 
     /// The selections of a room that this shard owns; `None` when encoding them must wait.
-    fn selections(&mut self, room: &RoomId) -> Option<Arc<FullState>> {
+    fn selections(&mut self, room: &RoomId) -> Option<Arc<Shared>> {
         let now_ms = self.now.mono.0;
         let state = self.node.seats().selections(room.as_str());
         let kept = state.and_then(|state| self.bodies.find(room, (state.epoch, state.seq), now_ms));
-        if kept.is_some() || !self.bodies.may_encode(now_ms) {
+        if kept.is_some() || self.node.is_short_of_bodies() || !self.bodies.may_encode(now_ms) {
             return kept;
         }
         Some(self.encode(room))
     }
 
-    fn encode(&mut self, room: &RoomId) -> Arc<FullState> {
+    fn encode(&mut self, room: &RoomId) -> Arc<Shared> {
         let state = self.node.seats().selections(room.as_str());
         let moment = state.as_ref().map(|state| (state.epoch, state.seq));
         let mut body = Vec::new();
@@ -225,7 +234,7 @@ impl Core {
             state.iter().flat_map(|state| state.iter()),
             self.rooms.broadcast_user_info,
         );
-        let body = FullState::new(body, &self.board.full_states);
+        let body = Shared::new(body, Memory::HttpBodies, &self.board.budget);
         self.bodies.encoded(room, moment, &body, self.now.mono.0);
         body
     }

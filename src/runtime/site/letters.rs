@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::audience::full_state::FullState;
+use crate::audience::shared::Shared;
 use crate::engine::ids::RoomId;
 use crate::figures::stats::ShardFigures;
 
@@ -23,7 +23,7 @@ pub(crate) enum Told {
     /// To [`Question::Figures`], with its number.
     Figures(u64, Box<ShardFigures>),
     /// To [`Question::Selections`]: the body of the response.
-    Selections(Arc<FullState>),
+    Selections(Arc<Shared>),
     /// To [`Question::Selections`]: too many wait for their answers.
     Busy,
 }

@@ -15,7 +15,7 @@ pub(crate) mod letters;
 pub(crate) mod rooms;
 pub(crate) mod sight;
 
-use crate::audience::full_state::SharedBytes;
+use crate::audience::shared::SharedBytes;
 use crate::files::PAGE;
 use crate::limits::HTTP_REQUESTS_MAX;
 use crate::runtime::core::Core;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audience::full_state::FullState;
+use crate::audience::shared::Shared;
 use crate::engine::ids::{ConnId, Epoch, RoomId};
 use crate::limits::{
     SHARED_BODY_BYTES_MIN, SITE_BODIES_KEPT_MAX, SITE_BODY_KEPT_MS, SITE_ENCODED_BYTES_PER_S, SITE_WAITING_MAX,
@@ -20,7 +20,7 @@ pub(super) type Moment = (Epoch, u64);
 struct Kept {
     room: RoomId,
     moment: Moment,
-    body: Arc<FullState>,
+    body: Arc<Shared>,
     used_ms: u64,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Bodies {
 
 impl Bodies {
     /// The body of this moment, when it is there.
-    pub(super) fn find(&mut self, room: &RoomId, moment: Moment, now_ms: u64) -> Option<Arc<FullState>> {
+    pub(super) fn find(&mut self, room: &RoomId, moment: Moment, now_ms: u64) -> Option<Arc<Shared>> {
         let kept = self.kept.iter_mut().find(|kept| kept.moment == moment && kept.room == *room)?;
         kept.used_ms = now_ms;
         Some(Arc::clone(&kept.body))
@@ -52,8 +52,8 @@ impl Bodies {
 
     /// One was encoded. A big one of a room that exists is kept: it takes the place of an older one of its room, or
     /// of the one that was not needed for longest.
-    pub(super) fn encoded(&mut self, room: &RoomId, moment: Option<Moment>, body: &Arc<FullState>, now_ms: u64) {
-        let bytes = body.frame().len();
+    pub(super) fn encoded(&mut self, room: &RoomId, moment: Option<Moment>, body: &Arc<Shared>, now_ms: u64) {
+        let bytes = body.bytes().len();
         self.busy_until_us =
             self.busy_until_us.max(now_ms * 1_000) + bytes as u64 * 1_000_000 / SITE_ENCODED_BYTES_PER_S;
         let Some(moment) = moment.filter(|_| bytes >= SHARED_BODY_BYTES_MIN) else { return };
@@ -96,7 +96,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::Bodies;
-    use crate::audience::full_state::{Alive, FullState};
+    use crate::audience::budget::{Budget, Kind as Memory};
+    use crate::audience::shared::Shared;
     use crate::engine::ids::{ConnId, Epoch, RoomId, ShardId};
     use crate::limits::{
         SHARED_BODY_BYTES_MIN, SITE_BODIES_KEPT_MAX, SITE_BODY_KEPT_MS, SITE_ENCODED_BYTES_PER_S, SITE_WAITING_MAX,
@@ -107,8 +108,8 @@ mod tests {
     }
 
     /// A body that is big enough to be kept.
-    fn body(more: usize) -> Arc<FullState> {
-        FullState::new(vec![b' '; SHARED_BODY_BYTES_MIN + more], &Alive::default())
+    fn body(more: usize) -> Arc<Shared> {
+        Shared::new(vec![b' '; SHARED_BODY_BYTES_MIN + more], Memory::HttpBodies, &Budget::default())
     }
 
     #[test]
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn small_ones_and_those_of_rooms_that_do_not_exist_are_not_kept() {
         let mut bodies = Bodies::default();
-        let small = FullState::new(vec![b' '; SHARED_BODY_BYTES_MIN - 1], &Alive::default());
+        let small = Shared::new(vec![b' '; SHARED_BODY_BYTES_MIN - 1], Memory::HttpBodies, &Budget::default());
         bodies.encoded(&room("small"), Some((Epoch(1), 1)), &small, 0);
         bodies.encoded(&room("none"), None, &body(0), 0);
         assert!(bodies.is_empty());

@@ -5,9 +5,10 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::audience::budget::{KINDS, Kind as Memory};
 use crate::config::Promise;
 use crate::engine::time::{Now, WallMillis};
-use crate::figures::server::{RUNTIMES, ServerFigures};
+use crate::figures::server::{MemoryFigures, RUNTIMES, ServerFigures};
 use crate::figures::stats::{self, ShardFigures};
 use crate::figures::store::StoreFigures;
 use crate::figures::text::{Snapshot, text};
@@ -82,6 +83,20 @@ impl Sight<'_> {
             is_serving: self.board.is_serving() && !self.board.is_draining(),
             log_lines_dropped: log::lines_dropped(),
             runtimes,
+            memory: self.memory_figures(),
+            memory_budget_bytes: KINDS.iter().map(|(kind, _)| self.board.budget.max(*kind) as u64).sum(),
+        }
+    }
+
+    fn memory_figures(&self) -> MemoryFigures {
+        let used = |kind| self.board.budget.used(kind) as u64;
+        MemoryFigures {
+            outboxes: used(Memory::Outboxes),
+            logs: used(Memory::Logs),
+            full_states: used(Memory::FullStates),
+            http_bodies: used(Memory::HttpBodies),
+            withheld: used(Memory::Withheld),
+            holds: used(Memory::Holds),
         }
     }
 }

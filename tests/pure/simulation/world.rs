@@ -6,15 +6,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use butaca::audience::budget::Budget;
 use butaca::audience::feeds::Pace as PassPace;
-use butaca::audience::full_state::Alive;
 use butaca::audience::full_states::FullStateBounds;
 use butaca::engine::ids::ShardId;
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
-use butaca::limits::TICK_MS;
 use butaca::limits::store::STORE_REFUSE_MS;
+use butaca::limits::{PING_AFTER_MS, PONG_WITHIN_MS, TICK_MS};
 use butaca::node::hot::HotRooms;
 use butaca::node::observer::Observer;
 use butaca::node::rate::Rate;
@@ -84,25 +84,18 @@ impl World {
             pace: PassPace { factor: chance.below(4) as u64, max_ns: 10_000_000 },
             hot_room_members: 3,
             slow_consumer_ms: chance.below(3) as u64 * 200,
+            silence_ms: PING_AFTER_MS + PONG_WITHIN_MS,
             hold_ttl_ms: rules.hold_ttl_ms,
             restore_grace_ms: 1,
             is_durable,
         };
-        let (hot, alive) = (HotRooms::default(), Alive::default());
+        let (hot, budget) = (HotRooms::default(), Budget::default());
         let shell = |id: ShardId| {
             let seats = Shard::new(id, shards, Seeds::replayed(seed, id), rules);
-            let (hot, full_states) = (hot.clone(), alive.clone());
+            let (hot, budget) = (hot.clone(), budget.clone());
             let store = store.as_ref().map(|store| Arc::clone(&store.link));
-            let mut node = Node::new(node::Parts {
-                id,
-                shards,
-                rules: node_rules,
-                bounds: BOUNDS,
-                seats,
-                hot,
-                full_states,
-                store,
-            });
+            let mut node =
+                Node::new(node::Parts { id, shards, rules: node_rules, bounds: BOUNDS, seats, hot, budget, store });
             let oracle = Arc::clone(&oracle);
             node.observe(Observer::new(move |observed| {
                 oracle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(id, observed);
@@ -341,7 +334,7 @@ impl World {
         drop(oracle);
         if is_over {
             assert!(
-                !self.is_draining || client.closed == Some(1001),
+                !self.is_draining || matches!(client.closed, Some(1001 | 4008)),
                 "a drain that says no goodbye: {:?}",
                 client.closed
             );
