@@ -436,13 +436,13 @@ const _: () = {
     }
     assert!(sum == MEMORY_SHARES_SUM && MEMORY_BUDGET_BYTES_MIN.is_multiple_of(MEMORY_SHARES_SUM));
 };
-const MEMORY_SHARE_BYTES_MIN: usize = MEMORY_BUDGET_BYTES_MIN / MEMORY_SHARES_SUM;
-const _: () = assert!(MEMORY_GRAIN_BYTES * SHARDS_MAX <= MEMORY_SHARE_BYTES_MIN, "grains hide no share");
-const _: () = assert!(
-    OUTBOUND_QUEUE_BYTES * FAIR_PARTS <= MEMORY_SHARES[0] * MEMORY_SHARE_BYTES_MIN,
-    "the first slow readers may take all that one may, also in the smallest budget"
-);
-const _: () = assert!(WITHHELD_BYTES_PER_CONNECTION_MAX * 4 <= MEMORY_SHARE_BYTES_MIN);
+const _: () = {
+    let share = MEMORY_BUDGET_BYTES_MIN / MEMORY_SHARES_SUM;
+    assert!(MEMORY_GRAIN_BYTES * SHARDS_MAX <= share, "grains hide no share");
+    let outboxes = MEMORY_SHARES[0] * share;
+    assert!(OUTBOUND_QUEUE_BYTES * FAIR_PARTS <= outboxes, "the first slow readers may take all that one may");
+    assert!(WITHHELD_BYTES_PER_CONNECTION_MAX * 4 <= share);
+};
 const _: () =
     assert!(WITHHELD_BYTES_PER_CONNECTION_MAX > OPEN_REQUESTS_MAX as usize * 256, "trains of small requests fit");
 const _: () = assert!(PRESSED_CONSUMER_MS < PING_AFTER_MS && PRESSED_CONSUMER_MS > BLOCKED_RETRY_MS);
