@@ -1,11 +1,12 @@
 //! Every bound of the server in one place, and how the bounds relate.
 //!
-//! Owns: the constants, the defaults of the settings and what they may be set to; those of the store and of the API
-//! have files of their own. Invariants: the relations at the end of each file hold at compile time; a number that
+//! Owns: the constants, the defaults of the settings and what they may be set to; those of the store, of plans of
+//! halls and of the API have files of their own. Invariants: the relations at the end of each file hold at compile time; a number that
 //! bounds something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound
 //! is said beside it and done where the thing is bounded.
 
 pub mod api;
+pub mod layout;
 pub mod store;
 
 /// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.

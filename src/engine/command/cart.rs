@@ -12,6 +12,7 @@ use super::room::Sale;
 use super::status::SeatStatus;
 use crate::engine::ids::{ConnId, Epoch, OrderId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
+use crate::layout::best::BestQuery;
 
 /// Where somebody stands in the history of a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,21 +58,6 @@ impl CartRequest {
             Self::Sync => RequestType::Sync,
         }
     }
-}
-
-/// Which seats are wanted, when it is left to the server which ones.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BestQuery {
-    /// How many.
-    pub quantity: u32,
-    /// Only in these sections; all when there are none.
-    pub sections: Vec<Box<str>>,
-    /// Only of these categories; all when there are none.
-    pub categories: Vec<Box<str>>,
-    /// So many of them must be accessible, with their companion seats.
-    pub accessible: u32,
-    /// In one row, next to each other.
-    pub adjacent: bool,
 }
 
 /// All that one owner holds in one room.

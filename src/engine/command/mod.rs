@@ -18,10 +18,11 @@ mod room;
 mod sale;
 mod status;
 
+pub use crate::layout::best::BestQuery;
 pub use caller::{ApiTicket, Asker, Caller, Identity, Owner, SessionId, Ticket};
 pub use cart::{
-    BestQuery, CartReason, CartRequest, CartTold, CartView, CartWhy, Entered, OrderView, Position, Resumed,
-    ResumedCart, Synced, Told,
+    CartReason, CartRequest, CartTold, CartView, CartWhy, Entered, OrderView, Position, Resumed, ResumedCart, Synced,
+    Told,
 };
 pub use change::{Change, ChangeKind, Claim, ReleaseReason, Selection};
 pub use effect::{Effect, Effects, RoomChanged, RoomNews};

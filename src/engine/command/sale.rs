@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use super::caller::{ApiTicket, Owner, SessionId};
-use super::cart::{BestQuery, CartView};
+use super::cart::CartView;
 use super::refusal::{Details, Reject};
 use super::room::{RoomPatch, RoomSettings};
 use super::status::SeatStatus;
 use crate::engine::ids::{ClientId, Epoch, OrderId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
+use crate::layout::best::BestQuery;
 
 /// An owner as the backend names one.
 #[derive(Clone, PartialEq, Eq, Debug)]

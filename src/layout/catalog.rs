@@ -1,0 +1,130 @@
+//! All layouts there are, by name and version, shared by all threads.
+//!
+//! Invariants: a version that is there never changes; the latest one of a name is the one that was put last. Rooms keep
+//! their layout themselves, so a click never asks here. Never here: where layouts are stored.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Layout;
+use crate::limits::layout::LAYOUT_VERSIONS_MAX;
+
+/// The catalog. A clone is the same catalog.
+#[derive(Clone, Default, Debug)]
+pub struct Catalog(Arc<RwLock<Shelves>>);
+
+#[derive(Default, Debug)]
+struct Shelves {
+    /// The versions of each name, the latest last.
+    versions: BTreeMap<Arc<str>, Vec<Arc<Layout>>>,
+    /// How many there are in all.
+    count: usize,
+}
+
+/// What became of a layout that was put in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    /// Its name was not known.
+    New,
+    /// It is a new version of a name that was known.
+    NewVersion,
+    /// This version was there already; it is the latest one now.
+    Known,
+    /// There are too many: [`LAYOUT_VERSIONS_MAX`].
+    Full,
+}
+
+impl Catalog {
+    /// The version that was put last under a name.
+    #[must_use]
+    pub fn latest(&self, id: &str) -> Option<Arc<Layout>> {
+        self.read(|shelves| shelves.versions.get(id)?.last().cloned())
+    }
+
+    /// One version of a name.
+    #[must_use]
+    pub fn get(&self, id: &str, version: &str) -> Option<Arc<Layout>> {
+        self.read(|shelves| shelves.versions.get(id)?.iter().find(|layout| **layout.version() == *version).cloned())
+    }
+
+    /// The latest version of every name, in the order of names.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Layout>> {
+        self.read(|shelves| shelves.versions.values().filter_map(|versions| versions.last().cloned()).collect())
+    }
+
+    /// All versions of a name, the latest last.
+    #[must_use]
+    pub fn versions(&self, id: &str) -> Vec<Arc<Layout>> {
+        self.read(|shelves| shelves.versions.get(id).cloned().unwrap_or_default())
+    }
+
+    /// Makes this the latest version of its name.
+    pub fn put(&self, layout: Arc<Layout>) -> Put {
+        let mut shelves = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_full = shelves.count >= LAYOUT_VERSIONS_MAX;
+        let id = Arc::clone(layout.id());
+        let versions = shelves.versions.get_mut(&id);
+        if let Some(versions) = versions {
+            let known = versions.iter().position(|other| other.version() == layout.version());
+            if let Some(at) = known {
+                let known = versions.remove(at);
+                versions.push(known);
+                return Put::Known;
+            }
+        }
+        if is_full {
+            return Put::Full;
+        }
+        let versions = shelves.versions.entry(id).or_default();
+        versions.push(layout);
+        let put = if versions.len() == 1 { Put::New } else { Put::NewVersion };
+        shelves.count += 1;
+        put
+    }
+
+    /// Takes a name out with all its versions, and says whether there was one. Who has one of them keeps it.
+    pub fn delete(&self, id: &str) -> bool {
+        let mut shelves = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let versions = shelves.versions.remove(id);
+        shelves.count -= versions.as_ref().map_or(0, Vec::len);
+        versions.is_some()
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Shelves) -> T) -> T {
+        // Nothing that holds the lock can panic half-way.
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Catalog, Put};
+    use crate::layout::Layout;
+
+    fn layout(id: &str, seat: u32) -> Arc<Layout> {
+        let seat = format!(r#"{{"id":"{seat}","section":"s","row":"A","number":1,"category":"a","x":0,"y":0}}"#);
+        Arc::new(Layout::parse(id, format!(r#"{{"seats":[{seat}]}}"#).as_bytes()).expect("it is one"))
+    }
+
+    #[test]
+    fn the_latest_is_the_one_put_last() {
+        let catalog = Catalog::default();
+        let (first, second) = (layout("hall", 1), layout("hall", 2));
+        assert_ne!(first.version(), second.version());
+        assert_eq!(catalog.put(Arc::clone(&first)), Put::New);
+        assert_eq!(catalog.clone().put(Arc::clone(&second)), Put::NewVersion);
+        assert!(Arc::ptr_eq(&catalog.latest("hall").expect("it is there"), &second));
+        // The same text again: the one that is there stays, since rooms have it.
+        assert_eq!(catalog.put(layout("hall", 1)), Put::Known);
+        assert!(Arc::ptr_eq(&catalog.latest("hall").expect("it is there"), &first));
+        assert_eq!(catalog.put(layout("arena", 1)), Put::New);
+        assert!(Arc::ptr_eq(&catalog.get("hall", second.version()).expect("it is there"), &second));
+        assert!(catalog.get("hall", "").is_none() && catalog.get("arena", second.version()).is_none());
+        assert_eq!(catalog.list().iter().map(|layout| layout.id().to_string()).collect::<Vec<_>>(), ["arena", "hall"]);
+        assert_eq!(catalog.versions("hall").len(), 2);
+        assert!(catalog.delete("hall") && !catalog.delete("hall") && catalog.latest("hall").is_none());
+    }
+}

@@ -1,0 +1,29 @@
+//! The bounds of plans of halls.
+//!
+//! Never here: behaviour.
+
+use super::{ID_BYTES_MAX, SEATS_PER_REQUEST_MAX};
+
+/// Seats of one layout. At the bound: the layout is refused.
+pub const LAYOUT_SEATS_MAX: usize = 200_000;
+/// A layout as JSON. At the bound it is refused before it is read.
+pub const LAYOUT_JSON_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Categories of one layout. At the bound: the layout is refused.
+pub const LAYOUT_CATEGORIES_MAX: usize = 1_000;
+/// What is drawn of one layout beside its seats. At the bound: the layout is refused.
+pub const LAYOUT_SHAPES_MAX: usize = 10_000;
+/// Points of one such shape. At the bound: the layout is refused.
+pub const LAYOUT_POINTS_MAX: usize = 10_000;
+/// A text that is only shown: a name, a label, a colour. At the bound: the layout is refused.
+pub const LAYOUT_TEXT_BYTES_MAX: usize = 512;
+/// How far from 0 a coordinate may be, so that sums and squares of them are numbers. At the bound: the layout is refused.
+pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;
+/// Layouts that are kept, each version of each. At the bound a new one is refused.
+pub const LAYOUT_VERSIONS_MAX: usize = 10_000;
+/// What a layout costs beside its JSON and its names: bytes a seat.
+pub const LAYOUT_SEAT_BYTES_MAX: usize = 100;
+/// Other choices that a refusal names. Further ones are left out.
+pub const ALTERNATIVES_MAX: usize = 3;
+
+const _: () = assert!(SEATS_PER_REQUEST_MAX < 62, "a piece of a row and its surroundings fit two machine words");
+const _: () = assert!(LAYOUT_SEATS_MAX * ID_BYTES_MAX < u32::MAX as usize && LAYOUT_CATEGORIES_MAX < u16::MAX as usize);
