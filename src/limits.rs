@@ -379,7 +379,7 @@ pub const TICK_MS: u64 = 10;
 /// Tenths of a second that one bucket of the wheel of heartbeats covers.
 pub const WHEEL_BUCKET_TENTHS: u32 = 5;
 /// Its buckets: 64 s, as far as nearly every deadline lies. What lies further ahead is kept beside them.
-pub const WHEEL_BUCKETS: usize = 128;
+pub const WHEEL_BUCKETS: u32 = 128;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
 /// Lines of the log that wait for whoever takes standard error. At the bound they are dropped and counted.
@@ -472,7 +472,7 @@ const _: () =
     assert!(ACCEPT_PAUSE_NS * 5 <= 1_000_000_000, "accepting goes on within a second of the first descriptor");
 const _: () = assert!(FRAMES_PER_CLOCK <= FRAMES_PER_LOOK_MAX && READS_PER_TURN_MAX <= EPOLL_EVENTS_MAX);
 const _: () = assert!(
-    (WHEEL_BUCKETS - 1) as u64 * WHEEL_BUCKET_TENTHS as u64 * 100 > TIMEOUT_MS_MAX,
+    (WHEEL_BUCKETS as u64 - 1) * WHEEL_BUCKET_TENTHS as u64 * 100 > TIMEOUT_MS_MAX,
     "one time of a setting lies within a lap; two of them together may lie beyond it"
 );
 const _: () = assert!(TICK_MS < BLOCKED_RETRY_MS && TICK_MS < WATCHDOG_MS);

@@ -21,7 +21,7 @@ pub(crate) struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { buckets: vec![Vec::new(); WHEEL_BUCKETS], next: 0, far: Vec::new(), entries: 0 }
+        Self { buckets: vec![Vec::new(); WHEEL_BUCKETS as usize], next: 0, far: Vec::new(), entries: 0 }
     }
 }
 
@@ -30,21 +30,21 @@ impl Wheel {
     pub(crate) fn put(&mut self, slot: u32, generation: u32, at: Tenths) {
         let bucket = (at / WHEEL_BUCKET_TENTHS + 1).max(self.next);
         self.entries += 1;
-        if (bucket - self.next) as usize >= WHEEL_BUCKETS {
+        if bucket - self.next >= WHEEL_BUCKETS {
             self.far.push((slot, generation, at));
         } else {
-            self.buckets[bucket as usize % WHEEL_BUCKETS].push((slot, generation));
+            self.buckets[(bucket % WHEEL_BUCKETS) as usize].push((slot, generation));
         }
     }
 
     /// Takes out what is due at `now`.
     pub(crate) fn due(&mut self, now: Tenths, due: &mut Vec<(u32, u32)>) {
         let until = now / WHEEL_BUCKET_TENTHS;
-        if until >= self.next + Tenths::try_from(WHEEL_BUCKETS).unwrap_or(Tenths::MAX) {
-            self.next = until - Tenths::try_from(WHEEL_BUCKETS - 1).unwrap_or(0);
+        if until >= self.next + WHEEL_BUCKETS {
+            self.next = until - (WHEEL_BUCKETS - 1);
         }
         while self.next <= until {
-            let bucket = &mut self.buckets[self.next as usize % WHEEL_BUCKETS];
+            let bucket = &mut self.buckets[(self.next % WHEEL_BUCKETS) as usize];
             self.entries -= bucket.len();
             // The bucket's memory goes with its entries: a crowd whose heartbeats fall together passes through all of
             // them, and each would keep room for the whole of it.
@@ -55,6 +55,7 @@ impl Wheel {
             self.entries -= 1;
             self.put(slot, generation, at);
         }
+        debug_assert!(self.next > until && self.far.len() <= self.entries, "all that is due has come out");
     }
 
     /// Milliseconds from `now` (in milliseconds) until the next bucket; `None` when the wheel is empty.
