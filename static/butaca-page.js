@@ -2251,6 +2251,7 @@
   // static/page/canvasmap.js
   var SHAPE_PITCH_PX = 9;
   var SQUARE = 0.72;
+  var SHAPE = 22 / 24;
   var ROW_LABEL_PX = 14;
   var BUCKET_PITCHES = 8;
   var CanvasMap = class extends PlanView {
@@ -2274,12 +2275,15 @@
     #pixels = [];
     /** Where all squares are drawn at once: fifty thousand calls would take longer than a frame. @type {ImageData | undefined} */
     #image;
-    /** Shapes of this size, by look. @type {Map<string, HTMLCanvasElement>} */
+    /** Shapes of this size, by look. @type {Map<number, HTMLCanvasElement>} */
     #sprites = /* @__PURE__ */ new Map();
     /** @type {PlanSeat[]} */
     #rowSeats = [];
     /** @type {Map<PlanSeat, number>} */
     #rowOf = /* @__PURE__ */ new Map();
+    /** Pixels of the canvas per unit of the plan, and where the canvas begins, in such pixels. */
+    #unit = 1;
+    #origin = { x: 0, y: 0 };
     #frame = 0;
     #stop = new AbortController();
     /** @param {HTMLElement} host @param {Hooks} hooks */
@@ -2388,11 +2392,14 @@
     /** @param {number | undefined} index */
     #repaint(index) {
       if (index === void 0 || !this.#face(index) || !this.plan) return;
-      if (this.pitchPx < SHAPE_PITCH_PX) return this.#square(index);
-      const { x, y } = this.plan.seats[index];
-      const half = this.plan.pitch * 0.92 / 2;
-      this.#context.clearRect(x - half, y - half, 2 * half, 2 * half);
-      this.#shape(index);
+      const side = this.#side(this.pitchPx < SHAPE_PITCH_PX ? SQUARE : SHAPE);
+      const [left, top] = this.#corner(index, side);
+      if (this.pitchPx < SHAPE_PITCH_PX) {
+        this.#context.fillStyle = this.#colours[this.#colourOf(index)];
+        return this.#context.fillRect(left, top, side, side);
+      }
+      this.#context.clearRect(left, top, side, side);
+      this.#context.drawImage(this.#sprite(index, side), left, top);
     }
     /** Draws all with the next frame. */
     #redraw() {
@@ -2411,22 +2418,40 @@
       const [width, height] = [Math.round(wide * ratio), Math.round(high * ratio)];
       if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
       Object.assign(this.#canvas.style, { width: `${wide}px`, height: `${high}px` });
-      this.#context.setTransform(1, 0, 0, 1, 0, 0);
       this.#context.clearRect(0, 0, width, height);
       const sight = this.#begin();
       if (this.pitchPx < SHAPE_PITCH_PX) this.#squares(sight);
+      this.#context.setTransform(this.#unit, 0, 0, this.#unit, -this.#origin.x, -this.#origin.y);
       this.#scenery(plan2);
-      if (this.pitchPx >= SHAPE_PITCH_PX) this.#each(sight, (index) => this.#shape(index));
+      this.#context.setTransform(1, 0, 0, 1, 0, 0);
+      if (this.pitchPx < SHAPE_PITCH_PX) return;
+      const side = this.#side(SHAPE);
+      this.#each(sight, (index) => {
+        const [left, top] = this.#corner(index, side);
+        this.#context.drawImage(this.#sprite(index, side), left, top);
+      });
     }
-    /** Sets the context to the units of the plan, and says what of it is in sight. */
+    /** Finds where the canvas lies on the plan, and says what of it is in sight. */
     #begin() {
       const { host, unit } = this;
       const box = this.plan?.box ?? { x: 0, y: 0 };
-      const ratio = globalThis.devicePixelRatio || 1;
       const [canvas, root] = [this.#canvas.getBoundingClientRect(), this.root.getBoundingClientRect()];
       const [left, top] = [box.x + (canvas.left - root.left) / unit, box.y + (canvas.top - root.top) / unit];
-      this.#context.setTransform(unit * ratio, 0, 0, unit * ratio, -left * unit * ratio, -top * unit * ratio);
+      this.#unit = unit * (globalThis.devicePixelRatio || 1);
+      this.#origin = { x: left * this.#unit, y: top * this.#unit };
       return { left, top, right: left + host.clientWidth / unit, bottom: top + host.clientHeight / unit };
+    }
+    /** The side of what is drawn of a seat, in pixels of the canvas. @param {number} part  Of the pitch. */
+    #side(part) {
+      return Math.max(1, Math.round((this.plan?.pitch ?? 1) * part * this.#unit));
+    }
+    /** Where it begins: on whole pixels, so that what was drawn is met again. @param {number} index @param {number} side */
+    #corner(index, side) {
+      const { x, y } = (
+        /** @type {Plan} */
+        this.plan.seats[index]
+      );
+      return [Math.round(x * this.#unit - this.#origin.x - side / 2), Math.round(y * this.#unit - this.#origin.y - side / 2)];
     }
     /** Draws the squares in sight. @param {{ left: number, right: number, top: number, bottom: number }} sight */
     #squares(sight) {
@@ -2434,12 +2459,9 @@
       if (width === 0 || height === 0) return;
       if (this.#image?.width !== width || this.#image.height !== height) this.#image = new ImageData(width, height);
       const pixels = new Uint32Array(this.#image.data.buffer).fill(0);
-      const { a: unit, e, f } = this.#context.getTransform();
-      const side = this.#side(unit);
-      const seats = this.plan?.seats ?? [];
+      const side = this.#side(SQUARE);
       this.#each(sight, (index) => {
-        const { x, y } = seats[index];
-        const [left, top] = [Math.round(x * unit + e - side / 2), Math.round(y * unit + f - side / 2)];
+        const [left, top] = this.#corner(index, side);
         const colour = this.#pixels[this.#colourOf(index)];
         const [from, to] = [Math.max(left, 0), Math.min(left + side, width)];
         for (let line = Math.max(top, 0); line < Math.min(top + side, height); line += 1) {
@@ -2448,58 +2470,28 @@
       });
       this.#context.putImageData(this.#image, 0, 0);
     }
-    /** Draws one square as `#squares` would. @param {number} index */
-    #square(index) {
-      const { x, y } = (
-        /** @type {Plan} */
-        this.plan.seats[index]
-      );
-      const context = this.#context;
-      const { a: unit, e, f } = context.getTransform();
-      const side = this.#side(unit);
-      context.save();
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.fillStyle = this.#colours[this.#colourOf(index)];
-      context.fillRect(Math.round(x * unit + e - side / 2), Math.round(y * unit + f - side / 2), side, side);
-      context.restore();
-    }
-    /** The side of a square in pixels of the canvas. @param {number} unit */
-    #side(unit) {
-      return Math.max(1, Math.round((this.plan?.pitch ?? 1) * SQUARE * unit));
-    }
     /** @param {number} index */
     #colourOf(index) {
       const look = this.#looks[index];
       return look === 0 && this.plan?.seats[index].accessible ? LOOKS.length : look;
     }
-    /** @param {number} index */
-    #shape(index) {
-      const { x, y } = (
-        /** @type {Plan} */
-        this.plan.seats[index]
-      );
-      const side = (this.plan?.pitch ?? 1) * (22 / GLYPH_PITCH);
-      const sprite = this.#sprite(
-        this.#looks[index],
-        /** @type {Plan} */
-        this.plan.seats[index]
-      );
-      this.#context.drawImage(sprite, x - side / 2, y - side / 2, side, side);
-    }
-    /** @param {number} look @param {PlanSeat} seat */
-    #sprite(look, seat) {
-      const key = `${look} ${seat.accessible === true}`;
+    /** The shape of a seat, drawn once for all that look like it. @param {number} index @param {number} side */
+    #sprite(index, side) {
+      const key = this.#colourOf(index);
       let sprite = this.#sprites.get(key);
       if (!sprite) {
-        const side = Math.ceil(this.pitchPx * (22 / GLYPH_PITCH) * (globalThis.devicePixelRatio || 1));
         sprite = Object.assign(document.createElement("canvas"), { width: side, height: side });
         const context = (
           /** @type {CanvasRenderingContext2D} */
           sprite.getContext("2d")
         );
-        context.setTransform(side / 22, 0, 0, side / 22, side / 2, side / 2);
-        context.fillStyle = this.#colours[look];
-        context.fill(new Path2D(glyphOf(LOOKS[look], seat)), "evenodd");
+        context.setTransform(side / (SHAPE * GLYPH_PITCH), 0, 0, side / (SHAPE * GLYPH_PITCH), side / 2, side / 2);
+        context.fillStyle = this.#colours[key];
+        context.fill(new Path2D(glyphOf(
+          LOOKS[this.#looks[index]],
+          /** @type {Plan} */
+          this.plan.seats[index]
+        )), "evenodd");
         this.#sprites.set(key, sprite);
       }
       return sprite;
