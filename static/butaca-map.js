@@ -93,6 +93,11 @@ export class RoomMap {
     return this.#indexes?.get(seatId);
   }
 
+  /** Whether something in this room is one's own. */
+  get holdsAnything() {
+    return this.#mine.size > 0;
+  }
+
   /** The seats of the cart, without those of orders. @returns {[string, Seat][]} */
   own() {
     return this.cart.seats.map((seatId) => [seatId, { status: "mine", expiresAt: this.cart.expiresAt }]);
@@ -159,7 +164,7 @@ export class RoomMap {
     this.cart = toCart(told);
     const after = new Set(this.cart.seats);
     const missing = before.seats.filter((seatId) => !after.has(seatId));
-    const gone = Array.isArray(frame?.gone) ? frame.gone.filter((/** @type {unknown} */ seat) => typeof seat === "string") : missing;
+    const gone = [...new Set([...texts(frame?.gone), ...missing])];
     this.#mine = mineOf(this.cart);
     if (typeof frame?.seq === "number") this.#tell(before, frame.seq);
     this.version += 1;

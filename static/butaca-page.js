@@ -285,6 +285,10 @@
     indexOf(seatId) {
       return this.#indexes?.get(seatId);
     }
+    /** Whether something in this room is one's own. */
+    get holdsAnything() {
+      return this.#mine.size > 0;
+    }
     /** The seats of the cart, without those of orders. @returns {[string, Seat][]} */
     own() {
       return this.cart.seats.map((seatId) => [seatId, { status: "mine", expiresAt: this.cart.expiresAt }]);
@@ -343,7 +347,7 @@
       this.cart = toCart(told);
       const after = new Set(this.cart.seats);
       const missing = before.seats.filter((seatId) => !after.has(seatId));
-      const gone = Array.isArray(frame?.gone) ? frame.gone.filter((seat) => typeof seat === "string") : missing;
+      const gone = [.../* @__PURE__ */ new Set([...texts(frame?.gone), ...missing])];
       this.#mine = mineOf(this.cart);
       if (typeof frame?.seq === "number") this.#tell(before, frame.seq);
       this.version += 1;
@@ -1565,7 +1569,7 @@
       const carts = new Map(resumed ? told.filter(([roomId]) => isValidId(roomId)) : []);
       for (const roomId of [...named2, ...carts.keys()]) this.room(roomId);
       for (const room of this.#rooms.values()) {
-        const unknown = resumed && !named2.has(room.roomId) && !carts.has(room.roomId);
+        const unknown = (resumed || hello.auth !== "off") && !named2.has(room.roomId) && !carts.has(room.roomId);
         if (!unknown) this.#resumeCart(room, carts.get(room.roomId));
       }
       this.#emit("session", { sessionId: this.#session.id, resumed });
@@ -1573,11 +1577,15 @@
     }
     /** @param {RoomMap} room @param {Frame | undefined} told */
     #resumeCart(room, told) {
-      if (told === void 0 && !holdsAnything(room)) return void this.#session.holds(room.roomId, false);
+      if (told === void 0 && !room.holdsAnything) return void this.#session.holds(room.roomId, false);
       const step = room.takeCart(told ?? { type: "cart" }, "resumed");
-      const kept = new Set(room.cart.orders.flatMap((order) => order.seats));
       this.#told(room, { changed: true, gap: false, cart: step });
-      for (const seatId of step.gone) if (!kept.has(seatId)) this.#lost(room, seatId, DISCONNECTED);
+      this.#lostOf(room, step.gone);
+    }
+    /** What left a cart while nobody listened, and is in no order. @param {RoomMap} room @param {string[]} gone */
+    #lostOf(room, gone) {
+      const kept = new Set(room.cart.orders.flatMap((order) => order.seats));
+      for (const seatId of gone) if (!kept.has(seatId)) this.#lost(room, seatId, DISCONNECTED);
     }
     /** @param {StatusDetail} detail */
     #opened(detail) {
@@ -1695,6 +1703,7 @@
       if (frame.type === "room_joined") this.#layouts.want(room);
       if (frame.type === "room_state" && frame.sale === "deleted") this.#deleted(room);
       this.#told(room, step);
+      if (frame.type === "snapshot" || step.cart?.reason === "restored") this.#lostOf(room, step.cart?.gone ?? []);
       if (frame.type === "room_state") this.#emit("room", { roomId: room.roomId, sale: room.sale, message: room.message });
       if (frame.type === "hold_expiring") {
         const leftMs = typeof frame.left_ms === "number" ? frame.left_ms : this.clock.remaining(room.cart.expiresAt);
@@ -1713,7 +1722,7 @@
     }
     /** The session names the rooms where it has something, or may have. @param {RoomMap} room */
     #remember(room) {
-      this.#session.holds(room.roomId, holdsAnything(room) || this.#inFlight.mayHold(room.roomId));
+      this.#session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
     }
     /** A room that is no more is not joined again: that would make it anew. @param {RoomMap} room */
     #deleted(room) {
@@ -1783,9 +1792,6 @@
     }
   };
   var OWN_WORK = /* @__PURE__ */ new Set(["join_room", "leave_room", "sync"]);
-  function holdsAnything({ cart }) {
-    return cart.seats.length + cart.orders.length > 0;
-  }
   function joinOf({ roomId, position }) {
     return { type: "join_room", room_id: roomId, since: position };
   }

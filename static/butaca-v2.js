@@ -235,8 +235,8 @@ export class SpeakerV2 {
     const carts = new Map(resumed ? told.filter(([roomId]) => isValidId(roomId)) : []);
     for (const roomId of [...named, ...carts.keys()]) this.room(roomId);
     for (const room of this.#rooms.values()) {
-      // Of a room that was not named the next request there tells.
-      const unknown = resumed && !named.has(room.roomId) && !carts.has(room.roomId);
+      // Of a room that was not named the next request there tells; so it does where a token says whose the carts are.
+      const unknown = (resumed || hello.auth !== "off") && !named.has(room.roomId) && !carts.has(room.roomId);
       if (!unknown) this.#resumeCart(room, carts.get(room.roomId));
     }
     this.#emit("session", { sessionId: this.#session.id, resumed });
@@ -245,11 +245,16 @@ export class SpeakerV2 {
 
   /** @param {RoomMap} room @param {Frame | undefined} told */
   #resumeCart(room, told) {
-    if (told === undefined && !holdsAnything(room)) return void this.#session.holds(room.roomId, false);
+    if (told === undefined && !room.holdsAnything) return void this.#session.holds(room.roomId, false);
     const step = room.takeCart(told ?? { type: "cart" }, "resumed");
-    const kept = new Set(room.cart.orders.flatMap((order) => order.seats));
     this.#told(room, { changed: true, gap: false, cart: step });
-    for (const seatId of step.gone) if (!kept.has(seatId)) this.#lost(room, seatId, DISCONNECTED);
+    this.#lostOf(room, step.gone);
+  }
+
+  /** What left a cart while nobody listened, and is in no order. @param {RoomMap} room @param {string[]} gone */
+  #lostOf(room, gone) {
+    const kept = new Set(room.cart.orders.flatMap((order) => order.seats));
+    for (const seatId of gone) if (!kept.has(seatId)) this.#lost(room, seatId, DISCONNECTED);
   }
 
   /** @param {StatusDetail} detail */
@@ -381,6 +386,7 @@ export class SpeakerV2 {
     if (frame.type === "room_joined") this.#layouts.want(room);
     if (frame.type === "room_state" && frame.sale === "deleted") this.#deleted(room);
     this.#told(room, step);
+    if (frame.type === "snapshot" || step.cart?.reason === "restored") this.#lostOf(room, step.cart?.gone ?? []);
     if (frame.type === "room_state") this.#emit("room", { roomId: room.roomId, sale: room.sale, message: room.message });
     if (frame.type === "hold_expiring") {
       const leftMs = typeof frame.left_ms === "number" ? frame.left_ms : this.clock.remaining(room.cart.expiresAt);
@@ -401,7 +407,7 @@ export class SpeakerV2 {
 
   /** The session names the rooms where it has something, or may have. @param {RoomMap} room */
   #remember(room) {
-    this.#session.holds(room.roomId, holdsAnything(room) || this.#inFlight.mayHold(room.roomId));
+    this.#session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
   }
 
   /** A room that is no more is not joined again: that would make it anew. @param {RoomMap} room */
@@ -480,11 +486,6 @@ export class SpeakerV2 {
 
 /** What the module sends by itself. */
 const OWN_WORK = new Set(["join_room", "leave_room", "sync"]);
-
-/** @param {RoomMap} room */
-function holdsAnything({ cart }) {
-  return cart.seats.length + cart.orders.length > 0;
-}
 
 /** @param {RoomMap} room @returns {Frame} */
 function joinOf({ roomId, position }) {

@@ -4,58 +4,19 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { before, describe, test } from "node:test";
-import { Parser } from "@asyncapi/parser";
-import { Ajv } from "ajv";
-import formats from "ajv-formats";
 import WebSocket from "ws";
+import { documented, messageOf, readDocuments } from "./lib/documents.mjs";
 import { ScriptedV2, smallLayout } from "./lib/scripted_v2.mjs";
 import { Server } from "./lib/server.mjs";
 
 const docs = new URL("../../docs/", import.meta.url);
 
-/** By version. @type {Record<string, { name: string, type: string, fields: Set<string>, fits: import("ajv").ValidateFunction, examples: any[] }[]>} */
-const messages = {};
-const diagnostics = {};
+let messages;
+let diagnostics;
 
 before(async () => {
-  for (const [version, file] of [["v1", "asyncapi.yaml"], ["v2", "asyncapi-v2.yaml"]]) {
-    const parsed = await new Parser().parse(await readFile(new URL(file, docs), "utf8"));
-    diagnostics[version] = parsed.diagnostics;
-    assert.ok(parsed.document, JSON.stringify(parsed.diagnostics, null, 1));
-    const ajv = new Ajv({ strict: false, allErrors: true });
-    formats.default(ajv);
-    messages[version] = parsed.document.allMessages().all().map((message) => {
-      const schema = message.payload().json();
-      return {
-        name: message.id(),
-        type: schema.properties.type.const,
-        fields: new Set(Object.keys(schema.properties)),
-        fits: ajv.compile(schema),
-        examples: message.examples().all().map((example) => example.payload()),
-      };
-    });
-  }
+  ({ messages, diagnostics } = await readDocuments());
 });
-
-/** The one message of the documents that `frame` is; says why when it is none. */
-function messageOf(frame, versions = ["v1", "v2"]) {
-  const candidates = versions.flatMap((version) => messages[version]).filter(({ type }) => type === frame.type);
-  const found = candidates.find(({ fits }) => fits(frame));
-  const why = candidates.map(({ name, fits }) => `${name}: ${JSON.stringify(fits.errors)}`).join("\n");
-  assert.ok(found, `${JSON.stringify(frame)} is no message of the document\n${why}`);
-  return found;
-}
-
-/** Each frame is a message with documented fields only; the names of all of them. */
-function documented(frames, version) {
-  const names = new Set();
-  for (const frame of frames) {
-    const { name, fields } = messageOf(frame, [version]);
-    for (const field of Object.keys(frame)) assert.ok(fields.has(field), `${name} has an undocumented field ${field}`);
-    names.add(name);
-  }
-  return names;
-}
 
 for (const version of ["v1", "v2"]) {
   test(`the document of ${version} is a valid AsyncAPI document`, () => {
@@ -66,7 +27,7 @@ for (const version of ["v1", "v2"]) {
   test(`each message of ${version} has examples, and they are that message`, () => {
     for (const { name, examples } of messages[version]) {
       assert.ok(examples.length > 0, `${name} has no example`);
-      for (const example of examples) assert.equal(messageOf(example, [version]).name, name);
+      for (const example of examples) assert.equal(messageOf(messages[version], example).name, name);
     }
   });
 }
@@ -99,7 +60,7 @@ test("the scripted server of v2 sends only what the document knows, and all of i
   const [greeting] = frames;
   say({ type: "resume", session_token: greeting.session_token, rooms: ["hall"] });
   const told = messages.v2.map(({ name }) => name).filter((name) => frames.some(({ type }) => type === name));
-  assert.deepEqual([...documented(frames, "v2")].sort(), [...told].sort());
+  assert.deepEqual([...documented(messages.v2, frames)].sort(), [...told].sort());
   const requests = requestsOfV2();
   assert.deepEqual(messages.v2.map(({ name }) => name).filter((name) => !told.includes(name) && !requests.has(name)), [], "all are shown");
 });
@@ -122,7 +83,7 @@ test("each message in the guides is one", async () => {
         assert.ok(isJson(part), `${path}: not JSON: ${part}`);
         const frame = JSON.parse(part);
         if (frame.type === undefined) continue;
-        messageOf(frame);
+        messageOf([...messages.v1, ...messages.v2], frame);
         seen += 1;
       }
     }
@@ -173,7 +134,7 @@ describe("the real server", () => {
     luis.close();
     await server.stop();
 
-    const names = documented(frames, "v1");
+    const names = documented(messages.v1, frames);
     const requests = new Set(["join_room", "leave_room", "select_seat", "release_seat", "ping"]);
     const missing = messages.v1.map(({ name }) => name).filter((name) => !names.has(name) && !requests.has(name));
     assert.deepEqual(missing, [], "the dialogue shows every message");

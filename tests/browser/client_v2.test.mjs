@@ -167,6 +167,34 @@ describe("the session", () => {
     assert.equal(again.room("hall").position.seq, server.room("hall").seq);
   });
 
+  test("of a person with a token is not lost with its connection: the map tells what is left", async () => {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+    const server = new ScriptedV2({ layouts: { hall: smallLayout(6) }, auth: "required" });
+    const client = clientOf(server, { token: "good" });
+    const settle = async () => {
+      for (let round = 0; round < 4; round += 1) {
+        drain(server);
+        await soon();
+      }
+    };
+    void client.join("hall");
+    client.connect();
+    server.newest.opens();
+    await settle();
+    await asked(server, client.select("hall", ["S1", "S2"]));
+    server.resume = (_socket, _request, error) => error("session_unknown");
+    server.newest.ends(1006);
+    mock.timers.tick(600);
+    server.newest.opens();
+    server.room("hall").carts.set(server.newest.session, { seats: ["S1"], extends: 0, orders: [], expiresAt: Date.now() + 60_000 });
+    await settle();
+    assert.deepEqual(client.room("hall").cart.seats, ["S1", "S2"], "nothing was said of it yet");
+    server.tellCart(server.room("hall"), server.newest.session, "restored", []);
+    await settle();
+    assert.deepEqual(told(client, "lost").map(({ seatId }) => seatId), ["S2"]);
+    assert.deepEqual(client.room("hall").cart.seats, ["S1"]);
+  });
+
   test("that the server does not know any more is told as lost", async () => {
     mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
     const { client, server } = opened();
