@@ -2980,12 +2980,12 @@
     if (sections.size < 2) return [];
     return [...sections].map(([text, { x, top, count }]) => ({ x: x / count, y: top - pitch, text, kind: "block" }));
   }
-  function shapeOf({ points, label }) {
+  function shapeOf({ type, points, label }) {
     const corners = (Array.isArray(points) ? points : []).map((point) => Array.isArray(point) ? { x: point[0], y: point[1] } : point).filter((point) => Number.isFinite(point?.x) && Number.isFinite(point?.y));
     if (corners.length < 3) return [];
     const [x, y] = ["x", "y"].map((axis) => corners.reduce((sum, point) => sum + point[axis], 0) / corners.length);
     const d = `M${corners.map((point) => `${point.x} ${point.y}`).join("L")}Z`;
-    return [{ d, x, y, label: typeof label === "string" ? label : "" }];
+    return [{ d, x, y, label: typeof label === "string" ? label : type === "stage" ? void 0 : "" }];
   }
   function boxOf(seats, shapes, pitch) {
     let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];

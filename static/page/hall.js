@@ -60,14 +60,15 @@ function sectionLabels(seats, pitch) {
 }
 
 /** @param {any} shape @returns {PlanShape[]} */
-function shapeOf({ points, label }) {
+function shapeOf({ type, points, label }) {
   const corners = (Array.isArray(points) ? points : [])
     .map((/** @type {any} */ point) => (Array.isArray(point) ? { x: point[0], y: point[1] } : point))
     .filter((/** @type {any} */ point) => Number.isFinite(point?.x) && Number.isFinite(point?.y));
   if (corners.length < 3) return [];
   const [x, y] = ["x", "y"].map((axis) => corners.reduce((/** @type {number} */ sum, /** @type {any} */ point) => sum + point[axis], 0) / corners.length);
   const d = `M${corners.map((/** @type {any} */ point) => `${point.x} ${point.y}`).join("L")}Z`;
-  return [{ d, x, y, label: typeof label === "string" ? label : "" }];
+  // A stage without a name is called one, in the language of the page.
+  return [{ d, x, y, label: typeof label === "string" ? label : type === "stage" ? undefined : "" }];
 }
 
 /** @param {PlanSeat[]} seats @param {PlanShape[]} shapes @param {number} pitch */
