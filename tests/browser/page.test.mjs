@@ -318,8 +318,7 @@ test("it speaks Spanish", async () => {
 });
 
 const looks = {
-  light: { colorScheme: "light" },
-  dark: { colorScheme: "dark" },
+  "light and dark": { colorScheme: "light" },
   phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
 };
 for (const [name, look] of Object.entries(looks)) {
@@ -330,8 +329,11 @@ for (const [name, look] of Object.entries(looks)) {
     await ana.page.keyboard.press("Enter");
     await ana.page.locator("#holds li").waitFor();
     await ana.page.addScriptTag({ path: new URL("node_modules/axe-core/axe.min.js", import.meta.url).pathname });
-    const { violations } = await ana.page.evaluate(() => globalThis.axe.run());
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(" ")}`);
-    assert.deepEqual(found, []);
+    for (const colorScheme of look.colorScheme ? ["light", "dark"] : ["light"]) {
+      await ana.page.emulateMedia({ colorScheme });
+      const { violations } = await ana.page.evaluate(() => globalThis.axe.run());
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(" ")}`);
+      assert.deepEqual(found, [], colorScheme);
+    }
   });
 }

@@ -1,5 +1,6 @@
 // Makes the pictures of the documents: docs/web-client.png, a theatre that is partly sold, with seats of one's own;
-// docs/web-phone.png, the same on a phone; docs/web-arena.png, the arena in the dark.
+// docs/web-phone.png, the same on a phone; docs/web-arena.png, the arena in the dark; docs/web-stadium.png, a stadium of
+// 50,000 that sells, with a cart.
 //
 // Run: BUTACA_BINARY=target/debug/butaca node tests/browser/screenshot.mjs [FOLDER]
 
@@ -8,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { PLANS } from "../../static/page/layouts.js";
 import { launch, Visitor } from "./lib/browser.mjs";
+import { LiveServer, stadium } from "./lib/live.mjs";
 import { Server } from "./lib/server.mjs";
 
 const NAMES = ["Luis", "Inés", "Marco", "Chen", "Fatou", "Olga", "Ravi", "Jun"];
@@ -61,6 +63,26 @@ const phone = { viewport: { width: 390, height: 800 }, isMobile: true, hasTouch:
 await picture("web-phone.png", "Ana", ["main-hall", "matinee"], "theatre", phone, MINE);
 const dark = { viewport: { width: 1060, height: 720 }, colorScheme: "dark" };
 await picture("web-arena.png", "Ana", ["arena-night"], "arena", dark, []);
+
+const hall = stadium(100, 20, 25);
+const carts = await LiveServer.start({ layouts: { hall } });
+for (let group = 0; group < 4_000; group += 1) {
+  const [first, size] = [below(hall.seats.length), 1 + below(4)];
+  for (const { id } of hall.seats.slice(first, first + size)) {
+    if (!carts.seats.room("hall").taken.has(id)) carts.seats.change(carts.seats.room("hall"), id, below(3) === 0 ? "booked" : "held", "luis");
+  }
+}
+const ana = await Visitor.open(browser, { viewport: { width: 1180, height: 800 } });
+await ana.visit(carts, { name: "Ana", protocol: "v2" });
+await ana.page.getByRole("button", { name: "The best 4 seats together" }).click();
+await ana.page.locator("#cart-time").waitFor();
+for (let step = 0; step < 3; step += 1) await ana.page.locator("#zoom-in").click();
+await ana.page.locator("#map").evaluate((map) => map.scrollTo(0, map.scrollHeight * 0.12));
+await ana.page.mouse.move(0, 0);
+await ana.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+await ana.page.screenshot({ path: join(folder, "web-stadium.png"), animations: "disabled" });
+await carts.stop();
+
 for (const socket of sockets) socket.terminate();
 await browser.close();
 await server.stop();
