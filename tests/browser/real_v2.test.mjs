@@ -49,7 +49,7 @@ async function open(clientId, options = {}) {
   }
   const client = new ButacaClient({ url: server.ws, clientId, storage: null, WebSocket: Socket, retryMinMs: 20, retryMaxMs: 100, ...options });
   clients.push(client);
-  client.addEventListener("message", ({ detail }) => detail.direction === "in" && frames.push(detail.frame));
+  client.addEventListener("message", ({ detail }) => detail.direction === "in" && client.protocol === "v2" && frames.push(detail.frame));
   client.connect();
   await until(client, () => client.status === "open");
   return { client, cut: () => sockets.at(-1).terminate() };
@@ -125,6 +125,49 @@ test("a reload keeps the cart, and of two tabs with one session the older is tol
   const { client: third } = await open("anabel", { storage: copy });
   await until(second, () => second.status === "closed");
   assert.deepEqual([second.room("hall").cart.seats, third.room("hall").cart.seats], [[], ["E1"]]);
+});
+
+test("v1 and v2 see the same seats in one room", async (t) => {
+  if (skip) return t.skip(skip);
+  const [{ client: ana }, { client: old }] = [await open("ana"), await open("old", { protocol: "v1" })];
+  for (const client of [ana, old]) await client.join("mixed");
+  const at = (client, seat) => client.room("mixed").seat(seat).status;
+  await ana.select("mixed", ["A1", "A2"]);
+  await until(old, () => at(old, "A1") === "other" && at(old, "A2") === "other");
+  assert.equal(old.room("mixed").seat("A1").clientId, "ana");
+  assert.equal((await old.select("mixed", "A2")).code, "seat_taken");
+  assert.equal((await old.select("mixed", "B1")).ok, true);
+  await until(ana, () => at(ana, "B1") === "other");
+  await ana.swap("mixed", ["A1"], ["A3"]);
+  await until(old, () => at(old, "A1") === "free" && at(old, "A3") === "other");
+  old.close();
+  await until(ana, () => at(ana, "B1") === "free");
+});
+
+test("a cart is warned of, runs out as a whole, and one that nobody comes back for goes", async (t) => {
+  if (skip) return t.skip(skip);
+  const shared = server;
+  server = await Server.start({ HOLD_TTL_MS: "1200", HOLD_WARN_MS: "900", SESSION_GRACE_MS: "200" });
+  try {
+    const [{ client: ana }, { client: luis }] = [await open("ana"), await open("luis")];
+    for (const client of [ana, luis]) await client.join("hall");
+    const told = [];
+    for (const type of ["expiring", "ended"]) ana.addEventListener(type, ({ detail }) => told.push(`${type} ${detail.reason ?? ""}${detail.seatId ?? ""}`));
+    await ana.select("hall", ["A1", "A2"]);
+    await until(ana, () => ana.room("hall").cart.seats.length === 0);
+    assert.deepEqual(told, ["expiring ", "ended expiredA1", "ended expiredA2"]);
+    await until(luis, () => look(luis, "A1") === "free" && look(luis, "A2") === "free");
+    await ana.select("hall", ["B1"]);
+    await until(luis, () => look(luis, "B1") === "other");
+    ana.close();
+    await until(luis, () => look(luis, "B1") === "free");
+    const away = until(luis, () => luis.status === "waiting");
+    await server.end("SIGTERM");
+    await away;
+  } finally {
+    await server.stop();
+    server = shared;
+  }
 });
 
 test("the page keeps its cart over a reload", async (t) => {
