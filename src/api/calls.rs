@@ -1,7 +1,7 @@
-//! The table of all calls: path, method, role, what may be sent and what comes back.
+//! What a call is: a row of the table of all calls.
 //!
-//! Invariant: routes, checks, `/openapi.json` and `/docs` are all made from these rows, so they cannot disagree.
-//! Never here: how a call is done.
+//! Invariant: routes, checks, `/openapi.json` and `/docs` are all made from the rows, so they cannot disagree.
+//! Never here: the rows; how a call is done.
 
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
@@ -14,18 +14,34 @@ use crate::limits::api::API_BODY_BYTES_MAX;
 /// What a call does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Act {
-    /// `GET /`
     Home,
-    /// `GET /docs`
     Docs,
-    /// `GET /openapi.json`
     OpenApi,
-    /// `GET /health`, `GET /ready`
     Health,
-    /// `GET /stats`
     Stats,
-    /// `GET /metrics`
     Metrics,
+    Layouts,
+    PutLayout,
+    GetLayout,
+    DeleteLayout,
+    Rooms,
+    PutRoom,
+    PatchRoom,
+    GetRoom,
+    DeleteRoom,
+    Seats,
+    Counts,
+    Hold,
+    Release,
+    Checkout,
+    GetOrder,
+    Book,
+    Cancel,
+    Refund,
+    Block,
+    Unblock,
+    Reconcile,
+    Disconnect,
 }
 
 /// One call.
@@ -54,7 +70,6 @@ pub(super) struct Param {
 }
 
 /// What a parameter may be.
-#[allow(dead_code, reason = "lists take parameters; the first calls list nothing")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ParamKind {
     /// A name, as rooms have.
@@ -65,8 +80,6 @@ pub(super) enum ParamKind {
     Word(&'static [&'static str]),
     /// 1 or 0.
     Switch,
-    /// A text that the server gave.
-    Opaque,
 }
 
 /// What a call sends.
@@ -102,53 +115,12 @@ pub(super) fn shape<T: ToSchema>() -> Shape {
 }
 
 /// Any object: what is told by rows of figures, or as another document says.
-fn any_object() -> Shape {
+pub(super) fn any_object() -> Shape {
     let object = Object::with_type(SchemaType::Type(Type::Object));
     Shape { schema: Schema::Object(object).into(), parts: Vec::new() }
 }
 
 pub(super) const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
-
-/// A call that everybody may do and that sends nothing.
-const fn page(
-    path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    answer: &'static [Answer],
-    act: Act,
-) -> Call {
-    Call { method: "GET", path, id, role: None, summary, query: &[], sends: None, answers: answer, act }
-}
-
-const fn json(status: u16, what: &'static str, shape: fn() -> Shape) -> Answer {
-    Answer { status, what, media_type: JSON, shape: Some(shape) }
-}
-
-const fn html(what: &'static str) -> Answer {
-    Answer { status: 200, what, media_type: HTML, shape: None }
-}
-
-const HEALTH: &[Answer] = &[
-    json(200, "It does what its mode promises, or sells on without its store (`degraded`)", any_object),
-    json(503, "It starts, ends, or must not sell", any_object),
-];
-const METRICS: &[Answer] =
-    &[Answer { status: 200, what: "Prometheus text", media_type: crate::figures::text::CONTENT_TYPE, shape: None }];
-
-/// All calls, in the order of the documentation.
-pub(super) static CALLS: &[Call] = &[
-    page("/", "home", "Where to go from here", &[html("A page")], Act::Home),
-    page("/docs", "docs", "This API for people", &[html("A page that needs nothing else")], Act::Docs),
-    page("/openapi.json", "openapi", "This API for programs", &[json(200, "OpenAPI 3.1", any_object)], Act::OpenApi),
-    page("/health", "health", "Whether the server does what its mode promises", HEALTH, Act::Health),
-    page("/ready", "ready", "The same as /health", HEALTH, Act::Health),
-    Call {
-        role: Some(Role::Read),
-        ..page("/stats", "stats", "Figures of all shards", &[json(200, "Figures", any_object)], Act::Stats)
-    },
-    Call { role: Some(Role::Read), ..page("/metrics", "metrics", "The same for Prometheus", METRICS, Act::Metrics) },
-];
 
 impl Call {
     /// The names of the parameters in its path, in order.
@@ -160,27 +132,24 @@ impl Call {
     pub(super) fn bytes_max(&self) -> usize {
         self.sends.map_or(API_BODY_BYTES_MAX, |sends| sends.bytes_max)
     }
+
+    /// Whether it is about what shards own.
+    pub(super) fn is_about_rooms(&self) -> bool {
+        self.path.starts_with("/v1/")
+    }
 }
 
 /// What a name looks like.
 pub(super) fn id_schema() -> RefOr<Schema> {
     let text = Object::builder().schema_type(SchemaType::Type(Type::String));
-    Schema::Object(text.min_length(Some(1)).max_length(Some(ID_BYTES_MAX)).build()).into()
+    // Also not what changes the order of what is seen, and no more bytes than letters are allowed here.
+    let seen = text.pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"));
+    Schema::Object(seen.min_length(Some(1)).max_length(Some(ID_BYTES_MAX)).build()).into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::CALLS;
-
-    #[test]
-    fn every_call_has_a_name_and_a_place_of_its_own() {
-        for (at, call) in CALLS.iter().enumerate() {
-            let others = &CALLS[..at];
-            assert!(others.iter().all(|other| (other.method, other.path) != (call.method, call.path)), "{call:?}");
-            assert!(others.iter().all(|other| other.id != call.id), "{call:?}");
-            assert!(call.path.starts_with("/v1/") || call.method == "GET", "{call:?}");
-            assert!(!call.path.starts_with("/v1/") || call.role.is_some(), "{call:?}");
-            assert!(call.answers.iter().any(|answer| answer.status < 300), "{call:?}");
-        }
-    }
+/// What a whole number looks like.
+#[allow(clippy::cast_precision_loss, reason = "bounds that are described are exact in it")]
+pub(super) fn number_schema(min: u64, max: u64) -> RefOr<Schema> {
+    let number = Object::builder().schema_type(SchemaType::Type(Type::Integer));
+    Schema::Object(number.minimum(Some(min as f64)).maximum(Some(max as f64)).build()).into()
 }

@@ -3,31 +3,31 @@
 //! Invariants: what is checked before a body is read is refused without it; every answer says that nothing may keep it.
 //! Never here: connections; what a call means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use super::Server;
 use super::body::drop_body;
-use super::calls::{Act, CALLS, Call};
+use super::calls::Call;
 use super::docs::POLICY;
-use super::problem::{INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
-use crate::figures::text::CONTENT_TYPE as METRICS_TYPE;
-
-const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+use super::perform::{Asking, perform};
+use super::problem::{BAD_REQUEST, DRAINING, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, STARTING};
+use super::query::Query;
+use super::table::CALLS;
+use super::words::Name;
 
 /// The routes of all calls.
 pub(super) fn routes(server: &Arc<Server>) -> Router {
-    let mut paths: Vec<&'static str> = CALLS.iter().map(|call| call.path).collect();
-    paths.dedup();
+    let paths: BTreeSet<&'static str> = CALLS.iter().map(|call| call.path).collect();
     let router = paths.into_iter().fold(Router::new(), |router, path| {
         let server = Arc::clone(server);
         router.route(path, any(async move |request| answer(&server, Some(path), request).await))
@@ -37,9 +37,9 @@ pub(super) fn routes(server: &Arc<Server>) -> Router {
 }
 
 async fn answer(server: &Server, path: Option<&'static str>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let mut response = match admit(server, path, &head) {
-        Ok(call) => perform(server, call, &head, body).await.unwrap_or_else(Problem::into_response),
+        Ok(call) => done(server, call, &mut head, body).await.unwrap_or_else(Problem::into_response),
         Err(problem) => {
             drop_body(body).await;
             problem.into_response()
@@ -70,39 +70,45 @@ fn admit(server: &Server, path: Option<&'static str>, head: &Parts) -> Result<&'
             ..Problem::new(&METHOD_NOT_ALLOWED, format!("{} is not known here", head.method))
         });
     };
-    match call.role {
-        Some(role) => server.gate.check_key(&head.headers, role).map(|()| call),
-        None => Ok(call),
+    if let Some(role) = call.role {
+        server.gate.check_key(&head.headers, role)?;
     }
+    if call.is_about_rooms() {
+        check_serving(server)?;
+    }
+    Ok(call)
 }
 
-async fn perform(server: &Server, call: &'static Call, head: &Parts, body: Body) -> Result<Response, Problem> {
-    let (bytes, _place) = server.bodies.read(&head.headers, body, call.bytes_max()).await?;
-    if call.sends.is_none() && !bytes.is_empty() {
+async fn done(server: &Server, call: &'static Call, head: &mut Parts, body: Body) -> Result<Response, Problem> {
+    // Its place among all bodies is kept until the answer is there.
+    let (body, _place) = server.bodies.read(&head.headers, body, call.bytes_max()).await?;
+    if call.sends.is_none() && !body.is_empty() {
         return Err(Problem::new(&INVALID, "this call takes no body"));
     }
-    Ok(match call.act {
-        Act::Home => of(StatusCode::OK, HTML, server.home.clone()),
-        Act::Docs => of(StatusCode::OK, HTML, server.docs.clone()),
-        Act::OpenApi => of(StatusCode::OK, JSON, server.openapi.clone()),
-        Act::Health => {
-            let facts = server.sight().facts();
-            let status = StatusCode::from_u16(facts.verdict().0).expect("a verdict is a status");
-            of(status, JSON, facts.body())
-        }
-        Act::Stats => {
-            let mut gathered = server.gathering.gather(&server.shards, server.clock).await;
-            let body = server.sight().stats(&mut gathered.shards, gathered.missing);
-            of(StatusCode::OK, JSON, body)
-        }
-        Act::Metrics => {
-            let gathered = server.gathering.gather(&server.shards, server.clock).await;
-            of(StatusCode::OK, METRICS_TYPE, server.sight().metrics(gathered.shards))
-        }
-    })
+    let query = Query::read(call, head.uri.query().unwrap_or_default())?;
+    let asking = Asking { names: names(head).await?, query, body };
+    perform(server, call, &asking).await
 }
 
-fn of(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
-    let fields: [(HeaderName, HeaderValue); 1] = [(CONTENT_TYPE, HeaderValue::from_static(content_type))];
-    (status, fields, body.into()).into_response()
+/// The names in the path.
+async fn names(head: &mut Parts) -> Result<Vec<Name>, Problem> {
+    let params = Path::<Vec<(String, String)>>::from_request_parts(head, &()).await;
+    let Path(params) = params.map_err(|_| Problem::new(&BAD_REQUEST, "the path is not UTF-8"))?;
+    let read = |(what, text): (String, String)| {
+        let wrong =
+            || Problem::new(&INVALID, format!("the {what} in the path has to have 1 to 128 bytes that can be seen"));
+        Name::new(&text).ok_or_else(wrong)
+    };
+    params.into_iter().map(read).collect()
+}
+
+/// Whether the shards do anything at all just now.
+fn check_serving(server: &Server) -> Result<(), Problem> {
+    if server.board.is_draining() {
+        return Err(Problem::new(&DRAINING, DRAINING.title));
+    }
+    if !server.board.is_serving() {
+        return Err(Problem::new(&STARTING, STARTING.title));
+    }
+    Ok(())
 }

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::calls::{CALLS, Call};
+use super::calls::Call;
 use super::openapi::problems;
 use super::problem::KINDS;
+use super::table::CALLS;
 
 /// What the pages may do: show themselves.
 pub(super) const POLICY: &str =

@@ -1,11 +1,12 @@
 //! The API of the shop's backend: HTTP on a port and a thread of its own.
 //!
 //! It never touches what a shard owns: it asks by letter and waits for the answer. The way of a request: `serve`
-//! (connections) -> `dispatch` (which call) -> `gate` (who asks) -> `body` -> the call. The calls are rows of one table
-//! (`calls`), from which routes, checks and documentation are made. Invariants: without keys nobody but this machine is
+//! (connections) -> `dispatch` (which call) -> `gate` (who asks) -> `body` -> `perform` -> `shards` (letters). The calls are
+//! rows of one table (`table`), from which routes, checks and documentation are made. Invariants: without keys nobody but this machine is
 //! served; bodies, connections, calls and time are bounded; a refusal is a problem of the table (`problem`).
 //! Never here: decisions about seats, the sockets of clients.
 
+mod answers;
 mod body;
 mod calls;
 mod dispatch;
@@ -13,10 +14,18 @@ mod docs;
 mod figures;
 mod gate;
 pub mod keys;
+mod layouts;
 mod openapi;
+mod perform;
 mod problem;
+mod query;
+mod requests;
+mod rooms;
 mod serve;
+mod settings;
 mod shards;
+mod table;
+mod words;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -27,7 +36,7 @@ use axum::body::Bytes;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
-use crate::config::{self, Promise};
+use crate::config::{self, Promise, Store};
 use crate::persist::link::StoreLink;
 use crate::runtime::board::Board;
 use crate::runtime::desk::Desk;
@@ -70,6 +79,11 @@ struct Server {
 }
 
 impl Server {
+    /// Whether what is answered outlives the process.
+    fn is_durable(&self) -> bool {
+        self.promise.store != Store::Memory
+    }
+
     /// The server as it looks now.
     fn sight(&self) -> Sight<'_> {
         Sight {

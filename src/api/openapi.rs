@@ -13,9 +13,10 @@ use utoipa::openapi::{
     PathsBuilder, RefOr, Required, ResponseBuilder,
 };
 
-use super::calls::{CALLS, Call, Param, ParamKind, Shape, id_schema, shape};
+use super::calls::{Call, JSON, Param, ParamKind, Shape, id_schema, number_schema, shape};
 use super::keys::Role;
 use super::problem::{KINDS, Kind, PROBLEM_JSON, ProblemBody};
+use super::table::CALLS;
 
 /// The name of the key among the ways to be let in.
 const KEY: &str = "key";
@@ -105,7 +106,7 @@ fn request_body(call: &Call, types: &mut Types) -> Option<RequestBody> {
     let sends = call.sends?;
     let required = if sends.is_optional { Required::False } else { Required::True };
     let content = Content::new(Some(note(types, (sends.shape)())));
-    Some(RequestBodyBuilder::new().content(super::calls::JSON, content).required(Some(required)).build())
+    Some(RequestBodyBuilder::new().content(JSON, content).required(Some(required)).build())
 }
 
 fn path_param(name: &'static str) -> Parameter {
@@ -121,7 +122,6 @@ fn path_param(name: &'static str) -> Parameter {
 fn query_param(param: &Param) -> Parameter {
     let schema = match param.kind {
         ParamKind::Id => id_schema(),
-        ParamKind::Opaque => text_schema(),
         ParamKind::Number { min, max } => number_schema(min, max),
         ParamKind::Switch => number_schema(0, 1),
         ParamKind::Word(words) => {
@@ -138,12 +138,6 @@ fn query_param(param: &Param) -> Parameter {
         .build()
 }
 
-#[allow(clippy::cast_precision_loss, reason = "bounds of parameters are small")]
-fn number_schema(min: u64, max: u64) -> RefOr<Schema> {
-    let number = Object::builder().schema_type(SchemaType::Type(Type::Integer));
-    Schema::Object(number.minimum(Some(min as f64)).maximum(Some(max as f64)).build()).into()
-}
-
 /// The refusals that a call knows, by status.
 pub(super) fn problems(call: &Call) -> BTreeMap<u16, Vec<&'static Kind>> {
     let mut problems: BTreeMap<u16, Vec<&'static Kind>> = BTreeMap::new();
@@ -158,16 +152,21 @@ pub(super) fn problems(call: &Call) -> BTreeMap<u16, Vec<&'static Kind>> {
 impl Call {
     /// Whether this refusal may be the answer.
     fn may_be_refused_as(&self, kind: &Kind) -> bool {
-        let is_about_shards = self.path.starts_with("/v1/");
         match kind.code {
             "bad_request" | "host_not_allowed" => true,
+            "request_timeout" | "too_large" | "unsupported_media_type" | "invalid" => true,
             "unauthorized" => self.role.is_some(),
             "forbidden" => self.role.is_some_and(|role| role > Role::Read),
             "not_json" => self.sends.is_some(),
-            "request_timeout" | "too_large" | "unsupported_media_type" => true,
-            "invalid" => is_about_shards,
-            "draining" | "starting" | "persistence_unavailable" | "overloaded" => is_about_shards,
-            _ => false,
+            "draining" | "starting" | "persistence_unavailable" | "overloaded" => self.is_about_rooms(),
+            "not_found" | "method_not_allowed" => false,
+            "unknown_layout" => self.path.contains("{layout}") && self.method != "PUT",
+            "layouts_full" => self.path.contains("{layout}") && self.method == "PUT",
+            "unknown_order" => self.path.contains("{order}"),
+            "no_layout" if self.path.ends_with("/seats") => true,
+            "unknown_room" => self.path.contains("{room}"),
+            // What only a room can say against a request that is about it.
+            _ => self.path.contains("{room}") && (self.sends.is_some() || self.method == "DELETE"),
         }
     }
 }
@@ -175,7 +174,7 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::document;
-    use crate::api::calls::CALLS;
+    use crate::api::table::CALLS;
 
     #[test]
     fn the_document_has_every_call_and_every_type_that_it_names() {

@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::engine::command::ApiTicket;
 use crate::engine::ids::ShardId;
 use crate::limits::api::API_CALLS_MAX;
-use crate::runtime::desk::{Desk, DeskQuestion, DeskTicket, DeskTold};
+use crate::runtime::desk::{Desk, DeskQuestion, DeskTold};
 use crate::runtime::mail::Mail;
 use crate::runtime::mailbox::Mesh;
 
 #[derive(Debug, Default)]
 struct Open {
     last: u64,
-    askers: HashMap<DeskTicket, oneshot::Sender<DeskTold>>,
+    askers: HashMap<ApiTicket, oneshot::Sender<DeskTold>>,
 }
 
 /// The way to the shards and back.
@@ -36,7 +37,7 @@ pub(super) struct Busy;
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     shards: &'a Shards,
-    ticket: DeskTicket,
+    ticket: ApiTicket,
     told: oneshot::Receiver<DeskTold>,
 }
 
@@ -62,7 +63,7 @@ impl Shards {
             return Err(Busy);
         }
         open.last += 1;
-        let ticket = DeskTicket(open.last);
+        let ticket = ApiTicket(open.last);
         open.askers.insert(ticket, sender);
         drop(open);
         // From here on the ticket is given back when this ends.

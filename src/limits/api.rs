@@ -2,7 +2,7 @@
 //!
 //! Never here: behaviour.
 
-use super::store::STORE_FINISH_MS;
+use super::store::{STORE_FINISH_MS, STORE_REFUSE_MS};
 use super::{DRAIN_MS, LOG_FINISH_MS, MESH_DEPTH_MAX};
 
 /// Connections of the API at a time. At the bound a further one is told 503 and closed.
@@ -15,8 +15,26 @@ pub const API_KEYS_MAX: usize = 1_024;
 pub const API_KEY_NAME_BYTES_MAX: usize = 64;
 /// Largest `API_KEYS_FILE`. At the bound: it is refused.
 pub const API_KEYS_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Longest body of a call. At the bound: 413.
+/// Longest body of a call that brings a layout. At the bound: 413.
+pub const API_LAYOUT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest body of any other call. At the bound: 413.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Shortest `hold_ms` of a room. Below: 422.
+pub const API_HOLD_MS_MIN: u64 = 100;
+/// Longest `ttl_s` of a hold: a day. Beyond: 422.
+pub const API_HOLD_TTL_S_MAX: u64 = 86_400;
+/// Longest `ttl_s` of a checkout. Beyond: 422.
+pub const API_ORDER_TTL_S_MAX: u64 = 7_200;
+/// Longest `ban_s`: a day. Beyond: 422.
+pub const API_BAN_S_MAX: u64 = 86_400;
+/// Clients that are banned at a time. At the bound the ban that ends first goes.
+pub const BANS_MAX: usize = 10_000;
+/// Rooms, or seats, that one list has. At the bound it says where it goes on.
+pub const API_LIST_MAX: u64 = 1_000;
+/// As many as a list has when nobody says how many.
+pub const API_LIST: u64 = 100;
+/// How long a call waits for shards. At the bound: 503 `persistence_unavailable`, since the outcome is unknown.
+pub const API_ANSWER_MS: u64 = 5_000;
 /// Bytes of bodies that are being read or acted on at a time. At the bound: 503 `overloaded`.
 pub const API_BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection ends.
@@ -39,4 +57,7 @@ pub const API_FINISH_MS: u64 = 200;
 pub const API_MESH_DEPTH_MAX: usize = MESH_DEPTH_MAX / 2;
 
 const _: () = assert!(DRAIN_MS + STORE_FINISH_MS + API_FINISH_MS + LOG_FINISH_MS < 5_000, "a drain ends within 5 s");
-const _: () = assert!(API_BODY_BYTES_MAX * 2 <= API_BODIES_BYTES_MAX && API_BODY_BYTES_MAX <= API_DROPPED_BYTES_MAX);
+const _: () =
+    assert!(API_LAYOUT_BYTES_MAX * 2 <= API_BODIES_BYTES_MAX && API_LAYOUT_BYTES_MAX <= API_DROPPED_BYTES_MAX);
+const _: () = assert!(STORE_REFUSE_MS < API_ANSWER_MS, "who waits for a store that is away is told so");
+const _: () = assert!(API_LIST <= API_LIST_MAX && API_LIST_MAX <= API_CALLS_MAX as u64);

@@ -1,12 +1,13 @@
-//! How a connection ends, and how the server ends.
+//! Who is connected, how a connection ends, and how the server ends.
 //!
 //! Invariants: once a connection has ended, no feed and no engine knows it; nothing newer is sent behind frames that
 //! were dropped; the end of the server does not end a hold. Never here: sockets.
 
 use super::letters::Letter;
-use super::session::{Membership, Stage};
+use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
-use crate::engine::command::Input;
+use crate::engine::command::{Input, OwnerName};
+use crate::engine::ids::ClientId;
 use crate::limits::DRAIN_MS;
 use crate::wire::frame;
 
@@ -37,6 +38,33 @@ impl Node {
         }
         self.answer(slot, |out| frame::close(out, code, reason));
         self.begin_closing(slot);
+    }
+
+    /// The clients of its WebSockets.
+    pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
+        let open = self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open);
+        open.filter_map(|(_, session)| session.client())
+    }
+
+    /// The client of one WebSocket.
+    #[must_use]
+    pub fn client(&self, slot: u32) -> Option<&ClientId> {
+        self.sessions.get(slot)?.client()
+    }
+
+    /// Ends every WebSocket of this owner, which an operator removes. How many there were.
+    pub fn remove(&mut self, whom: &OwnerName) -> usize {
+        let is_its = |session: &Session| match whom {
+            OwnerName::Client(client) => session.client() == Some(client),
+            // Nobody connects as one of these by the protocol that is spoken here.
+            OwnerName::Session(_) | OwnerName::Subject(_) | OwnerName::Holder(_) => false,
+        };
+        let open = self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open && is_its(session));
+        let slots: Vec<u32> = open.map(|(slot, _)| slot).collect();
+        for &slot in &slots {
+            self.close(slot, frame::CLOSE_REMOVED, "removed by an operator");
+        }
+        slots.len()
     }
 
     /// Ends a WebSocket that does not take what is queued for it: that is dropped. Nothing newer may follow it, or the

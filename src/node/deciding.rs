@@ -5,7 +5,8 @@
 
 use super::Node;
 use super::observer::Observed;
-use crate::engine::command::{Effects, Input};
+use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
+use crate::engine::ids::RoomId;
 
 impl Node {
     /// Decides one input and does what comes of it.
@@ -26,6 +27,16 @@ impl Node {
         self.save(&mut effects);
         self.perform_all(&mut effects);
         self.effects = effects;
+    }
+
+    /// Decides what the shop's backend asks.
+    pub(super) fn sell(&mut self, room: &RoomId, request: &SaleRequest, reply_to: ApiTicket) {
+        self.decide(Input::Sale { room: room.as_str(), request, reply_to });
+    }
+
+    /// What the shop's backend is to be answered, to be taken out at the end of the turn.
+    pub fn api_answers(&mut self) -> &mut Vec<ApiAnswer> {
+        &mut self.api_answers
     }
 
     /// Performs effects in order.

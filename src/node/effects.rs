@@ -41,12 +41,12 @@ impl Node {
                 to.conn
             }
             Effect::Snapshot { to, .. } => *to,
+            Effect::Api(_) => return self.answer_backend(effect),
             Effect::Entered(_)
             | Effect::Synced(_)
             | Effect::Resumed(_)
             | Effect::Cart(_)
             | Effect::Superseded { .. }
-            | Effect::Api(_)
             | Effect::Keep(_)
             | Effect::Room(_) => return crate::marks::hit("an effect of protocol v2"),
         };
@@ -54,6 +54,12 @@ impl Node {
             return self.answered(to, effect, captured);
         }
         self.post.letter(to.shard(), Letter::Answer { to, effect: Box::new(effect), captured });
+    }
+
+    /// The shop's backend is answered: by this shard's shell, whoever it asked.
+    fn answer_backend(&mut self, effect: Effect) {
+        let Effect::Api(answer) = effect else { unreachable!("the caller has looked") };
+        self.api_answers.push(*answer);
     }
 
     /// An answer has reached the shard of its connection.

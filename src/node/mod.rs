@@ -42,7 +42,7 @@ use crate::audience::feeds::{Feeds, Pace};
 use crate::audience::full_states::{FullStateBounds, FullStates};
 use crate::audience::outbox::Kind;
 use crate::audience::shared::SharedBytes;
-use crate::engine::command::Effects;
+use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
 use crate::engine::ids::{ClientId, RoomId, ShardId, shard_of};
 use crate::engine::shard::{Counts, Shard};
 use crate::engine::time::{Millis, Now};
@@ -187,6 +187,8 @@ pub enum Event<'a> {
     Ended { slot: u32 },
     /// Another shard has written.
     Letter(Letter),
+    /// The shop's backend asks for something of a room that this shard owns.
+    Sale { room: RoomId, request: Box<SaleRequest>, reply_to: ApiTicket },
     /// The store may have news.
     Store,
     /// [`crate::limits::TICK_MS`] have passed, or more.
@@ -267,6 +269,8 @@ pub struct Node {
     memory: Memory,
     /// The large full state that each connection got last.
     got: BTreeMap<u32, Got>,
+    /// What the shop's backend is to be answered, to be taken out at the end of the turn.
+    api_answers: Vec<ApiAnswer>,
 }
 
 impl Node {
@@ -307,6 +311,7 @@ impl Node {
             observer: None,
             memory: Memory::new(&budget),
             got: BTreeMap::new(),
+            api_answers: Vec::new(),
         }
     }
 
@@ -339,6 +344,7 @@ impl Node {
             Event::CutOff { slot, code, reason } => self.cut_off(slot, code, reason),
             Event::Ended { slot } => self.ended(slot),
             Event::Letter(letter) => self.open_letter(letter),
+            Event::Sale { room, request, reply_to } => self.sell(&room, &request, reply_to),
             Event::Store => self.take_store_news(),
             Event::Tick => self.tick(),
             Event::Drain => self.drain.begin(self.at.ns),
@@ -434,18 +440,6 @@ impl Node {
         &self.seats
     }
 
-    /// The clients of its WebSockets.
-    pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
-        let open = self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open);
-        open.filter_map(|(_, session)| session.client())
-    }
-
-    /// The client of one WebSocket.
-    #[must_use]
-    pub fn client(&self, slot: u32) -> Option<&ClientId> {
-        self.sessions.get(slot)?.client()
-    }
-
     /// The name of a connection in letters.
     #[must_use]
     pub fn conn_id(&self, slot: u32) -> crate::engine::ids::ConnId {
@@ -467,7 +461,7 @@ impl Node {
     /// Once a tick: what is due ends, those who waited for a full state get another chance, memory goes back.
     fn tick(&mut self) {
         if self.seats.next_deadline().is_some_and(|deadline| deadline <= self.at.now.mono) {
-            self.decide(crate::engine::command::Input::Tick);
+            self.decide(Input::Tick);
         }
         self.tidy_full_states();
         self.end_pauses();

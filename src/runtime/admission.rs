@@ -2,6 +2,7 @@
 //!
 //! Invariant: a client that is refused is told why, and when to come back. Never here: accepting.
 
+use crate::engine::ids::ClientId;
 use crate::figures::shard::Refusal;
 use crate::node::Event;
 use crate::runtime::core::Core;
@@ -29,6 +30,16 @@ impl Core {
             tracing::error!(%error, "a connection could not be watched");
             self.end(slot);
         }
+    }
+
+    /// Whether an operator has removed this client and does not want it back yet: then it is told so and its connection ends.
+    pub(crate) fn is_banned(&mut self, slot: u32, client: &ClientId) -> bool {
+        let is_banned = self.board.bans.has(client.as_str(), self.now.mono.0);
+        if is_banned {
+            self.respond_message(Exchange::last(slot), 403, "removed by an operator", &[]);
+            self.handle(Event::Finish { slot });
+        }
+        is_banned
     }
 
     /// Whether the connection may become a WebSocket of a page of this origin; otherwise it is told why not and ends.

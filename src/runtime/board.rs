@@ -11,7 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::audience::budget::Budget;
 use crate::engine::ids::ShardId;
+use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
+use crate::runtime::bans::Bans;
 use crate::runtime::executor::Executor;
 
 /// One shard's public figures.
@@ -46,6 +48,10 @@ pub(crate) struct Board {
     by_ip: Mutex<HashMap<IpAddr, usize>>,
     /// What all shards' memory takes, and may take.
     pub(crate) budget: Budget,
+    /// Clients that may not come back yet.
+    pub(crate) bans: Bans,
+    /// All plans of halls.
+    pub(crate) layouts: Catalog,
 }
 
 impl Board {
@@ -59,6 +65,8 @@ impl Board {
             hot: HotRooms::default(),
             by_ip: Mutex::default(),
             budget,
+            bans: Bans::default(),
+            layouts: Catalog::default(),
         }
     }
 

@@ -8,17 +8,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::engine::command::{ApiTicket, OwnerName, SaleAnswer, SaleRequest};
+use crate::engine::ids::RoomId;
 use crate::figures::stats::ShardFigures;
-
-/// Names a question of the API: the answer says which one it is for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct DeskTicket(pub(crate) u64);
 
 /// What is asked of a shard.
 #[derive(Debug)]
 pub(crate) enum DeskQuestion {
     /// Its figures.
     Figures,
+    /// The names of the first rooms that it owns behind `after`, at most `limit`, in any order.
+    Rooms { after: Option<RoomId>, limit: usize },
+    /// Something of a room that it owns.
+    Sale { room: RoomId, request: Box<SaleRequest> },
+    /// Every connection of this owner that it serves is to be closed.
+    Disconnect(OwnerName),
 }
 
 /// The answer to a [`DeskQuestion`].
@@ -26,24 +30,30 @@ pub(crate) enum DeskQuestion {
 pub(crate) enum DeskTold {
     /// To [`DeskQuestion::Figures`].
     Figures(Box<ShardFigures>),
+    /// To [`DeskQuestion::Rooms`].
+    Rooms(Vec<RoomId>),
+    /// To [`DeskQuestion::Sale`].
+    Sale(Box<SaleAnswer>),
+    /// To [`DeskQuestion::Disconnect`]: how many there were.
+    Disconnected(usize),
 }
 
 /// The mailbox of the API's thread.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
-    told: Mutex<Vec<(DeskTicket, DeskTold)>>,
+    told: Mutex<Vec<(ApiTicket, DeskTold)>>,
     bell: Notify,
 }
 
 impl Desk {
-    /// A shard answers.
-    pub(crate) fn put(&self, ticket: DeskTicket, told: DeskTold) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push((ticket, told));
+    /// A shard answers, all that it can answer now at once.
+    pub(crate) fn put(&self, told: impl IntoIterator<Item = (ApiTicket, DeskTold)>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
         self.bell.notify_one();
     }
 
     /// Waits until there is something, and takes all of it.
-    pub(crate) async fn take(&self) -> Vec<(DeskTicket, DeskTold)> {
+    pub(crate) async fn take(&self) -> Vec<(ApiTicket, DeskTold)> {
         loop {
             let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
             if !told.is_empty() {

@@ -71,6 +71,7 @@ impl Driver {
                 self.tick();
                 self.core.flush_all();
             }
+            self.core.answer_desk();
             self.core.node.hand_over_changes();
             self.core.lanes.take_letters(&mut self.core.node);
             self.core.lanes.flush();

@@ -213,7 +213,7 @@ impl Core {
         if !self.believe_forwarded(slot, forwarded_for) {
             return Err((bytes.len(), Flow::Over));
         }
-        if !self.may_stay(slot, origin) {
+        if !self.may_stay(slot, origin) || self.is_banned(slot, &client) {
             return Err((bytes.len(), Flow::More));
         }
         self.note_origin(slot, forwarded_for);

@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+use crate::engine::command::ApiTicket;
 use crate::engine::ids::ConnId;
 use crate::node::letters::{Letter, Moving};
-use crate::runtime::desk::{DeskQuestion, DeskTicket};
+use crate::runtime::desk::DeskQuestion;
 use crate::runtime::site::letters::{Question, Told};
 
 /// A socket on its way to the shard that will serve it from now on.
@@ -34,5 +35,5 @@ pub(crate) enum Mail {
     /// What was asked.
     Told { to: ConnId, told: Box<Told> },
     /// The API asks.
-    Desk { ticket: DeskTicket, question: DeskQuestion },
+    Desk { ticket: ApiTicket, question: DeskQuestion },
 }

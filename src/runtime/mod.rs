@@ -7,6 +7,7 @@
 pub mod preflight;
 pub mod process;
 
+pub(crate) mod bans;
 pub(crate) mod board;
 pub(crate) mod desk;
 pub(crate) mod executor;
@@ -21,6 +22,7 @@ pub(crate) mod wheel;
 pub(crate) mod core;
 
 pub(crate) mod admission;
+pub(crate) mod counter;
 pub(crate) mod handover;
 pub(crate) mod heartbeat;
 pub(crate) mod intake;

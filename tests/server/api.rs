@@ -10,7 +10,7 @@ use crate::harness::server::command;
 use crate::harness::{Client, Server, eventually};
 
 /// One request on a connection of its own: the first line, further fields, the body.
-fn ask(server: &Server, line: &str, fields: &str, body: &str) -> Response {
+pub(crate) fn ask(server: &Server, line: &str, fields: &str, body: &str) -> Response {
     let host = if fields.contains("Host:") { "" } else { "Host: localhost\r\n" };
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let mut http = Http::new(server.dial_api());
@@ -75,6 +75,36 @@ fn refusals_are_problems() {
     let mut nonsense = Http::new(server.dial_api());
     nonsense.send("what is this\r\n\r\n");
     assert_eq!(nonsense.response(false).status, 400);
+}
+
+/// What is refused before a room is asked.
+#[test]
+fn calls_that_mean_nothing() {
+    let server = Server::start(&[]);
+    let json = "Content-Type: application/json\r\n";
+    let long = format!("GET /v1/rooms/{}", "x".repeat(129));
+    for (line, body, expected) in [
+        ("GET /v1/rooms/%00", "", (422, "invalid")),
+        ("GET /v1/rooms/%ff", "", (400, "bad_request")),
+        (&long, "", (422, "invalid")),
+        ("GET /v1/rooms/", "", (404, "not_found")),
+        ("GET /v1/rooms?limit=0", "", (422, "invalid")),
+        ("GET /v1/rooms?limt=1", "", (422, "invalid")),
+        ("GET /v1/rooms/r/seats?state=sold", "", (422, "invalid")),
+        ("GET /v1/rooms/r/counts?x=1", "", (422, "invalid")),
+        ("POST /v1/rooms/r", "{}", (405, "method_not_allowed")),
+        ("PUT /v1/rooms/r", "{", (400, "not_json")),
+        ("PUT /v1/rooms/r", "[]", (422, "invalid")),
+        ("PUT /v1/rooms/r", r#"{"hold_mss":5000}"#, (422, "invalid")),
+        ("POST /v1/rooms/r/hold", "", (400, "not_json")),
+        ("POST /v1/rooms/r/hold", r#"{"holder":"k","seats":["A","A"]}"#, (422, "invalid")),
+        ("PUT /v1/rooms/r/orders/o", r#"{"owner":{}}"#, (422, "invalid")),
+        ("POST /v1/rooms/r/orders/o/book", r#"{"mod":"held"}"#, (422, "invalid")),
+        ("POST /v1/rooms/r/orders/o/cancel", "{}", (422, "invalid")),
+        ("DELETE /v1/rooms/r?force=yes", "", (422, "invalid")),
+    ] {
+        check(&server, line, if body.is_empty() { "" } else { json }, body, expected);
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod proxies;
 mod rates;
 mod refusals;
 mod runtimes;
+mod selling;
 mod slow;
 mod starting;
 mod trains;

@@ -14,7 +14,6 @@ use crate::figures::stats::ShardFigures;
 use crate::figures::text::CONTENT_TYPE;
 use crate::limits::STATS_IDS_MAX;
 use crate::runtime::core::Core;
-use crate::runtime::desk::{DeskQuestion, DeskTicket, DeskTold};
 use crate::runtime::mail::Mail;
 use crate::runtime::site::answer::Answer;
 use crate::runtime::site::exchange::Exchange;
@@ -87,14 +86,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// The API asks.
-    pub(crate) fn asked_by_desk(&mut self, ticket: DeskTicket, question: DeskQuestion) {
-        let told = match question {
-            DeskQuestion::Figures => DeskTold::Figures(Box::new(self.own_figures())),
-        };
-        self.desk.put(ticket, told);
     }
 
     fn tell_shard(&mut self, by: ConnId, told: Told) {
@@ -172,7 +163,7 @@ impl Core {
     }
 
     /// What this shard tells of itself.
-    fn own_figures(&mut self) -> ShardFigures {
+    pub(crate) fn own_figures(&mut self) -> ShardFigures {
         self.refresh_gauges();
         let ids_max = if self.site.stats_list_ids { STATS_IDS_MAX + 1 } else { 0 };
         ShardFigures {

@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["slots"],
     &["auth"],
     &["node"],
+    &["runtime::bans"],
     &[
         "runtime::readiness",
         "runtime::executor",
@@ -60,6 +61,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("base64", &["auth", "wire::v2::map"]),
     ("clap", &["config"]),
+    ("form_urlencoded", &["api::query"]),
     ("futures_lite", &["api::serve", "runtime::executor"]),
     ("glommio", &["runtime::executor"]),
     ("http_body_util", &["api::body"]),

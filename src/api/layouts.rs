@@ -1,0 +1,112 @@
+//! Plans of halls: what the backend puts, reads and takes away.
+//!
+//! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; a plan is read
+//! beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
+
+use super::Server;
+use super::calls::Shape;
+use super::perform::{Asking, json};
+use super::problem::{INVALID, LAYOUTS_FULL, NOT_JSON, Problem, UNKNOWN_LAYOUT};
+use crate::layout::Layout;
+use crate::layout::catalog::Put;
+
+/// A plan: seats, and what is drawn around them.
+pub(super) fn plan_shape() -> Shape {
+    let plan = Object::builder().schema_type(SchemaType::Type(Type::Object)).description(Some(
+        "A plan: `seats` (id, section, row, number, category, x, y, accessible?, companion_of?, gap_after?) in the order of \
+         their numbers; name?, size?, focal?, shapes?, rows? (the best first), categories?. With `?format=pretix`: a seating \
+         plan of pretix.",
+    ));
+    Shape { schema: Schema::Object(plan.build()).into(), parts: Vec::new() }
+}
+
+/// The latest version of a layout.
+#[derive(Serialize, ToSchema, Debug)]
+pub(super) struct LayoutAnswer {
+    id: String,
+    /// The hash of its content.
+    version: String,
+    /// How many there are.
+    seats: usize,
+    /// All versions that are kept, the latest last.
+    versions: Vec<String>,
+    /// The plan, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    plan: Option<Box<RawValue>>,
+    durable: bool,
+}
+
+/// The latest versions of all layouts, in the order of their names.
+#[derive(Serialize, ToSchema, Debug)]
+pub(super) struct LayoutsAnswer {
+    layouts: Vec<LayoutAnswer>,
+}
+
+fn answer(server: &Server, layout: &Layout, plan: Option<Box<RawValue>>) -> LayoutAnswer {
+    let versions = server.board.layouts.versions(layout.id());
+    LayoutAnswer {
+        id: layout.id().to_string(),
+        version: layout.version().to_string(),
+        seats: layout.len(),
+        versions: versions.iter().map(|layout| layout.version().to_string()).collect(),
+        plan,
+        // They are kept in memory alone.
+        durable: false,
+    }
+}
+
+/// `PUT`
+pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+    let (id, body) = (asking.first().as_str().to_owned(), asking.body.clone());
+    let is_pretix = asking.query.text("format") == Some("pretix");
+    let read = tokio::task::spawn_blocking(move || read(&id, &body, is_pretix));
+    let layout = read.await.expect("a panic ends the process")?;
+    let status = match server.board.layouts.put(Arc::clone(&layout)) {
+        Put::New | Put::NewVersion => StatusCode::CREATED,
+        Put::Known => StatusCode::OK,
+        Put::Full => return Err(Problem::new(&LAYOUTS_FULL, LAYOUTS_FULL.title)),
+    };
+    Ok(json(status, &answer(server, &layout, None)))
+}
+
+fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> {
+    let layout = if is_pretix { Layout::parse_pretix(id, body) } else { Layout::parse(id, body) };
+    layout.map(Arc::new).map_err(|wrong| {
+        let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        Problem::new(if is_json { &INVALID } else { &NOT_JSON }, wrong.to_string())
+    })
+}
+
+/// `GET` of one, with its plan.
+pub(super) fn get(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+    let layout = server.board.layouts.latest(asking.first().as_str());
+    let layout = layout.ok_or_else(|| Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title))?;
+    let plan = serde_json::from_slice(layout.document().json()).expect("a plan is written as JSON");
+    Ok(json(StatusCode::OK, &answer(server, &layout, Some(plan))))
+}
+
+/// `GET` of all.
+pub(super) fn list(server: &Server) -> Response {
+    let layouts = server.board.layouts.list();
+    let layouts = layouts.iter().map(|layout| answer(server, layout, None)).collect();
+    json(StatusCode::OK, &LayoutsAnswer { layouts })
+}
+
+/// `DELETE`
+pub(super) fn delete(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+    if !server.board.layouts.delete(asking.first().as_str()) {
+        return Err(Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title));
+    }
+    Ok(json(StatusCode::OK, &super::answers::DeletedAnswer { deleted: true, durable: false }))
+}

@@ -1,0 +1,59 @@
+//! What the API asks of this shard, and where its answers go.
+//!
+//! Invariant: what is decided in a turn is answered at its end, all at once, since each answer wakes the API's thread.
+//! Never here: what a request means.
+
+use std::collections::BinaryHeap;
+
+use crate::engine::command::{ApiAnswer, ApiTicket};
+use crate::engine::ids::RoomId;
+use crate::node::Event;
+use crate::runtime::core::Core;
+use crate::runtime::desk::{DeskQuestion, DeskTold};
+
+impl Core {
+    /// The API asks.
+    pub(crate) fn asked_by_desk(&mut self, ticket: ApiTicket, question: DeskQuestion) {
+        match question {
+            DeskQuestion::Figures => {
+                let told = DeskTold::Figures(Box::new(self.own_figures()));
+                self.desk.put([(ticket, told)]);
+            }
+            DeskQuestion::Rooms { after, limit } => {
+                let told = DeskTold::Rooms(self.rooms_behind(after.as_ref(), limit));
+                self.desk.put([(ticket, told)]);
+            }
+            DeskQuestion::Sale { room, request } => {
+                self.handle(Event::Sale { room, request, reply_to: ticket });
+            }
+            DeskQuestion::Disconnect(whom) => {
+                let closed = self.node.remove(&whom);
+                self.take_orders();
+                self.desk.put([(ticket, DeskTold::Disconnected(closed))]);
+            }
+        }
+    }
+
+    /// The names of the first rooms behind `after`.
+    fn rooms_behind(&self, after: Option<&RoomId>, limit: usize) -> Vec<RoomId> {
+        let mut first: BinaryHeap<&RoomId> = BinaryHeap::new();
+        for room in self.node.seats().rooms().filter(|room| after.is_none_or(|after| *room > after)) {
+            if first.len() < limit {
+                first.push(room);
+            } else if first.peek().is_some_and(|last| room < *last) {
+                first.pop();
+                first.push(room);
+            }
+        }
+        first.into_iter().cloned().collect()
+    }
+
+    /// The end of a turn: what may be answered by now leaves for the API.
+    pub(crate) fn answer_desk(&mut self) {
+        let answers = self.node.api_answers();
+        if !answers.is_empty() {
+            let told = |ApiAnswer { to, answer, .. }| (to, DeskTold::Sale(Box::new(answer)));
+            self.desk.put(answers.drain(..).map(told));
+        }
+    }
+}
