@@ -3521,9 +3521,10 @@
     constructor() {
       chooseLanguage(this.settings.lang);
       for (const path of document.querySelectorAll("[data-glyph]")) {
-        path.setAttribute("d", GLYPHS[
+        const name = path.getAttribute("data-glyph") ?? "";
+        path.setAttribute("d", name === "accessible" ? ACCESSIBLE : GLYPHS[
           /** @type {keyof typeof GLYPHS} */
-          path.getAttribute("data-glyph")
+          name
         ]);
       }
       this.say = byId("say", HTMLElement);
@@ -3725,6 +3726,7 @@
         this.map = new View(byId("map", HTMLElement), this.mapHooks());
       }
       this.map.setPlan(plan2, label);
+      byId("legend-accessible", HTMLElement).hidden = !plan2.seats.some(({ accessible }) => accessible);
     }
     /** Something may look different: paint once, with the next frame. @param {string} [roomId] @param {string[]} [changed] */
     changed(roomId, changed) {
@@ -3753,6 +3755,13 @@
       const strangers = this.#hall ? [] : (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
       byId("off-map", HTMLElement).hidden = strangers.length === 0;
       setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
+      for (
+        const key of
+        /** @type {const} */
+        ["checkout", "booked", "blocked"]
+      ) {
+        byId(`legend-${key}`, HTMLElement).hidden = !count[key];
+      }
       setText("count-refused", formatNumber(this.#refusals));
       const holds = this.ownHolds();
       byId("release-all", HTMLButtonElement).hidden = holds.length < 2;

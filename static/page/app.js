@@ -16,7 +16,7 @@
 import { ButacaClient, isValidClientId, isValidId, RoomMap } from "../butaca-client.js";
 import { CanvasMap } from "./canvasmap.js";
 import { CartPanel } from "./cart.js";
-import { GLYPHS } from "./glyphs.js";
+import { ACCESSIBLE, GLYPHS } from "./glyphs.js";
 import { hall } from "./hall.js";
 import { HoldList } from "./holds.js";
 import { PLANS } from "./layouts.js";
@@ -58,7 +58,8 @@ class App {
   constructor() {
     chooseLanguage(this.settings.lang);
     for (const path of document.querySelectorAll("[data-glyph]")) {
-      path.setAttribute("d", GLYPHS[/** @type {keyof typeof GLYPHS} */ (path.getAttribute("data-glyph"))]);
+      const name = path.getAttribute("data-glyph") ?? "";
+      path.setAttribute("d", name === "accessible" ? ACCESSIBLE : GLYPHS[/** @type {keyof typeof GLYPHS} */ (name)]);
     }
     this.say = byId("say", HTMLElement);
     this.info = byId("info", HTMLElement);
@@ -268,6 +269,7 @@ class App {
       this.map = new View(byId("map", HTMLElement), this.mapHooks());
     }
     this.map.setPlan(plan, label);
+    byId("legend-accessible", HTMLElement).hidden = !plan.seats.some(({ accessible }) => accessible);
   }
 
   /** Something may look different: paint once, with the next frame. @param {string} [roomId] @param {string[]} [changed] */
@@ -298,6 +300,10 @@ class App {
     const strangers = this.#hall ? [] : (room?.taken() ?? []).filter((seatId) => !map.placeOf(seatId));
     byId("off-map", HTMLElement).hidden = strangers.length === 0;
     setText("off-map", t("offMap", { seats: strangers.slice(0, 12).join(", ") + (strangers.length > 12 ? "…" : "") }));
+    // The legend tells of what there is.
+    for (const key of /** @type {const} */ (["checkout", "booked", "blocked"])) {
+      byId(`legend-${key}`, HTMLElement).hidden = !count[key];
+    }
     setText("count-refused", formatNumber(this.#refusals));
     const holds = this.ownHolds();
     byId("release-all", HTMLButtonElement).hidden = holds.length < 2;

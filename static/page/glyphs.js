@@ -36,7 +36,7 @@ export const GLYPHS = {
 export const LOOKS = /** @type {SeatLook[]} */ (Object.keys(GLYPHS));
 
 /** A free place for a wheelchair: a person above a wheel. */
-const ACCESSIBLE =
+export const ACCESSIBLE =
   "M-1.9-7.6A1.9 1.9 0 1 1 1.9-7.6A1.9 1.9 0 1 1-1.9-7.6ZM-1.2-5.2H1.2V-2.6H-1.2Z" +
   "M0-2.3A5.9 5.9 0 1 1 0 9.5A5.9 5.9 0 1 1 0-2.3ZM0-.3A3.9 3.9 0 1 0 0 7.5A3.9 3.9 0 1 0 0-.3Z";
 
