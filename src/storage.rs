@@ -95,6 +95,7 @@ fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> 
             StoreEvent::Opened(restored) => {
                 let (holds, expired, skipped) = (restored.holds(), restored.expired.len(), restored.skipped);
                 tracing::info!(holds, expired, skipped, "the store was read");
+                link.note_restored_rooms(restored.rooms);
                 link.note_restored(restored.shards);
                 decide(None);
                 wake_all();

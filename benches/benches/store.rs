@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use butaca::clock::Clock;
 use butaca::config::RedisSettings;
+use butaca::engine::command::SeatStatus;
 use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId, ShardId, shard_of};
 use butaca::limits::HOLD_TTL_MS;
 use butaca::limits::store::REDIS_LEASE_MS;
@@ -73,6 +74,8 @@ impl Bench {
             self.made += 1;
             let n = usize::try_from(self.made).expect("few");
             let held = Held {
+                status: SeatStatus::Held,
+                claim: None,
                 client: ClientId::new(&format!("client {}", n % 5_000)).expect("a valid id"),
                 user_info: r#"{"name":"Ana"}"#.into(),
                 at: now,

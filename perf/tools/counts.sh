@@ -29,7 +29,7 @@ declare -A sources=(
   [message]="$wire benches/src/message.rs"
   [frame]="$wire benches/src/frame.rs"
   [audience]="$wire src/audience benches/src/audience.rs"
-  [batch]="$engine src/persist/batch.rs src/persist/record.rs benches/src/batch.rs"
+  [batch]="$engine src/persist/batch.rs src/persist/record benches/src/batch.rs"
   [node]="$wire src/audience src/persist src/slots.rs src/figures src/node benches/src/node.rs"
 )
 # The crates whose code is in those layers, and how everything is compiled.

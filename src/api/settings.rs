@@ -67,6 +67,7 @@ impl RoomBody {
             no_orphans: self.no_orphans.unwrap_or(false),
             ends_at: self.ends_at.map(|moment| moment.0),
             message: self.message.as_ref().map(shared),
+            layout: None,
         };
         Ok(SaleRequest::PutRoom { settings })
     }

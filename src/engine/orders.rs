@@ -33,6 +33,11 @@ impl Order {
         self.state == OrderState::Checkout
     }
 
+    /// Whether it has seats.
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.state, OrderState::Checkout | OrderState::Booked)
+    }
+
     /// What its seats are while it is not over.
     pub(super) fn seat_status(&self) -> SeatStatus {
         match self.state {

@@ -14,6 +14,7 @@ use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
 use super::orders::{Order, Orders};
+use super::owners::Owners;
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
 use crate::limits::{ROOM_HOLDS_MAX, SEQ_MAX};
@@ -322,6 +323,15 @@ impl Room {
         hold
     }
 
+    /// The room's next change gets the number after this one: later ones were told to nobody.
+    pub(super) fn go_back_to(&mut self, seq: u64) {
+        self.seq = seq;
+        for &slot in self.by_id.values() {
+            let hold = &mut self.seats[slot].hold;
+            hold.seq = hold.seq.min(seq);
+        }
+    }
+
     /// The seat in this slot, held by a client from before a restart, belongs to this connection from now on.
     pub(super) fn adopt(&mut self, slot: Slot, conn: ConnId) {
         let before = std::mem::replace(&mut self.seats[slot].hold.holder, Holder::Conn(conn));
@@ -391,11 +401,12 @@ pub struct RoomState<'a> {
     /// The life of the room in which `seq` counts.
     pub epoch: Epoch,
     room: &'a Room,
+    owners: &'a Owners,
 }
 
 impl<'a> RoomState<'a> {
-    pub(super) fn new(room: &'a Room) -> Self {
-        Self { seq: room.seq, epoch: room.epoch, room }
+    pub(super) fn new(room: &'a Room, owners: &'a Owners) -> Self {
+        Self { seq: room.seq, epoch: room.epoch, room, owners }
     }
 
     /// How many seats are not free.
@@ -421,6 +432,22 @@ impl<'a> RoomState<'a> {
             at: seat.hold.at,
             expires_at: seat.hold.ends_at(),
             origin: seat.hold.origin,
+        })
+    }
+}
+
+impl<'a> RoomState<'a> {
+    /// The same seats, each with by what right it is somebody's.
+    pub fn claims(&self) -> impl Iterator<Item = (Selection<'a>, Option<Claim>)> + use<'a> {
+        let (room, owners) = (self.room, self.owners);
+        self.iter().zip(room.seats.iter()).map(move |(selection, seat)| {
+            let claim = match &seat.hold.holder {
+                Holder::Conn(_) => None,
+                Holder::Cart(cart) => owners.party_of(*cart).stored_owner().cloned().map(Claim::Cart),
+                Holder::Order(order) => Some(Claim::Order(room.order(*order).id.clone())),
+                Holder::Block(label) => Some(Claim::Block((**label).clone())),
+            };
+            (selection, claim)
         })
     }
 }

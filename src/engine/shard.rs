@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::barred::Barred;
 use super::clocks::Clocks;
-use super::command::{Act, Asker, Caller, Effect, Effects, Input, Reject, ReleaseReason, RequestType};
+use super::command::{Act, Asker, Caller, CartView, Effect, Effects, Input, Kept, Reject, ReleaseReason, RequestType};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, Due, HoldNumber};
 use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
@@ -42,6 +42,7 @@ mod requests;
 #[cfg(test)]
 mod reselect;
 mod restored;
+mod restored_room;
 mod rooms;
 mod rules;
 mod sale;
@@ -157,6 +158,7 @@ impl Shard {
             Input::Gone { conn } => self.gone(conn, effects),
             Input::Tick => {}
             Input::Restore { room, seat, hold } => self.restore(room, seat, hold),
+            Input::RestoreRoom { room, was, waits_until } => self.restore_room(now, room, was, waits_until, effects),
             Input::Retract { room, epoch, selects, seq } => {
                 self.retract(room, epoch, selects, seq, effects);
             }
@@ -170,7 +172,20 @@ impl Shard {
     /// What is held in a room, or `None` when the room does not exist: then nothing is.
     #[must_use]
     pub fn selections(&self, room: &str) -> Option<RoomState<'_>> {
-        self.find(room).map(|slot| RoomState::new(&self.rooms[slot]))
+        self.find(room).map(|slot| RoomState::new(&self.rooms[slot], &self.owners))
+    }
+
+    /// The cart of the owner for whom a connection acts, in a room. It is empty for one that acts for nobody.
+    #[must_use]
+    pub fn cart_of(&self, conn: ConnId, room: &str) -> Arc<CartView> {
+        let view = |party| self.view(party, self.find(room));
+        Arc::new(self.owners.of_conn(conn).map(view).unwrap_or_default())
+    }
+
+    /// What a store keeps of a room beside its seats.
+    #[must_use]
+    pub fn beside(&self, room: &str) -> Vec<Kept> {
+        self.find(room).map_or_else(Vec::new, |slot| self.kept_beside(slot))
     }
 
     /// When the next thing ends by itself.

@@ -44,6 +44,10 @@ pub const STORE_LEASE_MARGIN_MS: u64 = 2_000;
 pub const REDIS_RENEW_MS: u64 = 1_000;
 /// A key in Redis outlives the last hold that can be in it by this.
 pub const REDIS_KEEP_MS: u64 = 600_000;
+/// The same while something is kept that does not end by itself, as a booking: ten years after the last change.
+pub const REDIS_KEEP_LASTING_MS: u64 = 10 * 366 * 86_400_000;
+/// The versions of records that there will be. A record that says to be of one above is none: it is damaged.
+pub const STORE_VERSIONS_MAX: u8 = 31;
 /// Parts of the key space: the rooms of a part share a hash tag, and so a node of a cluster.
 pub const REDIS_PARTS: usize = 64;
 /// Seats written by one call of the script, so that no call keeps Redis from others for long.

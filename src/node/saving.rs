@@ -4,6 +4,7 @@
 //! change that needs the store before the store has it; a seat is granted only while no other server can be the writer.
 //! Never here: how a store works.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Node;
@@ -11,7 +12,7 @@ use crate::engine::command::{
     ApiAnswer, CartRequest, Details, Effect, Effects, Input, Reject, RequestType, SaleAnswer,
 };
 use crate::engine::ids::{RoomId, SeatId, ShardId};
-use crate::engine::time::Now;
+use crate::engine::time::{Millis, Now};
 use crate::limits::WITHHELD_BYTES_PER_CONNECTION_MAX;
 use crate::marks;
 use crate::persist::link::StoreLink;
@@ -29,6 +30,10 @@ pub(super) struct Saving {
     /// The last batch that is known to be committed.
     pub(super) committed: u64,
     pub(super) is_restored: bool,
+    /// Answers to the backend that wait for the store in the other modes: for which batch, since when.
+    pub(super) answers: VecDeque<(u64, Millis, Effect)>,
+    /// Up to which batch the store has everything.
+    pub(super) safe: u64,
     /// In durable mode: the store did not answer in time and has not come back, so selects need not try.
     pub(super) is_failing: bool,
 }
@@ -37,7 +42,8 @@ impl Saving {
     pub(super) fn new(shard: ShardId, link: Arc<StoreLink>, is_durable: bool) -> Self {
         let pending = Pending::new(shard, Arc::clone(&link.queue), Arc::clone(&link.status));
         let gate = is_durable.then(Gate::default);
-        Self { link, pending, gate, committed: 0, is_restored: false, is_failing: false }
+        let answers = VecDeque::new();
+        Self { link, pending, gate, answers, safe: 0, committed: 0, is_restored: false, is_failing: false }
     }
 
     fn is_busy(&self) -> bool {
@@ -46,7 +52,48 @@ impl Saving {
 
     /// Whether everything decided has been told.
     pub(super) fn has_told_all(&self) -> bool {
-        self.gate.as_ref().is_none_or(Gate::is_empty)
+        self.gate.as_ref().is_none_or(Gate::is_empty) && self.answers.is_empty()
+    }
+
+    /// Hands on what a store is to have of an effect.
+    fn record(&mut self, now: Millis, effect: &Effect) {
+        match effect {
+            Effect::Change(change) => self.pending.record(now, change),
+            Effect::Keep(kept) => self.pending.keep(now, kept),
+            Effect::Joined { .. }
+            | Effect::Left { .. }
+            | Effect::Snapshot { .. }
+            | Effect::Again { .. }
+            | Effect::Refused { .. }
+            | Effect::Entered(_)
+            | Effect::Synced(_)
+            | Effect::Resumed(_)
+            | Effect::Cart(_)
+            | Effect::Superseded { .. }
+            | Effect::Api(_)
+            | Effect::Room(_) => {}
+        }
+    }
+
+    /// The batch with which the store has everything that was decided.
+    fn needed(&self) -> u64 {
+        self.pending.number() - u64::from(self.pending.is_idle())
+    }
+
+    /// Whether the store has everything that was decided.
+    fn has_stored_all(&self) -> bool {
+        self.needed() <= self.safe
+    }
+
+    /// Keeps answers to the backend until the store has what they tell.
+    fn withhold_answers(&mut self, now: Millis, effects: &mut Effects) {
+        let is_answer = |effect: &mut Effect| matches!(effect, Effect::Api(_));
+        if self.has_stored_all() && self.answers.is_empty() || !effects.iter_mut().any(is_answer) {
+            return;
+        }
+        let batch = self.needed();
+        marks::hit("an answer to the backend that is withheld");
+        self.answers.extend(effects.extract_if(.., is_answer).map(|answer| (batch, now, answer)));
     }
 
     /// Bytes of answers that wait for the store.
@@ -69,6 +116,7 @@ impl Saving {
             | Input::Sale { .. }
             | Input::Tick
             | Input::Restore { .. }
+            | Input::RestoreRoom { .. }
             | Input::Retract { .. } => false,
         }
     }
@@ -95,6 +143,7 @@ impl Saving {
             | Input::Resume { .. }
             | Input::Tick
             | Input::Restore { .. }
+            | Input::RestoreRoom { .. }
             | Input::Retract { .. } => false,
         }
     }
@@ -118,6 +167,7 @@ fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
         | Input::Resume { .. }
         | Input::Tick
         | Input::Restore { .. }
+        | Input::RestoreRoom { .. }
         | Input::Retract { .. } => return None,
     };
     Some(Effect::Refused { to: caller.asker(), reject, request, room: room_id(room), seat, details: None })
@@ -145,10 +195,8 @@ impl Node {
         let now = self.at.now.mono;
         let Some(saving) = self.saving.as_mut() else { return };
         if saving.gate.is_none() {
-            let changes = effects
-                .iter()
-                .filter_map(|effect| if let Effect::Change(change) = effect { Some(change) } else { None });
-            return changes.for_each(|change| saving.pending.record(now, change));
+            effects.iter().for_each(|effect| saving.record(now, effect));
+            return saving.withhold_answers(now, effects);
         }
         let decided = std::mem::take(effects);
         for effect in decided {
@@ -160,12 +208,18 @@ impl Node {
     fn admit_or_withhold(&mut self, effect: Effect) -> Option<Effect> {
         let now = self.at.now.mono;
         let saving = self.saving.as_mut().expect("durable mode has a store");
-        if let Effect::Change(change) = &effect {
-            saving.pending.record(now, change);
-        }
-        let batch = saving.pending.number();
+        saving.record(now, &effect);
+        let (batch, is_stored) = (saving.needed(), saving.has_stored_all());
         let gate = saving.gate.as_ref().expect("durable mode has a gate");
-        if gate.admits(&effect) {
+        if let Effect::Keep(_) = &effect {
+            return None;
+        }
+        let is_admitted = if let Effect::Api(answer) = &effect {
+            is_stored && !gate.waits_for(&answer.room)
+        } else {
+            gate.admits(&effect)
+        };
+        if is_admitted {
             return Some(effect);
         }
         // It is told with the state of its own moment, which others share.

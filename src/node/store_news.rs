@@ -3,13 +3,15 @@
 //!
 //! Invariant: the number of the last committed batch only grows. Never here: what waits (`saving`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::observer::Observed;
 use super::saving::Saving;
 use super::{Node, Order};
-use crate::engine::command::{Effect, Input, RestoredHold};
+use crate::engine::command::{Details, Effect, Input, Reject, RestoredHold, RestoredRoom, SaleAnswer};
 use crate::engine::ids::RoomId;
+use crate::limits::HOLD_TTL_MS_MAX;
+use crate::limits::store::STORE_REFUSE_MS;
 use crate::marks;
 use crate::persist::record::StoredHold;
 use crate::persist::shard::undo::undo;
@@ -22,6 +24,8 @@ impl Node {
         if !saving.is_restored {
             let Some(holds) = saving.link.take_restored(id) else { return };
             saving.is_restored = true;
+            let rooms = saving.link.take_restored_rooms(id);
+            self.restore_rooms(&rooms);
             self.restore(&holds);
         }
         let Some(saving) = self.saving.as_mut() else { return };
@@ -34,7 +38,9 @@ impl Node {
             saving.committed = committed;
             let safe = saving.pending.committed(committed);
             assert!(safe <= committed, "no more is safe than is committed");
+            saving.safe = saving.safe.max(safe);
             self.tell_committed(safe);
+            self.answer_committed(safe);
         }
         self.give_up_overdue();
     }
@@ -49,9 +55,33 @@ impl Node {
         self.count_withheld();
     }
 
+    /// Answers the backend what the store has by now.
+    fn answer_committed(&mut self, batch: u64) {
+        while let Some(saving) = self.saving.as_mut()
+            && let Some((_, _, answer)) = saving.answers.pop_front_if(|(needed, ..)| *needed <= batch)
+        {
+            self.tell(answer, None);
+        }
+    }
+
+    /// The store has not answered in time: the backend is told that the outcome is not known.
+    fn answer_overdue(&mut self) {
+        let now = self.at.now.mono;
+        while let Some(saving) = self.saving.as_mut()
+            && let Some((_, _, mut answer)) =
+                saving.answers.pop_front_if(|(_, since, _)| now.since(*since) >= STORE_REFUSE_MS)
+        {
+            if let Effect::Api(answer) = &mut answer {
+                answer.answer = not_known();
+            }
+            self.tell(answer, None);
+        }
+    }
+
     /// The store has not answered in time: what nobody was told of is undone.
     fn give_up_overdue(&mut self) {
         let now = self.at.now;
+        self.answer_overdue();
         let Some(saving) = self.saving.as_mut() else { return };
         saving.is_failing &= !saving.link.status.is_connected();
         if !saving.gate.as_ref().is_some_and(|gate| gate.is_overdue(now.mono)) {
@@ -94,11 +124,19 @@ impl Node {
         self.is_performing = false;
     }
 
+    /// Gives back all that was not held by v1 connections.
+    fn restore_rooms(&mut self, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+        let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
+        for (room, was) in rooms {
+            self.decide(Input::RestoreRoom { room: room.as_str(), was, waits_until });
+        }
+    }
+
     /// Gives back what was held before the restart, and begins to serve.
     fn restore(&mut self, holds: &[StoredHold]) {
         let (now, waits_until) = (self.at.now, self.at.now.mono.after(self.rules.restore_grace_ms));
         for StoredHold { room, seat, held } in holds {
-            let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(self.rules.hold_ttl_ms);
+            let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(HOLD_TTL_MS_MAX);
             let hold = RestoredHold {
                 client: &held.client,
                 origin: held.origin,
@@ -113,4 +151,9 @@ impl Node {
         }
         self.orders.push(Order::Serves);
     }
+}
+
+/// What the backend is told when the store may have what was asked for, or not.
+fn not_known() -> SaleAnswer {
+    SaleAnswer::Refused { reject: Reject::PersistenceUnavailable, details: Details::default() }
 }

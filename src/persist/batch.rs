@@ -6,14 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::command::{Change, ChangeKind, Selection};
+use crate::engine::command::{Change, ChangeKind, Claim, Kept, KeptEntry, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
-use crate::engine::time::WallMillis;
-use crate::limits::STORED_WALL_MS_MAX;
 use crate::limits::store::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
 use crate::planted::{Bug, has};
 
-use super::record::Held;
+use super::record::{self, Held, NEVER, beside};
 
 /// The changes of one room.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -22,6 +20,57 @@ pub struct RoomDelta {
     pub replace: bool,
     /// The seats that changed; `None` for one that is free now.
     pub seats: BTreeMap<SeatId, Option<Held>>,
+    /// What changed beside them, by the name of its record; `None` for what is not there any more.
+    pub beside: BTreeMap<String, Option<KeptEntry>>,
+}
+
+impl RoomDelta {
+    /// How many records it writes or removes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seats.len() + self.beside.len()
+    }
+
+    /// Whether it writes and removes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it writes or removes the record of this name.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        if beside::is_name(name) { self.beside.contains_key(name) } else { self.seats.contains_key(name) }
+    }
+
+    /// Whether something in it does not end by itself within the life of a hold.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        let is_cart = |entry: &KeptEntry| matches!(entry, KeptEntry::Cart(..));
+        self.beside.values().flatten().any(|entry| !is_cart(entry))
+            || self.seats.values().flatten().any(Held::is_lasting)
+    }
+
+    /// The records to write, by name, and those to remove.
+    pub fn records<'a>(&'a self, room: &'a RoomId) -> impl Iterator<Item = (&'a str, Option<Vec<u8>>)> {
+        let seats = self.seats.iter().map(move |(seat, held)| {
+            let bytes = held.as_ref().map(|held| {
+                let mut bytes = Vec::new();
+                record::encode(room, seat, held, &mut bytes);
+                bytes
+            });
+            (seat.as_str(), bytes)
+        });
+        let beside = self.beside.iter().map(move |(name, entry)| {
+            let bytes = entry.as_ref().map(|entry| {
+                let mut bytes = Vec::new();
+                beside::encode(room, name, entry, &mut bytes);
+                bytes
+            });
+            (name.as_str(), bytes)
+        });
+        seats.chain(beside)
+    }
 }
 
 /// Changes by room.
@@ -41,11 +90,13 @@ impl Batch {
     /// Takes a change in.
     pub fn record(&mut self, change: &Change) {
         let held = match &change.kind {
-            ChangeKind::Selected { at, expires_at, user_info, origin, .. } => Some(Held {
+            ChangeKind::Selected { status, at, expires_at, user_info, origin, claim, .. } => Some(Held {
+                status: *status,
+                claim: claim.as_deref().cloned(),
                 client: change.client.clone(),
                 user_info: user_info.clone(),
                 at: *at,
-                expires_at: expires_at.unwrap_or(WallMillis(STORED_WALL_MS_MAX)),
+                expires_at: expires_at.unwrap_or(NEVER),
                 seq: change.seq,
                 origin: *origin,
             }),
@@ -76,16 +127,45 @@ impl Batch {
         }
     }
 
-    /// All that is held in the room.
-    pub fn replace<'a>(&mut self, room: &RoomId, seq: u64, selections: impl Iterator<Item = Selection<'a>>) {
+    /// Takes in what changed beside the seats.
+    pub fn keep(&mut self, kept: &Kept) {
+        let name = beside::name(&kept.entry);
+        let is_there = match &kept.entry {
+            KeptEntry::Cart(_, cart) => cart.is_some(),
+            KeptEntry::Order(_, order) => order.is_some(),
+            KeptEntry::Settings(settings) => settings.is_some(),
+        };
+        self.put_beside(&kept.room, name, is_there.then(|| kept.entry.clone()));
+    }
+
+    fn put_beside(&mut self, room: &RoomId, name: String, entry: Option<KeptEntry>) {
+        let delta = self.rooms.entry(room.clone()).or_default();
+        self.entries += 1;
+        self.bytes += cost_beside(room, &name, entry.as_ref());
+        if let Some(before) = delta.beside.insert(name.clone(), entry) {
+            self.entries -= 1;
+            self.bytes -= cost_beside(room, &name, before.as_ref());
+        }
+    }
+
+    /// All that there is of the room: seats, each with by what right it is somebody's, and what is kept beside them.
+    pub fn replace<'a>(
+        &mut self,
+        room: &RoomId,
+        seq: u64,
+        seats: impl Iterator<Item = (Selection<'a>, Option<Claim>)>,
+        beside: impl Iterator<Item = Kept>,
+    ) {
         self.forget(room);
-        self.rooms.insert(room.clone(), RoomDelta { replace: true, seats: BTreeMap::new() });
-        for held in selections {
+        self.rooms.insert(room.clone(), RoomDelta { replace: true, ..RoomDelta::default() });
+        for (held, claim) in seats {
             let (client, user_info) = (held.client.clone(), held.user_info.into());
             let (at, origin) = (held.at, held.origin);
-            let expires_at = held.expires_at.unwrap_or(WallMillis(STORED_WALL_MS_MAX));
-            self.put(room, held.seat.clone(), Some(Held { client, user_info, at, expires_at, seq, origin }));
+            let (status, expires_at) = (held.status, held.expires_at.unwrap_or(NEVER));
+            let held_as = Held { status, claim, client, user_info, at, expires_at, seq, origin };
+            self.put(room, held.seat.clone(), Some(held_as));
         }
+        beside.for_each(|kept| self.keep(&kept));
     }
 
     /// Begins a full state: of the shard's rooms these exist, and no others.
@@ -103,13 +183,16 @@ impl Batch {
         for (room, delta) in newer.rooms {
             if delta.replace {
                 self.forget(&room);
-                self.rooms.insert(room.clone(), RoomDelta { replace: true, seats: BTreeMap::new() });
+                self.rooms.insert(room.clone(), RoomDelta { replace: true, ..RoomDelta::default() });
             }
             for (seat, held) in delta.seats {
                 self.put(&room, seat, held);
             }
+            for (name, entry) in delta.beside {
+                self.put_beside(&room, name, entry);
+            }
         }
-        debug_assert_eq!(self.entries, self.rooms.values().map(|delta| delta.seats.len()).sum::<usize>());
+        debug_assert_eq!(self.entries, self.rooms.values().map(RoomDelta::len).sum::<usize>());
     }
 
     /// Whether there is nothing to store.
@@ -138,7 +221,9 @@ impl Batch {
 
     fn forget(&mut self, room: &RoomId) {
         if let Some(delta) = self.rooms.remove(room) {
-            self.entries -= delta.seats.len();
+            self.entries -= delta.len();
+            self.bytes -=
+                delta.beside.iter().map(|(name, entry)| cost_beside(room, name, entry.as_ref())).sum::<usize>();
             self.bytes -= delta.seats.iter().map(|(seat, held)| cost(room, seat, held.as_ref())).sum::<usize>();
         }
     }
@@ -209,6 +294,16 @@ impl Group {
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.resets.is_empty()
     }
+}
+
+/// About what something beside the seats takes in memory.
+fn cost_beside(room: &RoomId, name: &str, entry: Option<&KeptEntry>) -> usize {
+    const AROUND: usize = 192;
+    let seats = match entry {
+        Some(KeptEntry::Order(_, Some(order))) => order.seats.len() + order.refunded.len(),
+        Some(_) | None => 0,
+    };
+    AROUND + room.as_str().len() + name.len() + 32 * seats
 }
 
 /// About what an entry takes in memory: its texts and the tree around them.

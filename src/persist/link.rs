@@ -3,10 +3,12 @@
 //! Invariants: a thread waits here for moments at most; the number of committed batches on a slip only grows; what the
 //! start has restored is taken once. Never here: what a shard does with what it finds, how a store works.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::engine::ids::ShardId;
+use crate::engine::command::RestoredRoom;
+use crate::engine::ids::{RoomId, ShardId};
 
 use super::queue::Queue;
 use super::record::StoredHold;
@@ -29,6 +31,7 @@ struct Slip {
     committed: AtomicU64,
     owes_full_state: AtomicBool,
     restored: Mutex<Option<Vec<StoredHold>>>,
+    rooms: Mutex<BTreeMap<RoomId, RestoredRoom>>,
 }
 
 impl StoreLink {
@@ -51,6 +54,20 @@ impl StoreLink {
     /// The store has lost something: every shard is to send everything anew.
     pub fn note_full_state_owed(&self) {
         self.slips.iter().for_each(|slip| slip.owes_full_state.store(true, Ordering::Release));
+    }
+
+    /// Gives each shard its rooms, before its holds.
+    pub fn note_restored_rooms(&self, shards: Vec<BTreeMap<RoomId, RestoredRoom>>) {
+        assert_eq!(shards.len(), self.slips.len(), "each shard gets its own");
+        for (slip, rooms) in self.slips.iter().zip(shards) {
+            *slip.rooms.lock().unwrap_or_else(PoisonError::into_inner) = rooms;
+        }
+    }
+
+    /// The rooms that the start has restored for this shard. They are given once.
+    #[must_use]
+    pub fn take_restored_rooms(&self, shard: ShardId) -> BTreeMap<RoomId, RestoredRoom> {
+        std::mem::take(&mut *self.slip(shard).rooms.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives each shard its holds, so that it can begin to serve.

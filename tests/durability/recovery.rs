@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use butaca::config::RedisSettings;
+use butaca::engine::command::SeatStatus;
 use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId};
 use butaca::engine::time::WallMillis;
 use butaca::limits::HOLD_TTL_MS;
@@ -27,6 +28,8 @@ const OVER: usize = 20;
 fn holds() -> Deltas {
     let now = WallMillis(wall_ms());
     let held = |expires_at: WallMillis| Held {
+        status: SeatStatus::Held,
+        claim: None,
         client: ClientId::new("ana").expect("a valid id"),
         user_info: "{}".into(),
         at: WallMillis(now.0 - 1_000),
@@ -38,7 +41,7 @@ fn holds() -> Deltas {
         let living = (0..SEATS).map(|seat| (format!("{seat}"), now.after(HOLD_TTL_MS)));
         let over = (0..OVER).map(|seat| (format!("over {seat}"), WallMillis(now.0 - 1)));
         let seats = living.chain(over).map(|(seat, ends)| (SeatId::new(&seat).expect("valid"), Some(held(ends))));
-        let delta = RoomDelta { replace: false, seats: seats.collect() };
+        let delta = RoomDelta { replace: false, seats: seats.collect(), ..RoomDelta::default() };
         (RoomId::new(&format!("room-{room}")).expect("a valid id"), delta)
     });
     rooms.collect()

@@ -52,7 +52,7 @@ fn a_full_state_empties_what_no_longer_exists_on_its_shard_only() {
     group.add(mine, shards, before);
     let mut full = Batch::default();
     full.begin_full(kept.iter().map(|&room| room.clone()).collect::<BTreeSet<_>>());
-    kept.iter().for_each(|room| full.replace(room, 7, std::iter::empty()));
+    kept.iter().for_each(|room| full.replace(room, 7, std::iter::empty(), std::iter::empty()));
     group.add(mine, shards, full);
     group.resolve(&names, shards);
     assert_eq!(group.entries(), 0, "what was changed before the full state is in it");
@@ -143,4 +143,22 @@ fn checksum_of_version_1(room: &str, seat: &str, body: &[u8]) -> u64 {
     [room.as_bytes(), seat.as_bytes(), body].iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
         part.len().to_le_bytes().into_iter().chain(part.iter().copied()).fold(hash, step)
     })
+}
+
+/// What a later server wrote is told from what is no record: the first must not be taken for free.
+#[test]
+fn records_of_a_later_server_are_told_from_damage() {
+    let (room_id, seat_id) = (room("r"), seat("1"));
+    let mut bytes = Vec::new();
+    record::encode(&room_id, &seat_id, &held("ana", 1), &mut bytes);
+    let newer = |first: u8| {
+        let mut loaded = Loaded::default();
+        let mut changed = bytes.clone();
+        changed[0] = first;
+        loaded.take_in(&room_id, "1", &changed);
+        loaded.take_in(&room_id, "\0ox", &changed);
+        assert_eq!((loaded.skipped, loaded.unreadable.len()), (2, 1), "{first}");
+        loaded.newer
+    };
+    assert_eq!([newer(0), newer(3), newer(4), newer(b'n')], [0, 0, 2, 0]);
 }

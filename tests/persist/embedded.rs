@@ -52,7 +52,7 @@ fn a_replaced_room_has_nothing_else() {
         store.commit(&delta((name, "old"), Some(held("ana", 1))), now().wall).expect("it is there");
     }
     let seats = [(seat("new"), Some(held("ana", 1)))].into();
-    let full = Deltas::from([(room("r"), RoomDelta { replace: true, seats })]);
+    let full = Deltas::from([(room("r"), RoomDelta { replace: true, seats, ..RoomDelta::default() })]);
     store.commit(&full, now().wall).expect("it is there");
     assert_eq!(self::seats(&mut store), ["new", "old", "old"]);
     assert_eq!(store.rooms().expect("it is there").len(), 3);
@@ -137,7 +137,7 @@ fn a_room_that_cannot_be_replaced_stays_as_it_was() {
             held.user_info = format!("{{\"note\":\"{}\"}}", "x".repeat(bytes)).into();
             (seat(&format!("{n}")), Some(held))
         });
-        Deltas::from([(room("r"), RoomDelta { replace: true, seats: seats.collect() })])
+        Deltas::from([(room("r"), RoomDelta { replace: true, seats: seats.collect(), ..RoomDelta::default() })])
     };
     store.commit(&full(50, 10), now().wall).expect("there is room");
     disk.fill(64 << 10);

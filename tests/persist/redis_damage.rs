@@ -112,7 +112,7 @@ fn no_ordinary_life_is_taken_for_a_loss() {
     let server = RedisServer::start();
     let full = |name: &str, count: usize| {
         let seats = (0..count).map(|n| (seat(&format!("{n}")), Some(held("ana", 1)))).collect();
-        Deltas::from([(room(name), RoomDelta { replace: true, seats })])
+        Deltas::from([(room(name), RoomDelta { replace: true, seats, ..RoomDelta::default() })])
     };
     for round in 0..4_u64 {
         let mut store =

@@ -84,7 +84,7 @@ fn a_room_larger_than_a_call_is_replaced_as_a_whole() {
     let seats = REDIS_SEATS_PER_CALL_MAX * 3 + 1;
     let full = |prefix: &str| {
         let seats = (0..seats).map(|n| (seat(&format!("{prefix}{n}")), Some(held("ana", 1)))).collect();
-        Deltas::from([(room("big"), RoomDelta { replace: true, seats })])
+        Deltas::from([(room("big"), RoomDelta { replace: true, seats, ..RoomDelta::default() })])
     };
     store.commit(&full("a"), now().wall).expect("it is there");
     store.commit(&full("b"), now().wall).expect("it is there");
@@ -151,7 +151,7 @@ fn a_room_larger_than_a_call_is_never_seen_half_replaced() {
     let seats = REDIS_SEATS_PER_CALL_MAX * 3 + 1;
     let full = |client: &str| {
         let seats = (0..seats).map(|n| (seat(&format!("{n}")), Some(held(client, 1)))).collect();
-        Deltas::from([(room("big"), RoomDelta { replace: true, seats })])
+        Deltas::from([(room("big"), RoomDelta { replace: true, seats, ..RoomDelta::default() })])
     };
     store.commit(&full("ana"), now().wall).expect("it is there");
     let keys: Vec<String> = server.ask(&["KEYS", "*:room:big"]);
@@ -206,7 +206,7 @@ fn a_hundred_thousand_holds_are_restored_in_two_seconds() {
         let rooms = (0..20).map(|n| {
             let seats =
                 (0..50).map(|seat_n| (seat(&format!("row {seat_n} seat {n}")), Some(held("ana", seat_n)))).collect();
-            (room(&format!("room {group}.{n}")), RoomDelta { replace: false, seats })
+            (room(&format!("room {group}.{n}")), RoomDelta { replace: false, seats, ..RoomDelta::default() })
         });
         store.commit(&rooms.collect(), now().wall).expect("it is there");
     }

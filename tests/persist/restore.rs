@@ -69,7 +69,7 @@ fn what_must_not_be_sent_to_clients_is_skipped() {
 fn what_cannot_be_read_is_skipped_and_forgotten() {
     let unreadable = vec![(room("room"), seat("9"))];
     let loaded =
-        Loaded { holds: vec![stored("1", 0, 1_000)], skipped: 1, unreadable: unreadable.clone(), damage: None };
+        Loaded { holds: vec![stored("1", 0, 1_000)], skipped: 1, unreadable: unreadable.clone(), ..Loaded::default() };
     let restored = sift(loaded, WallMillis(10), HOLD_TTL_MS, 1, |_| true);
     assert_eq!((restored.holds(), restored.skipped, restored.expired), (1, 1, unreadable));
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use butaca::clock::Clock;
 use butaca::config::RedisSettings;
+use butaca::engine::command::SeatStatus;
 use butaca::engine::ids::{ClientId, Origin, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::time::Now;
 use butaca::figures::store::StoreFigures;
@@ -52,6 +53,8 @@ pub(crate) fn held(client: &str, seq: u64) -> Held {
     let at = now().wall;
     let client = ClientId::new(client).expect("a valid id");
     Held {
+        status: SeatStatus::Held,
+        claim: None,
         client,
         user_info: r#"{"name":"Ana"}"#.into(),
         at,
@@ -64,7 +67,7 @@ pub(crate) fn held(client: &str, seq: u64) -> Held {
 /// One change as a group.
 pub(crate) fn delta(place: (&str, &str), held: Option<Held>) -> Deltas {
     let seats = [(seat(place.1), held)].into();
-    [(room(place.0), RoomDelta { replace: false, seats })].into()
+    [(room(place.0), RoomDelta { replace: false, seats, ..RoomDelta::default() })].into()
 }
 
 /// Redis at this address, in a namespace of its own.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::caller::Owner;
+use super::change::Claim;
 use super::room::RoomSettings;
 use super::sale::OrderState;
-use crate::engine::ids::{ClientId, OrderId, RoomId, SeatId};
+use super::status::SeatStatus;
+use crate::engine::ids::{ClientId, OrderId, Origin, RoomId, SeatId};
 use crate::engine::time::WallMillis;
 
 /// Something beside the seats has changed, which a store must have.
@@ -54,4 +56,38 @@ pub struct KeptOrder {
     pub refunded: Vec<SeatId>,
     /// When it ends by itself, in checkout.
     pub expires_at: Option<WallMillis>,
+}
+
+/// All that a store had of a room, but for what v1 connections held.
+#[derive(Clone, Default, Debug)]
+pub struct RestoredRoom {
+    /// What the backend has decided.
+    pub settings: Option<Arc<RoomSettings>>,
+    /// Its orders.
+    pub orders: Vec<(OrderId, Arc<KeptOrder>)>,
+    /// The clocks of its carts.
+    pub carts: Vec<(Owner, KeptCart)>,
+    /// Its seats. What names a cart or an order that is not there is left out.
+    pub seats: Vec<RestoredSeat>,
+}
+
+/// A seat that was not free.
+#[derive(Clone, Debug)]
+pub struct RestoredSeat {
+    /// The seat.
+    pub seat: SeatId,
+    /// What it was.
+    pub status: SeatStatus,
+    /// By what right it was somebody's.
+    pub claim: Claim,
+    /// The name that strangers saw.
+    pub client: ClientId,
+    /// Where that came from.
+    pub origin: Origin,
+    /// A JSON object as the client wrote it.
+    pub user_info: Arc<str>,
+    /// When that began.
+    pub at: WallMillis,
+    /// The room's sequence number after its last change.
+    pub seq: u64,
 }

@@ -26,10 +26,10 @@ pub use cart::{
 };
 pub use change::{Change, ChangeKind, Claim, ReleaseReason, Selection};
 pub use effect::{Effect, Effects, RoomChanged, RoomNews};
-pub use keep::{Kept, KeptCart, KeptEntry, KeptOrder};
+pub use keep::{Kept, KeptCart, KeptEntry, KeptOrder, RestoredRoom, RestoredSeat};
 pub use refusal::{Details, Reject, RequestType};
 pub use request::{OwnedRequest, Request};
-pub use room::{RoomPatch, RoomSettings, Sale};
+pub use room::{LayoutName, RoomPatch, RoomSettings, Sale};
 pub use sale::{
     ApiAnswer, BookMode, CancelTo, OrderState, OrderTold, OwnerName, Places, RoomTold, SaleAnswer, SaleRequest,
     SeatTold, SeatsQuery, Tally, Wanted, Whose,
@@ -56,6 +56,9 @@ pub enum Input<'a> {
     /// A hold that survived a restart, given back before any client is served. Its owner is absent: the first connection
     /// of the same client that joins the room adopts it. Of several, none ends before those given back earlier.
     Restore { room: &'a str, seat: &'a str, hold: RestoredHold<'a> },
+    /// All else that a store had of a room, given back before what v1 connections held there and before any client is served.
+    /// Its owners are away and are waited for until then.
+    RestoreRoom { room: &'a str, was: &'a RestoredRoom, waits_until: Millis },
     /// A client of protocol v2 asks for something of a room. The caller has an identity.
     Cart { caller: Caller<'a>, room: &'a str, request: &'a CartRequest },
     /// The caller goes on with its session: which carts of these rooms are its own? The caller has an identity.

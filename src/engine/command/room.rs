@@ -34,6 +34,15 @@ impl Sale {
     }
 }
 
+/// Which layout a room has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LayoutName {
+    /// The layout.
+    pub id: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+}
+
 /// What the backend has decided about a room. What is absent is as the server has it for every room.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct RoomSettings {
@@ -49,6 +58,8 @@ pub struct RoomSettings {
     pub ends_at: Option<WallMillis>,
     /// What members are told with the state of the sale.
     pub message: Option<Arc<str>>,
+    /// The layout; without one any text is a seat.
+    pub layout: Option<LayoutName>,
 }
 
 /// What is to be different: `None` leaves it as it is.

@@ -96,6 +96,14 @@ impl Shard {
         }
     }
 
+    /// What a store keeps of a cart with seats.
+    pub(super) fn kept_cart(&self, cart: Slot) -> Option<KeptEntry> {
+        let owner = self.owners.party_of(cart).stored_owner()?;
+        let of = &self.owners.carts[cart];
+        let Clock { first_at, expires_at, extends, .. } = of.clock.filter(|_| !of.seats.is_empty())?;
+        Some(KeptEntry::Cart(owner.clone(), Some(KeptCart { first_at, expires_at, extends })))
+    }
+
     /// A store is to keep the cart's clock, or to forget it.
     pub(super) fn keep_cart(&self, cart: Slot, is_there: bool, effects: &mut Effects) {
         let Some(owner) = self.owners.party_of(cart).stored_owner() else { return };

@@ -87,6 +87,7 @@ impl Shard {
             | Input::Restore { room, .. }
             | Input::Cart { room, .. }
             | Input::Sale { room, .. }
+            | Input::RestoreRoom { room, .. }
             | Input::Retract { room, .. } => room,
             Input::Gone { .. } | Input::Resume { .. } | Input::Tick => return,
         };

@@ -159,7 +159,7 @@ impl Shard {
     }
 
     /// The slots of the order's seats that are its own now.
-    fn own_seats(&self, room: Slot, order: Slot) -> Vec<Slot> {
+    pub(super) fn own_seats(&self, room: Slot, order: Slot) -> Vec<Slot> {
         let of = &self.rooms[room];
         let own = |seat: &SeatId| {
             let (slot, seat) = of.seat(seat.as_str())?;
@@ -181,7 +181,7 @@ impl Shard {
     }
 
     /// The cart is told about the order, and has it no longer if that is over, or nobody is there to see it.
-    fn tell_order(&mut self, cart: Option<Slot>, order: Slot, reason: CartReason, effects: &mut Effects) {
+    pub(super) fn tell_order(&mut self, cart: Option<Slot>, order: Slot, reason: CartReason, effects: &mut Effects) {
         let Some(cart) = cart else { return };
         let room = self.owners.carts[cart].room;
         let (id, status) = (self.rooms[room].order(order).id.clone(), self.rooms[room].order(order).seat_status());
@@ -231,7 +231,7 @@ impl Shard {
     /// The shop says that these seats of an order in checkout are booked: the others become free.
     pub(super) fn settle_checkout(&mut self, room: Slot, order: Slot, booked: &[SeatId], effects: &mut Effects) {
         let seats = self.own_seats(room, order);
-        let cart = self.leave_checkout(room, order, OrderState::Booked);
+        self.leave_checkout(room, order, OrderState::Booked);
         for seat in seats {
             let of = self.rooms[room].seat_at(seat);
             if booked.contains(&of.id) {
@@ -243,7 +243,6 @@ impl Shard {
                 self.rooms[room].sale_mut().orders.get_mut(order).refunded.push(id);
             }
         }
-        self.tell_order(cart, order, CartReason::Booked, effects);
     }
 
     /// The payment came when the order was over: what nobody else has taken since is booked, if that is all of it.

@@ -210,6 +210,8 @@ impl Shard {
             }
         }
         self.keep_order(room, order, effects);
+        let cart = self.cart_of_order(room, order);
+        self.tell_order(cart, order, CartReason::Booked, effects);
     }
 }
 

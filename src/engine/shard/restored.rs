@@ -101,7 +101,7 @@ impl Shard {
                 self.settle(cart, false, effects);
             }
         }
-        self.rooms[slot].seq = seq;
+        self.rooms[slot].go_back_to(seq);
         self.drop_if_empty(slot);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariants: what is decided again changes nothing; a room with an order in checkout ends by force alone. Never here: seats.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Shard;
@@ -53,6 +54,7 @@ impl Shard {
             no_orphans: no_orphans.unwrap_or(before.no_orphans),
             ends_at: ends_at.unwrap_or(before.ends_at),
             message: message.unwrap_or_else(|| before.message.clone()),
+            layout: before.layout.clone(),
         };
         is_possible(&settings)?;
         if settings != *before {
@@ -149,9 +151,24 @@ impl Shard {
     }
 
     /// Every cart in the room, in an order that follows from the history alone.
-    fn carts_of(&self, room: Slot) -> Vec<Slot> {
+    pub(super) fn carts_of(&self, room: Slot) -> Vec<Slot> {
         let carts = self.owners.parties.iter().flat_map(|party| party.carts.iter().copied());
         carts.filter(|&cart| self.owners.carts[cart].room == room).collect()
+    }
+
+    /// What a store keeps of the room beside its seats.
+    pub(super) fn kept_beside(&self, room: Slot) -> Vec<Kept> {
+        let of = &self.rooms[room];
+        let mut entries = Vec::new();
+        if let Some(sale) = of.sale() {
+            entries
+                .extend(sale.settings.as_ref().map(|settings| KeptEntry::Settings(Some(Arc::new(settings.clone())))));
+            let orders = sale.orders.iter();
+            entries.extend(orders.map(|order| KeptEntry::Order(order.id.clone(), Some(Arc::new(order.kept())))));
+        }
+        let carts: BTreeSet<Slot> = of.seats().filter_map(|(_, seat)| seat.hold.holder.cart()).collect();
+        entries.extend(carts.into_iter().filter_map(|cart| self.kept_cart(cart)));
+        entries.into_iter().map(|entry| Kept { room: of.id.clone(), entry }).collect()
     }
 
     /// What the backend had in the room is forgotten, by a store, too.

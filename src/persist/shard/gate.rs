@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::audience::full_states::Captured;
 use crate::engine::command::{
-    Asker, CartTold, CartView, CartWhy, Change, ChangeKind, Effect, Entered, Reject, ReleaseReason, RequestType, Synced,
+    Asker, CartReason, CartTold, CartView, CartWhy, Change, ChangeKind, Details, Effect, Entered, Reject,
+    ReleaseReason, RequestType, SaleAnswer, SeatStatus, Synced, Told,
 };
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
@@ -96,6 +97,12 @@ impl Gate {
         self.conns.get(&conn).map_or(0, |withheld| withheld.bytes)
     }
 
+    /// Whether something of this room waits.
+    #[must_use]
+    pub fn waits_for(&self, room: &RoomId) -> bool {
+        self.rooms.contains_key(room)
+    }
+
     /// Whether the effect may be performed at once.
     #[must_use]
     pub fn admits(&self, effect: &Effect) -> bool {
@@ -154,6 +161,8 @@ impl Gate {
             kept.into_iter().partition(|effect| matches!(effect, Effect::Snapshot { .. }));
         states.extend(effects.iter().filter_map(|effect| undoing.state_after(effect)));
         effects.extend(states.into_iter().map(|effect| undoing.renumber(effect)));
+        effects.extend(undoing.carts_after());
+        effects.iter_mut().for_each(|effect| undoing.show_as_it_is(effect));
         let retracts = undoing.rooms.into_iter().map(|((room, _), undone)| Retract {
             room,
             epoch: undone.epoch,
@@ -180,6 +189,8 @@ impl Gate {
 #[derive(Default)]
 struct Undoing {
     rooms: BTreeMap<(RoomId, u64), Undone>,
+    /// Carts of those who have not got their seats.
+    carts: Vec<CartTold>,
 }
 
 struct Undone {
@@ -198,6 +209,17 @@ impl Undoing {
                 let undone = self.of(&change.room, change.epoch, change.seq - 1);
                 assert!(undone.seq < change.seq, "the changes of a room wait in their order");
                 match &change.kind {
+                    ChangeKind::Selected { status, was, .. }
+                        if (*was, *status) != (SeatStatus::Free, SeatStatus::Held) =>
+                    {
+                        // The backend did it: that stands, and with it the select before it.
+                        if let Some(select) = undone.held.remove(&change.seat) {
+                            undone.selects.retain(|(seat, seq)| (seat, *seq) != (&change.seat, select));
+                        }
+                        undone.seq += 1;
+                        Arc::make_mut(&mut change).seq = undone.seq;
+                        Some(Effect::Change(change))
+                    }
                     ChangeKind::Selected { .. } => {
                         undone.selects.push((change.seat.clone(), change.seq));
                         undone.held.insert(change.seat.clone(), change.seq);
@@ -228,18 +250,43 @@ impl Undoing {
                 Some(effect)
             }
             Effect::Joined { .. } => Some(self.renumber(effect)),
+            Effect::Cart(told) => Some(self.undo_cart(told)),
+            Effect::Api(mut answer) => {
+                // What has become of it is not known, and asking again is safe.
+                let (reject, details) = (Reject::PersistenceUnavailable, Details::default());
+                answer.answer = SaleAnswer::Refused { reject, details };
+                Some(Effect::Api(answer))
+            }
             Effect::Left { .. }
             | Effect::Snapshot { .. }
             | Effect::Refused { .. }
             | Effect::Entered(_)
             | Effect::Synced(_)
             | Effect::Resumed(_)
-            | Effect::Cart(_)
             | Effect::Superseded { .. }
-            | Effect::Api(_)
             | Effect::Keep(_)
             | Effect::Room(_) => Some(effect),
         }
+    }
+
+    /// Who asked for seats of a room whose changes are undone has not got them. All else is told with the cart as it is then.
+    fn undo_cart(&mut self, told: Box<CartTold>) -> Effect {
+        if let (Told::Asker(to, request), CartWhy::Held { .. }) = (told.to, &told.why)
+            && self.rooms.contains_key(&(told.room.clone(), told.epoch.0))
+        {
+            let (reject, room) = (Reject::PersistenceUnavailable, told.room.clone());
+            self.carts.push(*told);
+            return Effect::Refused { to, reject, request, room, seat: None, details: None };
+        }
+        Effect::Cart(told)
+    }
+
+    /// Who has not got its seats may have given others back in the same step: it is told what it has.
+    fn carts_after(&mut self) -> Vec<Effect> {
+        let why = || CartWhy::Changed { reason: CartReason::Restored, gone: Vec::new(), order: None };
+        let told = std::mem::take(&mut self.carts).into_iter();
+        told.map(|told| Effect::Cart(Box::new(CartTold { to: Told::Conn(told.to.conn()), why: why(), ..told })))
+            .collect()
     }
 
     fn of(&mut self, room: &RoomId, epoch: Epoch, seq: u64) -> &mut Undone {
@@ -252,6 +299,23 @@ impl Undoing {
         let Effect::Joined { to, room, seq, epoch, .. } = effect else { return None };
         let is_undone = self.rooms.contains_key(&(room.clone(), epoch.0));
         is_undone.then(|| Effect::Snapshot { to: to.conn, room: room.clone(), seq: *seq, epoch: *epoch })
+    }
+
+    /// What a v2 member is shown of a room is shown as it is when everything has been undone.
+    fn show_as_it_is(&self, effect: &mut Effect) {
+        let seq = |room: &RoomId, epoch: Epoch| self.rooms.get(&(room.clone(), epoch.0)).map(|undone| undone.seq);
+        let (room, epoch, at) = if let Effect::Entered(entered) = effect {
+            (&entered.room, entered.at.epoch, &mut entered.at.seq)
+        } else if let Effect::Synced(synced) = effect {
+            (&synced.room, synced.at.epoch, &mut synced.at.seq)
+        } else if let Effect::Cart(told) = effect {
+            (&told.room, told.epoch, &mut told.seq)
+        } else {
+            return;
+        };
+        if let Some(seq) = seq(room, epoch) {
+            *at = seq;
+        }
     }
 
     /// A full state has the number that its room has at this point.

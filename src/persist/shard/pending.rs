@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::command::Change;
+use crate::engine::command::{Change, Kept};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
@@ -65,6 +65,17 @@ impl Pending {
         self.since.get_or_insert(now);
         if !matches!(self.owed, Owed::All) {
             self.batch.record(change);
+            if self.batch.is_over() {
+                self.owe_full_state();
+            }
+        }
+    }
+
+    /// Takes in what changed beside the seats: it goes to the store with the changes of the same input.
+    pub fn keep(&mut self, now: Millis, kept: &Kept) {
+        self.since.get_or_insert(now);
+        if !matches!(self.owed, Owed::All) {
+            self.batch.keep(kept);
             if self.batch.is_over() {
                 self.owe_full_state();
             }
@@ -181,7 +192,7 @@ impl Pending {
                 return;
             };
             if let Some(state) = shard.selections(room.as_str()) {
-                self.batch.replace(&room, state.seq, state.iter());
+                self.batch.replace(&room, state.seq, state.claims(), shard.beside(room.as_str()).into_iter());
             }
         }
     }

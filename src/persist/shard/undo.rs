@@ -4,7 +4,7 @@
 //! Invariant: everything that is due has ended before anything is undone, so its number is among those that are given
 //! anew. Pure. Never here: clocks, the store.
 
-use crate::engine::command::{Effects, Input};
+use crate::engine::command::{Effect, Effects, Input};
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
 
@@ -24,7 +24,18 @@ pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard)
         let input = Input::Retract { room, epoch, selects: &retract.selects, seq: retract.seq };
         let mut due = Effects::new();
         shard.handle(now, input, &mut due);
-        assert!(due.is_empty(), "what was due has ended before");
+        for effect in due {
+            let Effect::Keep(kept) = effect else { panic!("what was due has ended before: {effect:?}") };
+            pending.keep(now.mono, &kept);
+        }
     }
-    (failed.effects, failed.retracts)
+    let mut effects = failed.effects;
+    for effect in &mut effects {
+        if let Effect::Cart(told) = effect
+            && failed.retracts.iter().any(|retract| retract.room == told.room)
+        {
+            told.cart = shard.cart_of(told.to.conn(), told.room.as_str());
+        }
+    }
+    (effects, failed.retracts)
 }

@@ -5,11 +5,12 @@
 
 use std::fmt;
 
+use crate::engine::command::KeptEntry;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
 
 use crate::persist::batch::Deltas;
-use crate::persist::record::StoredHold;
+use crate::persist::record::{self, StoredBeside, StoredHold, Unusable, beside};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,8 +73,50 @@ pub struct Loaded {
     /// The seats of the records that a server may have written and this one cannot read. They are for sale again, and the
     /// store is to forget them.
     pub unreadable: Vec<(RoomId, SeatId)>,
+    /// What is kept beside seats, as far as it can be trusted.
+    pub beside: Vec<StoredBeside>,
+    /// Records of a version that only a later server knows.
+    pub newer: u64,
     /// What is missing, when that was accepted.
     pub damage: Option<Damage>,
+}
+
+impl Loaded {
+    /// Whether something in it may outlive every hold.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        let is_cart = |stored: &StoredBeside| matches!(stored.entry, KeptEntry::Cart(..));
+        self.beside.iter().any(|stored| !is_cart(stored)) || self.holds.iter().any(|hold| hold.held.is_lasting())
+    }
+
+    /// Takes in a record.
+    pub fn take_in(&mut self, room: &RoomId, name: &str, bytes: &[u8]) {
+        let room = room.clone();
+        let unusable = if beside::is_name(name) {
+            match beside::decode(&room, name, bytes) {
+                Ok(entry) => return self.beside.push(StoredBeside { room, entry }),
+                Err(unusable) => unusable,
+            }
+        } else {
+            let Some(seat) = SeatId::new(name) else {
+                self.skipped += 1;
+                return;
+            };
+            match record::decode(&room, &seat, bytes) {
+                Ok(held) => return self.holds.push(StoredHold { room, seat, held }),
+                Err(unusable) => {
+                    self.unreadable.push((room, seat));
+                    unusable
+                }
+            }
+        };
+        self.skipped += 1;
+        let is_newer = |unusable| match unusable {
+            Unusable::UnknownVersion(version) => record::is_later_version(version),
+            Unusable::Damaged => false,
+        };
+        self.newer += u64::from(is_newer(unusable));
+    }
 }
 
 /// A place where held seats survive this process.

@@ -66,6 +66,7 @@ impl Pump {
         for StoredHold { room, seat, held } in &restored.shortened {
             batch.put(room, seat.clone(), Some(held.clone()));
         }
+        restored.ended.iter().for_each(|kept| batch.keep(kept));
         self.group.add(ShardId::new(0), self.shards, batch);
     }
 

@@ -4,19 +4,27 @@
 //! did in between; the holds of a shard come in the order in which they end, as its queue of deadlines needs them.
 //! Pure: what was read and the time come in as arguments. Never here: I/O.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::command::{Claim, Kept, KeptEntry, OrderState, RestoredRoom, RestoredSeat};
 use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
-use crate::limits::{ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
+use crate::limits::{BACK_TO_CART_MS, ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 use crate::planted::{Bug, has};
 
-use crate::persist::record::StoredHold;
+use crate::persist::record::{StoredBeside, StoredHold};
 use crate::persist::stores::store::{Damage, Loaded};
 
 /// What a server starts with.
 #[derive(Default, Debug)]
 pub struct Restored {
-    /// The holds of each shard, by the time they end.
+    /// What v1 connections held, of each shard, by the time it ends.
     pub shards: Vec<Vec<StoredHold>>,
+    /// All else, of each shard, by room.
+    pub rooms: Vec<BTreeMap<RoomId, RestoredRoom>>,
+    /// Orders that have ended meanwhile, and carts that have; the store is to learn it.
+    pub ended: Vec<Kept>,
     /// Holds that were over by now, or whose records cannot be read; the store is to forget them.
     pub expired: Vec<(RoomId, SeatId)>,
     /// Holds that now end earlier than the store has it, because the wall clock was set back; the store is to learn it.
@@ -31,7 +39,71 @@ impl Restored {
     /// How many holds are given back.
     #[must_use]
     pub fn holds(&self) -> usize {
-        self.shards.iter().map(Vec::len).sum()
+        let seats = self.rooms.iter().flat_map(BTreeMap::values).map(|room| room.seats.len()).sum::<usize>();
+        self.shards.iter().map(Vec::len).sum::<usize>() + seats
+    }
+}
+
+impl Restored {
+    fn room(&mut self, room: &RoomId, shards: usize) -> &mut RestoredRoom {
+        self.rooms[shard_of(room.as_str(), shards).index()].entry(room.clone()).or_default()
+    }
+
+    /// Sorts out what was kept beside seats: carts whose time is over are forgotten, orders whose time is over have expired.
+    fn take_beside(&mut self, beside: Vec<StoredBeside>, now: WallMillis, shards: usize) {
+        for StoredBeside { room, entry } in beside {
+            match entry {
+                KeptEntry::Cart(owner, Some(cart)) if cart.expires_at > now => {
+                    self.room(&room, shards).carts.push((owner, cart));
+                }
+                KeptEntry::Cart(owner, _) => self.ended.push(Kept { room, entry: KeptEntry::Cart(owner, None) }),
+                KeptEntry::Order(id, Some(mut order)) => {
+                    let is_over = order.expires_at.is_none_or(|ends_at| ends_at <= now);
+                    if order.state == OrderState::Checkout && is_over {
+                        let of = Arc::make_mut(&mut order);
+                        (of.state, of.expires_at) = (OrderState::Expired, None);
+                        let entry = KeptEntry::Order(id.clone(), Some(Arc::clone(&order)));
+                        self.ended.push(Kept { room: room.clone(), entry });
+                    }
+                    self.room(&room, shards).orders.push((id, order));
+                }
+                KeptEntry::Settings(Some(settings)) => self.room(&room, shards).settings = Some(settings),
+                KeptEntry::Order(_, None) | KeptEntry::Settings(None) => {}
+            }
+        }
+    }
+
+    /// How long a hold in this room can have been given.
+    fn longest_hold_ms(&self, room: &RoomId, hold_ttl_ms: u64, shards: usize) -> u64 {
+        let of = self.rooms[shard_of(room.as_str(), shards).index()].get(room);
+        let own = of.and_then(|room| room.settings.as_ref()?.hold_ms).unwrap_or(0);
+        let back = if of.is_some_and(|room| !room.orders.is_empty()) { BACK_TO_CART_MS } else { 0 };
+        hold_ttl_ms.max(own).max(back)
+    }
+
+    /// Takes in a seat that is in a cart, an order or blocked, unless that is over: then it is free.
+    fn take_seat(
+        &mut self,
+        StoredHold { room, seat, held }: StoredHold,
+        shards: usize,
+        is_user_info: fn(&str) -> bool,
+    ) {
+        let of = self.room(&room, shards);
+        let is_there = match &held.claim {
+            Some(Claim::Cart(owner)) => of.carts.iter().any(|(by, _)| by == owner),
+            Some(Claim::Order(id)) => of
+                .orders
+                .iter()
+                .any(|(order, kept)| order == id && matches!(kept.state, OrderState::Checkout | OrderState::Booked)),
+            Some(Claim::Block(_)) => true,
+            None => false,
+        };
+        let Some(claim) = held.claim.filter(|_| is_there && is_user_info(&held.user_info)) else {
+            return self.expired.push((room, seat));
+        };
+        let (status, client, origin) = (held.status, held.client, held.origin);
+        let (user_info, at, seq) = (held.user_info, held.at, held.seq);
+        of.seats.push(RestoredSeat { seat, status, claim, client, origin, user_info, at, seq });
     }
 }
 
@@ -47,20 +119,24 @@ pub fn sift(
 ) -> Restored {
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
+    restored.rooms.resize_with(shards, BTreeMap::new);
     // What cannot be read was skipped, and is to be forgotten as well.
     let count = (loaded.holds.len() + loaded.unreadable.len()) as u64 + restored.skipped;
     restored.expired = loaded.unreadable;
-    for mut hold in loaded.holds {
+    let (plain, others): (Vec<_>, Vec<_>) = loaded.holds.into_iter().partition(|hold| hold.held.is_plain());
+    restored.take_beside(loaded.beside, now, shards);
+    others.into_iter().for_each(|hold| restored.take_seat(hold, shards, is_user_info));
+    for mut hold in plain {
         if hold.held.expires_at <= now {
             restored.expired.push((hold.room, hold.seat));
             continue;
         }
+        let latest = now.after(restored.longest_hold_ms(&hold.room, hold_ttl_ms, shards));
         let place = &mut restored.shards[shard_of(hold.room.as_str(), shards).index()];
         if place.len() >= SHARD_HOLDS_MAX || !is_user_info(&hold.held.user_info) {
             restored.skipped += 1;
             continue;
         }
-        let latest = now.after(hold_ttl_ms);
         let latest = if has(Bug::EternalHold) { WallMillis(u64::MAX) } else { latest };
         if hold.held.expires_at > latest {
             hold.held.expires_at = latest;

@@ -182,7 +182,13 @@ impl StoreThread {
             (self.report)(StoreEvent::FullStateOwed);
             return Ok(store);
         }
-        let restored = self.sift(store.load()?);
+        let loaded = store.load()?;
+        if loaded.newer > 0 && !self.setup.accepts_loss {
+            // It would take for free what a later server has sold.
+            let text = format!("{} records were written by a later version of this server", loaded.newer);
+            return Err(StoreError::Damaged(Damage { missing: loaded.newer, text }));
+        }
+        let restored = self.sift(loaded);
         self.note_renewal(now.mono, store.lease_ms());
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);

@@ -128,7 +128,9 @@ impl Model {
                 effects.extend(own.iter().map(|at| self.end(at, ReleaseReason::Disconnected, (None, None))));
             }
             Input::Tick => {}
-            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } => unreachable!("v1 alone"),
+            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } | Input::RestoreRoom { .. } => {
+                unreachable!("v1 alone")
+            }
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
             Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }

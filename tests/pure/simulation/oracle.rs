@@ -124,7 +124,9 @@ impl Oracle {
             Input::Join { .. } | Input::Leave { .. } | Input::Select { .. } | Input::Release { .. } => {
                 assert_eq!(answers, 1, "one reply to {input:?}: {effects:?}")
             }
-            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } => unreachable!("v1 alone"),
+            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } | Input::RestoreRoom { .. } => {
+                unreachable!("v1 alone")
+            }
             Input::Restore { .. } | Input::Retract { .. } => {
                 unreachable!("nothing was held before, and undoing is told apart")
             }

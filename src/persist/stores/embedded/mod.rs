@@ -21,10 +21,9 @@ mod witness;
 use std::io;
 use std::path::Path;
 
-use crate::engine::ids::{RoomId, SeatId};
+use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
 use crate::persist::batch::{Deltas, RoomDelta};
-use crate::persist::record;
 
 use self::keys::{TALLY, key_of, prefix_of, split, take_in};
 use self::library::{Library, LibraryError, Write};
@@ -270,19 +269,16 @@ fn changes(library: &Library, deltas: &Deltas, tally: &mut Tally) -> Result<Vec<
         if delta.replace {
             forget(library, room, delta, tally, &mut writes)?;
         }
-        for (seat, held) in &delta.seats {
-            let key = key_of(room, seat);
+        for (name, bytes) in delta.records(room) {
+            let key = key_of(room, name);
             let before = if delta.replace { None } else { library.get(&key)? };
             if let Some(before) = before {
                 tally.remove(&key, before.as_ref());
             }
-            let value = held.as_ref().map(|held| {
-                let mut bytes = Vec::new();
-                record::encode(room, seat, held, &mut bytes);
-                tally.add(&key, &bytes);
-                bytes
-            });
-            writes.push((key, value));
+            if let Some(bytes) = &bytes {
+                tally.add(&key, bytes);
+            }
+            writes.push((key, bytes));
         }
     }
     Ok(writes)
@@ -299,8 +295,8 @@ fn forget(
     let prefix = prefix_of(room);
     library.each_with(&prefix, &mut |key, value| {
         tally.remove(key, value);
-        let seat = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(SeatId::new);
-        if seat.is_none_or(|seat| !delta.seats.contains_key(&seat)) {
+        let name = std::str::from_utf8(&key[prefix.len()..]).ok();
+        if name.is_none_or(|name| !delta.names(name)) {
             writes.push((key.to_vec(), None));
         }
     })

@@ -18,7 +18,8 @@ pub(super) fn commands(deltas: &Deltas, now: WallMillis) -> Vec<Cmd> {
         for (seat, held) in &delta.seats {
             let key = format!("selection:{room}:{seat}");
             commands.push(match held {
-                Some(held) if held.expires_at > now => {
+                // The old service knew nothing but holds.
+                Some(held) if held.expires_at > now && !held.is_lasting() => {
                     let left_ms = held.expires_at.0 - now.0;
                     cmd("SET").arg(key).arg(json(room, seat, held)).arg("PX").arg(left_ms).take()
                 }

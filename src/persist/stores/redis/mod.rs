@@ -22,11 +22,12 @@ use std::sync::Arc;
 use ::redis::{Cmd, Value};
 
 use crate::config::RedisSettings;
-use crate::engine::ids::{RoomId, SeatId};
+use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
-use crate::limits::store::{REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX};
+use crate::limits::store::{
+    REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_LASTING_MS, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX,
+};
 use crate::persist::batch::{Deltas, RoomDelta};
-use crate::persist::record::{self, StoredHold};
 
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
@@ -79,6 +80,8 @@ pub struct RedisStore {
     opened: WallMillis,
     /// What the start has found, until it has read everything.
     survey: Survey,
+    /// Whether something is kept that does not end by itself: then no key does for a long time.
+    is_lasting: bool,
 }
 
 impl RedisStore {
@@ -107,6 +110,7 @@ impl RedisStore {
             next_look: WallMillis::default(),
             opened: now,
             survey: Survey::default(),
+            is_lasting: false,
         };
         store.acquire(now)?;
         Ok(store)
@@ -160,7 +164,7 @@ impl RedisStore {
             owner: self.identity.name(),
             about: &self.about,
             lease_ms: self.config.settings.lease_ms,
-            keep_ms: self.config.hold_ttl_ms + REDIS_KEEP_MS,
+            keep_ms: if self.is_lasting { REDIS_KEEP_LASTING_MS } else { self.config.hold_ttl_ms + REDIS_KEEP_MS },
         }
     }
 
@@ -276,6 +280,7 @@ impl Store for RedisStore {
                 fields.into_iter().for_each(|(seat, bytes)| take_in(room, &seat, &bytes, &mut loaded));
             }
         }
+        self.is_lasting |= loaded.is_lasting();
         loaded.damage = survey.damage(&self.config.settings.namespace, loaded.unreadable.len());
         if let Some(damage) = loaded.damage.take_if(|_| !self.config.accepts_loss) {
             self.close();
@@ -299,6 +304,7 @@ impl Store for RedisStore {
     }
 
     fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
+        self.is_lasting |= deltas.values().any(RoomDelta::is_lasting);
         for shares in cut(deltas).chunks(REDIS_CALLS_AT_ONCE_MAX) {
             self.commit_shares(shares, now)?;
         }
@@ -336,18 +342,10 @@ impl Store for RedisStore {
     }
 }
 
-fn take_in(room: &RoomId, seat: &[u8], bytes: &[u8], loaded: &mut Loaded) {
-    let room = room.clone();
-    let Some(seat) = std::str::from_utf8(seat).ok().and_then(SeatId::new) else {
-        loaded.skipped += 1;
-        return;
-    };
-    match record::decode(&room, &seat, bytes) {
-        Ok(held) => loaded.holds.push(StoredHold { room, seat, held }),
-        Err(_) => {
-            loaded.skipped += 1;
-            loaded.unreadable.push((room, seat));
-        }
+fn take_in(room: &RoomId, name: &[u8], bytes: &[u8], loaded: &mut Loaded) {
+    match std::str::from_utf8(name) {
+        Ok(name) => loaded.take_in(room, name, bytes),
+        Err(_) => loaded.skipped += 1,
     }
 }
 

@@ -16,12 +16,11 @@
 
 use ::redis::{Cmd, cmd};
 
-use crate::engine::ids::{RoomId, SeatId, shard_of};
+use crate::engine::ids::{RoomId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::SHARDS_MAX;
 use crate::limits::store::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
-use crate::persist::record::{self, Held};
 
 const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
 
@@ -226,15 +225,10 @@ impl Keys {
         let mut call = self.part_call(COMMIT, step.part, share);
         call.arg(writer.token).arg(step.last).arg(step.this).arg(writer.keep_ms);
         call.arg(step.now.0).arg(step.now.after(writer.keep_ms).0);
-        let mut bytes = Vec::new();
         for piece in share {
-            call.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.seats.len());
-            for (seat, held) in &piece.seats {
-                bytes.clear();
-                if let Some(held) = held {
-                    record::encode(piece.room, seat, held, &mut bytes);
-                }
-                call.arg(seat.as_str()).arg(&bytes[..]);
+            call.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.records.len());
+            for (name, bytes) in &piece.records {
+                call.arg(name).arg(bytes.as_deref().unwrap_or_default());
             }
         }
         call
@@ -288,7 +282,8 @@ pub(super) type Share<'a> = [Piece<'a>];
 pub(super) struct Piece<'a> {
     pub(super) room: &'a RoomId,
     pub(super) how: How,
-    pub(super) seats: Vec<(&'a SeatId, Option<&'a Held>)>,
+    /// By name; `None` for one that is to be removed.
+    pub(super) records: Vec<(&'a str, Option<Vec<u8>>)>,
 }
 
 /// Cuts a group into calls: by part, and so that none is too long. In order: the pieces of a room follow each other.
@@ -299,7 +294,7 @@ pub(super) fn cut(deltas: &Deltas) -> Vec<(usize, Vec<Piece<'_>>)> {
     for (room, delta) in deltas {
         let part = Keys::part_of(room);
         for piece in pieces(room, delta) {
-            let size = piece.seats.len() + 1;
+            let size = piece.records.len() + 1;
             if sizes[part] + size > REDIS_SEATS_PER_CALL_MAX + 1 {
                 calls.push((part, std::mem::take(&mut open[part])));
                 sizes[part] = 0;
@@ -313,8 +308,8 @@ pub(super) fn cut(deltas: &Deltas) -> Vec<(usize, Vec<Piece<'_>>)> {
 }
 
 fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
-    let seats: Vec<_> = delta.seats.iter().map(|(seat, held)| (seat, held.as_ref())).collect();
-    let count = seats.len().div_ceil(REDIS_SEATS_PER_CALL_MAX).max(1);
+    let records: Vec<_> = delta.records(room).collect();
+    let count = records.len().div_ceil(REDIS_SEATS_PER_CALL_MAX).max(1);
     let how = |piece: usize| match (delta.replace, piece) {
         (false, _) => How::Changes,
         (true, 0) if count == 1 => How::Replaces,
@@ -322,7 +317,7 @@ fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
         (true, _) if piece + 1 == count => How::ReplacementEnds,
         (true, _) => How::ReplacementGoesOn,
     };
-    let mut chunks = seats.chunks(REDIS_SEATS_PER_CALL_MAX);
-    let mut piece = |i| Piece { room, how: how(i), seats: chunks.next().unwrap_or_default().to_vec() };
+    let mut records = records.into_iter();
+    let mut piece = |i| Piece { room, how: how(i), records: records.by_ref().take(REDIS_SEATS_PER_CALL_MAX).collect() };
     (0..count).map(&mut piece).collect()
 }
