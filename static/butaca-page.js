@@ -2514,13 +2514,18 @@
         context.font = `600 ${pitch * 1.6}px system-ui, sans-serif`;
         context.fillText(label ?? this.hooks.stageLabel(), x, y);
       }
-      context.fillStyle = style.getPropertyValue("--soft");
-      for (const { x, y, text, kind } of labels) {
+      context.fillStyle = style.getPropertyValue("--ink");
+      for (const { x, y, text, kind, centre } of labels) {
         if (kind === "row" && this.pitchPx < ROW_LABEL_PX) continue;
-        const size = kind === "row" ? pitch * 0.6 : Math.max(pitch * 1.2, 13 / this.unit);
+        const isFar = centre !== void 0 && this.pitchPx < SHAPE_PITCH_PX;
+        const size = kind === "row" ? pitch * 0.6 : isFar ? Math.max(pitch * 1.5, 13 / this.unit) : pitch;
         context.font = `600 ${size}px system-ui, sans-serif`;
-        context.textBaseline = kind === "row" ? "middle" : "bottom";
-        context.fillText(text, x, y);
+        context.textBaseline = kind === "row" || isFar ? "middle" : "bottom";
+        if (isFar) {
+          Object.assign(context, { lineWidth: size * 0.35, lineJoin: "round", strokeStyle: style.getPropertyValue("--sunk") });
+          context.strokeText(text, centre.x, centre.y);
+        }
+        context.fillText(text, isFar ? centre.x : x, isFar ? centre.y : y);
       }
     }
     /** @param {{ left: number, right: number, top: number, bottom: number }} sight @param {(index: number) => void} act */
@@ -2935,9 +2940,12 @@
   // static/page/hall.js
   var PITCH = 24;
   var ROW_DEPTH = 30;
-  var MARGIN_PITCHES = 1.5;
+  var MARGIN_PITCHES = 2;
+  var LINE_PITCHES = 1.2;
+  var NAME_PITCHES = 4;
   function hall(layout) {
     const rows = /* @__PURE__ */ new Map();
+    const isOne = new Set(layout.seats.map((each) => each.section)).size < 2;
     const seats = layout.seats.map((each) => {
       const key = JSON.stringify([each.section, each.row]);
       let row = rows.get(key);
@@ -2945,7 +2953,7 @@
       const place = { x: numberOr(each.x, row.length * PITCH), y: numberOr(each.y, (rows.size - 1) * ROW_DEPTH) };
       const seat = {
         id: String(each.id),
-        block: String(each.section ?? ""),
+        block: isOne ? "" : String(each.section ?? ""),
         row: String(each.row ?? ""),
         number: each.number ?? row.length + 1,
         ...place,
@@ -2958,7 +2966,7 @@
     const lists = [...rows.values()];
     const pitch = pitchOf(lists);
     const labels = [...lists.map((row) => rowLabel(row, pitch)), ...sectionLabels(seats, pitch)];
-    const shapes = (Array.isArray(layout.shapes) ? layout.shapes : []).flatMap(shapeOf);
+    const shapes = (Array.isArray(layout.shapes) ? layout.shapes : []).flatMap((shape) => shapeOf(shape, pitch));
     return { name: "hall", seats, rows: lists, labels, shapes, pitch, box: boxOf(seats, shapes, pitch) };
   }
   function pitchOf(rows) {
@@ -2973,19 +2981,35 @@
   }
   function sectionLabels(seats, pitch) {
     const sections = /* @__PURE__ */ new Map();
-    for (const { block, x, y } of seats) {
-      const section = sections.get(block) ?? { x: 0, top: y, count: 0 };
-      sections.set(block, { x: section.x + x, top: Math.min(section.top, y), count: section.count + 1 });
+    for (const seat of seats) {
+      const section = sections.get(seat.block);
+      if (section) section.push(seat);
+      else sections.set(seat.block, [seat]);
     }
     if (sections.size < 2) return [];
-    return [...sections].map(([text, { x, top, count }]) => ({ x: x / count, y: top - pitch, text, kind: "block" }));
+    return [...sections].map(([text, own]) => {
+      const [x, y] = [middle(own, "x"), middle(own, "y")];
+      const near = own.filter((seat) => Math.abs(seat.x - x) <= NAME_PITCHES * pitch);
+      const top = (near.length > 0 ? near : own).reduce((least, seat) => Math.min(least, seat.y), Infinity);
+      return { x, y: top - pitch, text, kind: "block", centre: { x, y } };
+    });
   }
-  function shapeOf({ type, points, label }) {
-    const corners = (Array.isArray(points) ? points : []).map((point) => Array.isArray(point) ? { x: point[0], y: point[1] } : point).filter((point) => Number.isFinite(point?.x) && Number.isFinite(point?.y));
+  function middle(points, axis) {
+    return points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  }
+  function shapeOf({ type, points, label }, pitch) {
+    let corners = (Array.isArray(points) ? points : []).map((point) => Array.isArray(point) ? { x: point[0], y: point[1] } : point).filter((point) => Number.isFinite(point?.x) && Number.isFinite(point?.y));
+    if (corners.length === 2) corners = bar(corners[0], corners[1], pitch * LINE_PITCHES / 2);
     if (corners.length < 3) return [];
-    const [x, y] = ["x", "y"].map((axis) => corners.reduce((sum, point) => sum + point[axis], 0) / corners.length);
+    const [x, y] = [middle(corners, "x"), middle(corners, "y")];
     const d = `M${corners.map((point) => `${point.x} ${point.y}`).join("L")}Z`;
     return [{ d, x, y, label: typeof label === "string" ? label : type === "stage" ? void 0 : "" }];
+  }
+  function bar(from, to, half) {
+    const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+    const [dx, dy] = [-(to.y - from.y) / length * half, (to.x - from.x) / length * half];
+    const at = (end, side) => ({ x: end.x + side * dx, y: end.y + side * dy });
+    return [at(from, 1), at(to, 1), at(to, -1), at(from, -1)];
   }
   function boxOf(seats, shapes, pitch) {
     let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
@@ -3049,17 +3073,17 @@
       const name = element("span", "hold-seat", seatId);
       const room = element("span", "hold-room", roomId);
       const time = element("span", "hold-time", "");
-      const bar = document.createElement("progress");
-      bar.max = 1;
-      bar.setAttribute("aria-hidden", "true");
+      const bar2 = document.createElement("progress");
+      bar2.max = 1;
+      bar2.setAttribute("aria-hidden", "true");
       const button = element("button", "small", t("release"));
       button.setAttribute("aria-label", t("releaseSeat", { seat: seatId, room: roomId }));
       button.addEventListener("click", () => this.hooks.onRelease(roomId, seatId));
-      row.append(name, room, time, button, bar);
+      row.append(name, room, time, button, bar2);
       this.list.append(row);
-      bar.hidden = hold.remaining === void 0;
+      bar2.hidden = hold.remaining === void 0;
       const warned = hold.remaining !== void 0 && hold.remaining <= SOON_MS2;
-      this.#rows.set(keyOf2(hold), { row, time, bar, whole: hold.remaining || 1, warned });
+      this.#rows.set(keyOf2(hold), { row, time, bar: bar2, whole: hold.remaining || 1, warned });
     }
   };
   function keyOf2({ roomId, seatId }) {
@@ -3155,10 +3179,10 @@
       const block = String(101 + index);
       rings.forEach((ring, line) => {
         const [from, to] = [ring.lengthAt(edges[index]), ring.lengthAt(edges[index + 1])];
-        const [middle, count] = [(from + to) / 2, Math.floor((to - from - ARENA_AISLE) / ARENA_PITCH)];
+        const [middle2, count] = [(from + to) / 2, Math.floor((to - from - ARENA_AISLE) / ARENA_PITCH)];
         rows.push(
           Array.from({ length: count }, (_, seat) => {
-            const length = middle + (seat - (count - 1) / 2) * ARENA_PITCH;
+            const length = middle2 + (seat - (count - 1) / 2) * ARENA_PITCH;
             return arenaSeat(block, line, seat, ring.place(length));
           })
         );
@@ -3322,16 +3346,22 @@
       const shapes = plan2.shapes.map(({ d, label, x, y }) => {
         const name = make("text", { x, y, class: `stage-name ${plan2.name}` });
         name.textContent = label ?? this.hooks.stageLabel();
+        this.#size(name, plan2, 1);
         return [make("path", { d, class: "stage" }), name];
       });
       const labels = plan2.labels.map(({ x, y, text, kind }) => {
         const label = make("text", { x, y, class: `${kind}-label` });
         label.textContent = text;
+        this.#size(label, plan2, kind === "row" ? 0.5 : 0.75);
         return label;
       });
       const group = make("g", { "aria-hidden": "true" });
       group.append(...shapes.flat(), ...labels);
       return [group];
+    }
+    /** Halls have units of their own: their texts are as large as their seats. @param {SVGElement} text @param {Plan} plan @param {number} part */
+    #size(text, { name, pitch }, part) {
+      if (name === "hall") text.style.fontSize = `${(pitch * part).toFixed(2)}px`;
     }
     /** @param {PlanSeat[]} seats */
     #row(seats) {

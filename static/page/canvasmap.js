@@ -273,14 +273,19 @@ export class CanvasMap extends PlanView {
       context.font = `600 ${pitch * 1.6}px system-ui, sans-serif`;
       context.fillText(label ?? this.hooks.stageLabel(), x, y);
     }
-    context.fillStyle = style.getPropertyValue("--soft");
-    for (const { x, y, text, kind } of labels) {
+    context.fillStyle = style.getPropertyValue("--ink");
+    for (const { x, y, text, kind, centre } of labels) {
       if (kind === "row" && this.pitchPx < ROW_LABEL_PX) continue;
-      // Names of blocks stay readable however far away they are.
-      const size = kind === "row" ? pitch * 0.6 : Math.max(pitch * 1.2, 13 / this.unit);
+      // Names of blocks stay readable however far away they are: there they stand on their seats.
+      const isFar = centre !== undefined && this.pitchPx < SHAPE_PITCH_PX;
+      const size = kind === "row" ? pitch * 0.6 : isFar ? Math.max(pitch * 1.5, 13 / this.unit) : pitch;
       context.font = `600 ${size}px system-ui, sans-serif`;
-      context.textBaseline = kind === "row" ? "middle" : "bottom";
-      context.fillText(text, x, y);
+      context.textBaseline = kind === "row" || isFar ? "middle" : "bottom";
+      if (isFar) {
+        Object.assign(context, { lineWidth: size * 0.35, lineJoin: "round", strokeStyle: style.getPropertyValue("--sunk") });
+        context.strokeText(text, centre.x, centre.y);
+      }
+      context.fillText(text, isFar ? centre.x : x, isFar ? centre.y : y);
     }
   }
 

@@ -8,7 +8,8 @@
  * @typedef {{ id: string, block: string, row: string, number: number | string, x: number, y: number, angle: number,
  *   accessible?: boolean }} PlanSeat
  *   `angle` in degrees: 0 looks up, towards a stage at the top.
- * @typedef {{ x: number, y: number, text: string, kind: "row" | "block" }} PlanLabel
+ * @typedef {{ x: number, y: number, text: string, kind: "row" | "block", centre?: { x: number, y: number } }} PlanLabel
+ *   `centre`: where a name stands while its seats are too small to be told apart.
  * @typedef {{ d: string, x: number, y: number, label?: string }} PlanShape  A path, and where its name stands; without a
  *   label it is the stage.
  * @typedef {{ name: string, seats: PlanSeat[], rows: PlanSeat[][], labels: PlanLabel[], shapes: PlanShape[],

@@ -89,16 +89,23 @@ export class SeatMap extends PlanView {
     const shapes = plan.shapes.map(({ d, label, x, y }) => {
       const name = make("text", { x, y, class: `stage-name ${plan.name}` });
       name.textContent = label ?? this.hooks.stageLabel();
+      this.#size(name, plan, 1);
       return [make("path", { d, class: "stage" }), name];
     });
     const labels = plan.labels.map(({ x, y, text, kind }) => {
       const label = make("text", { x, y, class: `${kind}-label` });
       label.textContent = text;
+      this.#size(label, plan, kind === "row" ? 0.5 : 0.75);
       return label;
     });
     const group = make("g", { "aria-hidden": "true" });
     group.append(...shapes.flat(), ...labels);
     return [group];
+  }
+
+  /** Halls have units of their own: their texts are as large as their seats. @param {SVGElement} text @param {Plan} plan @param {number} part */
+  #size(text, { name, pitch }, part) {
+    if (name === "hall") text.style.fontSize = `${(pitch * part).toFixed(2)}px`;
   }
 
   /** @param {PlanSeat[]} seats */

@@ -59,6 +59,13 @@ describe("a layout of the server's", () => {
     assert.equal(hall(layouts[0]).pitch, 20);
   });
 
+  test("has the names of its sections above them, and in their middle from afar; one section needs none", () => {
+    const names = hall(layouts[0]).labels.filter(({ kind }) => kind === "block");
+    assert.deepEqual(names.map(({ text }) => text), ["1", "2", "3", "4"]);
+    for (const { y, centre } of names) assert.ok(centre.y > y);
+    assert.deepEqual([hall(layouts[2]).labels.filter(({ kind }) => kind === "block"), hall(layouts[2]).seats[0].block], [[], ""]);
+  });
+
   test("is walked from seat to seat with the arrow keys", () => {
     const plan = hall(layouts[0]);
     const reached = new Set([plan.seats[0]]);
@@ -71,6 +78,8 @@ describe("a layout of the server's", () => {
     const shapes = [{ type: "stage", points }, { type: "wall", points, label: "Bar" }, { type: "wall", points }, { type: "wall", points: [{ x: 1 }] }, {}];
     const drawn = hall({ ...smallLayout(3), shapes }).shapes;
     assert.deepEqual(drawn.map(({ label }) => label), [undefined, "Bar", ""]);
+    const [line] = hall({ ...smallLayout(3), shapes: [{ type: "line", label: "Screen", points: [{ x: 0, y: 5 }, { x: 9, y: 5 }] }] }).shapes;
+    assert.deepEqual([line.x, line.y, line.d.split("L").length], [4.5, 5, 4], "a line has a body");
     assert.deepEqual([drawn[0].d, drawn[0].x, drawn[0].y], ["M0 0L9 0L9 6Z", 6, 2]);
   });
 });
