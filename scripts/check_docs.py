@@ -20,6 +20,9 @@ ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|
 # Where the server in the container listens, and the services and volumes beside it.
 DECIDED_BY_COMPOSE = {"WEBSOCKET_HOST", "WEBSOCKET_PORT", "DATA_DIR", "REDIS_HOST", "REDIS_PORT"}
 
+# What is read first stays short: lines, and characters a line where a limit makes sense.
+SHORT = {"README.md": (80, None), "docs/ARCHITECTURE.md": (150, 120)}
+
 faults = []
 
 
@@ -61,6 +64,16 @@ def check_files(path, text):
     for name in set(re.findall(rf"(?<=[`\s(])((?:{ROOTS})/[\w./*-]*\w)", text)) - ELSEWHERE:
         if not any(pathlib.Path().glob(name)) and not any(folder.glob(name)):
             fault(path, f"names {name}, which is not there")
+
+
+def check_lengths():
+    for path, (lines_max, width_max) in SHORT.items():
+        lines = read(path).splitlines()
+        if len(lines) > lines_max:
+            fault(path, f"has {len(lines)} lines, over {lines_max}")
+        for number, line in enumerate(lines, 1):
+            if width_max and len(line) > width_max:
+                fault(path, f"line {number} has {len(line)} characters, over {width_max}")
 
 
 def check_alerts():
@@ -105,6 +118,7 @@ def main():
         check_series(path, text, series)
         check_commands(path, text, commands)
         check_files(path, text)
+    check_lengths()
     check_alerts()
     check_compose(butaca)
     print("\n".join([*faults, f"{len(DOCUMENTS)} documents, {len(faults)} faults"]))

@@ -9,7 +9,8 @@
 //! * [`limits`]: every bound. [`files`]: the files of the page. [`marks`] and [`planted`]: what simulations see and
 //!   break, in debug builds.
 //! * [`engine`]: rooms, seats, holds. Pure. The one door is [`engine::shard::Shard::handle`].
-//! * [`layout`]: plans of halls and which seats are the best. Pure. It stands below the engine, of which it knows the ids.
+//! * [`layout`]: plans of halls and which seats are the best. Pure. It stands below the engine, of which it knows the
+//!   ids.
 //! * [`wire`]: bytes to vocabulary and back. Pure.
 //! * [`audience`]: what those who look at a room are owed. Pure.
 //! * [`figures`], [`config`], [`clock`], [`log`]: what is counted, the environment, the clocks, the log.

@@ -1,12 +1,14 @@
 //! Every bound of the server in one place, and how the bounds relate.
 //!
-//! Owns: the constants, the defaults of the settings and what they may be set to; those of the store, of plans of
-//! halls and of the API have files of their own. Invariants: the relations at the end of each file hold at compile time; a number that
-//! bounds something stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound
-//! is said beside it and done where the thing is bounded.
+//! Owns: the constants, the defaults of the settings and what they may be set to. Parts with many bounds have files of
+//! their own. Invariants: the relations at the end of each file hold at compile time; a number that bounds something
+//! stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound is said beside it
+//! and done where the thing is bounded.
 
 pub mod api;
 pub mod layout;
+pub mod log;
+pub mod site;
 pub mod store;
 
 /// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.
@@ -382,34 +384,6 @@ pub const WHEEL_BUCKET_TENTHS: u32 = 5;
 pub const WHEEL_BUCKETS: u32 = 128;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
-/// Lines of the log that wait for whoever takes standard error. At the bound they are dropped and counted.
-pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
-/// The same in bytes.
-pub const LOG_QUEUE_BYTES_MAX: usize = 1024 * 1024;
-/// How long the end of the process waits for the log to be written. Then what is left is lost.
-pub const LOG_FINISH_MS: u64 = 200;
-/// How often, once a millisecond, a thread that panics tries to get at the log: it may hold its lock itself.
-pub const LOG_LOCK_TRIES: u32 = 50;
-/// Time between two gatherings of the figures of all shards, of each shard that is asked for them: all who ask in between
-/// share the next one.
-pub const SITE_PAUSE_MS: u64 = 100;
-/// How long an HTTP answer waits for other shards. At the bound `/stats` and `/metrics` leave out who has not answered, and
-/// the selections of a room are refused with 503.
-pub const SITE_ANSWER_MS: u64 = 1_000;
-/// Requests that wait on one shard for figures, and for selections that may not be encoded yet. At the bound: 503.
-pub const SITE_WAITING_MAX: usize = 16_384;
-/// Bodies of selections that a shard keeps for the next one who asks. At the bound the one that was not needed for longest
-/// goes.
-pub const SITE_BODIES_KEPT_MAX: usize = 8;
-/// How long such a body is kept after somebody asked for it.
-pub const SITE_BODY_KEPT_MS: u64 = 1_000;
-/// Bytes of selections that a shard encodes in a second. At the bound who asks waits; what is encoded already is not.
-pub const SITE_ENCODED_BYTES_PER_S: u64 = 64 * 1024 * 1024;
-/// From this size on the body of an HTTP answer is not copied: all who are sent it share it. Below, a copy costs less than
-/// a second system call.
-pub const SHARED_BODY_BYTES_MIN: usize = 8 * 1024;
-/// Ids listed in `/stats`; beyond them `"truncated": true`.
-pub const STATS_IDS_MAX: usize = 1_000;
 
 const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
 const _: () = assert!(SEQ_RESTORED_MAX + 4 * (ROOM_HOLDS_MAX as u64) < SEQ_MAX, "a restored room counts on");
@@ -476,4 +450,3 @@ const _: () = assert!(
     "one time of a setting lies within a lap; two of them together may lie beyond it"
 );
 const _: () = assert!(TICK_MS < BLOCKED_RETRY_MS && TICK_MS < WATCHDOG_MS);
-const _: () = assert!(SITE_PAUSE_MS < SITE_ANSWER_MS);

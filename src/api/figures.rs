@@ -12,7 +12,7 @@ use super::shards::Shards;
 use crate::clock::Clock;
 use crate::engine::ids::ShardId;
 use crate::figures::stats::ShardFigures;
-use crate::limits::{SITE_ANSWER_MS, SITE_PAUSE_MS};
+use crate::limits::site::{SITE_ANSWER_MS, SITE_PAUSE_MS};
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 
 /// The last gathering.

@@ -1,11 +1,11 @@
 //! The budget of memory: what each kind of bytes may take on all shards together, and how much it takes now.
 //!
 //! What a client can make grow is counted here, in bytes of memory and not in numbers of things: what waits for slow
-//! readers, the logs that they are behind in, full states, bodies of HTTP answers, answers that the store holds back, and
-//! holds. The counts are shared by all shards; a [`Tally`] is one shard's part of a count that moves with every message,
-//! and tells the others of it in grains.
-//! Invariants: nothing is given back that was not taken; a part that ends gives everything back; the shares together are
-//! the budget. Never here: what gives way at a bound (`node::relief`), who is counted.
+//! readers, the logs that they are behind in, full states, bodies of HTTP answers, answers that the store holds back,
+//! and holds. The counts are shared by all shards; a [`Tally`] is one shard's part of a count that moves with every
+//! message, and tells the others of it in grains. Invariants: nothing is given back that was not taken; a part that
+//! ends gives everything back; the shares together are the budget. Never here: what gives way at a bound
+//! (`node::relief`), who is counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
 //! Bytes that are written once for all connections that wait for them: a full state of a room, the body of an answer.
 //!
 //! Ten thousand members of an arena that lag together, or come back together, need the same megabytes: a copy for each
-//! would be fifteen gigabytes. Invariant: they count in the budget for as long as somebody waits. Never here: whose they
-//! are.
+//! would be fifteen gigabytes. Invariant: they count in the budget for as long as somebody waits. Never here: whose
+//! they are.
 
 use std::sync::Arc;
 

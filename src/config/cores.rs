@@ -1,4 +1,5 @@
-//! How many threads own rooms, what they run on, and how big rooms trade latency for cost. Never here: what the machine has.
+//! How many threads own rooms, what they run on, and how big rooms trade latency for cost. Never here: what the machine
+//! has.
 
 use super::values::Values;
 

@@ -9,7 +9,7 @@ use super::server::{self, ServerFigures};
 use super::shard::{self, ShardStats};
 use super::store::{self, StoreFigures};
 use crate::engine::ids::{ClientId, RoomId, ShardId};
-use crate::limits::STATS_IDS_MAX;
+use crate::limits::site::STATS_IDS_MAX;
 
 /// What a shard tells of itself.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ mod tests {
     use crate::figures::server::ServerFigures;
     use crate::figures::shard::{Command, Refusal, ShardStats};
     use crate::figures::store::StoreFigures;
-    use crate::limits::STATS_IDS_MAX;
+    use crate::limits::site::STATS_IDS_MAX;
     use crate::wire::code::Code;
 
     fn figures(shard: usize, ids: usize) -> ShardFigures {

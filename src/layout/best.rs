@@ -1,9 +1,9 @@
 //! The best seats for a group.
 //!
-//! The order of attempts: next to each other and nobody left alone, over all rows, the best row first, the middle of a row
-//! before its ends; then the same with a single seat left alone; then, if the group takes that, in pieces. All of that
-//! among ordinary seats first; accessible seats and those of companions are given when nothing else is left.
-//! A group that asks for accessible seats is served by [`accessible`].
+//! The order of attempts: next to each other and nobody left alone, over all rows, the best row first, the middle of a
+//! row before its ends; then the same with a single seat left alone; then, if the group takes that, in pieces. All of
+//! that among ordinary seats first; accessible seats and those of companions are given when nothing else is left. A
+//! group that asks for accessible seats is served by [`accessible`].
 //!
 //! Invariants: what is given is free, allowed and asked for, as many seats as asked for; the same question in the same
 //! state has the same answer. Never here: who asks.

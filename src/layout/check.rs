@@ -1,7 +1,7 @@
 //! What a plan must be to be a layout.
 //!
-//! Invariants: the first fault found is told, in one line, with the seat that has it; what passes is within every bound.
-//! Never here: reading JSON.
+//! Invariants: the first fault found is told, in one line, with the seat that has it; what passes is within every
+//! bound. Never here: reading JSON.
 
 use std::collections::HashSet;
 use std::fmt::Display;

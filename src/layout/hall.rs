@@ -1,7 +1,7 @@
 //! The state of the seats of one room with a layout: two bits a seat as clients see it, and one to search by.
 //!
-//! Invariants: `free` has exactly the places whose mark is [`Mark::Free`]; a change costs the same in a hall of any size; a
-//! hall of 50,000 seats takes 19 kB. Never here: who has a seat.
+//! Invariants: `free` has exactly the places whose mark is [`Mark::Free`]; a change costs the same in a hall of any
+//! size; a hall of 50,000 seats takes 19 kB. Never here: who has a seat.
 
 use std::sync::Arc;
 

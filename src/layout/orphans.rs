@@ -1,11 +1,12 @@
 //! The rule of rooms that leave no seat alone.
 //!
 //! A choice is refused when it would leave a single seat alone although as many seats could be had without that, in the
-//! same row or section. A group that has no other choice is served. Each piece of a choice is judged by itself, beside the
-//! other pieces: it could move where as many seats next to each other are free and none would be left alone.
+//! same row or section. A group that has no other choice is served. Each piece of a choice is judged by itself, beside
+//! the other pieces: it could move where as many seats next to each other are free and none would be left alone.
 //!
-//! Invariants: a seat that was alone before is nobody's fault; accessible seats and those of companions are no other choice
-//! for who did not choose such. Never here: `select_best`, which leaves a seat alone only where nothing else is left.
+//! Invariants: a seat that was alone before is nobody's fault; accessible seats and those of companions are no other
+//! choice for who did not choose such. Never here: `select_best`, which leaves a seat alone only where nothing else is
+//! left.
 
 use super::hall::Hall;
 use super::search::{Field, Starts};

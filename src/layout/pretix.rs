@@ -1,7 +1,7 @@
 //! Seating plans as pretix's editor writes them, made into plans of ours.
 //!
-//! Invariants: positions are relative to the row, and the row's to the zone, as pretix draws them; no two rows of a pretix
-//! plan become one row, whatever they are called. What pretix knows and a seat map does not need is left out.
+//! Invariants: positions are relative to the row, and the row's to the zone, as pretix draws them; no two rows of a
+//! pretix plan become one row, whatever they are called. What pretix knows and a seat map does not need is left out.
 //! Never here: whether the plan makes sense (`check`).
 
 use std::borrow::Cow;

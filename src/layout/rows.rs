@@ -1,7 +1,7 @@
 //! The order of a layout's places: row by row, the best row first, each row in the order of the list.
 //!
-//! A *place* is a number in this order; a seat's *index* is its number in the layout's list, which is what clients know.
-//! Sets of places make the search for adjacent seats a matter of a few machine words.
+//! A *place* is a number in this order; a seat's *index* is its number in the layout's list, which is what clients
+//! know. Sets of places make the search for adjacent seats a matter of a few machine words.
 //!
 //! Invariants: each seat has one place; a row's places follow each other. Never here: which seats are free.
 

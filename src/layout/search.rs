@@ -1,10 +1,11 @@
 //! The search for places next to each other: sets of places, 64 at a time.
 //!
-//! A *window* is `size` places of one row, next to each other without a gap, all of them usable. It leaves an *orphan* when
-//! a free seat beside it had another free seat beside it before, and has none with it: that seat would be left alone.
+//! A *window* is `size` places of one row, next to each other without a gap, all of them usable. It leaves an *orphan*
+//! when a free seat beside it had another free seat beside it before, and has none with it: that seat would be left
+//! alone.
 //!
-//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; a search changes nothing.
-//! Never here: what makes a place usable.
+//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; a search changes
+//! nothing. Never here: what makes a place usable.
 
 use super::{Layout, bits};
 

@@ -2,8 +2,9 @@
 //!
 //! Never here: behaviour.
 
+use super::log::LOG_FINISH_MS;
 use super::store::{STORE_FINISH_MS, STORE_REFUSE_MS};
-use super::{DRAIN_MS, LOG_FINISH_MS, MESH_DEPTH_MAX};
+use super::{DRAIN_MS, MESH_DEPTH_MAX};
 
 /// Connections of the API at a time. At the bound a further one is told 503 and closed.
 pub const API_CONNECTIONS_MAX: usize = 1_024;

@@ -2,7 +2,8 @@
 //!
 //! Never here: behaviour.
 
-use super::{DRAIN_MS, LOG_FINISH_MS};
+use super::DRAIN_MS;
+use super::log::LOG_FINISH_MS;
 
 /// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full state.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;

@@ -1,8 +1,9 @@
 //! What a panic says, and that it ends the process.
 //!
-//! Invariants: the process ends within [`LOG_FINISH_MS`](crate::limits::LOG_FINISH_MS) and a little, whichever thread
-//! panics and even when nobody reads the log; the last words wait in the same queue as all lines, and no line is lost
-//! for them. They do not go through the subscriber: it may be what panicked, and `LOG_LEVEL=off` must not hide them.
+//! Invariants: the process ends within [`LOG_FINISH_MS`](crate::limits::log::LOG_FINISH_MS) and a little, whichever
+//! thread panics and even when nobody reads the log; the last words wait in the same queue as all lines, and no line is
+//! lost for them. They do not go through the subscriber: it may be what panicked, and `LOG_LEVEL=off` must not hide
+//! them.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;

@@ -24,7 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
-use crate::limits::LOG_FINISH_MS;
+use crate::limits::log::LOG_FINISH_MS;
 use queue::Queue;
 
 pub use last_words::end_on_panic;

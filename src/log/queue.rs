@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::park_timeout;
 use std::time::Duration;
 
-use crate::limits::{LOG_LOCK_TRIES, LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
+use crate::limits::log::{LOG_LOCK_TRIES, LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
 
 /// The queue.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Queue;
-    use crate::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
+    use crate::limits::log::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_LINES_MAX};
 
     fn line(bytes: usize) -> Vec<u8> {
         let mut line = vec![b'x'; bytes - 1];

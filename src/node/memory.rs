@@ -1,7 +1,8 @@
 //! A shard's part of the budget of memory: what is counted here, what one connection or one room may take now, and who
 //! takes nothing of what it is sent.
 //!
-//! Invariant: what is counted is told to the budget exactly several times a second. Never here: what gives way (`relief`).
+//! Invariant: what is counted is told to the budget exactly several times a second. Never here: what gives way
+//! (`relief`).
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,12 @@
 //! What gives way when memory is short, and in which order.
 //!
-//! First nothing new is begun: who needs a full state waits for it, the oldest first, also one who has just joined; a body
-//! of an HTTP answer is refused; a queue or a log may take a fair part of what is left, which falls while memory fills
-//! (`Budget::fair`). Then the heaviest give way: a room drops those who are behind in it, the longest log first, and they
-//! are resynchronised; the connections with the longest queues are closed with 4008. And whoever takes nothing at all is
-//! closed in any case, whatever it sends: after the time for which a peer may be silent, and soon when memory is short.
-//! Invariant: who reads what it is sent is never closed while somebody on its shard does not and has more queued.
-//! Never here: counting (`memory`), sockets.
+//! First nothing new is begun: who needs a full state waits for it, the oldest first, also one who has just joined; a
+//! body of an HTTP answer is refused; a queue or a log may take a fair part of what is left, which falls while memory
+//! fills (`Budget::fair`). Then the heaviest give way: a room drops those who are behind in it, the longest log first,
+//! and they are resynchronised; the connections with the longest queues are closed with 4008. And whoever takes nothing
+//! at all is closed in any case, whatever it sends: after the time for which a peer may be silent, and soon when memory
+//! is short. Invariant: who reads what it is sent is never closed while somebody on its shard does not and has more
+//! queued. Never here: counting (`memory`), sockets.
 
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};

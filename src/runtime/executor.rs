@@ -1,9 +1,9 @@
 //! What a shard's thread runs on: a glommio executor, or a plain thread where io_uring is refused.
 //!
-//! Two things differ and both are here: how the thread begins, and how it parks when it is quiet. While there is traffic a
-//! shard waits in its epoll set on either, so what clients notice is the same. Invariant: on a plain thread the driver
-//! never waits in a future; only parking in glommio does.
-//! Never here: what a shard does in its turn, and why io_uring is refused.
+//! Two things differ and both are here: how the thread begins, and how it parks when it is quiet. While there is
+//! traffic a shard waits in its epoll set on either, so what clients notice is the same. Invariant: on a plain thread
+//! the driver never waits in a future; only parking in glommio does. Never here: what a shard does in its turn, and why
+//! io_uring is refused.
 
 use std::future::Future;
 use std::io;

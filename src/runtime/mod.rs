@@ -1,8 +1,8 @@
 //! Threads and sockets: moves bytes, and decides nothing that a client could notice.
 //!
-//! A shard is one thread, pinned to its core, on which one `driver` owns a `core`: the shard's node, its sockets, and the
-//! lanes to the other shards. The thread is a glommio executor, or a plain one where io_uring is refused (`executor`).
-//! `preflight` is used before any of it.
+//! A shard is one thread, pinned to its core, on which one `driver` owns a `core`: the shard's node, its sockets, and
+//! the lanes to the other shards. The thread is a glommio executor, or a plain one where io_uring is refused
+//! (`executor`). `preflight` is used before any of it.
 
 pub mod preflight;
 pub mod process;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use butaca::limits::SITE_PAUSE_MS;
+use butaca::limits::site::SITE_PAUSE_MS;
 use serde_json::Value;
 
 use crate::harness::client::upgrade;

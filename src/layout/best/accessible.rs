@@ -1,9 +1,9 @@
 //! A group with wheelchairs or the like: so many accessible seats, the seats of their companions, and the others.
 //!
-//! Companions come first among the others, as far as the group goes. Accessible seats beyond those asked for, and seats of
-//! companions of a seat that is not given, are spared while anything else is left. So windows are of six classes: with
-//! the companions, sparing, nobody left alone; the same with somebody left alone; then with the companions but not sparing,
-//! then without all companions, each as before.
+//! Companions come first among the others, as far as the group goes. Accessible seats beyond those asked for, and seats
+//! of companions of a seat that is not given, are spared while anything else is left. So windows are of six classes:
+//! with the companions, sparing, nobody left alone; the same with somebody left alone; then with the companions but not
+//! sparing, then without all companions, each as before.
 //!
 //! Invariant: at least so many accessible seats are given, or none. Never here: groups without.
 

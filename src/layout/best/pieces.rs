@@ -1,11 +1,12 @@
 //! A group in pieces: where no row has room for all of them, and they come all the same.
 //!
-//! Invariants: nobody of the group sits alone while that can be had; the pieces are as large as they can be, so that there
-//! are few of them; of pieces of one size the one in the best row is taken. Never here: whether the group wants that.
+//! Invariants: nobody of the group sits alone while that can be had; the pieces are as large as they can be, so that
+//! there are few of them; of pieces of one size the one in the best row is taken. Never here: whether the group wants
+//! that.
 //!
-//! The longest stretch is filled first, and so on. One person would be left over where the rest of the group is one: then
-//! the stretch gives up a seat, so that two of them go on. The last such stretch decides, since a stretch of two has no
-//! seat to give up: with an odd rest, stretches of two only would leave one alone.
+//! The longest stretch is filled first, and so on. One person would be left over where the rest of the group is one:
+//! then the stretch gives up a seat, so that two of them go on. The last such stretch decides, since a stretch of two
+//! has no seat to give up: with an odd rest, stretches of two only would leave one alone.
 
 use super::Field;
 use crate::layout::bits;

@@ -1,7 +1,7 @@
 //! What the machine grants, found out before any executor starts: io_uring, locked memory, open files, CPUs, memory.
 //!
-//! Invariant: a line says what is missing and how to get it. Never here: settings, and anything that runs longer than the
-//! check.
+//! Invariant: a line says what is missing and how to get it. Never here: settings, and anything that runs longer than
+//! the check.
 
 mod cgroup;
 mod cpus;

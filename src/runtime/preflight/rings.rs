@@ -1,7 +1,7 @@
 //! Whether glommio can run: io_uring and locked memory.
 //!
-//! Invariants: what is missing is said in one line with its cure, because glommio would panic with a misleading text; what
-//! is tried is what the shards will make, all of it at once. Never here: what is done about a refusal.
+//! Invariants: what is missing is said in one line with its cure, because glommio would panic with a misleading text;
+//! what is tried is what the shards will make, all of it at once. Never here: what is done about a refusal.
 
 use std::os::fd::OwnedFd;
 

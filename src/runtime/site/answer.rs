@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::audience::budget::Kind as Memory;
 use crate::audience::shared::{Shared, SharedBytes};
 use crate::files::{File, PAGE_POLICY};
-use crate::limits::SHARED_BODY_BYTES_MIN;
+use crate::limits::site::SHARED_BODY_BYTES_MIN;
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::site::exchange::Exchange;

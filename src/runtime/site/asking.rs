@@ -12,7 +12,7 @@ use crate::audience::shared::{Shared, SharedBytes};
 use crate::engine::ids::{ConnId, RoomId, ShardId, shard_of};
 use crate::figures::stats::ShardFigures;
 use crate::figures::text::CONTENT_TYPE;
-use crate::limits::STATS_IDS_MAX;
+use crate::limits::site::STATS_IDS_MAX;
 use crate::runtime::core::Core;
 use crate::runtime::mail::Mail;
 use crate::runtime::site::answer::Answer;

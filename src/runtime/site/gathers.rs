@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::engine::ids::ConnId;
 use crate::figures::stats::ShardFigures;
-use crate::limits::{SITE_ANSWER_MS, SITE_PAUSE_MS, SITE_WAITING_MAX};
+use crate::limits::site::{SITE_ANSWER_MS, SITE_PAUSE_MS, SITE_WAITING_MAX};
 use crate::runtime::site::exchange::Exchange;
 
 /// What is made of the figures of all shards.
@@ -145,7 +145,7 @@ mod tests {
     use crate::engine::ids::{ConnId, ShardId};
     use crate::figures::shard::ShardStats;
     use crate::figures::stats::ShardFigures;
-    use crate::limits::{SITE_ANSWER_MS, SITE_PAUSE_MS, SITE_WAITING_MAX};
+    use crate::limits::site::{SITE_ANSWER_MS, SITE_PAUSE_MS, SITE_WAITING_MAX};
     use crate::runtime::site::exchange::Exchange;
 
     fn waiter(slot: u32) -> Waiter {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::audience::shared::Shared;
 use crate::engine::ids::{ConnId, Epoch, RoomId};
-use crate::limits::{
+use crate::limits::site::{
     SHARED_BODY_BYTES_MIN, SITE_BODIES_KEPT_MAX, SITE_BODY_KEPT_MS, SITE_ENCODED_BYTES_PER_S, SITE_WAITING_MAX,
 };
 
@@ -99,7 +99,7 @@ mod tests {
     use crate::audience::budget::{Budget, Kind as Memory};
     use crate::audience::shared::Shared;
     use crate::engine::ids::{ConnId, Epoch, RoomId, ShardId};
-    use crate::limits::{
+    use crate::limits::site::{
         SHARED_BODY_BYTES_MIN, SITE_BODIES_KEPT_MAX, SITE_BODY_KEPT_MS, SITE_ENCODED_BYTES_PER_S, SITE_WAITING_MAX,
     };
 
