@@ -69,7 +69,7 @@ impl RoomBody {
             message: self.message.as_ref().map(shared),
             layout: None,
         };
-        Ok(SaleRequest::PutRoom { settings })
+        Ok(SaleRequest::PutRoom { settings, plan: None })
     }
 }
 
@@ -127,7 +127,8 @@ impl RoomPatchBody {
             no_orphans: self.no_orphans,
             ends_at: self.ends_at.map(|moment| moment.map(|moment| moment.0)),
             message: self.message.map(|text| text.as_ref().map(shared)),
+            layout: None,
         };
-        Ok(SaleRequest::PatchRoom { patch })
+        Ok(SaleRequest::PatchRoom { patch, plan: None })
     }
 }

@@ -7,17 +7,20 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{
-    Act, Change, ChangeKind, Claim, ReleaseReason, RoomSettings, SeatStatus, Selection, Ticket, transition,
-};
+use super::command::{Act, Change, ChangeKind, Claim, ReleaseReason, RoomSettings, SeatStatus, Ticket, transition};
 use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
 use super::orders::{Order, Orders};
-use super::owners::Owners;
 use super::slab::{Slab, Slot};
 use super::time::WallMillis;
+use crate::layout::Layout;
+use crate::layout::hall::{Hall, Mark};
 use crate::limits::{ROOM_HOLDS_MAX, SEQ_MAX};
+
+mod state;
+
+pub use state::{Members, RoomState};
 
 /// Who has a seat.
 #[derive(Clone, Debug)]
@@ -111,6 +114,18 @@ fn selected(hold: &Hold, was: SeatStatus, claim: Claimed) -> ChangeKind {
     ChangeKind::Selected { status, was, at, expires_at, user_info: Arc::clone(&hold.user_info), origin, claim }
 }
 
+/// Shows on the map what a seat is.
+fn show(hall: &mut Option<Box<Hall>>, place: Option<u32>, status: SeatStatus) {
+    let Some((hall, place)) = hall.as_mut().zip(place) else { return };
+    let mark = match status {
+        SeatStatus::Free => Mark::Free,
+        SeatStatus::Held | SeatStatus::Checkout => Mark::Held,
+        SeatStatus::Booked => Mark::Booked,
+        SeatStatus::Blocked => Mark::Blocked,
+    };
+    hall.set(place, mark);
+}
+
 /// What the backend has in a room.
 #[derive(Debug)]
 pub(super) struct Sold {
@@ -137,6 +152,8 @@ pub(super) struct Room {
     seats: Slab<Seat>,
     /// What the backend has decided, and its orders: a room without is as it was before there was one.
     sale: Option<Box<Sold>>,
+    /// With a layout: what each of its seats is.
+    hall: Option<Box<Hall>>,
     members: usize,
     /// The members of each shard that has some.
     members_on: Vec<(ShardId, u32)>,
@@ -153,6 +170,7 @@ impl Room {
             by_id: KeyedMap::with_hasher(keyed),
             seats: Slab::new(),
             sale: None,
+            hall: None,
             members: 0,
             members_on: Vec::new(),
             audience: ShardSet::EMPTY,
@@ -192,13 +210,38 @@ impl Room {
     }
 
     /// Whether a seat of this name can be taken here.
-    pub(super) fn has_place(&self, _seat: &SeatId) -> bool {
-        true
+    pub(super) fn has_place(&self, seat: &SeatId) -> bool {
+        match &self.hall {
+            Some(hall) => hall.layout().index_of(seat.as_str()).is_some(),
+            // A layout that is not at hand has no seats.
+            None => self.settings().is_none_or(|settings| settings.layout.is_none()),
+        }
+    }
+
+    /// With a layout: what each of its seats is.
+    pub(super) fn hall(&self) -> Option<&Hall> {
+        self.hall.as_deref()
+    }
+
+    /// The room has this layout from now on, or none, and lives anew in this epoch. All seats that are taken are in it.
+    pub(super) fn furnish(&mut self, layout: Option<Arc<Layout>>, epoch: Option<Epoch>) {
+        self.hall = layout.map(|layout| Box::new(Hall::new(layout)));
+        for &slot in self.by_id.values() {
+            let seat = &mut self.seats[slot];
+            seat.place = self.hall.as_ref().and_then(|hall| hall.layout().index_of(seat.id.as_str()));
+            show(&mut self.hall, seat.place, seat.hold.status);
+            if epoch.is_some() {
+                seat.hold.seq = 0;
+            }
+        }
+        if let Some(epoch) = epoch {
+            (self.epoch, self.seq) = (epoch, 0);
+        }
     }
 
     /// Its place in the layout, if there is one.
-    pub(super) fn place_of(&self, _seat: &SeatId) -> Option<u32> {
-        None
+    pub(super) fn place_of(&self, seat: &SeatId) -> Option<u32> {
+        self.hall.as_ref()?.layout().index_of(seat.as_str())
     }
 
     pub(super) fn holds(&self) -> usize {
@@ -286,6 +329,7 @@ impl Room {
 
     fn put(&mut self, seat: Seat) -> Slot {
         let id = seat.id.clone();
+        show(&mut self.hall, seat.place, seat.hold.status);
         let slot = self.seats.insert(seat);
         match self.by_id.entry(id) {
             Entry::Vacant(free) => free.insert(slot),
@@ -305,6 +349,7 @@ impl Room {
         let hold = &mut seat.hold;
         (hold.status, hold.holder, hold.number, hold.seq) = (status, to.holder, to.number, seq);
         hold.expires_at = to.expires_at.unwrap_or(hold.expires_at);
+        show(&mut self.hall, seat.place, status);
         let kind = selected(hold, was, claim);
         let (id, place, client) = (seat.id.clone(), seat.place, seat.hold.client.clone());
         self.change((id, place), client, (None, None), kind)
@@ -318,7 +363,8 @@ impl Room {
 
     /// Frees the seat in this slot as if it had never been held: nobody was told that it was.
     pub(super) fn retract(&mut self, slot: Slot) -> Hold {
-        let Seat { id, hold, .. } = self.seats.remove(slot);
+        let Seat { id, place, hold } = self.seats.remove(slot);
+        show(&mut self.hall, place, SeatStatus::Free);
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
         hold
     }
@@ -346,6 +392,7 @@ impl Room {
     /// The seat in this slot becomes free. Returns what it was and the change.
     pub(super) fn free(&mut self, slot: Slot, act: Act, reason: ReleaseReason, told: Told) -> (Hold, Arc<Change>) {
         let Seat { id, place, hold } = self.seats.remove(slot);
+        show(&mut self.hall, place, SeatStatus::Free);
         assert_eq!(transition(hold.status, act), Ok(SeatStatus::Free), "{act:?} does not free a seat that is {hold:?}");
         assert_eq!(self.by_id.remove(&id), Some(slot), "a seat has one slot");
         self.next_seq();
@@ -374,12 +421,20 @@ impl Room {
     /// Panics when an invariant does not hold.
     pub(super) fn check_invariants(&self) {
         self.check_counts();
+        if let Some(hall) = &self.hall {
+            assert_eq!(hall.free() as usize + self.seats.len(), hall.layout().len(), "a seat is free or taken");
+        }
         if let Some(sale) = self.sale() {
             sale.orders.check_invariants();
         }
         for (id, &slot) in &self.by_id {
             let seat = &self.seats[slot];
             let hold = &seat.hold;
+            if let Some(hall) = &self.hall {
+                let place = hall.layout().index_of(id.as_str());
+                assert!(place.is_some() && place == seat.place, "{id} is not where the layout has it");
+                assert_eq!(hall.mark(place.unwrap_or(0)) as u8, hold.status.map_state(), "the map of {id}");
+            }
             assert!(seat.id == *id && hold.seq <= self.seq);
             assert!(hold.at <= hold.expires_at || hold.ends_at().is_none(), "a hold ends before it begins");
             let is_right = match (&hold.holder, hold.status) {
@@ -390,84 +445,5 @@ impl Room {
             };
             assert!(is_right, "{hold:?}");
         }
-    }
-}
-
-/// The full state of a room: what is not free, and the number of the change that made it so.
-#[derive(Clone, Copy, Debug)]
-pub struct RoomState<'a> {
-    /// The number of the last change.
-    pub seq: u64,
-    /// The life of the room in which `seq` counts.
-    pub epoch: Epoch,
-    room: &'a Room,
-    owners: &'a Owners,
-}
-
-impl<'a> RoomState<'a> {
-    pub(super) fn new(room: &'a Room, owners: &'a Owners) -> Self {
-        Self { seq: room.seq, epoch: room.epoch, room, owners }
-    }
-
-    /// How many seats are not free.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.room.holds()
-    }
-
-    /// Whether all seats are free.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The seats that are not free. Their order follows from the room's history alone.
-    pub fn iter(&self) -> impl Iterator<Item = Selection<'a>> + use<'a> {
-        self.room.seats.iter().map(|seat| Selection {
-            client: &seat.hold.client,
-            seat: &seat.id,
-            index: seat.place,
-            status: seat.hold.status,
-            user_info: &seat.hold.user_info,
-            at: seat.hold.at,
-            expires_at: seat.hold.ends_at(),
-            origin: seat.hold.origin,
-        })
-    }
-}
-
-impl<'a> RoomState<'a> {
-    /// The same seats, each with by what right it is somebody's.
-    pub fn claims(&self) -> impl Iterator<Item = (Selection<'a>, Option<Claim>)> + use<'a> {
-        let (room, owners) = (self.room, self.owners);
-        self.iter().zip(room.seats.iter()).map(move |(selection, seat)| {
-            let claim = match &seat.hold.holder {
-                Holder::Conn(_) => None,
-                Holder::Cart(cart) => owners.party_of(*cart).stored_owner().cloned().map(Claim::Cart),
-                Holder::Order(order) => Some(Claim::Order(room.order(*order).id.clone())),
-                Holder::Block(label) => Some(Claim::Block((**label).clone())),
-            };
-            (selection, claim)
-        })
-    }
-}
-
-/// How many members a room has, in all and on each shard.
-#[derive(Clone, Copy, Debug)]
-pub struct Members<'a> {
-    /// In all.
-    pub total: usize,
-    on: &'a [(ShardId, u32)],
-}
-
-impl<'a> Members<'a> {
-    pub(super) fn new(room: &'a Room) -> Self {
-        Self { total: room.members, on: &room.members_on }
-    }
-
-    /// On one shard.
-    #[must_use]
-    pub fn on(&self, shard: ShardId) -> usize {
-        self.on.iter().find(|&&(on, _)| on == shard).map_or(0, |&(_, members)| members as usize)
     }
 }

@@ -22,6 +22,7 @@ use super::slab::{Slab, Slot};
 use super::time::{Millis, Now};
 use crate::limits::{HOLDS_MADE_MAX, ROOM_MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_SHARD_MAX, SHARD_HOLDS_MAX};
 
+mod best;
 mod blocks;
 mod bytes;
 mod cart;

@@ -266,9 +266,18 @@ impl Shop {
                 }
             }
             _ => match bits % 6 {
-                0 => SaleRequest::PutRoom { settings: RoomSettings { hold_ms: Some(200), ..RoomSettings::default() } },
-                1 => SaleRequest::PatchRoom { patch: RoomPatch { sale: Some(Sale::Paused), ..RoomPatch::default() } },
-                2 => SaleRequest::PatchRoom { patch: RoomPatch { sale: Some(Sale::Open), ..RoomPatch::default() } },
+                0 => SaleRequest::PutRoom {
+                    settings: RoomSettings { hold_ms: Some(200), ..RoomSettings::default() },
+                    plan: None,
+                },
+                1 => SaleRequest::PatchRoom {
+                    patch: RoomPatch { sale: Some(Sale::Paused), ..RoomPatch::default() },
+                    plan: None,
+                },
+                2 => SaleRequest::PatchRoom {
+                    patch: RoomPatch { sale: Some(Sale::Open), ..RoomPatch::default() },
+                    plan: None,
+                },
                 3 => SaleRequest::DeleteRoom { force: bits & 0x80 != 0 },
                 4 => SaleRequest::Seats { query: SeatsQuery { limit: 9, ..SeatsQuery::default() } },
                 _ => SaleRequest::Reconcile {

@@ -6,6 +6,7 @@
 mod carts;
 mod corpus;
 mod epochs;
+mod halls;
 mod kept;
 mod model;
 #[cfg(debug_assertions)]

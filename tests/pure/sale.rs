@@ -369,17 +369,18 @@ fn a_room_has_its_sale() {
     let mut shop = Shop::new();
     let settings = |sale| RoomSettings { sale, hold_ms: Some(1_000), ..RoomSettings::default() };
     let opens_at = Some(WallMillis(1_000_500));
-    let put = SaleRequest::PutRoom { settings: settings(Sale::Scheduled { opens_at }) };
+    let put = SaleRequest::PutRoom { settings: settings(Sale::Scheduled { opens_at }), plan: None };
     assert_eq!(shop.ask(&put), "new scheduled");
     assert_eq!(shop.ask(&put), "scheduled");
-    assert_eq!(shop.ask(&SaleRequest::PutRoom { settings: settings(Sale::Open) }), "RoomDiffers");
+    assert_eq!(shop.ask(&SaleRequest::PutRoom { settings: settings(Sale::Open), plan: None }), "RoomDiffers");
     assert_eq!(shop.hold("ana", 1, "A1"), Some(Reject::SaleNotOpen));
     assert_eq!(shop.hold_v1("old", 2, "A1"), Some(Reject::SaleNotOpen));
     shop.tick(500);
     assert!(shop.effects.iter().any(|effect| matches!(effect, Effect::Room(_))), "it opens by itself");
     assert_eq!(shop.ask(&put), "open");
     assert_eq!(shop.hold("ana", 1, "A1"), None);
-    let patch = |sale| SaleRequest::PatchRoom { patch: RoomPatch { sale: Some(sale), ..RoomPatch::default() } };
+    let patch =
+        |sale| SaleRequest::PatchRoom { patch: RoomPatch { sale: Some(sale), ..RoomPatch::default() }, plan: None };
     assert_eq!(shop.ask(&patch(Sale::Paused)), "paused");
     assert_eq!(shop.hold("ana", 1, "A2"), Some(Reject::SalePaused));
     assert_eq!(shop.ask(&checkout("o1", "ana", None)), "new checkout A1", "checkout goes on");
@@ -393,5 +394,5 @@ fn a_room_has_its_sale() {
     assert_eq!(shop.ask(&SaleRequest::GetRoom), "none");
     assert_eq!(shop.ask(&patch(Sale::Open)), "UnknownRoom");
     let too_short = RoomSettings { hold_ms: Some(99), ..RoomSettings::default() };
-    assert_eq!(shop.ask(&SaleRequest::PutRoom { settings: too_short }), "BadRequest");
+    assert_eq!(shop.ask(&SaleRequest::PutRoom { settings: too_short, plan: None }), "BadRequest");
 }

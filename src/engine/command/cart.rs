@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::caller::Asker;
 use super::change::ReleaseReason;
 use super::refusal::RequestType;
-use super::room::Sale;
+use super::room::{RoomPlan, Sale};
 use super::status::SeatStatus;
 use crate::engine::ids::{ConnId, Epoch, OrderId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
@@ -207,6 +207,8 @@ pub struct Entered {
     pub since: Option<Position>,
     /// Members, with this one.
     pub members: usize,
+    /// The layout, if it has one.
+    pub layout: Option<RoomPlan>,
     /// The sale.
     pub sale: Sale,
     /// How long a cart lives.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::caller::Owner;
 use super::change::Claim;
-use super::room::RoomSettings;
+use super::room::{RoomPlan, RoomSettings};
 use super::sale::OrderState;
 use super::status::SeatStatus;
 use crate::engine::ids::{ClientId, OrderId, Origin, RoomId, SeatId};
@@ -63,6 +63,8 @@ pub struct KeptOrder {
 pub struct RestoredRoom {
     /// What the backend has decided.
     pub settings: Option<Arc<RoomSettings>>,
+    /// The layout that the settings name. Without it no seat of the room can be taken.
+    pub plan: Option<RoomPlan>,
     /// Its orders.
     pub orders: Vec<(OrderId, Arc<KeptOrder>)>,
     /// The clocks of its carts.

@@ -1,8 +1,10 @@
 //! What is decided about a room as a whole. Never here: how that is applied.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::time::WallMillis;
+use crate::layout::Layout;
 
 /// Whether clients may hold seats in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -43,6 +45,32 @@ pub struct LayoutName {
     pub version: Arc<str>,
 }
 
+impl LayoutName {
+    /// The name of a layout.
+    #[must_use]
+    pub fn of(layout: &Layout) -> Self {
+        Self { id: Arc::clone(layout.id()), version: Arc::clone(layout.version()) }
+    }
+}
+
+/// A layout itself. Two of one name are one: a version never changes.
+#[derive(Clone)]
+pub struct RoomPlan(pub Arc<Layout>);
+
+impl PartialEq for RoomPlan {
+    fn eq(&self, other: &Self) -> bool {
+        LayoutName::of(&self.0) == LayoutName::of(&other.0)
+    }
+}
+
+impl Eq for RoomPlan {}
+
+impl fmt::Debug for RoomPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        LayoutName::of(&self.0).fmt(f)
+    }
+}
+
 /// What the backend has decided about a room. What is absent is as the server has it for every room.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct RoomSettings {
@@ -77,4 +105,6 @@ pub struct RoomPatch {
     pub ends_at: Option<Option<WallMillis>>,
     /// See [`RoomSettings::message`].
     pub message: Option<Option<Arc<str>>>,
+    /// See [`RoomSettings::layout`].
+    pub layout: Option<Option<LayoutName>>,
 }

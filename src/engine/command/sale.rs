@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::caller::{ApiTicket, Owner, SessionId};
 use super::cart::CartView;
 use super::refusal::{Details, Reject};
-use super::room::{RoomPatch, RoomSettings};
+use super::room::{RoomPatch, RoomPlan, RoomSettings};
 use super::status::SeatStatus;
 use crate::engine::ids::{ClientId, Epoch, OrderId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
@@ -62,10 +62,10 @@ pub enum SaleRequest {
     Unblock { what: Places },
     /// `reconcile`: what the shop's database says. `None` leaves its kind alone.
     Reconcile { booked: Option<Vec<(SeatId, OrderId)>>, blocked: Option<Vec<(SeatId, Arc<str>)>>, dry_run: bool },
-    /// `PUT` of the room
-    PutRoom { settings: RoomSettings },
-    /// `PATCH` of the room
-    PatchRoom { patch: RoomPatch },
+    /// `PUT` of the room. `plan`: the layout that the settings name.
+    PutRoom { settings: RoomSettings, plan: Option<RoomPlan> },
+    /// `PATCH` of the room. `plan`: the layout that it names.
+    PatchRoom { patch: RoomPatch, plan: Option<RoomPlan> },
     /// `DELETE` of the room. `force`: also with orders in checkout.
     DeleteRoom { force: bool },
     /// `GET` of the room

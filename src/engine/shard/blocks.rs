@@ -118,7 +118,14 @@ impl Shard {
         if conflicts.is_empty() { Ok(seats) } else { Err(Refusal::of_seats(Reject::UnknownSeat, conflicts)) }
     }
 
-    fn seats_of_sections(&self, _room: Option<Slot>, _sections: &[Box<str>]) -> Result<Vec<SeatId>, Refusal> {
-        Err(Reject::NoLayout.into())
+    /// All seats of these sections.
+    fn seats_of_sections(&self, room: Option<Slot>, sections: &[Box<str>]) -> Result<Vec<SeatId>, Refusal> {
+        let hall = room.and_then(|room| self.rooms[room].hall()).ok_or(Reject::NoLayout)?;
+        let layout = hall.layout();
+        if sections.iter().any(|section| layout.seats_of_section(section).next().is_none()) {
+            return Err(Reject::UnknownSeat.into());
+        }
+        let places = sections.iter().flat_map(|section| layout.seats_of_section(section));
+        Ok(places.map(|place| SeatId::new(layout.id_of(place)).expect("a layout names seats by ids")).collect())
     }
 }

@@ -117,6 +117,7 @@ impl Shard {
         let take = self.seats_to_take(buyer, (name, room), seats)?;
         let plan = Plan { release, take };
         self.may_carry_out(buyer, (name, room), &plan)?;
+        self.leaves_nobody_alone(buyer, room, &plan)?;
         Ok(plan)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use crate::engine::command::{
-    Claim, Effects, KeptCart, KeptOrder, OrderState, Owner, RestoredRoom, RestoredSeat, SeatStatus,
+    Claim, Effects, KeptCart, KeptOrder, OrderState, Owner, RestoredRoom, RestoredSeat, RoomPlan, SeatStatus,
 };
 use crate::engine::deadlines::{Deadline, Due, HoldNumber};
 use crate::engine::ids::OrderId;
@@ -36,6 +36,9 @@ impl Shard {
             return;
         }
         let slot = known.unwrap_or_else(|| self.open(room));
+        if let Some(RoomPlan(layout)) = &was.plan {
+            self.rooms[slot].furnish(Some(Arc::clone(layout)), None);
+        }
         let mut orders: Vec<&(OrderId, Arc<KeptOrder>)> = was.orders.iter().collect();
         orders.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         orders.into_iter().for_each(|(id, order)| self.restore_order(now, slot, id, order));

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::plan::Refusal;
 use super::sale::Sold;
 use crate::engine::command::{
     Act, CartReason, CartWhy, Effect, Effects, Kept, KeptEntry, Reject, ReleaseReason, RoomChanged, RoomNews,
     RoomPatch, RoomSettings, RoomTold, Sale, SaleAnswer, SeatStatus,
 };
+use crate::engine::command::{LayoutName, RoomPlan};
 use crate::engine::deadlines::{Deadline, Due};
 use crate::engine::ids::ConnId;
 use crate::engine::slab::Slot;
@@ -25,28 +27,50 @@ impl Shard {
         RoomTold { room, epoch: of.epoch, seq: of.seq, settings, members: of.member_count() }
     }
 
-    pub(super) fn put_room(&mut self, now: Now, room: &str, settings: &RoomSettings, effects: &mut Effects) -> Sold {
+    pub(super) fn put_room(
+        &mut self,
+        now: Now,
+        room: &str,
+        (settings, plan): (&RoomSettings, Option<&RoomPlan>),
+        effects: &mut Effects,
+    ) -> Sold {
         let known = self.find(room);
         if let Some(room) = known
             && let Some(before) = self.rooms[room].settings()
         {
             // A sale that opened by itself is as it was decided.
-            let is_same = before == settings || opened(settings, now.wall).as_ref() == Some(before);
-            let answer = SaleAnswer::Room { room: self.room_told(room), is_new: false };
-            return if is_same { Ok(answer) } else { Err(Reject::RoomDiffers.into()) };
+            if before != settings && opened(settings, now.wall).as_ref() != Some(before) {
+                return Err(Reject::RoomDiffers.into());
+            }
+            if self.rooms[room].hall().is_none() && plan.is_some() {
+                // The layout was not at hand when the room was given back.
+                self.may_furnish(room, plan)?;
+                self.furnish(room, plan, effects);
+            }
+            return Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false });
         }
-        is_possible(settings)?;
+        is_possible(settings, plan)?;
         if known.is_none() && !self.may_open() {
             return Err(Reject::Overloaded.into());
         }
-        let room = known.unwrap_or_else(|| self.open(room));
-        self.decide_room(now, room, settings.clone(), effects);
-        Ok(SaleAnswer::Room { room: self.room_told(room), is_new: true })
+        if let Some(room) = known {
+            self.may_furnish(room, plan)?;
+        }
+        let slot = known.unwrap_or_else(|| self.open(room));
+        self.furnish(slot, plan, effects);
+        self.decide_room(now, slot, settings.clone(), effects);
+        Ok(SaleAnswer::Room { room: self.room_told(slot), is_new: true })
     }
 
-    pub(super) fn patch_room(&mut self, now: Now, room: Slot, patch: &RoomPatch, effects: &mut Effects) -> Sold {
-        let before = self.rooms[room].settings().ok_or(Reject::UnknownRoom)?;
-        let RoomPatch { sale, hold_ms, max_seats, no_orphans, ends_at, message } = patch.clone();
+    pub(super) fn patch_room(
+        &mut self,
+        now: Now,
+        room: Slot,
+        (patch, plan): (&RoomPatch, Option<&RoomPlan>),
+        effects: &mut Effects,
+    ) -> Sold {
+        let before = self.rooms[room].settings().ok_or(Reject::UnknownRoom)?.clone();
+        let RoomPatch { sale, hold_ms, max_seats, no_orphans, ends_at, message, layout } = patch.clone();
         let settings = RoomSettings {
             sale: sale.unwrap_or(before.sale),
             hold_ms: hold_ms.unwrap_or(before.hold_ms),
@@ -54,13 +78,52 @@ impl Shard {
             no_orphans: no_orphans.unwrap_or(before.no_orphans),
             ends_at: ends_at.unwrap_or(before.ends_at),
             message: message.unwrap_or_else(|| before.message.clone()),
-            layout: before.layout.clone(),
+            layout: layout.unwrap_or_else(|| before.layout.clone()),
         };
-        is_possible(&settings)?;
-        if settings != *before {
-            self.decide_room(now, room, settings, effects);
+        if settings == before {
+            return Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false });
         }
+        let own = self.rooms[room].hall().map(|hall| RoomPlan(Arc::clone(hall.layout())));
+        let plan = if settings.layout == before.layout { own.as_ref() } else { plan };
+        if settings.layout == before.layout && plan.is_none() {
+            // Without a layout, or with one that is not at hand.
+            is_length(&settings)?;
+        } else {
+            is_possible(&settings, plan)?;
+            self.may_furnish(room, plan)?;
+            self.furnish(room, plan, effects);
+        }
+        self.decide_room(now, room, settings, effects);
         Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false })
+    }
+
+    /// Whether all seats that are taken are in the layout.
+    fn may_furnish(&self, room: Slot, plan: Option<&RoomPlan>) -> Result<(), Refusal> {
+        let Some(RoomPlan(layout)) = plan else { return Ok(()) };
+        let strange = self.rooms[room].seats().filter(|(_, seat)| layout.index_of(seat.id.as_str()).is_none());
+        let mut conflicts: Vec<_> = strange.map(|(_, seat)| (seat.id.clone(), seat.hold.status)).collect();
+        conflicts.sort_unstable();
+        if !conflicts.is_empty() {
+            return Err(Refusal::of_seats(Reject::LayoutMismatch, conflicts));
+        }
+        if self.rooms_made.has_next() { Ok(()) } else { Err(Reject::Overloaded.into()) }
+    }
+
+    /// The room has this layout from now on. One that somebody has looked at lives anew.
+    fn furnish(&mut self, room: Slot, plan: Option<&RoomPlan>, effects: &mut Effects) {
+        let of = &self.rooms[room];
+        let before = of.hall().map(|hall| LayoutName::of(hall.layout()));
+        if before == plan.map(|plan| LayoutName::of(&plan.0)) {
+            return;
+        }
+        let is_new = of.seq == 0 && of.member_count() == 0;
+        let epoch = (!is_new).then(|| self.epochs.epoch(self.rooms_made.next()));
+        self.rooms[room].furnish(plan.map(|plan| Arc::clone(&plan.0)), epoch);
+        if epoch.is_some() {
+            let (id, audience) = (self.rooms[room].id.clone(), self.rooms[room].audience());
+            let what = RoomChanged::Renewed { at: self.position(room) };
+            effects.push(Effect::Room(Box::new(RoomNews { room: id, audience, what })));
+        }
     }
 
     /// This is decided about the room from now on.
@@ -194,7 +257,15 @@ fn opened(settings: &RoomSettings, now: WallMillis) -> Option<RoomSettings> {
 }
 
 /// Whether that can be decided about a room.
-fn is_possible(settings: &RoomSettings) -> Result<(), Reject> {
-    let hold_ms = settings.hold_ms.is_none_or(|ms| (ROOM_HOLD_MS_MIN..=HOLD_TTL_MS_MAX).contains(&ms));
-    if hold_ms { Ok(()) } else { Err(Reject::BadRequest) }
+fn is_possible(settings: &RoomSettings, plan: Option<&RoomPlan>) -> Result<(), Reject> {
+    if settings.layout != plan.map(|plan| LayoutName::of(&plan.0)) || settings.no_orphans && plan.is_none() {
+        return Err(Reject::NoLayout);
+    }
+    is_length(settings)
+}
+
+/// Whether a hold may live so long.
+fn is_length(settings: &RoomSettings) -> Result<(), Reject> {
+    let fits = settings.hold_ms.is_none_or(|ms| (ROOM_HOLD_MS_MIN..=HOLD_TTL_MS_MAX).contains(&ms));
+    if fits { Ok(()) } else { Err(Reject::BadRequest) }
 }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use super::Shard;
-use super::plan::{Buyer, Plan, Refusal};
+use super::plan::{Buyer, Refusal};
 use crate::engine::command::{
-    Act, ApiAnswer, ApiTicket, BestQuery, CartReason, CartWhy, Effect, Effects, Kept, KeptEntry, Owner, OwnerName,
-    Reject, ReleaseReason, SaleAnswer, SaleRequest, SeatStatus, Wanted, Whose,
+    Act, ApiAnswer, ApiTicket, CartReason, CartWhy, Effect, Effects, Kept, KeptEntry, Owner, OwnerName, Reject,
+    ReleaseReason, SaleAnswer, SaleRequest, SeatStatus, Wanted, Whose,
 };
 use crate::engine::ids::{ClientId, Origin, SeatId};
 use crate::engine::room::Holder;
@@ -43,7 +43,7 @@ impl Shard {
             SaleRequest::Hold { holder, wanted, ttl_ms } => {
                 self.hold_for(now, room, holder, (wanted, *ttl_ms), effects)
             }
-            SaleRequest::PutRoom { settings } => self.put_room(now, room, settings, effects),
+            SaleRequest::PutRoom { settings, plan } => self.put_room(now, room, (settings, plan.as_ref()), effects),
             SaleRequest::Block { what, label, release_held } => {
                 self.block(now, room, what, (label, *release_held), effects)
             }
@@ -79,7 +79,7 @@ impl Shard {
             SaleRequest::Cancel { order, to } => self.cancel(now, room, order, *to, effects),
             SaleRequest::Refund { order, seats } => self.refund(room, order, seats.as_deref(), effects),
             SaleRequest::Unblock { what } => self.unblock(room, what, effects),
-            SaleRequest::PatchRoom { patch } => self.patch_room(now, room, patch, effects),
+            SaleRequest::PatchRoom { patch, plan } => self.patch_room(now, room, (patch, plan.as_ref()), effects),
             SaleRequest::DeleteRoom { force } => self.delete_room(room, *force, effects),
             SaleRequest::GetRoom => Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false }),
             SaleRequest::GetOrder { order } => {
@@ -233,16 +233,5 @@ impl Shard {
         let (room, of) = (self.rooms[room].id.clone(), self.rooms[room].order(order));
         let entry = KeptEntry::Order(of.id.clone(), Some(Arc::new(of.kept())));
         effects.push(Effect::Keep(Box::new(Kept { room, entry })));
-    }
-
-    /// The best seats, and what it would be to take them.
-    pub(super) fn plan_best(
-        &self,
-        _buyer: &Buyer<'_>,
-        _at: (&str, Option<Slot>),
-        _query: &BestQuery,
-        _release: &[SeatId],
-    ) -> Result<(Plan, Vec<SeatId>), Refusal> {
-        Err(Reject::NoLayout.into())
     }
 }
