@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::settings::{Kind, SETTINGS};
 use super::values::{Source, Values, command};
 use super::{Config, Durability, Promise, Store};
 
@@ -174,4 +175,61 @@ fn what_is_printed_hides_secrets_and_tells_the_source() {
     assert_eq!(words("STORE "), ["STORE", "redis", "flag"]);
     assert_eq!(words("DURABILITY"), ["DURABILITY", "window", "default"]);
     assert!(!text.contains("secret"));
+}
+
+fn written(name: &'static str, text: &str) -> Values {
+    let mut values = Values::default();
+    values.write(name, OsStr::new(text), Source::Environment);
+    values
+}
+
+/// All numbers are read in one way: whole, in digits, within the bounds, with nothing but spaces around them.
+#[test]
+fn every_number_is_whole_and_within_its_bounds() {
+    for setting in SETTINGS {
+        let Kind::Number { min, max } = setting.kind else { continue };
+        let read = |text: &str| written(setting.name, text).number(setting.name);
+        for (text, expected) in [
+            (min.to_string(), min),
+            (max.to_string(), max),
+            (format!(" {max}\n"), max),
+            (format!("\t{min} "), min),
+            (format!("00{max}"), max),
+        ] {
+            assert_eq!(read(&text), Ok(Some(expected)), "{}={text:?}", setting.name);
+        }
+        let beyond = [max.checked_add(1), min.checked_sub(1)].into_iter().flatten().map(|number| number.to_string());
+        let odd = ["-1", "+1", "1.0", "1e3", "0x10", "1_000", "1,000", "1 0", "ten", "1\n2", "٣", "\u{feff}1", "1\0"];
+        for text in beyond.chain(odd.map(str::to_owned)).chain([format!("{max}0"), "9".repeat(40)]) {
+            let line = read(&text).expect_err(&format!("{}={text:?}", setting.name));
+            assert!(line.starts_with(&format!("{}=", setting.name)) && !line.contains(['\n', '\0']), "{line:?}");
+        }
+        let default = written(setting.name, "").number(setting.name).expect("nothing is no value");
+        assert!(default.is_none_or(|number| (min..=max).contains(&number)), "{}", setting.name);
+    }
+}
+
+/// A secret is taken as it is written, but for the end of the line of the file that it stood in, and never shown.
+#[test]
+fn every_secret_is_taken_as_it_is_written() {
+    let secrets = SETTINGS.iter().filter(|setting| matches!(setting.kind, Kind::Secret(_)));
+    let mut seen = 0;
+    for setting in secrets {
+        seen += 1;
+        let read = |text: &str| written(setting.name, text).read(setting.name, |text| Some(text.to_owned()));
+        for (text, expected) in [
+            (" spaced ", " spaced "),
+            ("line\n", "line"),
+            ("line \r\n", "line "),
+            ("\u{a0}käse\u{3000}", "\u{a0}käse\u{3000}"),
+            ("'\"\\$%#", "'\"\\$%#"),
+        ] {
+            assert_eq!(read(text), Ok(Some(expected.to_owned())), "{}={text:?}", setting.name);
+        }
+        for text in ["two\nlines", "a\tb", "a\0b", "\nfirst"] {
+            let line = read(text).expect_err("a control character");
+            assert!(line.contains("***") && !line.contains("lines"), "{line}");
+        }
+    }
+    assert!(seen >= 2, "the address with its password, and the password");
 }

@@ -123,7 +123,8 @@ impl Values {
             let Default::Number(number) = setting.default else { return Ok(None) };
             return Ok(Some(number));
         };
-        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = digits.and_then(|text| text.parse().ok()).filter(|number| (min..=max).contains(number));
         number.map(Some).ok_or_else(|| self.refusal(name))
     }
 
