@@ -10,7 +10,7 @@ pub use super::code::{CODES, Code, Fault};
 use super::json_read::{Member, ObjectReader, Unreadable};
 pub use super::reply::{
     BroadcastUserInfo, Refused, change_for_actor, change_for_members, current_selections, error, pong, refused,
-    room_joined, room_left, selected_again, selection_body, selections_body,
+    room_joined, room_left, selected_again, selection_body, selections_body, selections_body_len,
 };
 use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::is_valid_id;

@@ -147,6 +147,27 @@ pub fn selections_body<'a>(
     count
 }
 
+/// How long that is, without making it: one seat at a time.
+#[must_use]
+pub fn selections_body_len<'a>(
+    room: &str,
+    selections: impl Iterator<Item = Selection<'a>>,
+    share: BroadcastUserInfo,
+) -> usize {
+    let (mut len, mut count, mut one) = (0, 0, Vec::new());
+    for selection in selections {
+        one.clear();
+        selection_body(&mut one, room, &selection, share);
+        len += one.len() + usize::from(count > 0);
+        count += 1;
+    }
+    one.clear();
+    let mut object = Object::empty(&mut one).text("room_id", room);
+    object.selections(room, std::iter::empty(), share);
+    object.number("count", count).end();
+    len + one.len()
+}
+
 /// Appends one held seat as `current_selections` tells it.
 pub fn selection_body(out: &mut Vec<u8>, room: &str, selection: &Selection<'_>, share: BroadcastUserInfo) {
     let object = Object::empty(out).text("client_id", selection.client.as_str());

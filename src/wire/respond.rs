@@ -38,10 +38,25 @@ pub fn respond(
     head_only: bool,
     extra: &[(&str, &str)],
 ) {
+    respond_head(out, status, content_type, body.len(), manner, extra);
+    if !head_only {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends the head of a response with a body of so many bytes.
+pub fn respond_head(
+    out: &mut Vec<u8>,
+    status: u16,
+    content_type: &str,
+    body_len: usize,
+    manner: Manner<'_>,
+    extra: &[(&str, &str)],
+) {
     begin(out, status, manner);
     header(out, "Content-Type", content_type);
     out.extend_from_slice(b"Content-Length: ");
-    number(out, body.len() as u64);
+    number(out, body_len as u64);
     out.extend_from_slice(b"\r\nX-Content-Type-Options: nosniff\r\n");
     if !extra.iter().any(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
         header(out, "Cache-Control", "no-store");
@@ -50,9 +65,6 @@ pub fn respond(
         header(out, name, value);
     }
     out.extend_from_slice(b"\r\n");
-    if !head_only {
-        out.extend_from_slice(body);
-    }
 }
 
 /// Appends `{"error": message}` with this status.

@@ -158,6 +158,11 @@ fn full_states() {
         check(&state, |out| message::current_selections(out, "r", 3, Epoch(1), selections(count), share));
         let mut body = Vec::new();
         assert_eq!(message::selections_body(&mut body, "r", selections(count), share), count as u64);
+        assert_eq!(
+            message::selections_body_len("r", selections(count), share),
+            body.len(),
+            "HEAD says the length of GET"
+        );
         let expected = format!(r#"{{"room_id":"r","selections":[{listed}],"count":{count}}}"#);
         assert_eq!(std::str::from_utf8(&body), Ok(expected.as_str()));
     };

@@ -53,6 +53,18 @@ impl Core {
         self.responded(exchange);
     }
 
+    /// Answers with the head alone of a body that nobody made.
+    pub(super) fn respond_length(&mut self, exchange: Exchange, answer: Answer<'_>, body_len: usize) {
+        let Answer { status, content_type, extra } = answer;
+        let site = Arc::clone(&self.site);
+        let manner =
+            Manner { keep_alive: exchange.keep_alive, allow_origin: &site.cors_allow_origin, now: self.now.wall };
+        self.node.answer(exchange.slot, |out| {
+            respond::respond_head(out, status, content_type, body_len, manner, extra);
+        });
+        self.responded(exchange);
+    }
+
     /// A file of the web client. The policy binds the page; on other files browsers ignore it.
     pub(super) fn answer_file(&mut self, exchange: Exchange, file: &File) {
         let extra = [("Content-Security-Policy", PAGE_POLICY), ("Cache-Control", "no-cache")];

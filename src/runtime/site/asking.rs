@@ -4,7 +4,6 @@
 //! Invariants: every request is answered once; a shard that does not answer in time is left out, or its room is
 //! refused. Never here: who waits for what (`gathers`), what figures look like (`figures`).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::audience::budget::Kind as Memory;
@@ -18,7 +17,7 @@ use crate::runtime::mail::Mail;
 use crate::runtime::site::answer::Answer;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::site::gathers::{Page, Waiter};
-use crate::runtime::site::letters::{Question, Told};
+use crate::runtime::site::letters::{Question, Told, Wanted};
 use crate::runtime::site::sight::Sight;
 use crate::runtime::socket::Phase;
 use crate::wire::message;
@@ -43,10 +42,11 @@ impl Core {
         self.gathers.wait_for_room(exchange, self.now.mono.0);
         self.awaits_answer(exchange.slot);
         let owner = shard_of(room.as_str(), self.mesh.shards());
+        let question = Question::Selections(Wanted { room: room.clone(), head_only: exchange.head_only });
         if owner == self.id {
-            self.asked(by, Question::Selections(room.clone()));
+            self.asked(by, question);
         } else {
-            self.lanes.post(owner, Mail::Ask { by, question: Question::Selections(room.clone()) });
+            self.lanes.post(owner, Mail::Ask { by, question });
         }
     }
 
@@ -77,11 +77,11 @@ impl Core {
                 let told = Told::Figures(number, Box::new(self.own_figures()));
                 self.tell_shard(by, told);
             }
-            Question::Selections(room) => {
-                let told = self.selections(&room).map(Told::Selections);
+            Question::Selections(wanted) => {
+                let told = self.selections(&wanted);
                 if let Some(told) = told {
                     self.tell_shard(by, told);
-                } else if self.node.is_short_of_bodies() || !self.bodies.wait(by, &room) {
+                } else if self.node.is_short_of_bodies() || !self.bodies.wait(by, wanted) {
                     self.tell_shard(by, Told::Busy);
                 }
             }
@@ -98,18 +98,16 @@ impl Core {
 
     /// A shard has answered.
     pub(crate) fn told(&mut self, to: ConnId, told: Told) {
-        let body = match told {
-            Told::Figures(number, figures) => {
-                self.gathers.told(number, *figures);
-                return self.publish();
-            }
-            Told::Selections(body) => Some(body),
-            Told::Busy => None,
-        };
+        if let Told::Figures(number, figures) = told {
+            self.gathers.told(number, *figures);
+            return self.publish();
+        }
         let Some(exchange) = self.node.find(to).and_then(|slot| self.gathers.take_room(slot)) else { return };
-        match body {
-            Some(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::Counted(body)),
-            None => self.answer_busy(exchange),
+        match told {
+            Told::Selections(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::Counted(body)),
+            Told::Length(len) => self.respond_length(exchange, Answer::json(200), len),
+            Told::Busy => self.answer_busy(exchange),
+            Told::Figures(..) => unreachable!("looked at first"),
         }
     }
 
@@ -130,10 +128,10 @@ impl Core {
             self.answer_message(Exchange { keep_alive: false, ..exchange }, 503, message, &[]);
         }
         while !self.node.is_short_of_bodies()
-            && let Some((by, room)) = self.bodies.next(now_ms)
+            && let Some((by, wanted)) = self.bodies.next(now_ms)
         {
-            let body = self.encode(&room);
-            self.tell_shard(by, Told::Selections(body));
+            let told = self.encode(&wanted);
+            self.tell_shard(by, told);
         }
         self.bodies.tidy(now_ms);
     }
@@ -205,28 +203,36 @@ impl Core {
     }
 
     /// The selections of a room that this shard owns; `None` when encoding them must wait.
-    fn selections(&mut self, room: &RoomId) -> Option<Arc<Shared>> {
-        let now_ms = self.now.mono.0;
-        let state = self.node.seats().selections(room.as_str());
-        let kept = state.and_then(|state| self.bodies.find(room, (state.epoch, state.seq), now_ms));
+    fn selections(&mut self, wanted: &Wanted) -> Option<Told> {
+        let (room, now_ms) = (&wanted.room, self.now.mono.0);
+        let moment = self.node.seats().selections(room.as_str()).map(|state| (state.epoch, state.seq));
+        let kept = moment.and_then(|moment| {
+            if wanted.head_only {
+                self.bodies.find_length(room, moment).map(Told::Length)
+            } else {
+                self.bodies.find(room, moment, now_ms).map(Told::Selections)
+            }
+        });
         if kept.is_some() || self.node.is_short_of_bodies() || !self.bodies.may_encode(now_ms) {
             return kept;
         }
-        Some(self.encode(room))
+        Some(self.encode(wanted))
     }
 
-    fn encode(&mut self, room: &RoomId) -> Arc<Shared> {
+    fn encode(&mut self, wanted: &Wanted) -> Told {
+        let Wanted { room, head_only } = wanted;
         let state = self.node.seats().selections(room.as_str());
         let moment = state.as_ref().map(|state| (state.epoch, state.seq));
+        let (seats, share) = (state.iter().flat_map(|state| state.iter()), self.rooms.broadcast_user_info);
+        if *head_only {
+            let length = message::selections_body_len(room.as_str(), seats, share);
+            self.bodies.counted(room, moment, length, self.now.mono.0);
+            return Told::Length(length);
+        }
         let mut body = Vec::new();
-        message::selections_body(
-            &mut body,
-            room.as_str(),
-            state.iter().flat_map(|state| state.iter()),
-            self.rooms.broadcast_user_info,
-        );
+        message::selections_body(&mut body, room.as_str(), seats, share);
         let body = Shared::new(body, Memory::HttpBodies, &self.board.budget);
         self.bodies.encoded(room, moment, &body, self.now.mono.0);
-        body
+        Told::Selections(body)
     }
 }

@@ -14,7 +14,15 @@ pub(crate) enum Question {
     /// Its figures, for the gathering of this number.
     Figures(u64),
     /// The selections of a room that it owns.
-    Selections(RoomId),
+    Selections(Wanted),
+}
+
+/// What is asked about the selections of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) room: RoomId,
+    /// Only how long they are.
+    pub(crate) head_only: bool,
 }
 
 /// The answer to a [`Question`].
@@ -24,6 +32,8 @@ pub(crate) enum Told {
     Figures(u64, Box<ShardFigures>),
     /// To [`Question::Selections`]: the body of the response.
     Selections(Arc<Shared>),
+    /// The same for who asks how long it is.
+    Length(usize),
     /// To [`Question::Selections`]: too many wait for their answers.
     Busy,
 }

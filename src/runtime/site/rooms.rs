@@ -1,7 +1,8 @@
 //! The bodies of `/room/{room_id}/selections`, each encoded once for everybody who needs the same one. Pure.
 //!
-//! A body of a big room is megabytes, and HEAD needs its length as GET needs its bytes. So the last bodies are kept
-//! while they are true, and a shard encodes at most [`SITE_ENCODED_BYTES_PER_S`]: beyond that, requests wait.
+//! A body of a big room is megabytes. So the last bodies are kept while they are true, and a shard encodes at most
+//! [`SITE_ENCODED_BYTES_PER_S`]: beyond that, requests wait. For HEAD nothing is made: the length is found seat by seat,
+//! costs the same time, and is kept as well.
 //! Invariant: a body is exact at the moment at which it is given out. Never here: what a body says.
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use crate::engine::ids::{ConnId, Epoch, RoomId};
 use crate::limits::site::{
     SHARED_BODY_BYTES_MIN, SITE_BODIES_KEPT_MAX, SITE_BODY_KEPT_MS, SITE_ENCODED_BYTES_PER_S, SITE_WAITING_MAX,
 };
+use crate::runtime::site::letters::Wanted;
 
 /// The moment of a room that a body tells: its life and its last change.
 pub(super) type Moment = (Epoch, u64);
@@ -30,7 +32,9 @@ pub(crate) struct Bodies {
     kept: Vec<Kept>,
     /// Until when encoding has been paid for.
     busy_until_us: u64,
-    waiting: VecDeque<(ConnId, RoomId)>,
+    waiting: VecDeque<(ConnId, Wanted)>,
+    /// The lengths that were found last.
+    lengths: VecDeque<(RoomId, Moment, usize)>,
 }
 
 impl Bodies {
@@ -39,6 +43,29 @@ impl Bodies {
         let kept = self.kept.iter_mut().find(|kept| kept.moment == moment && kept.room == *room)?;
         kept.used_ms = now_ms;
         Some(Arc::clone(&kept.body))
+    }
+
+    /// The length of the body of this moment, when it is known.
+    pub(super) fn find_length(&self, room: &RoomId, moment: Moment) -> Option<usize> {
+        let body = self.kept.iter().find(|kept| kept.moment == moment && kept.room == *room);
+        let length = self.lengths.iter().find(|(of, at, _)| *at == moment && of == room);
+        body.map(|kept| kept.body.bytes().len()).or(length.map(|&(.., length)| length))
+    }
+
+    /// The length of a body was found.
+    pub(super) fn counted(&mut self, room: &RoomId, moment: Option<Moment>, length: usize, now_ms: u64) {
+        self.pay(length, now_ms);
+        let Some(moment) = moment else { return };
+        self.lengths.retain(|(of, ..)| of != room);
+        if self.lengths.len() == SITE_BODIES_KEPT_MAX {
+            self.lengths.pop_front();
+        }
+        self.lengths.push_back((room.clone(), moment, length));
+    }
+
+    fn pay(&mut self, bytes: usize, now_ms: u64) {
+        let from_us = self.busy_until_us.max(now_ms * 1_000);
+        self.busy_until_us = from_us + bytes as u64 * 1_000_000 / SITE_ENCODED_BYTES_PER_S;
     }
 
     /// Whether who asks now may have one encoded at once, rather than wait behind others.
@@ -54,8 +81,7 @@ impl Bodies {
     /// of the one that was not needed for longest.
     pub(super) fn encoded(&mut self, room: &RoomId, moment: Option<Moment>, body: &Arc<Shared>, now_ms: u64) {
         let bytes = body.bytes().len();
-        self.busy_until_us =
-            self.busy_until_us.max(now_ms * 1_000) + bytes as u64 * 1_000_000 / SITE_ENCODED_BYTES_PER_S;
+        self.pay(bytes, now_ms);
         let Some(moment) = moment.filter(|_| bytes >= SHARED_BODY_BYTES_MIN) else { return };
         self.kept.retain(|kept| kept.room != *room);
         if self.kept.len() == SITE_BODIES_KEPT_MAX {
@@ -67,16 +93,16 @@ impl Bodies {
 
     /// Somebody waits until one may be encoded. False at the bound: too many do.
     #[must_use]
-    pub(super) fn wait(&mut self, by: ConnId, room: &RoomId) -> bool {
+    pub(super) fn wait(&mut self, by: ConnId, wanted: Wanted) -> bool {
         let has_room = self.waiting.len() < SITE_WAITING_MAX;
         if has_room {
-            self.waiting.push_back((by, room.clone()));
+            self.waiting.push_back((by, wanted));
         }
         has_room
     }
 
     /// The next one who waits, when another body may be encoded.
-    pub(super) fn next(&mut self, now_ms: u64) -> Option<(ConnId, RoomId)> {
+    pub(super) fn next(&mut self, now_ms: u64) -> Option<(ConnId, Wanted)> {
         if self.is_paid_for(now_ms) { self.waiting.pop_front() } else { None }
     }
 
@@ -95,7 +121,7 @@ impl Bodies {
 mod tests {
     use std::sync::Arc;
 
-    use super::Bodies;
+    use super::{Bodies, Wanted};
     use crate::audience::budget::{Budget, Kind as Memory};
     use crate::audience::shared::Shared;
     use crate::engine::ids::{ConnId, Epoch, RoomId, ShardId};
@@ -161,9 +187,28 @@ mod tests {
         bodies.encoded(&room("big"), Some((Epoch(1), 1)), &body(quarter - SHARED_BODY_BYTES_MIN), 1_000);
         assert!(!bodies.may_encode(1_249) && bodies.may_encode(1_250));
         let conn = ConnId::new(ShardId::new(0), 1, 0);
-        assert!((0..SITE_WAITING_MAX).all(|number| bodies.wait(conn, &room(&number.to_string()))));
-        assert!(!bodies.wait(conn, &room("one more")));
+        let wanted = |name: &str| Wanted { room: room(name), head_only: false };
+        assert!((0..SITE_WAITING_MAX).all(|number| bodies.wait(conn, wanted(&number.to_string()))));
+        assert!(!bodies.wait(conn, wanted("one more")));
         assert!(bodies.next(1_249).is_none() && !bodies.may_encode(1_250), "those who wait go first");
-        assert_eq!(bodies.next(1_250).map(|(_, room)| room), Some(room("0")));
+        assert_eq!(bodies.next(1_250).map(|(_, wanted)| wanted), Some(wanted("0")));
+    }
+
+    /// HEAD pays as GET does, and a length that was found is known as long as its room does not change.
+    #[test]
+    fn a_length_is_found_once_and_keeps_no_body() {
+        let mut bodies = Bodies::default();
+        let (hamlet, moment) = (room("hamlet"), (Epoch(1), 5));
+        let quarter = usize::try_from(SITE_ENCODED_BYTES_PER_S / 4).expect("it fits");
+        bodies.counted(&hamlet, Some(moment), quarter, 1_000);
+        assert!(!bodies.may_encode(1_249) && bodies.may_encode(1_250) && bodies.is_empty());
+        assert_eq!(bodies.find_length(&hamlet, moment), Some(quarter));
+        assert_eq!(bodies.find_length(&hamlet, (Epoch(1), 6)), None);
+        bodies.encoded(&hamlet, Some((Epoch(1), 6)), &body(7), 2_000);
+        assert_eq!(bodies.find_length(&hamlet, (Epoch(1), 6)), Some(SHARED_BODY_BYTES_MIN + 7));
+        for number in 0..SITE_BODIES_KEPT_MAX {
+            bodies.counted(&room(&number.to_string()), Some(moment), 1, 0);
+        }
+        assert_eq!(bodies.find_length(&hamlet, moment), None, "few are kept");
     }
 }
