@@ -317,6 +317,14 @@ pub const ACCEPT_CROWD_MIN: usize = 4;
 pub const ACCEPT_BACKLOG: i32 = 4_096;
 /// Connections beyond the limit that are open just to be told so. At the bound they are closed without a word.
 pub const SURPLUS_MAX: usize = 128;
+/// How long a connection may have asked for nothing when every place is taken, in tenths of a second. Then it gives its place
+/// to the next that comes, the oldest first; when there is not even a place to be refused in, at once.
+pub const DOORSTEP_TENTHS: u32 = 10;
+/// Default of `MAX_CONNECTIONS_PER_IP`: connections from one address, or one IPv6 network of 64 bits. Beyond: 503. An office or a
+/// carrier behind one address has room, and a proxy that was not declared is noticed.
+pub const CONNECTIONS_PER_IP: u64 = 1_000;
+/// At its limit, an address from which so many of a hundred connections come is nearly everybody.
+pub const NEARLY_EVERYBODY_PERCENT: usize = 90;
 /// The same for one address beyond its own limit; they count for it, too.
 pub const SURPLUS_PER_IP_MAX: usize = 16;
 /// Sockets read in one turn, each once. At the bound the others wait for the next turn.
@@ -440,6 +448,7 @@ const _: () = assert!(EMPTY_LOG_BYTES_MAX < ROOM_LOG_BYTES_MAX && LOG_LOOK_PART 
 const _: () = assert!(FULL_STATE_TURN_MS <= FULL_STATE_WAIT_MS && FULL_STATE_WAIT_MS < SLOW_CONSUMER_MS);
 const _: () = assert!(SMALL_ROOM_MEMBERS <= ROOM_MEMBERS_MAX && HOT_ROOM_MEMBERS <= ROOM_MEMBERS_MAX);
 const _: () = assert!(PACE_FACTOR <= PACE_FACTOR_MAX && PACE_MS <= PACE_MS_MAX);
+const _: () = assert!(DOORSTEP_TENTHS as u64 * 100 < HANDSHAKE_MS && CONNECTIONS_PER_IP <= CONNECTIONS_MAX);
 const _: () = assert!(SURPLUS_PER_IP_MAX < SURPLUS_MAX, "one address does not take all places");
 const _: () = assert!(ACCEPT_CROWD_MIN <= ACCEPTS_PER_TURN_MAX && ACCEPT_REST_NS < TICK_MS * 1_000_000);
 const _: () =

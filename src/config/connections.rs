@@ -9,7 +9,7 @@ use super::values::Values;
 pub struct Connections {
     /// Connections of the whole server; `None`: what the file limit allows.
     pub max: Option<usize>,
-    /// Connections from one address; 0 is no limit.
+    /// Connections from one address, or one IPv6 network of 64 bits; 0 is no limit.
     pub per_ip_max: usize,
     /// Longest message of a client.
     pub message_bytes_max: usize,

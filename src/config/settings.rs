@@ -113,7 +113,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("BROADCAST_USER_INFO", ROOMS, Kind::Choice(&["full", "name", "none"]), Default::Text("full"), "What other members see of user_info"),
 
     row("MAX_CONNECTIONS", BOUNDS, up_to(1, limits::CONNECTIONS_MAX), Default::Depends("what the file limit allows"), "Connections of the whole server"),
-    row("MAX_CONNECTIONS_PER_IP", BOUNDS, up_to(0, limits::CONNECTIONS_MAX), Default::Number(0), "Connections from one address; 0 is no limit"),
+    row("MAX_CONNECTIONS_PER_IP", BOUNDS, up_to(0, limits::CONNECTIONS_MAX), Default::Number(limits::CONNECTIONS_PER_IP), "Connections from one address, or one IPv6 network of 64 bits; 0 is no limit"),
     row("RATE_MESSAGES_PER_S", BOUNDS, up_to(0, limits::MESSAGES_PER_S_MAX as u64), Default::Number(limits::RATE_MESSAGES_PER_S as u64), "Messages a second of one connection; 0 is no limit"),
     row("RATE_BURST", BOUNDS, up_to(1, limits::RATE_BURST_MAX as u64), Default::Number(limits::RATE_BURST as u64), "Messages of one connection at once; beyond both: rate_limited, and 4013 for who goes on"),
     row("RATE_MESSAGES_PER_S_PER_IP", BOUNDS, up_to(0, limits::MESSAGES_PER_S_MAX as u64), Default::Number(0), "Messages a second from one address to one shard; 0 is no limit"),

@@ -23,6 +23,8 @@ pub struct ServerFigures {
     pub log_lines_dropped: u64,
     /// What the shards run on: 1 for that one of [`RUNTIMES`], 0 for the others.
     pub runtimes: [u64; RUNTIMES.len()],
+    /// 1 once a private address from which nearly everybody comes has reached its limit.
+    pub undeclared_proxy: u64,
     /// What clients made grow, by kind.
     pub memory: MemoryFigures,
     /// What all of it may take together.
@@ -111,6 +113,9 @@ pub const ROWS: &[Row<ServerFigures>] = &[
         "log_lines_dropped"),
     one("butaca_runtime", Gauge, Count("runtimes"),
         "1 for what the shards run on, 0 for what they could run on", RUNTIME, |s| Slot::Numbers(&mut s.runtimes)),
+    one("butaca_undeclared_proxy", Gauge, Count("addresses"),
+        "1 once a private address from which nearly everybody comes has reached its limit: set TRUSTED_PROXIES", &[],
+        |s| Slot::Number(&mut s.undeclared_proxy)),
     memory("memory_outboxes", &[Label { name: "kind", values: &["outboxes"] }],
         |s| Slot::Number(&mut s.memory.outboxes)),
     memory("memory_logs", &[Label { name: "kind", values: &["logs"] }],

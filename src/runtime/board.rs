@@ -46,6 +46,8 @@ pub(crate) struct Board {
     /// The rooms that are hot.
     pub(crate) hot: HotRooms,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
+    /// A private address from which nearly everybody comes has reached its limit.
+    pub(crate) undeclared_proxy: AtomicBool,
     /// What all shards' memory takes, and may take.
     pub(crate) budget: Budget,
     /// Clients that may not come back yet.
@@ -64,6 +66,7 @@ impl Board {
             executor,
             hot: HotRooms::default(),
             by_ip: Mutex::default(),
+            undeclared_proxy: AtomicBool::new(false),
             budget,
             bans: Bans::default(),
             layouts: Catalog::default(),

@@ -20,6 +20,7 @@ use crate::limits::BLOCKED_RETRY_MS;
 use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
 use crate::runtime::board::Board;
 use crate::runtime::desk::Desk;
+use crate::runtime::doorstep::Doorstep;
 use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
 use crate::runtime::origins::Origins;
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     /// Broken connections, ended at the end of the phase.
     broken: Vec<(u32, u32)>,
     pub(crate) leftovers: Leftovers,
+    /// Connections that have asked for nothing yet.
+    pub(crate) doorstep: Doorstep,
 }
 
 impl Core {
@@ -121,6 +124,7 @@ impl Core {
             reads: VecDeque::new(),
             broken: Vec::new(),
             leftovers: Leftovers::default(),
+            doorstep: Doorstep::default(),
         }
     }
 

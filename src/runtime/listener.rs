@@ -15,14 +15,14 @@ use rustix::net::{
 
 use crate::figures::shard::Refusal;
 use crate::limits::{
-    ACCEPT_BACKLOG, ACCEPT_CROWD_MIN, ACCEPT_PAUSE_NS, ACCEPT_REST_NS, ACCEPTS_PER_TURN_MAX, SOCKET_SEND_BYTES,
-    SURPLUS_MAX,
+    ACCEPT_BACKLOG, ACCEPT_CROWD_MIN, ACCEPT_PAUSE_NS, ACCEPT_REST_NS, ACCEPTS_PER_TURN_MAX, DOORSTEP_TENTHS,
+    SOCKET_SEND_BYTES, SURPLUS_MAX,
 };
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::readiness::Readiness;
-use crate::runtime::socket::Socket;
+use crate::runtime::socket::{Phase, Socket, Sockets, Tenths};
 
 /// Listening sockets on one address, one for each shard.
 ///
@@ -129,7 +129,13 @@ impl Core {
     fn accepted(&mut self, fd: OwnedFd) -> Option<(u32, u32)> {
         self.node.figures.accepts += 1;
         let connections = self.board.connected();
-        let over = connections.saturating_sub(self.connections_max);
+        let mut over = connections.saturating_sub(self.connections_max);
+        while over > 0 && self.make_room(DOORSTEP_TENTHS) {
+            over -= 1;
+        }
+        if over > SURPLUS_MAX && self.make_room(0) {
+            over -= 1;
+        }
         if over > SURPLUS_MAX {
             self.node.figures.refuse(Refusal::Limit);
             self.board.disconnected();
@@ -140,8 +146,24 @@ impl Core {
         let slot = self.admit(socket)?;
         let generation = self.sockets.generation(slot);
         self.handle(Event::Opened { slot, generation });
+        let (now, sockets) = (self.tenths(), &self.sockets);
+        self.doorstep.came((slot, generation, now), |slot, generation| stands_there(sockets, slot, generation));
         self.find_origin(slot);
         Some((slot, generation))
+    }
+
+    /// Every place is taken: the connection that has asked for nothing for longest gives its own up, if it had the time for
+    /// that.
+    fn make_room(&mut self, patience: Tenths) -> bool {
+        let (until, sockets) = (self.tenths().checked_sub(patience), &self.sockets);
+        let oldest = until.and_then(|until| {
+            self.doorstep.take_oldest(until, |slot, generation| stands_there(sockets, slot, generation))
+        });
+        if let Some(slot) = oldest {
+            self.node.figures.refuse(Refusal::Limit);
+            self.end(slot);
+        }
+        oldest.is_some()
     }
 
     /// Reads and answers a request before its socket is watched: then it costs no event. Says whether one was there.
@@ -151,4 +173,10 @@ impl Core {
         self.flush(slot);
         self.node.figures.bytes_received > before
     }
+}
+
+/// Whether the connection is still there and has asked for nothing, or for nothing more.
+fn stands_there(sockets: &Sockets, slot: u32, generation: u32) -> bool {
+    let socket = sockets.get(slot).filter(|_| sockets.generation(slot) == generation);
+    socket.is_some_and(|socket| matches!(socket.phase, Phase::Preamble | Phase::Http) && socket.requests == 0)
 }

@@ -15,6 +15,7 @@ pub(crate) mod mail;
 pub(crate) mod mailbox;
 pub(crate) mod readiness;
 
+pub(crate) mod doorstep;
 pub(crate) mod memory;
 pub(crate) mod socket;
 pub(crate) mod wheel;

@@ -4,14 +4,15 @@
 //! address at most, and once; connections beyond an address's limit are few and live no longer than a handshake. Never
 //! here: how a header is read (`wire/proxy.rs`).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 
 use rustix::net::getpeername;
 
 use crate::engine::ids::Origin;
 use crate::figures::shard::Refusal;
-use crate::limits::SURPLUS_PER_IP_MAX;
+use crate::limits::{NEARLY_EVERYBODY_PERCENT, SURPLUS_PER_IP_MAX};
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::site::exchange::Exchange;
@@ -39,10 +40,10 @@ impl Core {
         match parse_proxy_header(bytes) {
             Ok(None) => Some(0),
             Ok(Some(header)) => {
-                if let Some(socket) = self.sockets.get_mut(slot) {
-                    socket.phase = Phase::Http;
-                }
-                self.count_origin(slot, header.client);
+                let socket = self.sockets.get_mut(slot)?;
+                socket.phase = Phase::Http;
+                let peer = peer_ip(&socket.fd);
+                self.count_origin(slot, header.client.or(peer));
                 Some(header.length)
             }
             Err(_) => {
@@ -60,25 +61,29 @@ impl Core {
             return true;
         }
         let Some(socket) = self.sockets.get(slot) else { return false };
+        let peer = peer_ip(&socket.fd);
         // What was counted when it was accepted came from nobody's proxy.
-        if socket.peer.is_none() && self.listen.trusts(peer_ip(&socket.fd)) {
-            self.count_origin(slot, forwarded_for.and_then(forwarded_client));
+        if socket.peer.is_none() && self.listen.trusts(peer) {
+            self.count_origin(slot, forwarded_for.and_then(forwarded_client).or(peer));
         }
         self.sockets.get(slot).is_some()
     }
 
-    /// Counts a connection for an address. Beyond the limit it may not stay, and far beyond it is closed at once: an
-    /// address must not fill the server with connections that say nothing. Without an address it counts for none.
+    /// Counts a connection for an address; of an IPv6 address its network counts. Beyond the limit it may not stay, and far
+    /// beyond it is closed at once: an address must not fill the server with connections that say nothing.
     fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
         let max = self.connections.per_ip_max;
         let (Some(socket), Some(ip)) = (self.sockets.get_mut(slot), ip) else { return };
-        socket.peer = Some(Box::new(ip));
+        let counts = counted_as(ip);
+        socket.peer = Some(Box::new(counts));
         if max == 0 {
             return;
         }
-        let over = self.board.connected_from(ip).saturating_sub(max);
+        let connections = self.board.connected_from(counts);
+        let over = connections.saturating_sub(max);
         if over > 0 {
             socket.surplus.get_or_insert(Refusal::PerIp);
+            self.look_for_proxy(ip, connections);
         }
         if over > SURPLUS_PER_IP_MAX {
             self.node.figures.refuse(Refusal::PerIp);
@@ -88,6 +93,16 @@ impl Core {
 }
 
 impl Core {
+    /// An address is at its limit. When nearly everybody comes from it and it is a private one, it is a proxy that nobody has
+    /// declared: that is said, once in the log, and from then on by `/health` and `/metrics`.
+    fn look_for_proxy(&self, ip: IpAddr, connections: usize) {
+        let is_nearly_all = connections * 100 >= self.board.connections() * NEARLY_EVERYBODY_PERCENT;
+        let is_undeclared = is_private(ip) && !self.listen.trusts(Some(ip));
+        if is_nearly_all && is_undeclared && !self.board.undeclared_proxy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%ip, connections, "nearly everybody comes from one private address: set TRUSTED_PROXIES");
+        }
+    }
+
     /// The connection becomes a WebSocket: its node is told where it comes from.
     pub(crate) fn note_origin(&mut self, slot: u32, forwarded_for: Option<&[u8]>) {
         let Some(socket) = self.sockets.get(slot) else { return };
@@ -103,7 +118,68 @@ impl Core {
     }
 }
 
+/// What an address is counted as: one line has 2^64 IPv6 addresses, so their network counts.
+fn counted_as(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Whether an address is one that the internet does not know: of this machine, of a network behind a router, of a carrier.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 fn peer_ip(fd: &OwnedFd) -> Option<IpAddr> {
     let address = getpeername(fd).ok().flatten()?;
     SocketAddr::try_from(address).ok().map(|address| address.ip().to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{counted_as, is_private};
+
+    #[test]
+    fn of_an_ipv6_address_its_network_counts() {
+        let of = |text: &str| counted_as(text.parse().expect("an address"));
+        for (a, b, is_same) in [
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:2:3", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+        ] {
+            assert_eq!(of(a) == of(b), is_same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_internet_does_not_know_is_private() {
+        for (text, expected) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("172.31.0.1", true),
+            ("172.32.0.1", false),
+            ("192.168.7.7", true),
+            ("169.254.0.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("192.0.2.1", false),
+            ("8.8.8.8", false),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("2001:db8::1", false),
+            ("::ffff:10.0.0.1", true),
+            ("::ffff:8.8.8.8", false),
+        ] {
+            assert_eq!(is_private(text.parse().expect("an address")), expected, "{text}");
+        }
+    }
 }

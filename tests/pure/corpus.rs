@@ -44,3 +44,8 @@ fn shard_ops() {
 fn v2_json() {
     replay("v2_json", targets::v2_json::run);
 }
+
+#[test]
+fn node_turns() {
+    replay("node_turns", targets::node_turns::run);
+}

@@ -16,6 +16,8 @@ use std::time::Duration;
 use self::attacks::{ATTACKS, Attack, Scene};
 use self::cell::Cell;
 use self::innocent::{Innocent, Waits};
+use self::sockets::Hostile;
+use crate::harness::client::release;
 use crate::harness::server::limited;
 use crate::harness::wait::{now, size};
 use crate::harness::{BOUND, Server};
@@ -134,4 +136,32 @@ fn every_attack_alone() {
     }
     println!("\n{}", lines.join("\n"));
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What `docs/OPERATIONS.md` says that a connection takes whose client asks and asks and never reads, in KiB.
+fn documented_kib() -> u64 {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md")).expect("the documents");
+    let at = text.split("never reads takes ").nth(1).expect("it is documented");
+    at.split(' ').next().and_then(|number| number.parse().ok()).expect("a number of KiB")
+}
+
+#[test]
+fn a_stalled_connection_takes_what_is_documented_alone() {
+    const STALLED: u64 = 100;
+    let settings = [("SHARDS", "1"), ("MEMORY_BUDGET_BYTES", "4294967296"), ("RATE_MESSAGES_PER_S", "0")];
+    let server = Server::start(&settings);
+    // What the first connections make a server keep is not theirs.
+    drop((0..STALLED).map(|number| Hostile::open(&server, &format!("first{number}"), false)).collect::<Vec<_>>());
+    let (before, seat) = (resident(&server), "s".repeat(128));
+    let stalled = |number| {
+        let mut socket = Hostile::open(&server, &format!("stalled{number}"), true);
+        (0..40).all(|_| socket.train((0..100).map(|_| release("r", &seat))));
+        socket
+    };
+    let _stalled: Vec<Hostile> = (0..STALLED).map(stalled).collect();
+    assert!(server.figure("outbound_queue_bytes") > STALLED * 200 * 1024, "they all wait");
+    let each = (resident(&server) - before) / STALLED / 1024;
+    println!("a stalled connection takes {each} KiB");
+    assert!(each <= documented_kib(), "{each} KiB each");
 }

@@ -89,3 +89,38 @@ fn an_address_far_beyond_its_limit_is_closed_at_once() {
     let mut other = Client::connect_on(server.dial_from(Ipv4Addr::new(127, 0, 0, 3)), "other", "");
     other.enter("r");
 }
+
+/// A proxy that nobody declared is noticed when it reaches the limit of one address: nearly everybody comes from it.
+#[test]
+fn a_proxy_that_nobody_declared_is_noticed() {
+    let server = Server::start(&[("MAX_CONNECTIONS_PER_IP", "20"), ("SHARDS", "2")]);
+    let proxy = Ipv4Addr::new(127, 0, 0, 2);
+    let notice = || server.get("/health").json()["notice"].as_str().map(str::to_owned);
+    let _clients: Vec<Client> = (0..20).map(|_| Client::connect_on(server.dial_from(proxy), "a", "")).collect();
+    assert_eq!(notice(), None, "a full house is no news");
+    is_refused(server.dial_from(proxy));
+    assert!(notice().expect("it is said").contains("set TRUSTED_PROXIES"));
+    let answer = server.get("/metrics");
+    assert!(String::from_utf8_lossy(&answer.body).contains("butaca_undeclared_proxy 1"));
+    eventually("it is logged", || server.log().contains("set TRUSTED_PROXIES").then_some(()));
+}
+
+/// Who begins to ask and never goes on has the places for a moment only: the oldest of them goes when another one comes.
+#[test]
+fn half_a_head_keeps_nobody_out() {
+    let server = Server::start(&[("MAX_CONNECTIONS", "10"), ("SHARDS", "1"), ("HANDSHAKE_MS", "60000")]);
+    let half = |_| {
+        let mut stream = server.dial();
+        std::io::Write::write_all(&mut stream, b"GET /health HTTP/1.1\r\nHost:").expect("the server reads");
+        stream
+    };
+    let _halves: Vec<TcpStream> = (0..150).map(half).collect();
+    assert_eq!(server.get("/health").status, 200, "it is answered, though there is no place to be refused in");
+    let mut clients: Vec<Client> =
+        (0..10).map(|number| Client::connect_when_free(&server, &format!("c{number}"))).collect();
+    is_refused(server.dial());
+    for client in &mut clients {
+        client.send(r#"{"type":"ping"}"#);
+        assert_eq!(client.json()["type"], "pong", "who has asked for a WebSocket stays in");
+    }
+}

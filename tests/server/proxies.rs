@@ -46,13 +46,30 @@ fn x_forwarded_for_counts_from_a_trusted_proxy_only() {
     let _own = check(STRANGER, "192.0.2.3", 101);
     check(STRANGER, "192.0.2.4", 503);
     let _three = check(PROXY, "192.0.2.3", 101);
-    // Without an address a connection counts for none: the proxy itself has no limit.
-    let _nobody: Vec<TcpStream> = (0..3).map(|_| check(PROXY, "unknown", 101)).collect();
+    // Without an address, or with one that is none, a connection counts for the proxy.
+    let _nobody = check(PROXY, "unknown", 101);
+    check(PROXY, "192.0.2.9, ", 503);
+    check(PROXY, "_hidden", 503);
+    let (status, _) = ask(&server, PROXY, &not_utf8());
+    assert_eq!(status, 101, "the bytes before the last comma are the client's claims, whatever they are");
+    // Who only asks is not counted, however often.
+    let get = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n";
+    let _asking: Vec<TcpStream> = (0..3).map(|_| self::check(&server, PROXY, get, 200)).collect();
+    // All addresses of one line count together.
+    let _line = check(PROXY, "2001:db8::1", 101);
+    check(PROXY, "2001:db8::2", 503);
+    let _next = check(PROXY, "2001:db8:0:1::2", 101);
     drop(one);
     eventually("the client's place is free again", || {
         let (status, _stream) = ask(&server, PROXY, forwarded("192.0.2.1").as_bytes());
         (status == 101).then_some(())
     });
+}
+
+/// A claim before the last comma that is no text.
+fn not_utf8() -> Vec<u8> {
+    let text = forwarded("~, 192.0.2.8");
+    text.bytes().map(|byte| if byte == b'~' { 0xff } else { byte }).collect()
 }
 
 /// Version 2 for a client on IPv4, or for the proxy itself.
@@ -84,7 +101,8 @@ fn the_proxy_protocol_tells_the_client_in_both_versions() {
     // What the client itself claims does not count beside it.
     let claims = [one, forwarded("192.0.2.77").as_bytes()].concat();
     self::check(&server, PROXY, &claims, 503);
-    let _health_checks: Vec<TcpStream> = (0..3).map(|_| check(&version_2(None), 101)).collect();
+    let _own = check(&version_2(None), 101);
+    check(&version_2(None), 503);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::config::{Durability, Store};
 
+const UNDECLARED_PROXY: &str = "nearly everybody comes from one private address, which has all the connections that it may \
+    have: if that is a proxy, set TRUSTED_PROXIES";
+
 /// What `/health` follows from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Facts {
@@ -18,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) durability: Durability,
     /// The name of what the shards run on.
     pub(crate) runtime: &'static str,
+    /// A private address from which nearly everybody comes has reached its limit.
+    pub(crate) has_undeclared_proxy: bool,
     /// What the store says of itself, when there is one.
     pub(crate) state: Option<StoreState>,
 }
@@ -62,6 +67,9 @@ impl Facts {
         if let Some(error) = self.state.as_ref().and_then(|state| state.error.as_deref()) {
             body["store_error"] = error.into();
         }
+        if self.has_undeclared_proxy {
+            body["notice"] = UNDECLARED_PROXY.into();
+        }
         body.to_string()
     }
 }
@@ -90,7 +98,17 @@ mod tests {
         });
         let store = if state.is_some() { Store::Redis } else { Store::Memory };
         let runtime = "threads";
-        Facts { is_draining: false, is_serving: true, websockets: 3, rooms: 2, store, durability, runtime, state }
+        Facts {
+            is_draining: false,
+            is_serving: true,
+            websockets: 3,
+            rooms: 2,
+            store,
+            durability,
+            runtime,
+            has_undeclared_proxy: false,
+            state,
+        }
     }
 
     #[test]
@@ -131,5 +149,10 @@ mod tests {
         let well: serde_json::Value =
             serde_json::from_str(&facts(Durability::Window, Some((true, true))).body()).expect("it is JSON");
         assert!(well.get("store_error").is_none() && well["redis_connected"] == true);
+        assert!(well.get("notice").is_none());
+        let proxied = Facts { has_undeclared_proxy: true, ..facts(Durability::Window, Some((true, true))) };
+        let body: serde_json::Value = serde_json::from_str(&proxied.body()).expect("it is JSON");
+        let notice = body["notice"].as_str().expect("a text");
+        assert!(notice.ends_with("set TRUSTED_PROXIES") && body["status"] == "healthy", "{body}");
     }
 }

@@ -50,6 +50,7 @@ impl Sight<'_> {
             store: self.promise.store,
             durability: self.promise.durability,
             runtime: self.board.executor.name(),
+            has_undeclared_proxy: self.board.undeclared_proxy.load(Ordering::Relaxed),
             state,
         }
     }
@@ -83,6 +84,7 @@ impl Sight<'_> {
             is_serving: self.board.is_serving() && !self.board.is_draining(),
             log_lines_dropped: log::lines_dropped(),
             runtimes,
+            undeclared_proxy: u64::from(self.board.undeclared_proxy.load(Ordering::Relaxed)),
             memory: self.memory_figures(),
             memory_budget_bytes: KINDS.iter().map(|(kind, _)| self.board.budget.max(*kind) as u64).sum(),
         }

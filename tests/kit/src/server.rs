@@ -78,6 +78,8 @@ fn with_settings(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env("API_PORT", "0");
     // Tests flood. What the rate does is tested where it is switched on.
     command.env("RATE_MESSAGES_PER_S", "0");
+    // They all come from this machine, more than one address may have.
+    command.env("MAX_CONNECTIONS_PER_IP", "0");
     // What the shards run on in this run of the tests, unless a test says so itself.
     command.envs(std::env::var_os("BUTACA_TEST_RUNTIME").map(|runtime| ("RUNTIME", runtime)));
     command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -43,6 +43,7 @@ const LAYERS: &[&[&str]] = &[
         "runtime::process",
     ],
     &["runtime::memory", "runtime::origins", "runtime::socket", "runtime::wheel"],
+    &["runtime::doorstep"],
     &["runtime::site::exchange", "runtime::site::letters"],
     &["runtime::site::gathers", "runtime::site::rooms", "runtime::site::health"],
     &["runtime::site::sight"],

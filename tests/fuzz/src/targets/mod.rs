@@ -2,6 +2,7 @@
 
 pub mod http_head;
 pub mod message_json;
+pub mod node_turns;
 pub mod shard_ops;
 pub mod socket_bytes;
 pub mod v2_json;
