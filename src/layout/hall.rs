@@ -145,3 +145,34 @@ impl Hall {
         &self.free
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Hall, Mark};
+    use crate::layout::model::{Place, hall_of};
+
+    #[test]
+    fn a_mark_is_where_the_wire_wants_it() {
+        let places: Vec<Place> = (0..9).map(Place::in_row).collect();
+        let mut hall = Hall::new(hall_of(&places, ""));
+        assert_eq!((hall.states().bytes(), hall.free()), (&[0, 0, 0][..], 9));
+        for (seat, mark) in [(0, Mark::Held), (3, Mark::Blocked), (4, Mark::Booked), (8, Mark::Held), (0, Mark::Booked)]
+        {
+            hall.set(seat, mark);
+            assert_eq!(hall.mark(seat), mark);
+        }
+        assert_eq!((hall.states().bytes(), hall.free()), (&[0b1100_0010, 0b10, 1][..], 5));
+        hall.set(3, Mark::Free);
+        hall.set(3, Mark::Free);
+        assert_eq!((hall.states().bytes(), hall.free()), (&[0b0000_0010, 0b10, 1][..], 6));
+    }
+
+    #[test]
+    fn a_room_of_50_000_free_seats_takes_less_than_32_kb() {
+        let places: Vec<Place> = (0..50_000).map(|at| Place::in_row(at / 25)).collect();
+        let bytes = Hall::new(Arc::clone(&hall_of(&places, ""))).memory_bytes();
+        assert!(bytes < 20_000, "{bytes} bytes");
+    }
+}

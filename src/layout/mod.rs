@@ -174,6 +174,14 @@ impl Layout {
         bits::has(&self.accessible, self.place(index))
     }
 
+    /// The seat whose companion sits on this one.
+    #[must_use]
+    pub fn companion_of(&self, index: u32) -> Option<u32> {
+        let place = self.order.places[index as usize];
+        let (of, _) = self.companions.iter().find(|&&(_, companion)| companion == place)?;
+        Some(self.order.seats[*of as usize])
+    }
+
     /// The names of its sections, in the order in which they appear.
     pub fn sections(&self) -> impl ExactSizeIterator<Item = &str> {
         self.order.sections.iter().map(|name| &**name)
@@ -249,5 +257,7 @@ fn runs(plan: &Plan<'_>, order: &Rows) -> (Box<[Box<str>]>, Box<[Run]>) {
     (ids.into_iter().map(Into::into).collect(), runs.into())
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -103,3 +103,6 @@ fn others(layout: &Layout, free: &[u64], start: usize, size: usize) -> Vec<usize
     others.extend(in_words(0, field.words()).filter(|&place| !is_own(place)).take(more));
     others
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! A group with wheelchairs or the like: so many accessible seats, the seats of their companions, and the others.
 //!
 //! Companions come first among the others, as far as the group goes. Accessible seats beyond those asked for, and seats
-//! of companions of a seat that is not given, are spared while anything else is left. So windows are of six classes:
-//! with the companions, sparing, nobody left alone; the same with somebody left alone; then with the companions but not
-//! sparing, then without all companions, each as before.
+//! of companions of a seat that is not given, are spared while anything else is left. So windows are of eight classes:
+//! with all companions, sparing, nobody left alone; the same with somebody left alone; then with all companions but not
+//! sparing; then with those whose seats are free, the others being taken; then without some, each as before.
 //!
 //! Invariant: at least so many accessible seats are given, or none. Never here: groups without.
 
@@ -73,7 +73,8 @@ fn window(all: Field<'_>, size: usize, accessible: usize) -> Option<usize> {
     best.map(|(_, start)| start)
 }
 
-/// 0: with the companions and sparing; 1: with the companions; 2: without all of them; `None`: not enough are accessible.
+/// 0: with all companions and sparing; 1: with all companions; 2: with all of them that are free; 3: without some;
+/// `None`: not enough are accessible.
 fn class(all: Field<'_>, start: usize, size: usize, accessible: usize) -> Option<u8> {
     let layout = all.layout;
     let here = extract(&layout.accessible, start, size);
@@ -82,20 +83,22 @@ fn class(all: Field<'_>, start: usize, size: usize, accessible: usize) -> Option
         return None;
     }
     let special = extract(&layout.special, start, size);
-    let (mut free, mut given) = (0_usize, 0_u64);
+    let (mut known, mut free, mut given) = (0_usize, 0_usize, 0_u64);
     for place in bits::ones(here).map(|bit| start + bit) {
         for companion in companions(layout, place) {
             let is_here = (start..start + size).contains(&companion);
             if is_here {
                 given |= 1 << (companion - start);
             }
+            known += 1;
             free += usize::from(is_here || bits::has(all.usable.unwrap_or(all.free), companion));
         }
     }
-    // A companion may be accessible as well, and counts as that.
+    // A companion's seat may be accessible as well, and counts as that.
     let companions_given = (given & !here).count_ones() as usize;
-    if companions_given < free.min(size - has) {
-        return Some(2);
+    let room = size - has;
+    if companions_given < known.min(room) {
+        return Some(2 + u8::from(companions_given < free.min(room)));
     }
     let is_sparing = has == accessible && special & !here & !given == 0;
     Some(u8::from(!is_sparing))
@@ -174,3 +177,6 @@ fn others(left: Field<'_>, rest: usize) -> Vec<usize> {
         None => pieces::choose(field, rest),
     }
 }
+
+#[cfg(test)]
+mod tests;
