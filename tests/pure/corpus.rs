@@ -49,3 +49,13 @@ fn v2_json() {
 fn node_turns() {
     replay("node_turns", targets::node_turns::run);
 }
+
+#[test]
+fn layout_json() {
+    replay("layout_json", targets::layout_json::run);
+}
+
+#[test]
+fn pretix_plan() {
+    replay("pretix_plan", targets::pretix_plan::run);
+}

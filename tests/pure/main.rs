@@ -6,6 +6,7 @@
 mod carts;
 mod corpus;
 mod epochs;
+mod example_layouts;
 mod halls;
 mod kept;
 mod model;
