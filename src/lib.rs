@@ -19,6 +19,7 @@
 //! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
 //! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
 //! * [`api`]: the API of the shop's backend, on a thread of its own. Its [`api::keys`] stand before [`config`].
+//! * [`opening`]: what is read from files before the doors open.
 //! * [`server`]: all threads and queues on one screen.
 //!
 //! `docs/ARCHITECTURE.md` has the picture, the code map and five walks. Never here: code.
@@ -53,6 +54,8 @@ pub mod node;
 pub mod runtime;
 
 pub mod api;
+
+pub mod opening;
 
 mod signals;
 mod storage;

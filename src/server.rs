@@ -23,6 +23,7 @@ use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
 use crate::engine::ids::ShardId;
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
+use crate::layout::catalog::Catalog;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
@@ -39,7 +40,7 @@ use crate::runtime::origins::Origins;
 use crate::runtime::preflight::{self, EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
 use crate::storage::Storage;
-use crate::{log, signals};
+use crate::{log, opening, signals};
 
 /// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
 const EXIT_ADDRESS: u8 = 69;
@@ -85,6 +86,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let machine = Machine::look();
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
+    let layouts = layouts(&config.halls)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let choice = choose(&config, shards)?;
     let listening = Listening::new(config.api.as_ref()).map_err(no_api)?;
@@ -93,7 +95,9 @@ fn start(config: Config) -> Result<Started, Failure> {
 
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
-    let board = Arc::new(Board::new(shards, choice.0, budget(&config.connections, &machine)));
+    let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
+    board.layouts = layouts;
+    let board = Arc::new(board);
     let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
     let key = origins_key(&config.store);
@@ -156,6 +160,16 @@ fn start(config: Config) -> Result<Started, Failure> {
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
     Executor::choose(config.cores.runtime, || preflight::io_uring(shards)).map_err(|line| (EXIT_MACHINE, line))
+}
+
+/// The layouts that there are from the start.
+fn layouts(halls: &config::Halls) -> Result<Catalog, Failure> {
+    let catalog = Catalog::default();
+    if let Some(folder) = &halls.layouts_dir {
+        let line = |why| (EXIT_USAGE, format!("LAYOUTS_DIR: {why}"));
+        opening::read_layouts(folder, &catalog).map_err(line)?;
+    }
+    Ok(catalog)
 }
 
 fn budget(connections: &config::Connections, machine: &Machine) -> Budget {

@@ -37,6 +37,8 @@ impl Shared {
 pub enum SharedBytes {
     /// A full state, or the body of an HTTP answer.
     Counted(Arc<Shared>),
+    /// What is in memory anyway, whoever is sent it: the document of a layout.
+    Kept(Arc<[u8]>),
     /// A part of the program.
     Static(&'static [u8]),
 }
@@ -47,6 +49,7 @@ impl SharedBytes {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Counted(shared) => shared.bytes(),
+            Self::Kept(bytes) => bytes,
             Self::Static(bytes) => bytes,
         }
     }

@@ -10,6 +10,7 @@
 mod api;
 mod connections;
 mod cores;
+mod halls;
 mod listen;
 mod log;
 mod network;
@@ -29,6 +30,7 @@ pub use self::redis::RedisSettings;
 pub use api::Api;
 pub use connections::{Connections, Rates};
 pub use cores::{Cores, Runtime};
+pub use halls::Halls;
 pub use listen::Listen;
 pub use log::{Log, LogFormat};
 pub use network::Network;
@@ -48,6 +50,8 @@ pub struct Config {
     pub listen: Listen,
     /// What holds in rooms.
     pub rooms: Rooms,
+    /// Which files say what halls there are.
+    pub halls: Halls,
     /// The bounds of one connection and of all.
     pub connections: Connections,
     /// How fast messages may come.
@@ -113,6 +117,7 @@ impl Config {
         Ok(Self {
             listen: Listen::read(values)?,
             rooms: Rooms::read(values)?,
+            halls: Halls::read(values)?,
             connections: Connections::read(values)?,
             rates: Rates::read(values)?,
             store: StoreSettings::read(values)?,

@@ -205,9 +205,9 @@ impl Core {
                 return Err((bytes.len(), Flow::More));
             }
         };
-        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, token: _ } = request;
+        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, has, token: _ } = request;
         let Target::Socket { client, room_hint, accept_key, protocol: _ } = target else {
-            self.respond(Exchange { slot, head_only, keep_alive }, &target);
+            self.respond(Exchange { slot, head_only, keep_alive }, &target, has);
             return Ok(len);
         };
         if !self.believe_forwarded(slot, forwarded_for) {

@@ -87,6 +87,27 @@ fn ids_in_paths() {
 }
 
 #[test]
+fn layouts() {
+    let check = |path: &str, fields: &str, parts: Option<(&str, &str, bool)>| {
+        let target = parts.map_or(Target::NotFound, |(layout, version, takes_gzip)| Target::Layout {
+            layout: layout.into(),
+            version: version.into(),
+            takes_gzip,
+        });
+        check_head(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Ok(target));
+    };
+    check("/layouts/hall/9f3a", "", Some(("hall", "9f3a", false)));
+    check(
+        "/layouts/a%2Fb%20c/9f3a?x",
+        "Accept-Encoding: br\r\naccept-encoding: gzip\r\n",
+        Some(("a/b c", "9f3a", true)),
+    );
+    for nothing in ["/layouts/", "/layouts/hall", "/layouts/hall/", "/layouts//v", "/layouts/a/b/c", "/layouts/%ff/v"] {
+        check(nothing, "", None);
+    }
+}
+
+#[test]
 fn upgrades() {
     check_socket("/ws/ana", "ana", None);
     check_socket("/ws/Jos%C3%A9%20%2F?x=1", "José /", None);

@@ -23,6 +23,7 @@ mod heartbeat;
 mod hogs;
 mod hot_room;
 mod http_answers;
+mod layouts;
 mod limits;
 mod logs;
 mod opinion;

@@ -1,5 +1,5 @@
 //! The site: HTTP answers on the shards' port. `/health`, `/ready`, `/stats`, `/metrics`,
-//! `/room/{room_id}/selections`, `/` and the files of the page.
+//! `/room/{room_id}/selections`, `/layouts/{layout}/{version}`, `/` and the files of the page.
 //!
 //! `/health` is answered at once from the board, so that it works while a shard does not. What only the shards know
 //! is asked of them by mail ([`asking`]); who waits for that is kept in [`gathers`]. Bodies are made once for all who
@@ -11,6 +11,7 @@ mod asking;
 pub(crate) mod exchange;
 pub(crate) mod gathers;
 pub(crate) mod health;
+mod layouts;
 pub(crate) mod letters;
 pub(crate) mod rooms;
 pub(crate) mod sight;
@@ -23,6 +24,7 @@ use crate::runtime::site::answer::Answer;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::site::gathers::Page;
 use crate::runtime::site::health::Facts;
+use crate::runtime::site::layouts::Asked;
 use crate::wire::http::Target;
 
 /// The body of `/health`, and the facts for which it is true.
@@ -33,8 +35,8 @@ pub(crate) struct Health {
 }
 
 impl Core {
-    /// Answers a request that is no upgrade.
-    pub(crate) fn respond(&mut self, exchange: Exchange, target: &Target) {
+    /// Answers a request that is no upgrade. `has` is what the client has got already.
+    pub(crate) fn respond(&mut self, exchange: Exchange, target: &Target, has: Option<&[u8]>) {
         let keep_alive = self.count_request(exchange.slot) && exchange.keep_alive;
         let exchange = Exchange { keep_alive, ..exchange };
         match target {
@@ -42,6 +44,9 @@ impl Core {
             Target::Stats if self.site.public_stats => self.ask_for_figures(exchange, Page::Stats),
             Target::Metrics if self.site.public_stats => self.ask_for_figures(exchange, Page::Metrics),
             Target::Selections { room } => self.ask_for_selections(exchange, room),
+            Target::Layout { layout, version, takes_gzip } => {
+                self.answer_layout(exchange, Asked { layout, version, takes_gzip: *takes_gzip, has });
+            }
             Target::Home => self.answer_file(exchange, &PAGE),
             Target::Options => self.answer_options(exchange),
             Target::File(file) => self.answer_file(exchange, file),

@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 use httparse::Header;
 use tungstenite::handshake::derive_accept_key;
 
+use super::encodings::Encodings;
 use super::{HttpError, SECOND_PROTOCOL};
 
 /// What the header lines say.
@@ -23,6 +24,10 @@ pub(super) struct Fields<'a> {
     pub(super) origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line.
     pub(super) forwarded_for: Option<&'a [u8]>,
+    /// What the client has got already.
+    pub(super) has: Option<&'a [u8]>,
+    /// How the answer may be encoded.
+    pub(super) encodings: Encodings,
     /// The second protocol is among those that are offered.
     pub(super) offers_v2: bool,
     /// The token of an `Authorization` line.
@@ -59,6 +64,10 @@ impl<'a> Fields<'a> {
                 fields.read_protocols(value);
             } else if is("authorization") {
                 fields.read_authorization(value);
+            } else if is("accept-encoding") {
+                fields.encodings.read(value);
+            } else if is("if-none-match") {
+                fields.has = Some(value);
             } else if is("x-forwarded-for") {
                 fields.forwarded_for = Some(value);
             } else if is("origin") {

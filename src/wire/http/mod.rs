@@ -1,12 +1,13 @@
 //! Request heads of HTTP: what is asked for, and whether it may become a WebSocket.
 //!
-//! Owns: what the rules of RFC 9110, RFC 9112 and RFC 6455 section 4.2.1 ask of a request, in three leaves: `fields`
-//! the header lines, `target` the paths, `error` the refusals. Invariants: a head is judged as soon as its bytes allow
+//! Owns: what the rules of RFC 9110, RFC 9112 and RFC 6455 section 4.2.1 ask of a request, in four leaves: `fields`
+//! the header lines, `encodings` one of them, `target` the paths, `error` the refusals. Invariants: a head is judged as soon as its bytes allow
 //! it, and the same however they are cut; ids in a [`Target`] are valid; requests have no body. Never here: what is
 //! answered (see `respond`), sockets. This is the only folder that names httparse.
 //!
 //! What `Host` says does not matter, since there is one site; that it says one thing does.
 
+mod encodings;
 mod error;
 mod fields;
 mod target;
@@ -67,6 +68,15 @@ pub enum Target {
         /// The room.
         room: RoomId,
     },
+    /// `/layouts/{layout}/{version}`
+    Layout {
+        /// The layout. There may be none of this name.
+        layout: Box<str>,
+        /// Its version, the same.
+        version: Box<str>,
+        /// Whether the answer may be compressed by gzip, and had better be.
+        takes_gzip: bool,
+    },
     /// `/`
     Home,
     /// A file below `/static/` that there is, such as `butaca-client.js`.
@@ -108,6 +118,8 @@ pub struct HttpRequest<'a> {
     pub origin: Option<&'a [u8]>,
     /// The last `X-Forwarded-For` line, which the nearest proxy wrote. To be believed from trusted proxies only.
     pub forwarded_for: Option<&'a [u8]>,
+    /// What the client has got already (`If-None-Match`, RFC 9110 section 13.1.2).
+    pub has: Option<&'a [u8]>,
     /// With what the client says who it is: of an `Authorization` line, else among the protocols, else in the query. Never to
     /// be written anywhere.
     pub token: Option<Bearer<'a>>,
@@ -187,6 +199,7 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
         keep_alive: !fields.close && (is_1_1 || fields.keep_alive),
         origin: fields.origin,
         forwarded_for: fields.forwarded_for,
+        has: fields.has,
     };
     let is_options = method == "OPTIONS";
     let (place, query) = target::read(target, is_options)?;
@@ -211,6 +224,7 @@ fn read_request<'a>(head: &Request<'_, 'a>) -> Result<HttpRequest<'a>, HttpError
         Place::Stats => Target::Stats,
         Place::Metrics => Target::Metrics,
         Place::Selections(room) => Target::Selections { room },
+        Place::Layout(layout, version) => Target::Layout { layout, version, takes_gzip: fields.encodings.takes_gzip() },
         Place::File(file) => Target::File(file),
     };
     Ok(answerable(target, query))

@@ -1,6 +1,7 @@
 //! Request targets: the forms they may have, and the places of this site.
 //!
-//! `/ws/{client_id}` and `/room/{room_id}/selections` take one path segment; a `/` inside an id is written `%2F`.
+//! `/ws/{client_id}` and `/room/{room_id}/selections` take one path segment, `/layouts/{layout}/{version}` two; a `/` inside
+//! an id is written `%2F`.
 //! Paths are compared as they are written: no slashes are merged or added.
 //! Invariant: an id in a place is valid. Never here: header lines.
 
@@ -10,7 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use super::HttpError;
 use super::fields::is_authority;
-use crate::engine::ids::{ClientId, RoomId, is_reserved_client};
+use crate::engine::ids::{ClientId, RoomId, is_reserved_client, is_valid_id};
 use crate::files::{self, File};
 
 /// What a path names.
@@ -21,6 +22,8 @@ pub(super) enum Place {
     Stats,
     Metrics,
     Selections(RoomId),
+    /// A layout and its version. There may be none such.
+    Layout(Box<str>, Box<str>),
     Socket(ClientId),
     File(&'static File),
     /// The server as a whole: `*`, or a URL without a path.
@@ -75,6 +78,11 @@ fn find(path: &str) -> Result<Place, HttpError> {
     let room = path.strip_prefix("/room/").and_then(|rest| rest.strip_suffix("/selections"));
     if let Some(segment) = room.filter(|segment| !segment.contains('/')) {
         return id(segment, RoomId::new).map(Place::Selections).ok_or(HttpError::BadRoomId);
+    }
+    if let Some((layout, version)) = path.strip_prefix("/layouts/").and_then(|rest| rest.split_once('/')) {
+        let text = |segment| id(segment, |text| is_valid_id(text).then(|| text.into()));
+        let place = text(layout).zip(text(version)).map(|(layout, version)| Place::Layout(layout, version));
+        return Ok(place.unwrap_or(Place::Nothing));
     }
     let file = path.strip_prefix("/static/").and_then(files::find);
     Ok(file.map_or(Place::Nothing, Place::File))

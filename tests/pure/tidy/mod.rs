@@ -52,7 +52,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime::core", "runtime::site"],
     &["runtime"],
     &["api"],
-    &["storage", "signals"],
+    &["storage", "signals", "opening"],
     &["server"],
     &["main"],
 ];
