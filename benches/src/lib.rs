@@ -9,6 +9,7 @@ mod batch;
 mod deadlines;
 mod engine;
 mod frame;
+mod layout;
 mod message;
 mod node;
 
@@ -44,12 +45,13 @@ pub fn find(name: &str) -> Option<Work> {
 }
 
 /// All layers.
-pub const LAYERS: [Layer; 7] = [
+pub const LAYERS: [Layer; 8] = [
     Layer { name: "engine", works: &engine::WORKS, prepare: engine::prepare },
     Layer { name: "deadlines", works: &deadlines::WORKS, prepare: deadlines::prepare },
     Layer { name: "audience", works: &audience::WORKS, prepare: audience::prepare },
     Layer { name: "message", works: &message::WORKS, prepare: message::prepare },
     Layer { name: "frame", works: &frame::WORKS, prepare: frame::prepare },
     Layer { name: "node", works: &node::WORKS, prepare: node::prepare },
+    Layer { name: "layout", works: &layout::WORKS, prepare: layout::prepare },
     Layer { name: "batch", works: &batch::WORKS, prepare: batch::prepare },
 ];

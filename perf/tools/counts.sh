@@ -25,6 +25,7 @@ engine='src/limits.rs src/limits src/planted.rs src/engine benches/src/lib.rs be
 wire="$engine src/wire"
 declare -A sources=(
   [engine]="$engine benches/src/engine.rs"
+  [layout]="src/limits.rs src/limits src/layout src/engine/ids.rs benches/src/lib.rs benches/src/bin benches/src/layout.rs"
   [deadlines]="$engine benches/src/deadlines.rs"
   [message]="$wire benches/src/message.rs"
   [frame]="$wire benches/src/frame.rs"
