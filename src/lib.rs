@@ -55,8 +55,7 @@ pub mod runtime;
 
 pub mod api;
 
-pub mod opening;
-
+mod opening;
 mod signals;
 mod storage;
 

@@ -390,6 +390,8 @@ pub const TICK_MS: u64 = 10;
 pub const WHEEL_BUCKET_TENTHS: u32 = 5;
 /// Its buckets: 64 s, as far as nearly every deadline lies. What lies further ahead is kept beside them.
 pub const WHEEL_BUCKETS: u32 = 128;
+/// How long after a refusal by the store the rooms of a file are asked for again.
+pub const DECLARE_AGAIN_MS: u64 = 1_000;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
 

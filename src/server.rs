@@ -20,7 +20,7 @@ use crate::audience::budget::Budget;
 use crate::audience::feeds::Pace;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
-use crate::engine::ids::ShardId;
+use crate::engine::ids::{ShardId, shard_of};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::layout::catalog::Catalog;
@@ -31,7 +31,7 @@ use crate::node::{self, Bounds, Node};
 use crate::persist::stores::secret;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
-use crate::runtime::desk::Desk;
+use crate::runtime::desk::{Declared, Desk};
 use crate::runtime::driver::Driver;
 use crate::runtime::executor::{Choice, Executor, Running};
 use crate::runtime::listener;
@@ -87,6 +87,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let layouts = layouts(&config.halls)?;
+    let mut declared = rooms(&config.halls)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let choice = choose(&config, shards)?;
     let listening = Listening::new(config.api.as_ref()).map_err(no_api)?;
@@ -133,6 +134,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             mesh: mesh.clone(),
             board: Arc::clone(&board),
             desk: Arc::clone(&desk),
+            declared: declared.extract_if(.., |room, _| shard_of(room.as_str(), shards) == id).collect(),
             readiness,
             clock,
             origins,
@@ -170,6 +172,12 @@ fn layouts(halls: &config::Halls) -> Result<Catalog, Failure> {
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
     Ok(catalog)
+}
+
+/// The rooms that are to be there from the start.
+fn rooms(halls: &config::Halls) -> Result<Declared, Failure> {
+    let read = halls.rooms_file.as_deref().map(opening::read_rooms);
+    read.transpose().map(Option::unwrap_or_default).map_err(|why| (EXIT_USAGE, format!("ROOMS_FILE: {why}")))
 }
 
 fn budget(connections: &config::Connections, machine: &Machine) -> Budget {

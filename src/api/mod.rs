@@ -22,7 +22,7 @@ mod query;
 mod requests;
 mod rooms;
 mod serve;
-mod settings;
+pub mod settings;
 mod shards;
 mod table;
 mod words;

@@ -58,6 +58,14 @@ pub(super) struct RoomBody {
     message: Option<Name>,
 }
 
+/// What a file asks for of a room: the same as the body of `PUT`.
+///
+/// # Errors
+/// One line: these are no settings of a room.
+pub fn room_of_file(json: &str) -> Result<SaleRequest, String> {
+    serde_json::from_str::<RoomBody>(json).map_err(|error| error.to_string())?.request()
+}
+
 impl RoomBody {
     pub(super) fn request(self) -> Result<SaleRequest, Wrong> {
         let settings = RoomSettings {

@@ -18,6 +18,8 @@ pub const LAYOUT_POINTS_MAX: usize = 10_000;
 pub const LAYOUT_TEXT_BYTES_MAX: usize = 512;
 /// How far from 0 a coordinate may be, so that sums and squares of them are numbers. At the bound: the layout is refused.
 pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;
+/// A file of rooms. At the bound it is refused before it is read.
+pub const ROOMS_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Layouts that are kept, each version of each. At the bound a new one is refused.
 pub const LAYOUT_VERSIONS_MAX: usize = 10_000;
 /// What a layout costs beside its JSON and its names: bytes a seat.

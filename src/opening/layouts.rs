@@ -17,7 +17,7 @@ use crate::limits::layout::{LAYOUT_JSON_BYTES_MAX, LAYOUT_VERSIONS_MAX};
 ///
 /// # Errors
 /// One line: the folder or a file cannot be read, is named as no layout can be, or is no layout.
-pub fn read(folder: &Path, catalog: &Catalog) -> Result<(), String> {
+pub(crate) fn read(folder: &Path, catalog: &Catalog) -> Result<(), String> {
     let line = |error: std::io::Error| format!("{}: {error}", shown(folder));
     let entries = fs::read_dir(folder).map_err(line)?.map(|entry| Ok(entry?.path()));
     let mut files = entries.collect::<Result<Vec<PathBuf>, _>>().map_err(line)?;

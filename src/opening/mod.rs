@@ -1,11 +1,13 @@
-//! What is read from files before the doors open: the layouts of halls.
+//! What is read from files before the doors open: the layouts of halls, and rooms.
 //!
 //! Invariants: what is wrong in a file is said in one line that names it, before any port is bound; of a wrong file nothing
 //! is taken. Never here: what a layout is.
 
 mod layouts;
+mod rooms;
 
-pub use layouts::read as read_layouts;
+pub(crate) use layouts::read as read_layouts;
+pub(crate) use rooms::read as read_rooms;
 
 use std::fs::File;
 use std::io::{self, Read as _};

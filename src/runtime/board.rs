@@ -134,6 +134,11 @@ impl Board {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Whether this shard serves.
+    pub(crate) fn serves(&self, shard: ShardId) -> bool {
+        self.pulse(shard).serving.load(Ordering::Acquire)
+    }
+
     /// Whether all shards serve.
     pub(crate) fn is_serving(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.serving.load(Ordering::Acquire))

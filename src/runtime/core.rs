@@ -19,7 +19,7 @@ use crate::engine::time::Now;
 use crate::limits::BLOCKED_RETRY_MS;
 use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
 use crate::runtime::board::Board;
-use crate::runtime::desk::Desk;
+use crate::runtime::desk::{Declared, Desk};
 use crate::runtime::doorstep::Doorstep;
 use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
@@ -46,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     /// Where the API finds answers.
     pub(crate) desk: Arc<Desk>,
+    /// The rooms of the file that this shard owns.
+    pub(crate) declared: Declared,
     pub(crate) readiness: Readiness,
     pub(crate) clock: Clock,
     /// Hashes addresses.
@@ -67,6 +69,10 @@ pub(crate) struct Core {
     pub(crate) lanes: Lanes,
     pub(crate) board: Arc<Board>,
     pub(crate) desk: Arc<Desk>,
+    /// The rooms of the file that are not there yet.
+    pub(crate) declared: Declared,
+    /// When they are asked for again.
+    pub(crate) declare_at_ms: u64,
     pub(crate) readiness: Readiness,
     pub(crate) wheel: Wheel,
     pub(crate) gathers: Gathers,
@@ -94,7 +100,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { id, listen, connections, rooms, promise, site, .. } = parts;
-        let Parts { connections_max, node, mesh, board, desk, readiness, clock, origins, .. } = parts;
+        let Parts { connections_max, node, mesh, board, desk, declared, readiness, clock, origins, .. } = parts;
         Self {
             id,
             listen,
@@ -109,6 +115,8 @@ impl Core {
             mesh,
             board,
             desk,
+            declared,
+            declare_at_ms: 0,
             readiness,
             wheel: Wheel::default(),
             gathers: Gathers::default(),

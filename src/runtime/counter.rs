@@ -9,6 +9,7 @@ use crate::engine::command::{ApiAnswer, ApiTicket};
 use crate::engine::ids::RoomId;
 use crate::node::Event;
 use crate::runtime::core::Core;
+use crate::runtime::declaring::DECLARED;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 
 impl Core {
@@ -51,9 +52,14 @@ impl Core {
     /// The end of a turn: what may be answered by now leaves for the API.
     pub(crate) fn answer_desk(&mut self) {
         let answers = self.node.api_answers();
-        if !answers.is_empty() {
+        if answers.is_empty() {
+            return;
+        }
+        let (of_file, asked): (Vec<_>, Vec<_>) = answers.drain(..).partition(|answer| answer.to == DECLARED);
+        of_file.iter().for_each(|answer| self.declared_told(answer));
+        if !asked.is_empty() {
             let told = |ApiAnswer { to, answer, .. }| (to, DeskTold::Sale(Box::new(answer)));
-            self.desk.put(answers.drain(..).map(told));
+            self.desk.put(asked.into_iter().map(told));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! of its own, and finds the answers here. Invariants: a question is answered once, or not at all, since a shard may
 //! end; what lies here is bounded by the number of open questions. Never here: what a question means.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -11,6 +12,9 @@ use tokio::sync::Notify;
 use crate::engine::command::{ApiTicket, OwnerName, SaleAnswer, SaleRequest};
 use crate::engine::ids::RoomId;
 use crate::figures::stats::ShardFigures;
+
+/// The rooms that a file asks for as the API would, in the order of their names.
+pub(crate) type Declared = BTreeMap<RoomId, Box<SaleRequest>>;
 
 /// What is asked of a shard.
 #[derive(Debug)]

@@ -59,6 +59,7 @@ impl Driver {
         loop {
             self.sleep().await?;
             self.core.begin_turn();
+            self.core.declare_rooms();
             self.note_ready();
             self.listener.accept(&mut self.core, &mut self.intake);
             self.read_sockets();

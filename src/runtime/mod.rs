@@ -24,6 +24,7 @@ pub(crate) mod core;
 
 pub(crate) mod admission;
 pub(crate) mod counter;
+pub(crate) mod declaring;
 pub(crate) mod handover;
 pub(crate) mod heartbeat;
 pub(crate) mod intake;

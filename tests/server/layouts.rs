@@ -1,4 +1,4 @@
-//! Layouts from files: who gets them by HTTP and how, and starts that fail because of one.
+//! Layouts and rooms from files: who gets layouts by HTTP and how, rooms that are there from the start, and starts that fail.
 
 use std::fs;
 use std::io::Read as _;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::http::{Http, Response};
 use crate::harness::server::command;
-use crate::harness::{Server, VARIANTS};
+use crate::harness::{Client, Server, VARIANTS};
 
 const HALL: &str =
     r#"{"name":"Hall","seats":[{"id":"A1","section":"s","row":"A","number":1,"category":"c","x":0,"y":0}]}"#;
@@ -155,4 +155,72 @@ fn a_file_that_is_no_layout_ends_the_start_with_64() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(64), "{text}");
     assert!(text.starts_with("butaca: LAYOUTS_DIR: /nowhere: ") && text.lines().count() == 1, "{text}");
+}
+
+#[test]
+fn the_rooms_of_the_file_are_there_from_the_start() {
+    let folder = folder(&[("rooms.json", r#"{"hamlet": {"max_seats": 1}, "macbeth": {"sale": "paused"}}"#)]);
+    let file = folder.path().join("rooms.json");
+    for shards in ["1", "2"] {
+        let file = file.to_str().expect("text");
+        let server = Server::start(&[("ROOMS_FILE", file), ("ROOMS", "declared"), ("SHARDS", shards)]);
+        let mut client = Client::connect(&server, "ana");
+        client.enter("hamlet");
+        client.select("hamlet", "A1");
+        assert_eq!(client.json()["type"], "seat_selected");
+        client.select("hamlet", "A2");
+        assert_eq!(client.json()["code"], "limit_exceeded");
+        client.enter("macbeth");
+        client.select("macbeth", "A1");
+        assert_eq!(client.json()["code"], "sale_paused");
+        client.send(&crate::harness::client::join("othello"));
+        assert_eq!(client.json()["code"], "unknown_room");
+        for (room, status) in [("hamlet", 200), ("macbeth", 200), ("othello", 404)] {
+            assert_eq!(crate::api::ask(&server, &format!("GET /v1/rooms/{room}"), "", "").status, status, "{room}");
+        }
+    }
+}
+
+/// What was decided about a room since its file was written stays, and the log says so.
+#[test]
+fn a_room_that_the_store_gives_back_keeps_its_settings() {
+    let folder = folder(&[("rooms.json", r#"{"hamlet": {"max_seats": 1}, "macbeth": {}}"#)]);
+    let (file, data) = (folder.path().join("rooms.json"), folder.path().join("data"));
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    let (file, data) = (text(&file), text(&data));
+    let settings = [("ROOMS_FILE", &*file), ("STORE", "embedded"), ("DATA_DIR", &*data), ("SHARDS", "2")];
+    let max_seats =
+        |server: &Server| crate::api::ask(server, "GET /v1/rooms/hamlet", "", "").json()["max_seats"].clone();
+    let server = Server::start(&settings);
+    assert_eq!(max_seats(&server), 1);
+    let json = "Content-Type: application/json\r\n";
+    let patched = crate::api::ask(&server, "PATCH /v1/rooms/hamlet", json, r#"{"max_seats":3}"#);
+    assert_eq!(patched.status, 200, "{}", patched.head);
+    server.signal(rustix::process::Signal::TERM);
+    assert!(server.ended().0.success());
+    let server = Server::start(&settings);
+    assert_eq!(max_seats(&server), 3);
+    crate::harness::eventually("it is said", || {
+        server.log().lines().any(|line| line.contains("ROOMS_FILE") && line.contains("hamlet")).then_some(())
+    });
+    assert!(!server.log().contains("macbeth"), "{}", server.log());
+}
+
+#[test]
+fn a_file_that_says_no_rooms_ends_the_start_with_64() {
+    let check = |text: &str, what: &[&str]| {
+        let folder = folder(&[("rooms.json", text)]);
+        let file = folder.path().join("rooms.json");
+        let output = command(&[("ROOMS_FILE", file.to_str().expect("text"))]).output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), text.lines().count()), (Some(64), 1), "{text}");
+        assert!(text.starts_with("butaca: ROOMS_FILE: ") && text.contains("rooms.json: "), "{text}");
+        assert!(what.iter().all(|part| text.contains(part)), "{what:?}: {text}");
+    };
+    check("", &[]);
+    check("[]", &["an object of rooms"]);
+    check(r#"{"hamlet": {"max_seat": 1}}"#, &["hamlet", "max_seat"]);
+    check(r#"{"hamlet": {}, "hamlet": {}}"#, &["hamlet", "twice"]);
+    let output = command(&[("ROOMS_FILE", "/nowhere.json")]).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
 }
