@@ -227,12 +227,11 @@ impl Shard {
             return;
         }
         let (conn, client) = (caller.conn, caller.client);
-        let is_member = self.find(room).is_some_and(|slot| self.presences.is_member(conn, slot));
-        let slot = match self.become_member(conn, room) {
-            Ok(slot) => slot,
+        let (slot, is_new) = match self.become_member(conn, room) {
+            Ok(member) => member,
             Err(reject) => return self.refuse(caller.asker(), reject, RequestType::Join, (room, None), effects),
         };
-        if !is_member {
+        if is_new {
             self.adopt(caller, slot);
         }
         let room = &self.rooms[slot];
@@ -240,11 +239,11 @@ impl Shard {
         effects.push(Effect::Joined { to: caller.asker(), client: client.clone(), room, seq, epoch, members });
     }
 
-    /// Makes the connection a member of the room, if it is not one yet.
-    fn become_member(&mut self, conn: ConnId, room: &str) -> Result<Slot, Reject> {
+    /// Makes the connection a member of the room, and says whether it was none.
+    fn become_member(&mut self, conn: ConnId, room: &str) -> Result<(Slot, bool), Reject> {
         let known = self.find(room);
         if let Some(slot) = known.filter(|&slot| self.presences.is_member(conn, slot)) {
-            return Ok(slot);
+            return Ok((slot, false));
         }
         if let Some(reject) = self.room_forbids(known) {
             return Err(reject);
@@ -256,7 +255,7 @@ impl Shard {
         self.rooms[slot].join(conn.shard());
         self.presences.join(conn, slot);
         self.members += 1;
-        Ok(slot)
+        Ok((slot, true))
     }
 
     /// Whether a v1 caller with a token has been met.

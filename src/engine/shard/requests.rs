@@ -87,7 +87,7 @@ impl Shard {
         since: Option<Position>,
         effects: &mut Effects,
     ) -> Answer {
-        let slot = self.become_member(caller.conn, room)?;
+        let (slot, _) = self.become_member(caller.conn, room)?;
         let view = Arc::new(self.view(met.party, Some(slot)));
         let is_restored = met.was_away && since.is_some() && view.expires_at.is_some();
         let of = &self.rooms[slot];

@@ -37,6 +37,7 @@ impl Shard {
     }
 
     /// By what right this holder has a seat, for the store.
+    #[inline]
     pub(super) fn claim(&self, room: Slot, holder: &Holder) -> Claimed {
         let claim = match holder {
             Holder::Conn(_) => return None,
