@@ -146,7 +146,7 @@ fn check(mut home: Home) {
     home.set("MAX_SEATS_PER_CLIENT", "0");
     // So that the holds of many rounds do not add up.
     home.set("HOLD_TTL_MS", &HOLD_TTL_MS.to_string());
-    let rounds = size("KILL_ROUNDS", 10);
+    let rounds = size("KILL_ROUNDS", 5);
     let (mut lost, mut beyond) = (Loss::default(), 0);
     for number in 0..rounds {
         let one = round(&home, number);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::wait::{parse_time, wall_ms};
-use crate::harness::{Client, eventually};
+use crate::harness::{Client, at_once, eventually};
 use crate::home::{Home, held, kill, stop};
 
 fn pair(seat: &str, client: &str) -> (String, String) {
@@ -20,7 +20,7 @@ fn select(client: &mut Client, seat: &str) -> Value {
 
 #[test]
 fn an_orderly_restart_keeps_holds_and_their_deadlines() {
-    for home in Home::all() {
+    at_once(Home::all(), |home| {
         let server = home.start();
         let mut ana = Client::join(&server, "ana", "show");
         let before = select(&mut ana, "A1");
@@ -41,12 +41,12 @@ fn an_orderly_restart_keeps_holds_and_their_deadlines() {
         ana.release("show", "A1");
         assert_eq!(ana.json()["type"], "seat_released");
         assert!(held(&server, "show").is_empty());
-    }
+    });
 }
 
 #[test]
 fn what_nobody_adopts_is_released_and_announced() {
-    for mut home in [Home::embedded("window"), Home::redis("durable")] {
+    at_once([Home::embedded("window"), Home::redis("durable")], |mut home| {
         // Time enough to join on a starved machine.
         home.set("RESTORE_GRACE_MS", "6000");
         let server = home.start();
@@ -82,12 +82,12 @@ fn what_nobody_adopts_is_released_and_announced() {
         kill(server);
         let server = home.start();
         assert_eq!(held(&server, "show"), [pair("A1", "ana")], "the release was stored");
-    }
+    });
 }
 
 #[test]
 fn no_hold_outlives_its_deadline_over_a_restart() {
-    for mut home in Home::all() {
+    at_once(Home::all(), |mut home| {
         home.set("HOLD_TTL_MS", "4000");
         let server = home.start();
         let mut ana = Client::join(&server, "ana", "show");
@@ -109,5 +109,5 @@ fn no_hold_outlives_its_deadline_over_a_restart() {
             assert!(now + 20 >= deadline && now <= deadline + 10_000, "{now} {deadline}");
         }
         eventually("it is free", || held(&server, "show").is_empty().then_some(()));
-    }
+    });
 }

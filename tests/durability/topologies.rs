@@ -107,30 +107,42 @@ fn check(what: &str, home: &mut Home, master: &mut Node, mut is_failed_over: imp
     assert!(noticed < Duration::from_secs(2), "{what}: it took long to notice the new master");
 }
 
-#[test]
-fn sentinels_fail_a_master_over() {
+fn sentinels_fail_a_master_over(durability: &str) {
     for _ in 0..size("FAILOVER_ROUNDS", 1) {
-        for durability in ["window", "durable"] {
-            let mut watched = Watched::start();
-            let sentinels: Vec<String> = watched.sentinels.iter().map(Node::place).collect();
-            let mut home = Home::elsewhere(durability, "REDIS_SENTINELS", &sentinels.join(","));
-            let Watched { master, replica, .. } = &mut watched;
-            check(&format!("Sentinel, {durability}"), &mut home, master, || replica.is_master());
-        }
+        let mut watched = Watched::start();
+        let sentinels: Vec<String> = watched.sentinels.iter().map(Node::place).collect();
+        let mut home = Home::elsewhere(durability, "REDIS_SENTINELS", &sentinels.join(","));
+        let Watched { master, replica, .. } = &mut watched;
+        check(&format!("Sentinel, {durability}"), &mut home, master, || replica.is_master());
+    }
+}
+
+fn a_cluster_fails_a_master_over(durability: &str) {
+    for _ in 0..size("FAILOVER_ROUNDS", 1) {
+        let mut cluster = Cluster::start();
+        let places: Vec<String> = cluster.nodes.iter().map(Node::place).collect();
+        let mut home = Home::elsewhere(durability, "REDIS_CLUSTER_NODES", &places.join(","));
+        let (masters, replicas) = cluster.nodes.split_at_mut(3);
+        check(&format!("Cluster, {durability}"), &mut home, &mut masters[0], || replicas.iter().any(Node::is_master));
     }
 }
 
 #[test]
-fn a_cluster_fails_a_master_over() {
-    for _ in 0..size("FAILOVER_ROUNDS", 1) {
-        for durability in ["window", "durable"] {
-            let mut cluster = Cluster::start();
-            let places: Vec<String> = cluster.nodes.iter().map(Node::place).collect();
-            let mut home = Home::elsewhere(durability, "REDIS_CLUSTER_NODES", &places.join(","));
-            let (masters, replicas) = cluster.nodes.split_at_mut(3);
-            check(&format!("Cluster, {durability}"), &mut home, &mut masters[0], || {
-                replicas.iter().any(Node::is_master)
-            });
-        }
-    }
+fn sentinels_fail_a_master_over_with_a_window() {
+    sentinels_fail_a_master_over("window");
+}
+
+#[test]
+fn sentinels_fail_a_master_over_and_nothing_is_lost() {
+    sentinels_fail_a_master_over("durable");
+}
+
+#[test]
+fn a_cluster_fails_a_master_over_with_a_window() {
+    a_cluster_fails_a_master_over("window");
+}
+
+#[test]
+fn a_cluster_fails_a_master_over_and_nothing_is_lost() {
+    a_cluster_fails_a_master_over("durable");
 }

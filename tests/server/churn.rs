@@ -53,7 +53,7 @@ fn resident_at_rest_kib(server: &Server) -> u64 {
 }
 
 #[test]
-fn ten_waves_take_no_more_memory_than_one_alone() {
+fn ten_waves_take_no_more_memory_than_the_first() {
     let count = size("CHURN_CONNECTIONS", 1_000);
     let shards = size("CHURN_SHARDS", 2).to_string();
     let server = Server::start(&[("SHARDS", &shards), ("MAX_SEATS_PER_CLIENT", "0"), ("STATS_LIST_IDS", "0")]);

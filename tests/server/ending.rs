@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::harness::client::{join, text_frame, upgrade};
 use crate::harness::http::Http;
 use crate::harness::wait::{now, parse_time, size};
-use crate::harness::{Client, Got, Server, VARIANTS, eventually, room_on};
+use crate::harness::{Client, Got, Server, VARIANTS, at_once, eventually, room_on};
 
 /// Connections that do not answer hold the end up for as long as it may take, so that there is time to look at it.
 const SLOW_END: (&str, &str) = ("CLOSE_WITHIN_MS", "60000");
@@ -49,7 +49,7 @@ fn a_signal_closes_all_with_1001_and_ends_with_0() {
 /// While connections that do not answer hold the drain up, the server says so to those who ask.
 #[test]
 fn health_says_draining_and_nobody_new_may_stay() {
-    for shards in ["1", "2"] {
+    at_once(["1", "2"], |shards| {
         let server = Server::start(&[("SHARDS", shards), SLOW_END]);
         let mut stubborn: Vec<Client> =
             (0..8).map(|number| Client::join(&server, &format!("c{number}"), "r")).collect();
@@ -71,7 +71,7 @@ fn health_says_draining_and_nobody_new_may_stay() {
         assert_eq!(status.code(), Some(0), "{log}");
         let took = logged_at(&log, "stopped") - logged_at(&log, "draining");
         assert!(took < 5_000, "{took} ms");
-    }
+    });
 }
 
 #[test]

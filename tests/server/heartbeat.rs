@@ -2,7 +2,7 @@
 
 use crate::harness::client::frame;
 use crate::harness::http::Http;
-use crate::harness::{Client, Got, Server, room_on};
+use crate::harness::{Client, Got, Server, at_once, room_on};
 
 const SETTINGS: &[(&str, &str)] = &[("PING_AFTER_MS", "300"), ("PONG_WITHIN_MS", "400")];
 /// For tests in which a client must answer in time, on however starved a machine.
@@ -10,7 +10,7 @@ const PATIENT: &[(&str, &str)] = &[("PING_AFTER_MS", "300"), ("PONG_WITHIN_MS", 
 
 #[test]
 fn a_silent_client_is_pinged_and_then_closed() {
-    for shards in ["1", "2"] {
+    at_once(["1", "2"], |shards| {
         let server = Server::start(&[PATIENT, &[("SHARDS", shards)]].concat());
         let mut member = Client::connect(&server, "member");
         member.enter("r");
@@ -27,7 +27,7 @@ fn a_silent_client_is_pinged_and_then_closed() {
             assert_eq!(silent.got(), Got::Ping(Vec::new()));
             silent.expect_close(4012);
         });
-    }
+    });
 }
 
 #[test]

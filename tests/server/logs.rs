@@ -59,6 +59,8 @@ fn what_clients_write_is_never_logged() {
             http.send(&request);
             assert!(http.response(false).status >= 400, "{request}");
         }
+        // Who stays would be waited for.
+        drop((client, leaves));
         server.signal(Signal::TERM);
         let (_, log) = server.ended();
         assert!(log.contains("serving") && log.contains("stopped") && !log.contains(SECRET), "{log}");
@@ -231,6 +233,7 @@ fn a_banner_that_nobody_reads_neither_stops_nor_ends_a_server() {
         let mut http = Http::new(TcpStream::connect(serving.expect("it serves")).expect("it listens"));
         http.send("GET /health HTTP/1.1\r\nHost: test\r\n\r\n");
         assert_eq!(http.response(false).status, 200);
+        drop(http);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
         kill_process(pid, Signal::TERM).expect("it is ours");
         assert_eq!(eventually("it ends", || child.try_wait().expect("it is ours")).code(), Some(0));

@@ -29,5 +29,5 @@ pub use dialogue::{VARIANTS, check};
 pub use rooms::{room_on, unique};
 pub use server::Server;
 pub use stopwatch::Stopwatch;
-pub use wait::{BOUND, eventually};
+pub use wait::{BOUND, at_once, eventually};
 pub use watcher::Watcher;

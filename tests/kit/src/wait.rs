@@ -2,6 +2,16 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Checks all of these at the same time: what each of them waits for passes once.
+pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    let check = &check;
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
 /// How long anything may take before the test calls it a hang. Generous: the machine may be loaded.
 pub const BOUND: Duration = Duration::from_secs(30);
 
