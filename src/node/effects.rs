@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Node;
 use super::full_state::Got;
 use super::letters::Letter;
+use super::proofs::Proof;
 use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
@@ -76,7 +77,15 @@ impl Node {
                 let seq = captured.as_ref().map_or(seq, |captured| captured.seq);
                 let resume = self.proof(slot);
                 self.write(slot, Kind::Reply, |out| {
-                    message::room_joined(out, room.as_str(), client.as_str(), seq, epoch, now, resume.as_deref());
+                    message::room_joined(
+                        out,
+                        room.as_str(),
+                        client.as_str(),
+                        seq,
+                        epoch,
+                        now,
+                        resume.as_ref().map(Proof::as_str),
+                    );
                 });
                 self.write_state(slot, Kind::Reply, captured);
                 to

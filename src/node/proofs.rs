@@ -5,16 +5,37 @@
 //! comparing a code takes the same time whatever is wrong with it; a number is never 0, which stands for none. Never
 //! here: what a proof is good for.
 
-use std::fmt::Write as _;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
+use siphasher::sip128::{self, Hasher128};
 
 use super::Node;
 use crate::engine::ids::{ClientId, ConnId};
 
 /// Digits of a proof: the number and two halves of a code, each of 64 bits.
 const DIGITS: usize = 48;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// What a client is given.
+#[derive(Clone, Copy)]
+pub(super) struct Proof([u8; DIGITS]);
+
+impl Proof {
+    fn new(numbers: [u64; 3]) -> Self {
+        let mut digits = [0; DIGITS];
+        let bytes = numbers.into_iter().flat_map(u64::to_be_bytes);
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("digits are text")
+    }
+}
 
 /// Makes proofs and checks them.
 #[derive(Clone, Copy)]
@@ -37,30 +58,31 @@ impl Proofs {
         Self { key, life }
     }
 
-    fn hash(self, what: u8, parts: &[u64], name: &str) -> u64 {
-        let mut hasher = SipHasher24::new_with_keys(self.key[0], self.key[1]);
-        hasher.write_u8(what);
-        parts.iter().for_each(|&part| hasher.write_u64(part));
-        hasher.write(name.as_bytes());
-        hasher.finish()
-    }
-
+    /// One pass of 128 bits, and bytes instead of numbers: a proof is made at every join.
     fn code(self, owner: u64, client: &ClientId) -> [u64; 2] {
-        [1, 2].map(|half| self.hash(half, &[owner], client.as_str()))
+        let mut hasher = sip128::SipHasher24::new_with_keys(self.key[0], self.key[1]);
+        hasher.write(&owner.to_le_bytes());
+        hasher.write(client.as_str().as_bytes());
+        let code = hasher.finish128();
+        [code.h1, code.h2]
     }
 
     /// The number of a connection.
     pub(super) fn owner(self, conn: ConnId) -> u64 {
         let place = u64::from(conn.slot()) << 8 | conn.shard().index() as u64;
-        self.hash(0, &[self.life, place, conn.generation().into()], "").max(1)
+        let mut bytes = [0; 24];
+        for (part, number) in bytes.chunks_exact_mut(8).zip([self.life, place, conn.generation().into()]) {
+            part.copy_from_slice(&number.to_le_bytes());
+        }
+        let mut hasher = SipHasher24::new_with_keys(self.key[0], self.key[1]);
+        hasher.write(&bytes);
+        hasher.finish().max(1)
     }
 
     /// What proves that one is the owner of this number.
-    pub(super) fn proof(self, owner: u64, client: &ClientId) -> String {
+    pub(super) fn proof(self, owner: u64, client: &ClientId) -> Proof {
         let [first, second] = self.code(owner, client);
-        let mut proof = String::with_capacity(DIGITS);
-        write!(proof, "{owner:016x}{first:016x}{second:016x}").expect("a String takes everything");
-        proof
+        Proof::new([owner, first, second])
     }
 
     /// Whose number the client has proven to own.
@@ -94,7 +116,7 @@ impl Node {
     }
 
     /// What the client of a connection can prove with later that it was this one.
-    pub(super) fn proof(&self, slot: u32) -> Option<String> {
+    pub(super) fn proof(&self, slot: u32) -> Option<Proof> {
         let (proofs, session) = (self.proofs?, self.sessions.get(slot)?);
         Some(proofs.proof(session.origin().owner, session.client()?))
     }
@@ -115,7 +137,8 @@ mod tests {
         for another in [first.owner(conn(7, 1)), first.owner(conn(8, 0)), second.owner(conn(7, 0))] {
             assert_ne!(owner, another, "no two connections have one number");
         }
-        let proof = first.proof(owner, &ana);
+        let proof = first.proof(owner, &ana).as_str().to_owned();
+        assert!(proof.starts_with(&format!("{owner:016x}")), "{proof} has its number in front");
         assert_eq!(first.proven(&proof, &ana), Some(owner));
         assert_eq!(second.proven(&proof, &ana), Some(owner), "after a restart");
         assert_eq!(first.proven(&proof, &eve), None);
