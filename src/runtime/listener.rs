@@ -5,12 +5,12 @@
 //! [`ACCEPT_PAUSE_NS`] instead of spinning. Never here: what a connection says.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, acceptfrom_with, bind, getsockname, listen, socket_with, sockopt,
 };
 
 use crate::figures::shard::Refusal;
@@ -21,6 +21,7 @@ use crate::limits::{
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
+use crate::runtime::origin::ip_of;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::socket::{Phase, Socket, Sockets, Tenths};
 
@@ -89,8 +90,8 @@ impl Listener {
             return;
         }
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(fd) => self.arrivals.extend(core.accepted(fd)),
+            match acceptfrom_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok((fd, peer)) => self.arrivals.extend(core.accepted(fd, ip_of(peer))),
                 Err(Errno::AGAIN) => {
                     self.rest(core);
                     break;
@@ -126,7 +127,7 @@ impl Listener {
 
 impl Core {
     /// Takes a socket in that was accepted; its slot and generation, unless it is closed at once.
-    fn accepted(&mut self, fd: OwnedFd) -> Option<(u32, u32)> {
+    fn accepted(&mut self, fd: OwnedFd, ip: Option<IpAddr>) -> Option<(u32, u32)> {
         self.node.figures.accepts += 1;
         let connections = self.board.connected();
         let mut over = connections.saturating_sub(self.connections_max);
@@ -148,7 +149,7 @@ impl Core {
         self.handle(Event::Opened { slot, generation });
         let (now, sockets) = (self.tenths(), &self.sockets);
         self.doorstep.came((slot, generation, now), |slot, generation| stands_there(sockets, slot, generation));
-        self.find_origin(slot);
+        self.find_origin(slot, ip);
         Some((slot, generation))
     }
 

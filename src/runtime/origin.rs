@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
-use rustix::net::getpeername;
+use rustix::net::{SocketAddrAny, getpeername};
 
 use crate::engine::ids::Origin;
 use crate::figures::shard::Refusal;
@@ -20,13 +20,14 @@ use crate::runtime::socket::Phase;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 
 impl Core {
-    /// A connection has been accepted: counts it for its address, unless a trusted proxy will name another.
-    pub(crate) fn find_origin(&mut self, slot: u32) {
+    /// A connection has been accepted from this address: notes it, and counts the connection for it unless a trusted proxy
+    /// will name another. Accepting tells the address anyway; asking for it later is a call more for each connection.
+    pub(crate) fn find_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
+        self.comes_from(slot, ip);
         if self.connections.per_ip_max == 0 && !self.listen.proxy_protocol {
             return;
         }
         let Some(socket) = self.sockets.get_mut(slot) else { return };
-        let ip = peer_ip(&socket.fd);
         if !self.listen.trusts(ip) {
             self.count_origin(slot, ip);
         } else if self.listen.proxy_protocol {
@@ -103,8 +104,11 @@ impl Core {
         }
     }
 
-    /// The connection becomes a WebSocket: its node is told where it comes from.
+    /// The connection becomes a WebSocket: its node is told what a trusted proxy says of where it comes from.
     pub(crate) fn note_origin(&mut self, slot: u32, forwarded_for: Option<&[u8]>) {
+        if self.listen.trusted_proxies.is_empty() {
+            return;
+        }
         let Some(socket) = self.sockets.get(slot) else { return };
         let counted = socket.peer.as_deref().copied();
         let ip = counted.or_else(|| {
@@ -113,6 +117,10 @@ impl Core {
             // A proxy that names nobody is where they all come from.
             named.or(peer)
         });
+        self.comes_from(slot, ip);
+    }
+
+    fn comes_from(&mut self, slot: u32, ip: Option<IpAddr>) {
         let origin = ip.map_or(Origin::UNKNOWN, |ip| self.origins.of(ip));
         self.node.comes_from(slot, origin);
     }
@@ -138,8 +146,12 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 fn peer_ip(fd: &OwnedFd) -> Option<IpAddr> {
-    let address = getpeername(fd).ok().flatten()?;
-    SocketAddr::try_from(address).ok().map(|address| address.ip().to_canonical())
+    ip_of(getpeername(fd).ok().flatten())
+}
+
+/// The address of a peer; an IPv4 address that arrived in IPv6 clothes is the IPv4 address.
+pub(crate) fn ip_of(peer: Option<SocketAddrAny>) -> Option<IpAddr> {
+    SocketAddr::try_from(peer?).ok().map(|address| address.ip().to_canonical())
 }
 
 #[cfg(test)]
