@@ -175,7 +175,13 @@ fn is_port(text: &str) -> bool {
 
 /// RFC 3986 section 3.2.2: letters, digits, a few signs, and anything behind a percent sign.
 fn is_name(name: &[u8]) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
+    let is_sign = |byte: u8| {
+        matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || is_sign(byte);
     let mut rest = name;
     while let Some((&first, behind)) = rest.split_first() {
         rest = match (first, behind) {
