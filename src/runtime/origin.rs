@@ -58,7 +58,7 @@ impl Core {
 
     /// An upgrade is asked for: takes the word of a trusted proxy about the client. False: the connection has ended.
     pub(crate) fn believe_forwarded(&mut self, slot: u32, forwarded_for: Option<&[u8]>) -> bool {
-        if self.connections.per_ip_max == 0 || self.listen.proxy_protocol {
+        if self.connections.per_ip_max == 0 || self.listen.proxy_protocol || self.listen.trusted_proxies.is_empty() {
             return true;
         }
         let Some(socket) = self.sockets.get(slot) else { return false };
