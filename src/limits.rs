@@ -201,6 +201,22 @@ pub const SHARED_STATE_BYTES_MIN: usize = 8 * 1024;
 /// Changes of a room that a shard keeps for those who need what happened since a full state, in bytes of memory. At the
 /// bound the oldest give way, and who needs them gets a full state. At most [`FULL_STATES_KEPT_MAX`] rooms keep some.
 pub const RING_BYTES_MAX: usize = 128 * 1024;
+/// Default of `ROOM_RING_MAX`: changes of a room's map that are remembered for those who come back. At the bound the oldest
+/// give way, and who needs them gets the whole map.
+pub const ROOM_RING_MAX: usize = 16_384;
+/// Largest `ROOM_RING_MAX` that is accepted.
+pub const ROOM_RING_MAX_MAX: usize = 1_048_576;
+/// How long they are remembered when the room has no members of the second protocol.
+pub const ROOM_RING_KEPT_MS: u64 = 900_000;
+/// Default of `TICK_V2_MS`: time between two deltas of a room.
+pub const TICK_V2_MS: u64 = 100;
+/// Longest `TICK_V2_MS` that is accepted.
+pub const TICK_V2_MS_MAX: u64 = 10_000;
+/// Maps, and deltas for those who come back, that a shard keeps for the next one who needs the same. At the bound the one that
+/// was not needed for longest goes.
+pub const MAPS_KEPT_MAX: usize = 16;
+/// How long such a one is kept after it was needed.
+pub const MAP_KEPT_MS: u64 = 1_000;
 /// Changes that a member whose socket was full may have missed. At the bound it gets the whole map instead.
 pub const LAG_CHANGES_MAX: usize = 1_024;
 /// Members up to which a room is small: it is served whole and before big ones.
@@ -382,6 +398,8 @@ pub const SLOW_CONSUMER_MS_MAX: u64 = 600_000;
 pub const BLOCKED_RETRY_MS: u64 = 1_000;
 /// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close frame.
 pub const CLOSE_WITHIN_MS: u64 = 2_000;
+/// Between which times a client of the second protocol is told to come back when the server ends, in milliseconds.
+pub const COME_BACK_MS: (u64, u64) = (500, 8_000);
 /// How long a drain lasts before what is left is cut. With the exit itself it stays below 5 s.
 pub const DRAIN_MS: u64 = 3_500;
 /// The tick of a shard: expiry, heartbeats and retries happen with this resolution.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::budget::Budget;
 use crate::audience::feeds::Pace;
+use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
 use crate::engine::ids::{ShardId, shard_of};
@@ -25,6 +26,7 @@ use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::layout::catalog::Catalog;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
+use crate::node::SecondRules;
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
@@ -121,7 +123,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             budget: board.budget.clone(),
             store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         })
-        .with_proofs(proofs);
+        .with_secrets(proofs, SessionTokens::new(key));
         let parts = Parts {
             id,
             listen: Arc::clone(&listen),
@@ -249,6 +251,13 @@ fn node_rules(config: &Config) -> node::Rules {
         hold_ttl_ms: config.rooms.hold_ttl_ms,
         restore_grace_ms: config.rooms.restore_grace_ms,
         is_durable: config.store.promise.is_durable(),
+        second: SecondRules {
+            tick_ms: config.rooms.tick_v2_ms,
+            ring_max: config.rooms.ring_max,
+            grace_ms: config.rooms.carts.grace_ms,
+            ping_ms: config.connections.ping_after_ms,
+            extends_max: config.rooms.carts.extends_max,
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! The feeds of one shard: what happens in the rooms that somebody here looks at, and when which room is served next.
 //!
 //! A feed is fed with changes. Its v1 log is written from them while it has members; its ring keeps the last of them
-//! while somebody may need what happened since.
+//! while somebody may need what happened since. Members of the second protocol are told by its deltas, once a tick.
 //!
 //! A pass over a room sends each member what it is owed, with one send. Passes are cut into slices, so that a big room
 //! never keeps small ones waiting, and paced: the next pass over a room starts no sooner than k times the cost of its
@@ -16,9 +16,11 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::RandomState;
 
 use super::budget::{Budget, Kind, Tally};
+use super::deltas::Deltas;
 use super::ring::Ring;
 use super::view::{Moved, View};
 use crate::engine::ids::{Epoch, RoomId, ShardId};
+use crate::engine::time::Millis;
 use crate::limits::{RING_BYTES_MAX, SMALL_ROOM_MEMBERS};
 use crate::planted::{self, Bug};
 
@@ -44,6 +46,14 @@ pub struct Feed {
     pub view: View,
     /// The last changes, while somebody may need them.
     pub ring: Option<Ring>,
+    /// The members of the second protocol, and what they, or those who come back, need to know.
+    pub deltas: Option<Box<Deltas>>,
+    /// When somebody of them was last there.
+    pub deltas_used: Millis,
+    /// It is queued for a tick, or waits for its time.
+    ticks: bool,
+    /// When the next tick may begin.
+    next_tick_ns: u64,
     /// Since when its members have been owed something, in nanoseconds.
     pub owed_since_ns: u64,
     /// It is queued or waits for its time.
@@ -69,13 +79,18 @@ pub struct Feeds {
     big: VecDeque<u32>,
     /// Feeds that are owed something and wait for their time: `(not before, feed)`.
     paced: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Feeds whose members of the second protocol are told now, and those that wait for their tick.
+    ticking: VecDeque<u32>,
+    ticks: BinaryHeap<Reverse<(u64, u32)>>,
     pace: Pace,
+    /// Between two ticks of a room.
+    tick_ns: u64,
     /// What all logs take.
     logs: Tally,
 }
 
 impl Feeds {
-    pub fn new(pace: Pace, budget: &Budget) -> Self {
+    pub fn new(pace: Pace, tick_ns: u64, budget: &Budget) -> Self {
         Self {
             feeds: Vec::new(),
             free: Vec::new(),
@@ -83,8 +98,11 @@ impl Feeds {
             small: VecDeque::new(),
             big: VecDeque::new(),
             paced: BinaryHeap::new(),
+            ticking: VecDeque::new(),
+            ticks: BinaryHeap::new(),
             pace,
             logs: Tally::new(budget, Kind::Logs),
+            tick_ns,
         }
     }
 
@@ -126,6 +144,11 @@ impl Feeds {
         self.feeds[index as usize].as_ref().expect("the feed exists while it is read")
     }
 
+    /// The feed of this index, unless it has ended.
+    pub fn existing(&self, index: u32) -> Option<&Feed> {
+        self.feeds.get(index as usize)?.as_ref()
+    }
+
     pub fn get_mut(&mut self, index: u32) -> &mut Feed {
         self.feeds[index as usize].as_mut().expect("the feed exists while it is read")
     }
@@ -151,6 +174,10 @@ impl Feeds {
             held: 0,
             view: View::default(),
             ring: None,
+            deltas: None,
+            deltas_used: Millis(0),
+            ticks: false,
+            next_tick_ns: 0,
             owed_since_ns: 0,
             scheduled: false,
             pass_began_ns: 0,
@@ -182,6 +209,70 @@ impl Feeds {
         self.get_mut(index).ring.get_or_insert_with(|| Ring::new(epoch, seq, RING_BYTES_MAX));
     }
 
+    /// What happens in the room from here on is remembered for its members of the second protocol, whether or not one is
+    /// here. Returns the feed's index. One that stands elsewhere begins anew.
+    pub fn remember(&mut self, room: &RoomId, owner: ShardId, at: (Epoch, u64), changes_max: usize) -> u32 {
+        let index = self.find(room.as_str()).unwrap_or_else(|| self.create(room, owner));
+        let deltas = self.get_mut(index).deltas.get_or_insert_with(|| Box::new(Deltas::new(at.0, at.1, changes_max)));
+        if deltas.is_empty() && (deltas.history().epoch(), deltas.history().seq()) != at {
+            **deltas = Deltas::new(at.0, at.1, changes_max);
+        }
+        index
+    }
+
+    /// Nobody needs what is remembered for members of the second protocol any more.
+    pub fn forget(&mut self, index: u32) {
+        let feed = self.get_mut(index);
+        debug_assert!(feed.deltas.as_ref().is_some_and(|deltas| deltas.is_empty()), "no member is forgotten");
+        feed.deltas = None;
+        if std::mem::take(&mut feed.ticks) {
+            self.ticking.retain(|&queued| queued != index);
+            self.ticks.retain(|Reverse((_, waiting))| *waiting != index);
+        }
+        self.end_unread(index);
+    }
+
+    /// All feeds that remember something for members of the second protocol, by index.
+    pub fn remembering(&self) -> impl Iterator<Item = (u32, &Feed)> {
+        let numbered = (0..).zip(&self.feeds).filter_map(|(index, feed)| Some((index, feed.as_ref()?)));
+        numbered.filter(|(_, feed)| feed.deltas.is_some())
+    }
+
+    /// Puts a feed whose members of the second protocol are to be told something into the schedule.
+    pub fn schedule_tick(&mut self, index: u32, now_ns: u64) {
+        let feed = self.get_mut(index);
+        if feed.ticks || !feed.deltas.as_ref().is_some_and(|deltas| deltas.is_due()) {
+            return;
+        }
+        feed.ticks = true;
+        let at = feed.next_tick_ns.max(now_ns);
+        self.ticks.push(Reverse((at, index)));
+    }
+
+    /// The next feed whose members of the second protocol are told what has happened.
+    pub fn next_tick(&mut self, now_ns: u64) -> Option<u32> {
+        let index = self.ticking.pop_front()?;
+        let tick_ns = self.tick_ns;
+        let feed = self.get_mut(index);
+        if feed.deltas.as_ref().is_some_and(|deltas| deltas.frame().is_none()) {
+            feed.next_tick_ns = now_ns + tick_ns;
+        }
+        Some(index)
+    }
+
+    /// A slice of a tick is over; `done` says whether the tick is, too.
+    pub fn tick_done(&mut self, index: u32, done: bool, now_ns: u64) {
+        if self.feeds[index as usize].is_none() {
+            return;
+        }
+        if !done {
+            crate::marks::hit("a tick that was interrupted");
+            return self.ticking.push_back(index);
+        }
+        self.get_mut(index).ticks = false;
+        self.schedule_tick(index, now_ns);
+    }
+
     /// Nobody needs the last changes of the room any more.
     pub fn drop_ring(&mut self, room: &str) {
         if let Some(index) = self.find(room) {
@@ -201,7 +292,8 @@ impl Feeds {
             self.big.retain(|&queued| queued != index);
             self.paced.retain(|Reverse((_, waiting))| *waiting != index);
         }
-        if self.get_mut(index).ring.is_none() {
+        let feed = self.get_mut(index);
+        if feed.ring.is_none() && feed.deltas.is_none() {
             let mut feed = self.feeds[index as usize].take().expect("looked at above");
             let (was, _) = feed.view.recount();
             self.logs.moves(was, 0);
@@ -234,6 +326,11 @@ impl Feeds {
 
     /// Queues the feeds whose time has come.
     pub fn release_paced(&mut self, now_ns: u64) {
+        while let Some(&Reverse((next_tick, index))) = self.ticks.peek().filter(|due| due.0.0 <= now_ns) {
+            debug_assert!(next_tick <= now_ns, "its time has come");
+            self.ticks.pop();
+            self.ticking.push_back(index);
+        }
         while let Some(&Reverse((not_before, index))) = self.paced.peek() {
             if not_before > now_ns {
                 return;
@@ -247,12 +344,14 @@ impl Feeds {
 
     /// When the first paced feed may be served.
     pub fn next_paced_ns(&self) -> Option<u64> {
-        self.paced.peek().map(|Reverse((not_before, _))| *not_before)
+        let paced = self.paced.peek().map(|Reverse((not_before, _))| *not_before);
+        let tick = self.ticks.peek().map(|Reverse((next, _))| *next);
+        paced.into_iter().chain(tick).min()
     }
 
     /// Whether a feed can be served now.
     pub fn has_work(&self) -> bool {
-        !self.small.is_empty() || !self.big.is_empty()
+        !self.small.is_empty() || !self.big.is_empty() || !self.ticking.is_empty()
     }
 
     /// The next feed to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its turn.

@@ -16,6 +16,7 @@ pub mod feeds;
 pub mod frames;
 pub mod full_states;
 pub mod history;
+pub mod maps;
 pub mod outbox;
 pub mod ring;
 pub mod shared;

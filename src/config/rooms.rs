@@ -20,6 +20,10 @@ pub struct Rooms {
     pub reselect_after_ms: u64,
     /// What holds for carts and those who have them.
     pub carts: CartRules,
+    /// Time between two deltas of a room.
+    pub tick_v2_ms: u64,
+    /// Changes of a room that are remembered for those who come back.
+    pub ring_max: usize,
     /// How long a restored hold waits for its client.
     pub restore_grace_ms: u64,
     /// Who gets a hold back after a restart.
@@ -42,6 +46,8 @@ impl Rooms {
                 warn_ms: values.u64("HOLD_WARN_MS")?,
                 only_declared: values.choice("ROOMS")? == Some("declared"),
             },
+            tick_v2_ms: values.u64("TICK_V2_MS")?,
+            ring_max: values.usize("ROOM_RING_MAX")?,
             restore_grace_ms: values.u64("RESTORE_GRACE_MS")?,
             restore_by: match values.choice("RESTORE_BY")? {
                 Some("client_id") => RestoreBy::ClientId,

@@ -110,6 +110,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("ROOMS", ROOMS, Kind::Choice(&["open", "declared"]), Default::Text("open"), "Whether clients make rooms by naming them, or only the backend does"),
     row("LAYOUTS_DIR", ROOMS, Kind::Text("a path"), Default::Text(""), "Folder of layouts: NAME.json, or NAME.pretix.json as pretix writes it"),
     row("ROOMS_FILE", ROOMS, Kind::Text("a path"), Default::Text(""), "JSON object of rooms and their settings, which are there from the start"),
+    row("TICK_V2_MS", ROOMS, up_to(1, limits::TICK_V2_MS_MAX), Default::Number(limits::TICK_V2_MS), "Time between two deltas of a room, for members of the second protocol"),
+    row("ROOM_RING_MAX", ROOMS, up_to(1, limits::ROOM_RING_MAX_MAX as u64), Default::Number(limits::ROOM_RING_MAX as u64), "Changes of a room that are remembered for members of the second protocol who come back"),
     row("RESTORE_GRACE_MS", ROOMS, up_to(0, limits::RESTORE_GRACE_MS_MAX), Default::Number(limits::RESTORE_GRACE_MS), "How long a restored hold waits for its client after a restart"),
     row("RESTORE_BY", ROOMS, Kind::Choice(&["address", "proof", "client_id"]), Default::Text("address"), "Who gets a hold back after a restart: the same client from the same address, only with the proof of room_joined, or from anywhere"),
     row("BROADCAST_USER_INFO", ROOMS, Kind::Choice(&["full", "name", "none"]), Default::Text("full"), "What other members see of user_info"),

@@ -206,6 +206,12 @@ impl Shard {
         self.rooms.iter().map(|room| &room.id)
     }
 
+    /// The seats of a room with a layout, or `None` when it has none.
+    #[must_use]
+    pub fn hall(&self, room: &str) -> Option<&crate::layout::hall::Hall> {
+        self.find(room).and_then(|slot| self.rooms[slot].hall())
+    }
+
     /// How many members a room has, or `None` when the room does not exist.
     #[must_use]
     pub fn members(&self, room: &str) -> Option<Members<'_>> {

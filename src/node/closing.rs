@@ -6,10 +6,11 @@
 use super::letters::Letter;
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
-use crate::engine::command::{Input, OwnerName};
+use crate::engine::command::{Input, Owner, OwnerName};
 use crate::engine::ids::ClientId;
-use crate::limits::DRAIN_MS;
+use crate::limits::{COME_BACK_MS, DRAIN_MS};
 use crate::wire::frame;
+use crate::wire::v2::write;
 
 /// How far the end of the server has come.
 #[derive(Debug, Default)]
@@ -56,8 +57,13 @@ impl Node {
     pub fn remove(&mut self, whom: &OwnerName) -> usize {
         let is_its = |session: &Session| match whom {
             OwnerName::Client(client) => session.client() == Some(client),
-            // Nobody connects as one of these by the protocol that is spoken here.
-            OwnerName::Session(_) | OwnerName::Subject(_) | OwnerName::Holder(_) => false,
+            OwnerName::Session(name) => session.second().is_some_and(|second| second.session == *name),
+            OwnerName::Subject(name) => {
+                let owner = session.identity().map(|identity| &identity.owner);
+                matches!(owner, Some(Owner::Subject(subject)) if subject == name)
+            }
+            // Nobody connects as one of these.
+            OwnerName::Holder(_) => false,
         };
         let open = self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open && is_its(session));
         let slots: Vec<u32> = open.map(|(slot, _)| slot).collect();
@@ -131,6 +137,7 @@ impl Node {
         for Membership { feed, at } in std::mem::take(&mut session.memberships).iter() {
             self.leave_feed(feed, at);
         }
+        self.leave_all_second(slot);
         // With a store the next start gives back what it holds, and without one there is nobody left to be told.
         if self.drain.has_begun() {
             return;
@@ -145,6 +152,9 @@ impl Node {
     }
 
     fn say_goodbye(&mut self, slot: u32) {
+        if self.sessions.get(slot).is_some_and(|session| session.second().is_some()) {
+            self.answer(slot, |out| write::goaway(out, "drain", COME_BACK_MS));
+        }
         self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");
     }
 

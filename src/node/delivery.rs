@@ -51,6 +51,8 @@ pub(super) enum Offered {
     Queue { slot: u32, part: Option<LogPart>, len: usize },
     /// A member of the room that is served.
     Member { slot: u32, at: u32, from: Position, len: usize },
+    /// A member of the second protocol whose room has its tick.
+    Told { slot: u32, at: u32, len: usize },
 }
 
 /// The connection whose queue is being sent.
@@ -64,11 +66,13 @@ pub(super) struct Flushing {
 /// The slice of a pass that is being served.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slice {
-    feed: u32,
+    pub(super) feed: u32,
     /// Members that may still be served in it.
-    left: usize,
+    pub(super) left: usize,
     /// The pass has met all members.
-    is_over: bool,
+    pub(super) is_over: bool,
+    /// It is a tick of the members of the second protocol.
+    pub(super) is_tick: bool,
 }
 
 impl Node {
@@ -93,6 +97,7 @@ impl Node {
     pub fn next_send(&mut self, source: Source) -> Option<Send<'_>> {
         assert!(self.offered.is_none(), "what was offered has been reported");
         let offered = match source {
+            Source::Slice if self.slice.is_some_and(|slice| slice.is_tick) => self.next_told()?,
             Source::Slice => self.next_member()?,
             Source::Replies => self.next_queue(None)?,
             Source::Slot(slot) => self.next_queue(Some(slot))?,
@@ -107,6 +112,7 @@ impl Node {
                 let feed = self.slice.expect("a slice is being served").feed;
                 Send { slot, bytes: self.feeds.get(feed).view.tail(from) }
             }
+            Offered::Told { slot, .. } => Send { slot, bytes: self.tick_frame().bytes() },
             Offered::Queue { slot, part: Some(LogPart { view, span }), .. } => {
                 Send { slot, bytes: self.feeds.get(view).view.read(span) }
             }
@@ -194,7 +200,11 @@ impl Node {
             (Offered::Member { slot, at, from, len }, Taken::Bytes(sent)) => {
                 self.member_sent(slot, at, from, (sent, len));
             }
-            (Offered::Queue { slot, .. } | Offered::Member { slot, .. }, Taken::Broken) => {
+            (Offered::Told { slot, at, len }, Taken::Bytes(sent)) => self.told_sent(slot, at, (sent, len)),
+            (
+                Offered::Queue { slot, .. } | Offered::Member { slot, .. } | Offered::Told { slot, .. },
+                Taken::Broken,
+            ) => {
                 self.flushing = None;
                 if let Some(session) = self.sessions.get_mut(slot) {
                     session.blocked = true;
@@ -242,15 +252,22 @@ impl Node {
     pub fn next_slice(&mut self, now_ns: u64) -> bool {
         assert!(self.slice.is_none(), "the last slice is over");
         self.feeds.release_paced(now_ns);
-        let Some(feed) = self.feeds.next(self.big_turn, now_ns) else { return false };
+        self.tick_turn = !self.tick_turn;
+        if self.tick_turn && self.next_tick(now_ns) {
+            return true;
+        }
+        let Some(feed) = self.feeds.next(self.big_turn, now_ns) else { return self.next_tick(now_ns) };
         self.big_turn = !self.big_turn;
-        self.slice = Some(Slice { feed, left: self.bounds.slice_members, is_over: false });
+        self.slice = Some(Slice { feed, left: self.bounds.slice_members, is_over: false, is_tick: false });
         true
     }
 
     /// The slice is over; it took from `began_ns` to `now_ns`.
     pub fn slice_done(&mut self, began_ns: u64, now_ns: u64) {
-        let Slice { feed, is_over, .. } = self.slice.take().expect("a slice is being served");
+        let Slice { feed, is_over, is_tick, .. } = self.slice.take().expect("a slice is being served");
+        if is_tick {
+            return self.feeds.tick_done(feed, is_over, now_ns);
+        }
         if is_over {
             self.figures.passes += 1;
             let feed = self.feeds.get(feed);

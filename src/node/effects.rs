@@ -13,7 +13,7 @@ use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, SeatStatus, Ticket};
-use crate::engine::ids::{ConnId, RoomId, SeatId};
+use crate::engine::ids::{ConnId, SeatId};
 use crate::figures::shard::Command as Counted;
 use crate::planted::{self, Bug};
 use crate::wire::code::{self, Code};
@@ -43,13 +43,17 @@ impl Node {
             }
             Effect::Snapshot { to, .. } => *to,
             Effect::Api(_) => return self.answer_backend(effect),
-            Effect::Entered(_)
-            | Effect::Synced(_)
-            | Effect::Resumed(_)
-            | Effect::Cart(_)
-            | Effect::Superseded { .. }
-            | Effect::Keep(_)
-            | Effect::Room(_) => return crate::marks::hit("an effect of protocol v2"),
+            Effect::Entered(entered) => {
+                self.figures.count(Counted::Join, Ok(()));
+                self.hot.set_hot(entered.room.as_str(), entered.members >= self.rules.hot_room_members);
+                entered.to.conn
+            }
+            Effect::Synced(synced) => synced.to.conn,
+            Effect::Resumed(resumed) => resumed.to.conn,
+            Effect::Cart(told) => told.to.conn(),
+            Effect::Superseded { conn } => *conn,
+            Effect::Room(news) => return self.tell_room((**news).clone()),
+            Effect::Keep(_) => return crate::marks::hit("an effect for the store alone"),
         };
         if to.shard() == self.id {
             return self.answered(to, effect, captured);
@@ -66,6 +70,16 @@ impl Node {
     /// An answer has reached the shard of its connection.
     pub(super) fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
         let Some(slot) = self.sessions.find(to) else { return crate::marks::hit("an answer that finds nobody") };
+        if let Effect::Superseded { .. } = effect {
+            crate::marks::hit("a session that goes on elsewhere");
+            return self.superseded.push((slot, self.sessions.generation(slot)));
+        }
+        if self.sessions.get(slot).is_some_and(|session| session.second().is_some()) {
+            if let Some(Asker { ticket, .. }) = self.second_answered(slot, effect, captured) {
+                self.request_done(slot, ticket);
+            }
+            return;
+        }
         self.take_owed(slot);
         let now = self.at.now.wall;
         let asker = match effect {
@@ -135,56 +149,14 @@ impl Node {
         let generation = self.sessions.generation(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.answered(ticket);
+        if session.open_requests() == 0 && session.second().is_some_and(|second| !second.wants.is_empty()) {
+            self.go_on.push((slot, generation));
+        }
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.parked.is_none() {
             self.read_on(slot);
         } else if session.open_requests() == 0 {
             self.unparks.push((slot, generation));
-        }
-    }
-
-    /// The connection is a member of the room from here on. Without a full state events pass a new one by until that comes.
-    /// Returns the room's feed.
-    fn enter(&mut self, slot: u32, room: &RoomId, has_state: bool) -> u32 {
-        if !has_state {
-            self.note_dropped(slot);
-        }
-        let feed = self.feeds.find(room.as_str());
-        let session = self.sessions.get_mut(slot).expect("the caller found it");
-        if let Some(feed) = feed.filter(|&feed| session.memberships.find(feed).is_some()) {
-            // It was a member already: the place that its request took is free again.
-            session.free_room();
-            return feed;
-        }
-        let owner = self.owner(room.as_str());
-        let (feed, at) = self.feeds.add(room, owner, slot);
-        debug_assert_eq!(self.feeds.get(feed).view.slot_at(at), slot, "they name each other");
-        if !has_state {
-            self.feeds.get_mut(feed).view.skip(at);
-        }
-        let session = self.sessions.get_mut(slot).expect("the caller found it");
-        session.memberships.insert(Membership { feed, at });
-        feed
-    }
-
-    /// The connection is no member of the room any more, if it was one.
-    fn leave(&mut self, slot: u32, room: &RoomId) {
-        let Some(feed) = self.feeds.find(room.as_str()) else { return };
-        let session = self.sessions.get_mut(slot).expect("the caller found it");
-        let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
-        session.free_room();
-        if self.got.get(&slot).is_some_and(|got| got.feed == feed) {
-            self.got.remove(&slot);
-        }
-        self.keep_owed(slot, feed);
-        self.sessions.get_mut(slot).expect("the caller found it").memberships.remove(feed);
-        self.leave_feed(feed, at);
-    }
-
-    /// Takes a member out of a feed and tells those that moved where they are now.
-    pub(super) fn leave_feed(&mut self, feed: u32, at: u32) {
-        for moved in self.feeds.remove(feed, at).into_iter().flatten() {
-            let session = self.sessions.get_mut(moved.slot).expect("a member has a session");
-            session.memberships.moved(feed, moved.index);
         }
     }
 
@@ -254,6 +226,15 @@ impl Node {
         if let Some(ring) = &mut feed.ring {
             ring.push(change);
         }
+        if let Some(deltas) = &mut feed.deltas {
+            let follows = deltas.push(change);
+            self.figures.deliveries += deltas.len() as u64;
+            if !follows {
+                self.mapless.push((index, false));
+            }
+            self.feeds.schedule_tick(index, self.at.ns);
+        }
+        let feed = self.feeds.get_mut(index);
         if feed.view.is_empty() {
             return;
         }

@@ -9,10 +9,13 @@ use super::rate::Excess;
 use super::session::Stage;
 use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::Origin;
+use crate::engine::time::WallMillis;
 use crate::figures::shard::Command as Counted;
 use crate::limits::{RATE_EXCESS_MAX, RATED_ORIGINS_MAX};
 use crate::wire::frame;
 use crate::wire::message::{self, BadMessage, Code, Message, Refused};
+use crate::wire::v2::request as v2;
+use crate::wire::v2::write::{self, Refusal};
 
 impl Node {
     /// Takes the token of a message. False: there is none, and the message has been refused.
@@ -22,15 +25,34 @@ impl Node {
             Message::Rejoin { .. } => Counted::Join,
             Message::Request(request) => request.kind().into(),
         };
-        self.takes_token(slot, command, || too_many(message))
+        self.takes_token(slot, command, |out, now, ms| message::refused(out, &too_many(message), now, Some(ms)))
     }
 
     /// The same for what is no message.
     pub(super) fn admits_bad(&mut self, slot: u32, bad: &BadMessage<'_>) -> bool {
-        self.takes_token(slot, Counted::Unknown, || about(bad.room, bad.seat, bad.request_type))
+        self.takes_token(slot, Counted::Unknown, |out, now, ms| {
+            message::refused(out, &about(bad.room, bad.seat, bad.request_type), now, Some(ms));
+        })
     }
 
-    fn takes_token<'a>(&mut self, slot: u32, command: Counted, too_many: impl FnOnce() -> Refused<'a>) -> bool {
+    /// Takes the token of a message of the second protocol.
+    pub(super) fn admits_second(&mut self, slot: u32, message: &v2::Message<'_>) -> bool {
+        let v2::Message { id, kind, ask } = message;
+        self.takes_token(slot, counted(*kind), |out, now, ms| {
+            let refusal = Refusal { retry_after_ms: ms, ..Refusal::of(Code::RateLimited) };
+            write::error(out, *id, &refusal.about(Some(kind.as_str()), ask.room()), now);
+        })
+    }
+
+    /// The same for what is no message.
+    pub(super) fn admits_bad_second(&mut self, slot: u32, bad: &v2::BadRequest<'_>) -> bool {
+        self.takes_token(slot, Counted::Unknown, |out, now, ms| {
+            let refusal = Refusal { retry_after_ms: ms, ..Refusal::of(Code::RateLimited) };
+            write::error(out, bad.id, &refusal.about(bad.bad.request_type, bad.bad.room), now);
+        })
+    }
+
+    fn takes_token(&mut self, slot: u32, command: Counted, refuse: impl FnOnce(&mut Vec<u8>, WallMillis, u32)) -> bool {
         let (rate, at) = (self.bounds.rate, self.at);
         let Some(session) = self.sessions.get_mut(slot) else { return false };
         let (origin, own) = (session.origin(), session.bucket.take(rate, at));
@@ -42,10 +64,9 @@ impl Node {
         };
         session.excess = session.excess.saturating_add(2);
         let goes_on = session.excess >= RATE_EXCESS_MAX;
-        let refused = too_many();
         self.figures.count(command, Err(Code::RateLimited));
         let now = at.now.wall;
-        self.answer_in_turn(slot, |out| message::refused(out, &refused, now, Some(excess.retry_after_ms)));
+        self.answer_in_turn(slot, |out| refuse(out, now, excess.retry_after_ms));
         if goes_on {
             self.close(slot, frame::CLOSE_TOO_MANY, "too many messages");
         } else {
@@ -127,4 +148,16 @@ fn too_many<'a>(message: &Message<'a>) -> Refused<'a> {
 
 fn about<'a>(room: Option<&'a str>, seat: Option<&'a str>, request_type: Option<&'a str>) -> Refused<'a> {
     Refused { code: Code::RateLimited, message: Code::RateLimited.text(), room, seat, request_type }
+}
+
+/// As what a request of the second protocol counts.
+fn counted(kind: v2::Kind) -> Counted {
+    match kind {
+        v2::Kind::Join | v2::Kind::Sync | v2::Kind::Resume => Counted::Join,
+        v2::Kind::Leave => Counted::Leave,
+        v2::Kind::SelectSeats | v2::Kind::SelectSeat | v2::Kind::SelectBest | v2::Kind::ExtendHold => Counted::Select,
+        v2::Kind::ReleaseSeats | v2::Kind::ReleaseSeat => Counted::Release,
+        v2::Kind::Ping => Counted::Ping,
+        v2::Kind::Auth => Counted::Unknown,
+    }
 }

@@ -37,12 +37,12 @@ impl Node {
             Effect::Joined { client, room, seq, epoch, .. } => {
                 Some(self.state_for_joiner(room, (*epoch, *seq), client))
             }
+            Effect::Entered(entered) => Some(self.capture_entered(entered)),
             Effect::Snapshot { .. }
             | Effect::Left { .. }
             | Effect::Change(_)
             | Effect::Again { .. }
             | Effect::Refused { .. }
-            | Effect::Entered(_)
             | Effect::Synced(_)
             | Effect::Resumed(_)
             | Effect::Cart(_)
@@ -58,12 +58,12 @@ impl Node {
         match effect {
             Effect::Joined { room, seq, .. } => Some(self.state_now(room, *seq, true)),
             Effect::Snapshot { room, seq, .. } => Some(self.state_now(room, *seq, false)),
+            Effect::Entered(entered) => Some(self.capture_map(&entered.room, entered.at)),
+            Effect::Synced(synced) => Some(self.capture_map(&synced.room, synced.at)),
             Effect::Left { .. }
             | Effect::Change(_)
             | Effect::Again { .. }
             | Effect::Refused { .. }
-            | Effect::Entered(_)
-            | Effect::Synced(_)
             | Effect::Resumed(_)
             | Effect::Cart(_)
             | Effect::Superseded { .. }
@@ -118,6 +118,7 @@ impl Node {
             return;
         }
         self.full_states.forget(room);
+        self.maps.forget(room);
         self.feeds.drop_ring(room.as_str());
     }
 

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use super::second::{Join, Standing};
 use crate::audience::full_states::Captured;
-use crate::engine::command::{Change, Effect, OwnedRequest, Ticket};
+use crate::engine::command::{CartRequest, Change, Effect, Identity, OwnedRequest, RoomNews, Ticket};
 use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId};
 use crate::planted::{self, Bug};
 
@@ -22,8 +23,21 @@ pub struct Command {
     pub origin: Origin,
     /// Which of its requests this is.
     pub ticket: Ticket,
+    /// On whose behalf, when that is more than itself.
+    pub identity: Option<Identity>,
     /// The request.
-    pub request: OwnedRequest,
+    pub wanted: Wanted,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Wanted {
+    /// Something of a room, with the first protocol.
+    First(OwnedRequest),
+    /// The same with the second.
+    Cart { room: RoomId, request: CartRequest },
+    /// What the session holds in these rooms.
+    Resume { rooms: Vec<RoomId> },
 }
 
 /// What happened in one room during one turn of its owner, for one shard.
@@ -48,6 +62,8 @@ pub enum Letter {
     Answer { to: ConnId, effect: Box<Effect>, captured: Option<Captured> },
     /// Changes for everybody who looks at a room, and for those who asked for them.
     News(Box<News>),
+    /// Something about a room as a whole, for everybody who looks at it.
+    Room(Box<RoomNews>),
 }
 
 /// A connection on its way to the shard that will serve it from now on. It has touched no room yet.
@@ -60,7 +76,9 @@ pub struct Moving {
     /// Where it comes from.
     pub origin: Origin,
     /// The room that it asked to join, which caused the move.
-    pub join: Option<RoomId>,
+    pub(super) join: Option<Join>,
+    /// For whom it acts, and how it speaks.
+    pub(super) standing: Option<Box<Standing>>,
 }
 
 /// What one shard has for the others in this turn.

@@ -12,6 +12,7 @@
 //!
 //! Never here: descriptors, clocks, glommio, files, threads.
 
+mod check;
 mod closing;
 mod deciding;
 mod delivery;
@@ -20,9 +21,12 @@ mod excess;
 mod full_state;
 pub mod hot;
 pub mod letters;
+mod membership;
 mod memory;
 mod moving;
 pub mod observer;
+mod parking;
+mod parts;
 mod placement;
 pub mod proofs;
 pub mod rate;
@@ -31,28 +35,26 @@ mod relief;
 mod requests;
 mod resync;
 mod saving;
+pub mod second;
 mod session;
 mod store_news;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
-use crate::audience::budget::Budget;
-use crate::audience::feeds::{Feeds, Pace};
-use crate::audience::full_states::{FullStateBounds, FullStates};
+use crate::audience::feeds::Feeds;
+use crate::audience::full_states::FullStates;
+use crate::audience::maps::Maps;
 use crate::audience::outbox::Kind;
 use crate::audience::shared::SharedBytes;
+use crate::auth::session::SessionTokens;
 use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
 use crate::engine::ids::{ClientId, RoomId, ShardId, shard_of};
 use crate::engine::shard::{Counts, Shard};
 use crate::engine::time::{Millis, Now};
 use crate::figures::shard::ShardStats;
-use crate::limits::{
-    FLUSH_BYTES_PER_TURN, OPEN_REQUESTS_MAX, OUTBOUND_QUEUE_BYTES, ROOM_LOG_BYTES_MAX, SHARED_STATE_BYTES_MIN,
-    SLICE_MEMBERS,
-};
-use crate::persist::link::StoreLink;
-use crate::wire::message::{BadMessage, BroadcastUserInfo, Message};
+use crate::wire::frame;
+use crate::wire::message::{BadMessage, Message};
+use crate::wire::v2::request as v2;
 
 /// What a session takes in the table of them.
 #[cfg(test)]
@@ -65,91 +67,13 @@ use hot::HotRooms;
 use letters::{Letter, Moving, Post};
 use memory::Memory;
 use observer::Observer;
+pub use parts::{Bounds, Parts, Rules};
 use proofs::Proofs;
-use rate::{Bucket, Rate};
+use rate::Bucket;
 use saving::Saving;
-use session::{Sessions, Stage};
-
-/// What the operator decides about a shard.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// How much of `user_info` strangers see.
-    pub share: BroadcastUserInfo,
-    /// How passes are spread over time.
-    pub pace: Pace,
-    /// Members from which on a room is spread over all shards.
-    pub hot_room_members: usize,
-    /// How long a full state may be on its way before a consumer that drops events again is closed.
-    pub slow_consumer_ms: u64,
-    /// How long a peer may be silent, and how long its socket may take nothing, however much it says meanwhile.
-    pub silence_ms: u64,
-    /// The life of a hold, which bounds that of one from before a restart.
-    pub hold_ttl_ms: u64,
-    /// How long a hold from before a restart waits for its client.
-    pub restore_grace_ms: u64,
-    /// Nobody is told of a change before the store has it.
-    pub is_durable: bool,
-}
-
-/// The bounds of a shard. The defaults are the server's, without a rate; a simulation reaches smaller ones sooner.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// What waits for one connection, in bytes.
-    pub queue_bytes: usize,
-    /// The log of one room, in bytes.
-    pub log_bytes: usize,
-    /// Requests of one connection that are not answered.
-    pub open_requests: u16,
-    /// What leaves as replies and full states in one turn, in bytes.
-    pub flush_bytes: u64,
-    /// Members that are served before other rooms get their turn.
-    pub slice_members: usize,
-    /// Bytes from which on a full state is shared.
-    pub shared_state_bytes: usize,
-    /// Full states on their way.
-    pub full_states: FullStateBounds,
-    /// How often messages of one connection may come.
-    pub rate: Rate,
-    /// How often messages from one address may come to this shard.
-    pub origin_rate: Rate,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            queue_bytes: OUTBOUND_QUEUE_BYTES,
-            log_bytes: ROOM_LOG_BYTES_MAX,
-            open_requests: OPEN_REQUESTS_MAX,
-            flush_bytes: FLUSH_BYTES_PER_TURN,
-            slice_members: SLICE_MEMBERS,
-            shared_state_bytes: SHARED_STATE_BYTES_MIN,
-            full_states: FullStateBounds::default(),
-            rate: Rate::OFF,
-            origin_rate: Rate::OFF,
-        }
-    }
-}
-
-/// What a shard is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Which one it is.
-    pub id: ShardId,
-    /// How many there are.
-    pub shards: usize,
-    /// What the operator decides.
-    pub rules: Rules,
-    /// Its bounds.
-    pub bounds: Bounds,
-    /// The rooms that it owns.
-    pub seats: Shard,
-    /// The table that all shards share.
-    pub hot: HotRooms,
-    /// What the memory of all shards takes, and may take.
-    pub budget: Budget,
-    /// The way to the store, when there is one.
-    pub store: Option<Arc<StoreLink>>,
-}
+pub use second::Random;
+pub use second::SecondRules;
+use session::Sessions;
 
 /// A moment: both clocks, and the monotonic one in nanoseconds, for pacing.
 #[derive(Clone, Copy, Default, Debug)]
@@ -160,19 +84,33 @@ pub struct Moment {
     pub ns: u64,
 }
 
+/// How a WebSocket begins.
+#[derive(Clone, Copy, Default, Debug)]
+pub enum Opening {
+    /// It speaks the first protocol.
+    #[default]
+    First,
+    /// It speaks the second, as a fresh session that is made of this.
+    Second(Random),
+}
+
 /// What has happened.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A socket has come; the shell gave it this slot and generation.
     Opened { slot: u32, generation: u32 },
     /// It is a WebSocket of this client now. `hint` is a room that it says it will join.
-    Upgraded { slot: u32, client: ClientId, hint: Option<RoomId> },
+    Upgraded { slot: u32, client: ClientId, hint: Option<RoomId>, opening: Opening },
     /// A WebSocket came over from another shard.
     Arrived { slot: u32, generation: u32, moving: Moving },
     /// A message was read. Only when [`Node::takes_requests`].
     Message { slot: u32, message: Message<'a> },
     /// A message was read that is none. Only when [`Node::takes_requests`].
     Bad { slot: u32, bad: &'a BadMessage<'a> },
+    /// The same from a connection that speaks the second protocol.
+    Second { slot: u32, message: v2::Message<'a> },
+    /// The same.
+    BadSecond { slot: u32, bad: &'a v2::BadRequest<'a> },
     /// The socket takes bytes again.
     Writable { slot: u32 },
     /// The peer will send nothing more: what it is owed already still leaves.
@@ -256,6 +194,18 @@ pub struct Node {
     paused: Vec<(u32, u32)>,
     /// Gives and checks proofs, when there is a key.
     proofs: Option<Proofs>,
+    /// Gives and checks the tokens of sessions, when there is a key.
+    tokens: Option<SessionTokens>,
+    /// What members of the second protocol were told lately.
+    maps: Maps,
+    /// When it was last looked through what nobody needs of that.
+    deltas_tidied: Millis,
+    /// Sessions for which something is to be asked.
+    go_on: Vec<(u32, u32)>,
+    /// Sessions that go on with another connection.
+    superseded: Vec<(u32, u32)>,
+    /// Feeds with members that wait for the map, and whether they are to be told all of the room again.
+    mapless: Vec<(u32, bool)>,
     /// The tokens of addresses from which messages came lately.
     origins: BTreeMap<u64, Bucket>,
     flush_bytes_left: u64,
@@ -264,6 +214,8 @@ pub struct Node {
     offered: Option<Offered>,
     /// It is a big room's turn.
     big_turn: bool,
+    /// It is the turn of a tick.
+    tick_turn: bool,
     drain: closing::Drain,
     observer: Option<Observer>,
     memory: Memory,
@@ -285,7 +237,7 @@ impl Node {
             bounds,
             seats,
             sessions: Sessions::new(id, &budget),
-            feeds: Feeds::new(rules.pace, &budget),
+            feeds: Feeds::new(rules.pace, rules.second.tick_ms * 1_000_000, &budget),
             full_states: FullStates::new(&budget, bounds.full_states),
             hot,
             post: Post::new(id, shards),
@@ -301,12 +253,19 @@ impl Node {
             too_slow: Vec::new(),
             paused: Vec::new(),
             proofs: None,
+            tokens: None,
+            maps: Maps::default(),
+            deltas_tidied: Millis::default(),
+            go_on: Vec::new(),
+            superseded: Vec::new(),
+            mapless: Vec::new(),
             origins: BTreeMap::new(),
             flush_bytes_left: bounds.flush_bytes,
             flushing: None,
             slice: None,
             offered: None,
             big_turn: false,
+            tick_turn: false,
             drain: closing::Drain::default(),
             observer: None,
             memory: Memory::new(&budget),
@@ -332,11 +291,17 @@ impl Node {
         let mut next = Next::ReadOn;
         match event {
             Event::Opened { slot, generation } => self.sessions.open(slot, generation),
-            Event::Upgraded { slot, client, hint } => next = self.upgraded(slot, client, hint.as_ref()),
+            Event::Upgraded { slot, client, hint, opening } => {
+                next = self.upgraded(slot, client, hint.as_ref(), opening);
+            }
             Event::Arrived { slot, generation, moving } => next = self.arrived(slot, generation, moving),
             Event::Message { slot, message } if self.admits(slot, &message) => next = self.message(slot, message),
             Event::Bad { slot, bad } if self.admits_bad(slot, bad) => self.refuse(slot, bad),
-            Event::Message { .. } | Event::Bad { .. } => {}
+            Event::Second { slot, message } if self.admits_second(slot, &message) => {
+                next = self.second_message(slot, message);
+            }
+            Event::BadSecond { slot, bad } if self.admits_bad_second(slot, bad) => self.refuse_bad(slot, bad),
+            Event::Message { .. } | Event::Bad { .. } | Event::Second { .. } | Event::BadSecond { .. } => {}
             Event::Writable { slot } => self.writable(slot),
             Event::HungUp { slot } => self.hung_up(slot),
             Event::Finish { slot } => self.begin_closing(slot),
@@ -363,9 +328,27 @@ impl Node {
     /// What must not be done while effects are being performed or bytes are offered, since it decides: who has got everything
     /// goes on, requests that waited are decided, and those too slow to be served are closed.
     fn follow_up(&mut self) {
+        loop {
+            let some_are_left = self.follow_up_once();
+            if !some_are_left {
+                return;
+            }
+        }
+    }
+
+    /// What one of these brings up may be another of them.
+    fn follow_up_once(&mut self) -> bool {
         while let Some((slot, generation)) = self.idle.pop() {
             if self.sessions.live(slot, generation).is_some() {
                 self.drained(slot);
+            }
+        }
+        while let Some((feed, rejoin)) = self.mapless.pop() {
+            self.want_maps(feed, rejoin);
+        }
+        while let Some((slot, generation)) = self.go_on.pop() {
+            if self.sessions.live(slot, generation).is_some() {
+                self.go_on_asking(slot);
             }
         }
         while let Some((slot, generation)) = self.unparks.pop() {
@@ -376,6 +359,12 @@ impl Node {
         for (slot, generation) in std::mem::take(&mut self.too_slow) {
             self.close_too_slow(slot, generation);
         }
+        for (slot, generation) in std::mem::take(&mut self.superseded) {
+            if self.sessions.live(slot, generation).is_some() {
+                self.close(slot, frame::CLOSE_ELSEWHERE, "the session goes on elsewhere");
+            }
+        }
+        !(self.go_on.is_empty() && self.unparks.is_empty() && self.mapless.is_empty() && self.superseded.is_empty())
     }
 
     /// Who owns a room.
@@ -440,6 +429,12 @@ impl Node {
         &self.seats
     }
 
+    /// Whether the connection speaks the second protocol.
+    #[must_use]
+    pub fn speaks_second(&self, slot: u32) -> bool {
+        self.sessions.get(slot).is_some_and(|session| session.second().is_some())
+    }
+
     /// The name of a connection in letters.
     #[must_use]
     pub fn conn_id(&self, slot: u32) -> crate::engine::ids::ConnId {
@@ -467,25 +462,5 @@ impl Node {
         self.end_pauses();
         self.relieve();
         self.go_on_with_drain();
-    }
-
-    /// Panics when an invariant of this module or its parts does not hold.
-    pub fn check_invariants(&self) {
-        let mut members = 0;
-        for (slot, session) in self.sessions.iter() {
-            for membership in session.memberships.iter() {
-                assert_eq!(self.feeds.get(membership.feed).view.slot_at(membership.at), slot, "they name each other");
-                members += 1;
-            }
-            assert!(session.open_requests() <= self.bounds.open_requests, "the open requests are bounded");
-            assert!(session.parked.is_none() || session.stage != Stage::Closing, "who is closing waits for nothing");
-        }
-        for feed in self.feeds.iter() {
-            feed.view.check_invariants();
-            assert!(!feed.view.is_empty() || feed.ring.is_some(), "a feed that nobody reads is kept");
-            assert!(feed.view.log_len() <= self.bounds.log_bytes, "{} bytes of a log", feed.view.log_len());
-        }
-        assert_eq!(self.feeds.iter().map(|feed| feed.view.len()).sum::<usize>(), members);
-        assert!(self.effects.is_empty() && !self.is_performing, "what was decided has been told");
     }
 }

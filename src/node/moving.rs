@@ -4,19 +4,23 @@
 //! it was sent. Never here: sockets.
 
 use super::letters::Moving;
+use super::second::Join;
 use super::session::{Parked, Stage, Who};
-use super::{Next, Node};
+use super::{Next, Node, Opening};
 use crate::engine::command::Request;
 use crate::engine::ids::{ClientId, Origin, RoomId, ShardId};
 use crate::planted::{self, Bug};
 
 impl Node {
     /// The connection is a WebSocket of this client now.
-    pub(super) fn upgraded(&mut self, slot: u32, client: ClientId, hint: Option<&RoomId>) -> Next {
+    pub(super) fn upgraded(&mut self, slot: u32, client: ClientId, hint: Option<&RoomId>, opening: Opening) -> Next {
         self.become_socket(slot, client);
+        if let Opening::Second(random) = opening {
+            self.begin_second(slot, random);
+        }
         let Some(room) = hint else { return Next::ReadOn };
         let owner = self.owner(room.as_str());
-        self.move_to(slot, owner, room.as_str(), None)
+        if self.may_move(slot, owner, room.as_str()) { self.park_move(slot, owner, None) } else { Next::ReadOn }
     }
 
     /// The connection comes from there: to be said before it is upgraded.
@@ -52,25 +56,28 @@ impl Node {
         }
         assert!(session.touched.is_empty() && session.open_requests() == 0, "who moves is known to nobody");
         let session = self.sessions.remove(slot);
-        let Who { client, origin } = *session.who.expect("only a WebSocket moves");
+        let Who { client, origin, standing } = *session.who.expect("only a WebSocket moves");
         let client = client.expect("only a WebSocket moves");
         crate::marks::hit("a hand-over");
         self.figures.handovers_out += 1;
-        Some((to, Moving { from: self.id, client, origin, join }))
+        Some((to, Moving { from: self.id, client, origin, join, standing }))
     }
 
     /// A connection came over from another shard.
     pub(super) fn arrived(&mut self, slot: u32, generation: u32, moving: Moving) -> Next {
-        let Moving { from, client, origin, join } = moving;
+        let Moving { from, client, origin, join, standing } = moving;
         self.figures.handovers_in += 1;
         self.sessions.open(slot, generation);
         self.comes_from(slot, origin);
         self.become_socket(slot, client);
+        if let Some(who) = self.sessions.get_mut(slot).and_then(|session| session.who.as_mut()) {
+            who.standing = standing;
+        }
         if self.goes_at_once(slot) {
             return Next::ReadOn;
         }
         // The room has become hot while the connection was on its way: it goes back, once, and stays there.
-        if let Some(room) = &join
+        if let Some(room) = join.as_ref().map(Join::room)
             && self.owner(room.as_str()) == self.id
             && self.hot.is_hot(room.as_str())
             && let Some(session) = self.sessions.get_mut(slot)
@@ -84,10 +91,14 @@ impl Node {
     }
 
     /// The connection stays here: it joins the room that it asked for.
-    fn stay(&mut self, slot: u32, join: Option<RoomId>) {
+    fn stay(&mut self, slot: u32, join: Option<Join>) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.settled = true;
-        let Some(room) = join else { return };
+        let room = match join {
+            None => return,
+            Some(Join::Second { room, since, id }) => return self.join_second(slot, (room, since, id)),
+            Some(Join::First(room)) => room,
+        };
         if self.take_room(slot, room.as_str()) {
             let owner = self.owner(room.as_str());
             self.ask(slot, owner, Request::Join { room: room.as_str() });

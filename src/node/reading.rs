@@ -17,7 +17,8 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot) else { return false };
         let waits_for_store = is_held_back && session.open_requests() > 0;
         let is_full = session.queue_weight() > queue_bytes || session.open_requests() >= open_requests;
-        session.waits = is_full || waits_for_store || session.parked.is_some() || session.pauses;
+        session.waits =
+            is_full || waits_for_store || session.parked.is_some() || session.pauses || session.is_resuming();
         !session.waits
     }
 
@@ -36,7 +37,8 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let has_room = session.queue_weight() <= queue_bytes / 2 && session.open_requests() <= open_requests / 2;
         let waits_for_store = is_held_back && session.open_requests() > 0;
-        let may_go_on = has_room && !waits_for_store && session.parked.is_none() && !session.pauses;
+        let is_busy = waits_for_store || session.is_resuming();
+        let may_go_on = has_room && !is_busy && session.parked.is_none() && !session.pauses;
         if session.waits && may_go_on && !planted::has(Bug::ForgottenReadOn) {
             session.waits = false;
             crate::marks::hit("requests that are read on");

@@ -3,7 +3,7 @@
 //! Invariants: only its owner decides a room's requests; a request that would be answered before an earlier one waits
 //! until that one is answered, and everything behind it waits too. Never here: decisions about seats.
 
-use super::letters::{Command, Letter, News};
+use super::letters::{Command, Letter, News, Wanted};
 use super::session::{Parked, Stage};
 use super::{Next, Node};
 use crate::engine::command::{Caller, Input, Request};
@@ -11,7 +11,6 @@ use crate::engine::ids::ShardId;
 use crate::figures::shard::Command as Counted;
 use crate::limits::ROOMS_PER_CONNECTION_MAX;
 use crate::marks;
-use crate::planted::{self, Bug};
 use crate::wire::message::{self, BadMessage, Code, Message};
 
 impl Node {
@@ -44,26 +43,13 @@ impl Node {
         });
     }
 
-    /// Queues an answer that needs nobody, behind those to earlier requests.
-    pub(super) fn answer_in_turn(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(session) = self.sessions.get_mut(slot) else { return };
-        if session.open_requests() == 0 || planted::has(Bug::AnswerOvertakes) {
-            return self.answer(slot, write);
-        }
-        assert!(session.parked.is_none(), "nothing is read behind what is parked");
-        marks::hit("a parked answer");
-        let mut answer = Vec::new();
-        write(&mut answer);
-        session.parked = Some(Box::new(Parked::Answer(answer.into())));
-    }
-
     /// Decides a request, passes it on, or parks it behind requests that another shard or the store has not answered.
     fn request(&mut self, slot: u32, request: Request<'_>) -> Next {
         let owner = self.owner(request.room());
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
             return Next::ReadOn;
         };
-        if session.overtakes(owner, request, ROOMS_PER_CONNECTION_MAX) {
+        if session.overtakes(owner, matches!(request, Request::Join { .. }), ROOMS_PER_CONNECTION_MAX) {
             assert!(session.parked.is_none(), "nothing is read behind what is parked");
             marks::hit("a parked request");
             session.parked = Some(Box::new(Parked::Request(request.to_owned())));
@@ -87,12 +73,14 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let ticket = session.ask(owner);
         let client = session.client().cloned().expect("only a WebSocket asks");
-        let origin = session.origin();
+        let (origin, identity) = (session.origin(), session.identity().cloned());
         if owner == self.id {
-            return self.decide(Input::of(Caller { conn, client: &client, origin, ticket, identity: None }, request));
+            let identity = identity.as_ref();
+            return self.decide(Input::of(Caller { conn, client: &client, origin, ticket, identity }, request));
         }
         marks::hit("a request for another shard");
-        let command = Command { conn, client, origin, ticket, request: request.to_owned() };
+        let wanted = Wanted::First(request.to_owned());
+        let command = Command { conn, client, origin, ticket, identity, wanted };
         self.post.letter(owner, Letter::Command(Box::new(command)));
     }
 
@@ -108,16 +96,8 @@ impl Node {
                 debug_assert!(changes.iter().all(|change| change.room == room), "a letter is about one room");
                 changes.iter().for_each(|change| self.happened(change));
             }
+            Letter::Room(news) => self.room_news(&news),
         }
-    }
-
-    /// Decides a request that another shard passed on.
-    fn passed_on(&mut self, command: &Command) {
-        let Command { conn, client, origin, ticket, request } = command;
-        self.decide(Input::of(
-            Caller { conn: *conn, client, origin: *origin, ticket: *ticket, identity: None },
-            request.as_ref(),
-        ));
     }
 
     /// Keeps a place for a room that the connection wants to join; refuses that when it has all that it may have.
@@ -148,6 +128,11 @@ impl Node {
                 let next = self.request(slot, request.as_ref());
                 debug_assert_eq!(next, Next::ReadOn, "who has asked before stays here");
             }
+            Parked::Cart(ask) => {
+                let next = self.cart_request(slot, *ask);
+                debug_assert_eq!(next, Next::ReadOn, "who has asked before stays here");
+            }
+            Parked::Resume(ask) => self.resume(slot, *ask),
             Parked::Move { .. } => unreachable!("it was not taken"),
         }
         self.read_on(slot);

@@ -33,6 +33,7 @@ impl Node {
                 if lagging {
                     self.resynchronise(slot);
                 }
+                self.second_drained(slot);
                 self.sessions.put_outbox_away(slot);
                 self.read_on(slot);
             }
@@ -106,6 +107,7 @@ impl Node {
             self.feeds.drop_ring(room.as_str());
         }
         self.full_states.expire(now);
+        self.tidy_deltas();
         self.begin_waiting();
     }
 

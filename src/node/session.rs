@@ -5,10 +5,11 @@
 //! answers them in order. Never here: sockets; what messages mean.
 
 use super::rate::Bucket;
+use super::second::{CartAsk, Join, ResumeAsk, Standing};
 use crate::audience::budget::{Budget, Kind, Tally};
 use crate::audience::outbox::Outbox;
-use crate::engine::command::{OwnedRequest, Request, Ticket};
-use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId, ShardSet};
+use crate::engine::command::{OwnedRequest, Ticket};
+use crate::engine::ids::{ClientId, ConnId, Origin, ShardId, ShardSet};
 use crate::limits::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
 use crate::slots::{Entry, Slots};
 
@@ -107,10 +108,14 @@ impl Memberships {
 pub(super) enum Parked {
     /// A request for a room of another owner.
     Request(OwnedRequest),
+    /// The same with the second protocol.
+    Cart(Box<CartAsk>),
+    /// To go on as another session.
+    Resume(Box<ResumeAsk>),
     /// An answer that needs nobody.
     Answer(Box<[u8]>),
     /// It is about to move to another shard, to ask for this there.
-    Move { to: ShardId, join: Option<RoomId> },
+    Move { to: ShardId, join: Option<Join> },
 }
 
 /// Whose a connection is.
@@ -119,6 +124,8 @@ pub(super) struct Who {
     /// Its name, once it is a WebSocket.
     pub(super) client: Option<ClientId>,
     pub(super) origin: Origin,
+    /// For whom it acts, and how it speaks, when that is more than itself with the first protocol.
+    pub(super) standing: Option<Box<Standing>>,
 }
 
 /// One connection.
@@ -241,8 +248,8 @@ impl Session {
 
     /// Whether the request, with a room of this owner, would be answered before one that was sent earlier: only what goes to
     /// the same shard as the open ones keeps its place behind them.
-    pub(super) fn overtakes(&self, owner: ShardId, request: Request<'_>, rooms_max: usize) -> bool {
-        let is_full = matches!(request, Request::Join { .. }) && usize::from(self.rooms) >= rooms_max;
+    pub(super) fn overtakes(&self, owner: ShardId, is_join: bool, rooms_max: usize) -> bool {
+        let is_full = is_join && usize::from(self.rooms) >= rooms_max;
         self.open_requests() > 0 && (owner != self.asked || is_full)
     }
 }

@@ -49,6 +49,7 @@ impl Node {
         let gate = |node: &mut Self| node.saving.as_mut()?.gate.as_mut()?.next_committed(batch);
         self.is_performing = true;
         while let Some((effect, captured)) = gate(self) {
+            let captured = self.told_now(&effect, captured);
             self.tell(effect, captured);
         }
         self.is_performing = false;

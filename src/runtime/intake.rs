@@ -11,26 +11,36 @@ use crate::limits::{
     FRAMES_PER_CLOCK, FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, MESSAGES_PER_MEASURE, READ_NS_PER_TURN,
     READS_PER_SOCKET_MAX, SCRATCH_BYTES,
 };
-use crate::node::{Event, Next};
+use crate::node::{Event, Next, Opening};
 use crate::runtime::core::Core;
+use crate::runtime::random;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, HttpRequest, Protocol, Target};
-use crate::wire::message::{Message, Reader};
+use crate::wire::message::Reader;
 use crate::wire::respond::{self, Manner};
+use crate::wire::v2;
 
 /// The buffer that all sockets of a shard are read into, and the parser's.
 pub(crate) struct Intake {
     scratch: Vec<u8>,
-    reader: Reader,
+    readers: Readers,
+}
+
+/// What reads the messages of either protocol.
+struct Readers {
+    first: Reader,
+    second: v2::read::Reader,
 }
 
 impl Intake {
     pub(crate) fn new(message_bytes_max: usize, user_info_bytes_max: usize) -> Self {
         // A whole message, its header and the beginning of the next one always fit.
         let len = SCRATCH_BYTES.max(message_bytes_max + HTTP_HEAD_BYTES_MAX);
-        Self { scratch: vec![0; len], reader: Reader::new(user_info_bytes_max) }
+        let readers =
+            Readers { first: Reader::new(user_info_bytes_max), second: v2::read::Reader::new(user_info_bytes_max) };
+        Self { scratch: vec![0; len], readers }
     }
 }
 
@@ -155,7 +165,7 @@ impl Core {
 
     /// Consumes what is whole of the first `have` bytes of the scratch buffer.
     fn consume(&mut self, intake: &mut Intake, slot: u32, have: usize) -> (usize, Flow) {
-        let Intake { scratch, reader } = intake;
+        let Intake { scratch, readers } = intake;
         let mut used = 0;
         for taken in 0..FRAMES_PER_LOOK_MAX {
             let Some(socket) = self.sockets.get(slot) else { return (used, Flow::Over) };
@@ -169,7 +179,7 @@ impl Core {
                 Phase::Http => self.read_head(slot, bytes),
                 Phase::Open if self.must_wait(slot) => return (used, Flow::Stall),
                 Phase::Open if is_time_to_look(taken) && self.has_read_enough() => return (used, Flow::Enough),
-                Phase::Open => self.read_frame(reader, slot, bytes),
+                Phase::Open => self.read_frame(readers, slot, bytes),
             };
             match step {
                 Ok(0) => return (used, Flow::More),
@@ -206,7 +216,7 @@ impl Core {
             }
         };
         let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, has, token: _ } = request;
-        let Target::Socket { client, room_hint, accept_key, protocol: _ } = target else {
+        let Target::Socket { client, room_hint, accept_key, protocol } = target else {
             self.respond(Exchange { slot, head_only, keep_alive }, &target, has);
             return Ok(len);
         };
@@ -217,24 +227,28 @@ impl Core {
             return Err((bytes.len(), Flow::More));
         }
         self.note_origin(slot, forwarded_for);
-        self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key, Protocol::First));
+        self.node.answer(slot, |out| respond::accept_upgrade(out, &accept_key, protocol));
         self.board.websocket_opened();
         self.becomes_open(slot);
-        match self.handle(Event::Upgraded { slot, client, hint: room_hint }) {
+        let opening = match protocol {
+            Protocol::First => Opening::First,
+            Protocol::Second { .. } => Opening::Second(random::session()),
+        };
+        match self.handle(Event::Upgraded { slot, client, hint: room_hint, opening }) {
             Next::ReadOn => Ok(len),
             Next::Move => Err((len, Flow::Move)),
         }
     }
 
     /// Reads one frame. `Ok(0)`: it is not whole.
-    fn read_frame(&mut self, reader: &mut Reader, slot: u32, bytes: &mut [u8]) -> Result<usize, (usize, Flow)> {
+    fn read_frame(&mut self, readers: &mut Readers, slot: u32, bytes: &mut [u8]) -> Result<usize, (usize, Flow)> {
         let Some(socket) = self.sockets.get_mut(slot) else { return Err((0, Flow::Over)) };
         let mut assembly = std::mem::take(&mut socket.assembly);
         let len = bytes.len();
         let result = match frame::read_frame(bytes, &mut assembly, self.connections.message_bytes_max) {
             Ok(Step::Incomplete) => Ok(0),
             Ok(Step::Frame { used, event }) => {
-                self.received(reader, slot, event).map_or(Ok(used), |flow| Err((used, flow)))
+                self.received(readers, slot, event).map_or(Ok(used), |flow| Err((used, flow)))
             }
             Err(violation) => {
                 self.close(slot, violation.code, violation.reason);
@@ -248,13 +262,13 @@ impl Core {
     }
 
     /// Acts on one frame; says when reading does not simply go on.
-    fn received(&mut self, reader: &mut Reader, slot: u32, event: frame::Event<'_>) -> Option<Flow> {
+    fn received(&mut self, readers: &mut Readers, slot: u32, event: frame::Event<'_>) -> Option<Flow> {
         match event {
             #[cfg(feature = "echo")]
             frame::Event::Text(text) if self.echoes(slot) => self.echo(slot, text, frame::text_header),
             #[cfg(feature = "echo")]
             frame::Event::Binary(bytes) if self.echoes(slot) => self.echo(slot, bytes, frame::binary_header),
-            frame::Event::Text(text) => return self.text(reader, slot, text),
+            frame::Event::Text(text) => return self.text(readers, slot, text),
             frame::Event::Binary(_) => self.close(slot, frame::CLOSE_UNSUPPORTED, "messages are text"),
             frame::Event::Ping(payload) => {
                 self.node.answer(slot, |out| frame::pong(out, payload));
@@ -269,21 +283,28 @@ impl Core {
     }
 
     /// Gives a message to the node. One in so many is measured: reading the clock twice costs as much as deciding.
-    fn message(&mut self, slot: u32, message: Message<'_>) -> Next {
+    fn message(&mut self, event: Event<'_>) -> Next {
         self.messages = self.messages.wrapping_add(1);
         if !self.messages.is_multiple_of(MESSAGES_PER_MEASURE) {
-            return self.handle(Event::Message { slot, message });
+            return self.handle(event);
         }
         let began = self.clock.nanos();
-        let next = self.handle(Event::Message { slot, message });
+        let next = self.handle(event);
         self.node.figures.decision.record(self.clock.nanos() - began, 1);
         next
     }
 
-    fn text(&mut self, reader: &mut Reader, slot: u32, text: &mut [u8]) -> Option<Flow> {
-        let next = match reader.read(text) {
-            Ok(message) => self.message(slot, message),
-            Err(bad) => self.handle(Event::Bad { slot, bad: &bad }),
+    fn text(&mut self, readers: &mut Readers, slot: u32, text: &mut [u8]) -> Option<Flow> {
+        let next = if self.node.speaks_second(slot) {
+            match readers.second.read(text) {
+                Ok(message) => self.message(Event::Second { slot, message }),
+                Err(bad) => self.handle(Event::BadSecond { slot, bad: &bad }),
+            }
+        } else {
+            match readers.first.read(text) {
+                Ok(message) => self.message(Event::Message { slot, message }),
+                Err(bad) => self.handle(Event::Bad { slot, bad: &bad }),
+            }
         };
         (next == Next::Move).then_some(Flow::Move)
     }

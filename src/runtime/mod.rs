@@ -17,6 +17,7 @@ pub(crate) mod readiness;
 
 pub(crate) mod doorstep;
 pub(crate) mod memory;
+pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod wheel;
 

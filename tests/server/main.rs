@@ -34,6 +34,7 @@ mod proxies;
 mod rates;
 mod refusals;
 mod runtimes;
+mod second;
 mod selling;
 mod slow;
 mod starting;

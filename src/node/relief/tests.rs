@@ -39,6 +39,7 @@ impl Stage {
             hold_ttl_ms: 3_600_000,
             restore_grace_ms: 0,
             is_durable: false,
+            second: crate::node::SecondRules::default(),
         };
         let seats = SeatRules { hold_ttl_ms: 3_600_000, seats_per_client_max: 100 };
         let seeds = Seeds { ids: [1, 2], connections: [3, 4], epochs: [5, 6] };
@@ -82,7 +83,7 @@ impl Stage {
     fn connect(&mut self, slot: u32, name: &str) {
         self.handle(Event::Opened { slot, generation: 0 });
         let client = ClientId::new(name).expect("a name");
-        self.handle(Event::Upgraded { slot, client, hint: None });
+        self.handle(Event::Upgraded { slot, client, hint: None, opening: crate::node::Opening::First });
         self.taken.insert(slot, Vec::new());
     }
 

@@ -18,7 +18,7 @@ use butaca::limits::{PING_AFTER_MS, PONG_WITHIN_MS, TICK_MS};
 use butaca::node::hot::HotRooms;
 use butaca::node::observer::Observer;
 use butaca::node::rate::Rate;
-use butaca::node::{self, Bounds, Event, Node, Source};
+use butaca::node::{self, Bounds, Event, Node, SecondRules, Source};
 use butaca::wire::message::BroadcastUserInfo;
 
 use super::chance::Chance;
@@ -88,6 +88,7 @@ impl World {
             hold_ttl_ms: rules.hold_ttl_ms,
             restore_grace_ms: 1,
             is_durable,
+            second: SecondRules::default(),
         };
         let (hot, budget) = (HotRooms::default(), Budget::default());
         let shell = |id: ShardId| {

@@ -62,6 +62,7 @@ impl World {
             hold_ttl_ms: 2_000,
             restore_grace_ms: 0,
             is_durable: false,
+            second: butaca::node::SecondRules::default(),
         };
         let seats = SeatRules { hold_ttl_ms: 2_000, seats_per_client_max: 10 };
         let seeds = Seeds { ids: [1, 2], connections: [3, 4], epochs: [5, 6] };
@@ -136,7 +137,7 @@ impl World {
         let (slot, generation) = (u32::try_from(at).expect("small"), conn.generation);
         self.handle(Event::Opened { slot, generation });
         let client = ClientId::new("somebody").expect("a name");
-        self.handle(Event::Upgraded { slot, client, hint: None });
+        self.handle(Event::Upgraded { slot, client, hint: None, opening: butaca::node::Opening::First });
     }
 
     fn ask(&mut self, at: usize, request: Request<'_>) {

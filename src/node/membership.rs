@@ -1,0 +1,73 @@
+//! Who is a member of a room with the first protocol: a session's memberships and the views of feeds.
+//!
+//! Invariant: a member and its view name each other. Never here: who is told what.
+
+use super::Node;
+use super::session::Membership;
+use crate::engine::ids::RoomId;
+
+impl Node {
+    /// The connection is a member of the room from here on. Without a full state events pass a new one by until that comes.
+    /// Returns the room's feed.
+    pub(super) fn enter(&mut self, slot: u32, room: &RoomId, has_state: bool) -> u32 {
+        if !has_state {
+            self.note_dropped(slot);
+        }
+        let feed = self.feeds.find(room.as_str());
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        if let Some(feed) = feed.filter(|&feed| session.memberships.find(feed).is_some()) {
+            // It was a member already: the place that its request took is free again.
+            session.free_room();
+            return feed;
+        }
+        let owner = self.owner(room.as_str());
+        let (feed, at) = self.feeds.add(room, owner, slot);
+        debug_assert_eq!(self.feeds.get(feed).view.slot_at(at), slot, "they name each other");
+        if !has_state {
+            self.feeds.get_mut(feed).view.skip(at);
+        }
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        session.memberships.insert(Membership { feed, at });
+        feed
+    }
+
+    /// The connection is no member of the room any more, if it was one.
+    pub(super) fn leave(&mut self, slot: u32, room: &RoomId) {
+        let Some(feed) = self.feeds.find(room.as_str()) else { return };
+        let session = self.sessions.get_mut(slot).expect("the caller found it");
+        let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
+        session.free_room();
+        if self.got.get(&slot).is_some_and(|got| got.feed == feed) {
+            self.got.remove(&slot);
+        }
+        self.keep_owed(slot, feed);
+        self.sessions.get_mut(slot).expect("the caller found it").memberships.remove(feed);
+        self.leave_feed(feed, at);
+    }
+
+    /// Takes a member out of a feed and tells those that moved where they are now.
+    pub(super) fn leave_feed(&mut self, feed: u32, at: u32) {
+        for moved in self.feeds.remove(feed, at).into_iter().flatten() {
+            let session = self.sessions.get_mut(moved.slot).expect("a member has a session");
+            session.memberships.moved(feed, moved.index);
+        }
+    }
+
+    /// The members of the first protocol are shown the room as it is now, since it lives anew.
+    pub(super) fn show_first_anew(&mut self, feed: u32) {
+        let view = &self.feeds.get(feed).view;
+        let members = u32::try_from(view.len()).expect("members are bounded");
+        let slots: Vec<u32> = (0..members).map(|at| view.slot_at(at)).collect();
+        slots.into_iter().for_each(|slot| self.lag(slot));
+    }
+
+    /// The room has gone: nobody is a member with the first protocol any more.
+    pub(super) fn end_first_memberships(&mut self, room: &RoomId) {
+        while let Some(feed) = self.feeds.find(room.as_str())
+            && !self.feeds.get(feed).view.is_empty()
+        {
+            let slot = self.feeds.get(feed).view.slot_at(0);
+            self.leave(slot, room);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The second protocol on a shard: carts, sessions that outlive their connections, and maps told by what has changed.
+//!
+//! `messages` and `asks` are what comes in, `told` who is told what, `members` who looks at a room and what it still needs, `ticks` how that
+//! leaves, `sessions` who somebody is. Invariants: a connection of the second protocol is member of no view and of no v1 log;
+//! every request of a client has one reply, with the `id` that it brought, in the order of requests. Never here: frames of
+//! the first protocol.
+
+mod asks;
+mod members;
+mod messages;
+mod sessions;
+mod ticks;
+mod told;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use sessions::Random;
+
+use super::session::{Memberships, Session};
+use crate::engine::command::{CartRequest, CartView, Identity, Position, SessionId};
+use crate::engine::ids::{RoomId, ShardId};
+use crate::limits::{HOLD_EXTENDS_MAX, ROOM_RING_MAX, SESSION_GRACE_MS, TICK_V2_MS};
+use crate::wire::v2::request::{Kind, OwnedRequestId};
+use crate::wire::v2::write::AuthState;
+
+/// What the operator decides about the second protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondRules {
+    /// Time between two deltas of a room.
+    pub tick_ms: u64,
+    /// Changes of a room that are remembered for those who come back.
+    pub ring_max: usize,
+    /// How long carts wait for their session, as it is told.
+    pub grace_ms: u64,
+    /// After how much silence a connection is pinged, as it is told.
+    pub ping_ms: u64,
+    /// How often a cart may be extended, as it is told of one that has nothing.
+    pub extends_max: u8,
+}
+
+impl Default for SecondRules {
+    fn default() -> Self {
+        let ping_ms = crate::limits::PING_AFTER_MS;
+        Self {
+            tick_ms: TICK_V2_MS,
+            ring_max: ROOM_RING_MAX,
+            grace_ms: SESSION_GRACE_MS,
+            ping_ms,
+            extends_max: HOLD_EXTENDS_MAX,
+        }
+    }
+}
+
+/// On whose behalf a connection acts, and what it may.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// For whom; nobody but itself with the first protocol and no token.
+    pub(super) identity: Option<Identity>,
+    /// How it stands with authentication.
+    pub(super) auth: AuthState,
+    /// What it speaks the second protocol with.
+    pub(super) second: Option<Second>,
+}
+
+/// What is known of a connection that speaks the second protocol.
+#[derive(Debug)]
+pub(super) struct Second {
+    /// Its session.
+    pub(super) session: SessionId,
+    /// The number of this connection in its session.
+    pub(super) incarnation: u64,
+    /// Its requests that are not answered, in order.
+    pub(super) asked: VecDeque<Asked>,
+    /// The rooms that it looks at.
+    pub(super) members: Memberships,
+    /// It has joined a room or held a seat: it cannot go on as another session any more.
+    pub(super) is_used: bool,
+    /// It is going on as another session.
+    pub(super) resuming: Option<Box<Resuming>>,
+    /// What must be asked for it, though it has not: rooms whose map it waits for.
+    pub(super) wants: Vec<Want>,
+}
+
+/// A request that is not answered.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The client's.
+    Client { id: Option<OwnedRequestId>, kind: Kind },
+    /// Made here for it: nobody waits for a reply to it.
+    Node,
+}
+
+/// What is to be asked for a member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Want {
+    /// The room.
+    pub(super) room: RoomId,
+    /// It is to be told all about the room again, not only its map.
+    pub(super) rejoin: bool,
+}
+
+/// A request of a client for one room, to be sent elsewhere or to wait.
+#[derive(Debug)]
+pub(super) struct CartAsk {
+    pub(super) room: RoomId,
+    pub(super) request: CartRequest,
+    pub(super) asked: Asked,
+}
+
+/// A connection that goes on as another session: shards are asked one after the other, so that their answers keep an order.
+#[derive(Debug)]
+pub(super) struct Resuming {
+    id: Option<OwnedRequestId>,
+    /// The rooms that were named, in their order.
+    rooms: Vec<RoomId>,
+    /// Who is still to be asked.
+    left: Vec<(ShardId, Vec<RoomId>)>,
+    /// What was found.
+    carts: Vec<(RoomId, Arc<CartView>)>,
+}
+
+/// What a client asked for that is to go on as another session, while that must wait.
+#[derive(Debug)]
+pub(super) struct ResumeAsk {
+    pub(super) id: Option<OwnedRequestId>,
+    pub(super) token: Box<str>,
+    pub(super) rooms: Vec<RoomId>,
+}
+
+/// A room that a connection asks to join where it moves to.
+#[derive(Debug)]
+pub(super) enum Join {
+    /// With the first protocol.
+    First(RoomId),
+    /// With the second.
+    Second { room: RoomId, since: Option<Position>, id: Option<OwnedRequestId> },
+}
+
+impl Join {
+    pub(super) fn room(&self) -> &RoomId {
+        match self {
+            Self::First(room) | Self::Second { room, .. } => room,
+        }
+    }
+}
+
+impl Session {
+    /// What it speaks the second protocol with, if it does.
+    pub(super) fn second(&self) -> Option<&Second> {
+        self.who.as_ref()?.standing.as_ref()?.second.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn second_mut(&mut self) -> Option<&mut Second> {
+        self.who.as_mut()?.standing.as_mut()?.second.as_mut()
+    }
+
+    /// For whom it acts.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.who.as_ref()?.standing.as_ref()?.identity.as_ref()
+    }
+
+    /// Whether nothing is read from it because it is going on as another session.
+    pub(super) fn is_resuming(&self) -> bool {
+        self.second().is_some_and(|second| second.resuming.is_some())
+    }
+}

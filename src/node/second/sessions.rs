@@ -1,0 +1,169 @@
+//! Sessions: `hello`, and how a connection goes on as an earlier one.
+//!
+//! Invariants: `hello` comes first; a connection that goes on as another session is not read until it has been told what
+//! that holds; who proves nothing stays who it is. Never here: how a proof is made (see `auth`).
+
+use std::sync::Arc;
+
+use super::{Asked, ResumeAsk, Resuming, Second, Standing};
+use crate::auth::session::{SessionTokens, first_incarnation, session_text};
+use crate::engine::command::{CartView, Identity, Owner, SessionId};
+use crate::engine::ids::{RoomId, ShardId};
+use crate::node::Node;
+use crate::node::letters::Wanted;
+use crate::node::proofs::Proofs;
+use crate::node::session::{Memberships, Parked, Session};
+use crate::wire::message::Code;
+use crate::wire::v2::request::{Kind, OwnedRequestId};
+use crate::wire::v2::write::{self, AuthState, Hello, Refusal};
+
+/// Random bits that nobody else has seen.
+#[derive(Clone, Copy, Default)]
+pub struct Random {
+    /// The name of a session.
+    pub session: u128,
+    /// What tells two connections of a session apart.
+    pub incarnation: u64,
+}
+
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Random(secret)")
+    }
+}
+
+impl Node {
+    /// The same node, which proves sessions with these.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: SessionTokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The same node, which proves both.
+    #[must_use]
+    pub fn with_secrets(self, proofs: Proofs, tokens: SessionTokens) -> Self {
+        self.with_proofs(proofs).with_tokens(tokens)
+    }
+
+    /// The connection speaks the second protocol, as a fresh session.
+    pub(in crate::node) fn begin_second(&mut self, slot: u32, random: Random) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let (session_id, incarnation) = (SessionId::new(random.session), first_incarnation(random.incarnation));
+        let second = Second {
+            session: session_id,
+            incarnation,
+            asked: std::collections::VecDeque::new(),
+            members: Memberships::default(),
+            is_used: false,
+            resuming: None,
+            wants: Vec::new(),
+        };
+        let identity = Identity { owner: Owner::Session(session_id), incarnation, max_seats: None };
+        let standing = Standing { identity: Some(identity), auth: AuthState::Off, second: Some(second) };
+        session.who.get_or_insert_default().standing = Some(Box::new(standing));
+        self.say_hello(slot, None, false, &[]);
+    }
+
+    fn say_hello(&mut self, slot: u32, id: Option<&OwnedRequestId>, resumed: bool, carts: &[(RoomId, Arc<CartView>)]) {
+        let (now, rules) = (self.at.now.wall, self.rules.second);
+        let Some(session) = self.sessions.get(slot) else { return };
+        let Some(second) = session.second() else { return };
+        let standing = session.who.as_ref().and_then(|who| who.standing.as_ref());
+        let auth = standing.map_or(AuthState::Off, |standing| standing.auth);
+        let (session_id, incarnation) = (second.session, second.incarnation);
+        let token = self.tokens.as_ref().map(|tokens| tokens.give(session_id, incarnation, now));
+        let (name, token) = (session_text(session_id), token.unwrap_or_default());
+        let hello = Hello {
+            session_id: &name,
+            session_token: &token,
+            resumed,
+            now,
+            auth,
+            grace_ms: rules.grace_ms,
+            ping_ms: rules.ping_ms,
+        };
+        let carts = carts.iter().map(|(room, cart)| (room.as_str(), &**cart));
+        self.answer(slot, |out| write::hello(out, id.map(OwnedRequestId::as_ref), &hello, carts));
+    }
+
+    /// The client wants to go on as an earlier session.
+    pub(in crate::node) fn resume(&mut self, slot: u32, ask: ResumeAsk) {
+        let now = self.at.now.wall;
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        if session.open_requests() > 0 {
+            crate::marks::hit("a parked resume");
+            session.parked = Some(Box::new(Parked::Resume(Box::new(ask))));
+            return;
+        }
+        let Some(second) = session.second_mut() else { return };
+        let ResumeAsk { id, token, rooms } = ask;
+        let request_type = Some(Kind::Resume.as_str());
+        if second.is_used {
+            let message = "resume comes before a room is joined or a seat held";
+            let refusal = Refusal { message, ..Refusal::of(Code::BadRequest) }.about(request_type, None);
+            return self.refuse_second(slot, id.as_ref().map(OwnedRequestId::as_ref), &refusal);
+        }
+        let Some(proven) = self.tokens.as_ref().and_then(|tokens| tokens.check(&token, now)) else {
+            let refusal = Refusal::of(Code::SessionUnknown).about(request_type, None);
+            return self.refuse_second(slot, id.as_ref().map(OwnedRequestId::as_ref), &refusal);
+        };
+        // What told the fresh session's connection apart tells this one apart, too.
+        let incarnation = proven.next_incarnation(now, second.incarnation);
+        (second.session, second.incarnation, second.is_used) = (proven.session, incarnation, true);
+        let mut distinct: Vec<RoomId> = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            if !distinct.contains(&room) {
+                distinct.push(room);
+            }
+        }
+        let rooms = distinct;
+        let mut left: Vec<(ShardId, Vec<RoomId>)> = Vec::new();
+        for room in &rooms {
+            let owner = crate::engine::ids::shard_of(room.as_str(), self.shards);
+            match left.iter_mut().find(|(shard, _)| *shard == owner) {
+                Some((_, rooms)) => rooms.push(room.clone()),
+                None => left.push((owner, vec![room.clone()])),
+            }
+        }
+        second.resuming = Some(Box::new(Resuming { id, rooms, left, carts: Vec::new() }));
+        self.act_for(slot, proven.session, incarnation);
+        self.resume_on(slot);
+    }
+
+    /// The connection acts for this session from now on, unless it acts for the subject of a token.
+    fn act_for(&mut self, slot: u32, session: SessionId, incarnation: u64) {
+        let standing = self.sessions.get_mut(slot).and_then(|session| session.who.as_mut()?.standing.as_mut());
+        if let Some(identity) = standing.and_then(|standing| standing.identity.as_mut())
+            && matches!(identity.owner, Owner::Session(_))
+        {
+            (identity.owner, identity.incarnation) = (Owner::Session(session), incarnation);
+        }
+    }
+
+    /// Asks the next shard what the session holds there; when all have answered the client is told.
+    fn resume_on(&mut self, slot: u32) {
+        let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
+        let Some(resuming) = second.resuming.as_mut() else { return };
+        if let Some((shard, rooms)) = resuming.left.pop() {
+            return self.ask_as(slot, shard, Asked::Node, Wanted::Resume { rooms });
+        }
+        let Some(resuming) = second.resuming.take() else { return };
+        let Resuming { id, rooms, carts, .. } = *resuming;
+        let extends_left = self.rules.second.extends_max;
+        let empty = Arc::new(CartView { extends_left, ..CartView::default() });
+        let found = |room: &RoomId| carts.iter().find(|(of, _)| of == room).map(|(_, cart)| Arc::clone(cart));
+        let told: Vec<(RoomId, Arc<CartView>)> =
+            rooms.into_iter().map(|room| (room.clone(), found(&room).unwrap_or_else(|| Arc::clone(&empty)))).collect();
+        self.say_hello(slot, id.as_ref(), true, &told);
+        self.read_on(slot);
+    }
+
+    /// What could not be asked while effects were performed, or before earlier requests were answered.
+    pub(in crate::node) fn go_on_asking(&mut self, slot: u32) {
+        if self.sessions.get(slot).is_some_and(Session::is_resuming) {
+            return self.resume_on(slot);
+        }
+        self.ask_for_wanted(slot);
+    }
+}
