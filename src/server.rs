@@ -102,7 +102,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     board.layouts = layouts;
     let board = Arc::new(board);
     let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
-    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &mesh, clock)?;
+    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, clock)?;
     let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));

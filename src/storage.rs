@@ -11,7 +11,9 @@ use std::thread::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::{Store as Kind, StoreSettings};
+use crate::engine::command::{LayoutName, RoomPlan};
 use crate::engine::ids::ShardId;
+use crate::layout::catalog::Catalog;
 use crate::log;
 use crate::persist::link::StoreLink;
 use crate::persist::stores::embedded::EmbeddedStore;
@@ -42,6 +44,7 @@ impl Storage {
     pub(crate) fn start(
         settings: &StoreSettings,
         hold_ttl_ms: u64,
+        layouts: &Catalog,
         mesh: &Mesh,
         clock: Clock,
     ) -> Result<Option<Self>, (u8, String)> {
@@ -66,7 +69,7 @@ impl Storage {
             clock,
         };
         let (verdict, verdicts) = channel();
-        let report = report(Arc::clone(&link), mesh.clone(), verdict);
+        let report = report(Arc::clone(&link), layouts.clone(), mesh.clone(), verdict);
         let (queue, status) = (Arc::clone(&link.queue), Arc::clone(&link.status));
         let no_thread = |error: io::Error| (EXIT_STORE, format!("cannot start the store thread: {error}"));
         let thread = writer::start(setup, opener, queue, status, report).map_err(no_thread)?;
@@ -86,13 +89,17 @@ impl Storage {
 }
 
 /// Carries what the store thread says to where it belongs. The first word decides whether the server starts.
-fn report(link: Arc<StoreLink>, mesh: Mesh, verdict: Sender<Option<String>>) -> Report {
+fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Option<String>>) -> Report {
     // After the verdict nobody listens any more, and that is no error.
     let decide = move |line: Option<String>| verdict.send(line).is_ok();
     Box::new(move |event| {
         let wake_all = || (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
         match event {
-            StoreEvent::Opened(restored) => {
+            StoreEvent::Opened(mut restored) => {
+                let plan = |name: &LayoutName| layouts.get(&name.id, &name.version).map(RoomPlan);
+                for room in restored.furnish(plan) {
+                    tracing::warn!(%room, "its layout is not there: nobody gets a seat until it is put anew");
+                }
                 let (holds, expired, skipped) = (restored.holds(), restored.expired.len(), restored.skipped);
                 tracing::info!(holds, expired, skipped, "the store was read");
                 link.note_restored_rooms(restored.rooms);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::command::{Claim, Kept, KeptEntry, OrderState, RestoredRoom, RestoredSeat};
+use crate::engine::command::{Claim, Kept, KeptEntry, LayoutName, OrderState, RestoredRoom, RestoredSeat, RoomPlan};
 use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{BACK_TO_CART_MS, ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
@@ -45,6 +45,19 @@ impl Restored {
 }
 
 impl Restored {
+    /// Gives the rooms their layouts, as far as they are at hand. Returns the rooms whose layout is not.
+    pub fn furnish(&mut self, layout: impl Fn(&LayoutName) -> Option<RoomPlan>) -> Vec<RoomId> {
+        let mut bare = Vec::new();
+        for (id, room) in self.rooms.iter_mut().flatten() {
+            let Some(name) = room.settings.as_ref().and_then(|settings| settings.layout.as_ref()) else { continue };
+            room.plan = layout(name);
+            if room.plan.is_none() {
+                bare.push(id.clone());
+            }
+        }
+        bare
+    }
+
     fn room(&mut self, room: &RoomId, shards: usize) -> &mut RestoredRoom {
         self.rooms[shard_of(room.as_str(), shards).index()].entry(room.clone()).or_default()
     }
