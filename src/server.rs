@@ -112,18 +112,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
-        let (rules, fairness) = seat_rules(&config.rooms);
-        let node = Node::new(node::Parts {
-            id,
-            shards,
-            rules: node_rules(&config),
-            bounds: node_bounds(&config),
-            seats: Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts),
-            hot: board.hot.clone(),
-            budget: board.budget.clone(),
-            store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
-        })
-        .with_secrets(proofs, SessionTokens::new(key));
+        let node = node(&config, (id, shards), &board, storage.as_ref()).with_secrets(proofs, SessionTokens::new(key));
         let parts = Parts {
             id,
             listen: Arc::clone(&listen),
@@ -160,6 +149,21 @@ fn start(config: Config) -> Result<Started, Failure> {
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, &api_line, shards, connections_max, &choice);
     Ok(Started { shards: running, storage, api })
+}
+
+/// One shard of so many, without connections.
+fn node(config: &Config, (id, shards): (ShardId, usize), board: &Board, storage: Option<&Storage>) -> Node {
+    let (rules, fairness) = seat_rules(&config.rooms);
+    Node::new(node::Parts {
+        id,
+        shards,
+        rules: node_rules(config),
+        bounds: node_bounds(config),
+        seats: Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts),
+        hot: board.hot.clone(),
+        budget: board.budget.clone(),
+        store: storage.map(|storage| Arc::clone(&storage.link)),
+    })
 }
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {

@@ -12,8 +12,10 @@ use super::proofs::Proof;
 use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
-use crate::engine::command::{Asker, Change, ChangeKind, Effect, ReleaseReason, RequestType, SeatStatus, Ticket};
-use crate::engine::ids::{ConnId, SeatId};
+use crate::engine::command::{
+    Asker, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType, SeatStatus, Ticket,
+};
+use crate::engine::ids::{ConnId, RoomId, SeatId};
 use crate::figures::shard::Command as Counted;
 use crate::planted::{self, Bug};
 use crate::wire::code::{self, Code};
@@ -117,16 +119,7 @@ impl Node {
                 to
             }
             Effect::Refused { to, reject, request, room, seat, details: _ } => {
-                if request == RequestType::Join {
-                    self.sessions.get_mut(slot).expect("found above").free_room();
-                }
-                let (code, request) = (Code::from(reject), message::request_type_name(request));
-                let (room, seat) = (Some(room.as_str()), seat.as_ref().map(SeatId::as_str));
-                let message = code::reject_text(reject);
-                let refused = Refused { code, message, room, seat, request_type: Some(request) };
-                self.write(slot, Kind::Reply, |out| {
-                    message::refused(out, &refused, now, code::retry_after_ms(reject));
-                });
+                self.write_refusal(slot, (reject, request), &room, seat.as_ref());
                 to
             }
             Effect::Change(_)
@@ -142,6 +135,22 @@ impl Node {
         let Asker { conn, ticket } = asker;
         debug_assert_eq!(conn, to, "an answer reaches who has asked");
         self.request_done(slot, ticket);
+    }
+
+    fn write_refusal(
+        &mut self,
+        slot: u32,
+        (reject, request): (Reject, RequestType),
+        room: &RoomId,
+        seat: Option<&SeatId>,
+    ) {
+        if request == RequestType::Join {
+            self.sessions.get_mut(slot).expect("the caller found it").free_room();
+        }
+        let (code, request, now) = (Code::from(reject), message::request_type_name(request), self.at.now.wall);
+        let (room, seat) = (Some(room.as_str()), seat.map(SeatId::as_str));
+        let refused = Refused { code, message: code::reject_text(reject), room, seat, request_type: Some(request) };
+        self.write(slot, Kind::Reply, |out| message::refused(out, &refused, now, code::retry_after_ms(reject)));
     }
 
     /// The request with this ticket has been answered.

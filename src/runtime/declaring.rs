@@ -27,12 +27,13 @@ impl Core {
     /// A room of the file is there, or cannot be.
     pub(crate) fn declared_told(&mut self, ApiAnswer { room, answer, .. }: &ApiAnswer) {
         if let SaleAnswer::Refused { reject, .. } = answer {
-            match reject {
-                Reject::PersistenceUnavailable | Reject::Overloaded => return,
-                Reject::RoomDiffers => {
-                    tracing::warn!(%room, "the room is not as ROOMS_FILE says; what was decided since then stays");
-                }
-                _ => tracing::error!(%room, ?reject, "the room of ROOMS_FILE cannot be"),
+            if matches!(reject, Reject::PersistenceUnavailable | Reject::Overloaded) {
+                return;
+            }
+            if *reject == Reject::RoomDiffers {
+                tracing::warn!(%room, "the room is not as ROOMS_FILE says; what was decided since then stays");
+            } else {
+                tracing::error!(%room, ?reject, "the room of ROOMS_FILE cannot be");
             }
         }
         self.declared.remove(room);
