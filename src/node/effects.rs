@@ -13,7 +13,7 @@ use super::session::Membership;
 use crate::audience::full_states::Captured;
 use crate::audience::outbox::Kind;
 use crate::engine::command::{
-    Asker, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType, SeatStatus, Ticket,
+    Asker, Change, ChangeKind, Effect, Reject, ReleaseReason, RequestType, SeatStatus, Ticket, Told,
 };
 use crate::engine::ids::{ConnId, RoomId, SeatId};
 use crate::figures::shard::Command as Counted;
@@ -121,6 +121,10 @@ impl Node {
             Effect::Refused { to, reject, request, room, seat, details: _ } => {
                 self.write_refusal(slot, (reject, request), &room, seat.as_ref());
                 to
+            }
+            // Version 1 has no carts: every change of one has been told seat by seat.
+            Effect::Cart(told) if matches!(told.to, Told::Conn(_)) => {
+                return crate::marks::hit("a cart that version 1 is not told");
             }
             Effect::Change(_)
             | Effect::Entered(_)
