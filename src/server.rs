@@ -89,7 +89,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let layouts = layouts(&config.halls)?;
-    let mut declared = rooms(&config.halls)?;
+    let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let choice = choose(&config, shards)?;
     let listening = Listening::new(config.api.as_ref()).map_err(no_api)?;
@@ -181,8 +181,8 @@ fn layouts(halls: &config::Halls) -> Result<Catalog, Failure> {
 }
 
 /// The rooms that are to be there from the start.
-fn rooms(halls: &config::Halls) -> Result<Declared, Failure> {
-    let read = halls.rooms_file.as_deref().map(opening::read_rooms);
+fn rooms(halls: &config::Halls, layouts: &Catalog) -> Result<Declared, Failure> {
+    let read = halls.rooms_file.as_deref().map(|file| opening::read_rooms(file, layouts));
     read.transpose().map(Option::unwrap_or_default).map_err(|why| (EXIT_USAGE, format!("ROOMS_FILE: {why}")))
 }
 

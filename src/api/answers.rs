@@ -54,6 +54,9 @@ pub(super) struct RoomAnswer {
     no_orphans: bool,
     ends_at: Option<Moment>,
     message: Option<String>,
+    /// Its layout; null: any name is a seat.
+    #[schema(inline)]
+    layout: Option<LayoutOfRoom>,
     /// The life of the room in which `seq` counts.
     epoch: String,
     /// The number of its last change.
@@ -79,12 +82,22 @@ impl RoomAnswer {
             no_orphans: settings.no_orphans,
             ends_at: settings.ends_at.map(Moment),
             message: settings.message.map(|text| text.to_string()),
+            layout: settings
+                .layout
+                .map(|name| LayoutOfRoom { id: name.id.to_string(), version: name.version.to_string() }),
             epoch: told.epoch.to_string(),
             seq: told.seq,
             members: told.members,
             durable,
         }
     }
+}
+
+/// A layout in one version.
+#[derive(Serialize, ToSchema, PartialEq, Eq, Debug)]
+pub(super) struct LayoutOfRoom {
+    id: String,
+    version: String,
 }
 
 /// Rooms in the order of their names.

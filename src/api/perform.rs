@@ -115,7 +115,7 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
         | Act::Block
         | Act::Unblock
         | Act::Reconcile => {
-            let request = request(call.act, asking)?;
+            let request = request(server, call.act, asking)?;
             let answer = ask(server, &asking.room().id(), request).await?;
             told(asking.room().as_str(), answer, server.is_durable())
         }
@@ -123,12 +123,12 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
 }
 
 /// What a call asks of its room.
-fn request(act: Act, asking: &Asking) -> Result<SaleRequest, Problem> {
+fn request(server: &Server, act: Act, asking: &Asking) -> Result<SaleRequest, Problem> {
     let wrong = |wrong| Problem::new(&INVALID, wrong);
     let order = || asking.order();
     match act {
-        Act::PutRoom => asking.read::<RoomBody>()?.request().map_err(wrong),
-        Act::PatchRoom => asking.read::<RoomPatchBody>()?.request().map_err(wrong),
+        Act::PutRoom => asking.read::<RoomBody>()?.request(&server.board.layouts).map_err(wrong),
+        Act::PatchRoom => asking.read::<RoomPatchBody>()?.request(&server.board.layouts).map_err(wrong),
         Act::GetRoom => Ok(SaleRequest::GetRoom),
         Act::DeleteRoom => Ok(SaleRequest::DeleteRoom { force: asking.query.is_on("force") }),
         Act::Seats => Ok(SaleRequest::Seats { query: seats_query(&asking.query)? }),

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use super::requests::{Wrong, shared};
 use super::words::{Moment, Name, Within};
-use crate::engine::command::{RoomPatch, RoomSettings, Sale, SaleRequest};
+use crate::engine::command::{LayoutName, RoomPatch, RoomPlan, RoomSettings, Sale, SaleRequest};
+use crate::layout::catalog::Catalog;
 use crate::limits::api::API_HOLD_MS_MIN;
 use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLDS_MAX};
 
@@ -33,6 +34,29 @@ impl SaleWord {
     }
 }
 
+/// The layout of a room: its name for the latest version, or `{"id", "version"}` for that one.
+#[derive(Deserialize, ToSchema, Debug)]
+#[serde(untagged, deny_unknown_fields, expecting = "a layout is its name, or {\"id\", \"version\"}")]
+pub(super) enum LayoutBody {
+    Latest(Name),
+    Version { id: Name, version: Name },
+}
+
+impl LayoutBody {
+    fn find(&self, layouts: &Catalog) -> Result<RoomPlan, Wrong> {
+        let found = match self {
+            Self::Latest(id) => layouts.latest(id.as_str()),
+            Self::Version { id, version } => layouts.get(id.as_str(), version.as_str()),
+        };
+        found.map(RoomPlan).ok_or_else(|| "layout: there is none of this name, or not in this version".into())
+    }
+}
+
+/// How settings name a layout.
+fn name_of(plan: &RoomPlan) -> LayoutName {
+    LayoutName::of(&plan.0)
+}
+
 type HoldMs = Within<API_HOLD_MS_MIN, HOLD_TTL_MS_MAX>;
 type MaxSeats = Within<0, { ROOM_HOLDS_MAX as u64 }>;
 
@@ -56,18 +80,22 @@ pub(super) struct RoomBody {
     ends_at: Option<Moment>,
     /// What members are told with the state of the sale.
     message: Option<Name>,
+    /// The layout; without one any name is a seat.
+    #[schema(inline)]
+    layout: Option<LayoutBody>,
 }
 
-/// What a file asks for of a room: the same as the body of `PUT`.
+/// What a file asks for of a room: the same as the body of `PUT`. Layouts are those of `layouts`.
 ///
 /// # Errors
 /// One line: these are no settings of a room.
-pub fn room_of_file(json: &str) -> Result<SaleRequest, String> {
-    serde_json::from_str::<RoomBody>(json).map_err(|error| error.to_string())?.request()
+pub fn room_of_file(json: &str, layouts: &Catalog) -> Result<SaleRequest, String> {
+    serde_json::from_str::<RoomBody>(json).map_err(|error| error.to_string())?.request(layouts)
 }
 
 impl RoomBody {
-    pub(super) fn request(self) -> Result<SaleRequest, Wrong> {
+    pub(super) fn request(self, layouts: &Catalog) -> Result<SaleRequest, Wrong> {
+        let plan = self.layout.map(|layout| layout.find(layouts)).transpose()?;
         let settings = RoomSettings {
             sale: self.sale.unwrap_or(SaleWord::Open).with(self.opens_at)?,
             hold_ms: self.hold_ms.map(|ms| ms.0),
@@ -75,9 +103,9 @@ impl RoomBody {
             no_orphans: self.no_orphans.unwrap_or(false),
             ends_at: self.ends_at.map(|moment| moment.0),
             message: self.message.as_ref().map(shared),
-            layout: None,
+            layout: plan.as_ref().map(name_of),
         };
-        Ok(SaleRequest::PutRoom { settings, plan: None })
+        Ok(SaleRequest::PutRoom { settings, plan })
     }
 }
 
@@ -114,6 +142,10 @@ pub(super) struct RoomPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Name>)]
     message: Option<Option<Name>>,
+    /// The layout.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<LayoutBody>, inline)]
+    layout: Option<Option<LayoutBody>>,
 }
 
 /// A field that is there, which may be null.
@@ -122,7 +154,8 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Opti
 }
 
 impl RoomPatchBody {
-    pub(super) fn request(self) -> Result<SaleRequest, Wrong> {
+    pub(super) fn request(self, layouts: &Catalog) -> Result<SaleRequest, Wrong> {
+        let plan = self.layout.as_ref().and_then(Option::as_ref).map(|layout| layout.find(layouts)).transpose()?;
         let sale = match (self.sale, self.opens_at) {
             (Some(word), opens_at) => Some(word.with(opens_at)?),
             (None, Some(_)) => return Err("opens_at: it needs \"sale\": \"scheduled\"".into()),
@@ -135,8 +168,8 @@ impl RoomPatchBody {
             no_orphans: self.no_orphans,
             ends_at: self.ends_at.map(|moment| moment.map(|moment| moment.0)),
             message: self.message.map(|text| text.as_ref().map(shared)),
-            layout: None,
+            layout: self.layout.map(|_| plan.as_ref().map(name_of)),
         };
-        Ok(SaleRequest::PatchRoom { patch, plan: None })
+        Ok(SaleRequest::PatchRoom { patch, plan })
     }
 }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::{read_file, shown};
 use crate::api::settings;
 use crate::engine::ids::RoomId;
+use crate::layout::catalog::Catalog;
 use crate::limits::layout::ROOMS_FILE_BYTES_MAX;
 use crate::runtime::desk::Declared;
 
@@ -20,21 +21,22 @@ use crate::runtime::desk::Declared;
 ///
 /// # Errors
 /// One line: the file cannot be read, is something else, or one of its rooms cannot be.
-pub(crate) fn read(file: &Path) -> Result<Declared, String> {
+pub(crate) fn read(file: &Path, layouts: &Catalog) -> Result<Declared, String> {
     let json = read_file(file, ROOMS_FILE_BYTES_MAX)?;
-    parse(&json).map_err(|why| format!("{}: {why}", shown(file)).replace(char::is_control, " "))
+    parse(&json, layouts).map_err(|why| format!("{}: {why}", shown(file)).replace(char::is_control, " "))
 }
 
-fn parse(json: &[u8]) -> Result<Declared, String> {
+fn parse(json: &[u8], layouts: &Catalog) -> Result<Declared, String> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let rooms = reader.deserialize_map(Rooms).map_err(|error| error.to_string())?;
+    let rooms = reader.deserialize_map(Rooms(layouts)).map_err(|error| error.to_string())?;
     reader.end().map_err(|error| error.to_string())?;
     Ok(rooms)
 }
 
-struct Rooms;
+/// With the layouts that there are.
+struct Rooms<'a>(&'a Catalog);
 
-impl<'de> Visitor<'de> for Rooms {
+impl<'de> Visitor<'de> for Rooms<'_> {
     type Value = Declared;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,7 +47,7 @@ impl<'de> Visitor<'de> for Rooms {
         let mut rooms = Declared::new();
         while let Some((name, text)) = map.next_entry::<String, Box<RawValue>>()? {
             let room = RoomId::new(&name).ok_or_else(|| A::Error::custom(format_args!("no room can be {name:?}")))?;
-            let request = settings::room_of_file(text.get());
+            let request = settings::room_of_file(text.get(), self.0);
             let request = request.map_err(|why| A::Error::custom(format_args!("the room {name:?}: {why}")))?;
             if rooms.insert(room, Box::new(request)).is_some() {
                 return Err(A::Error::custom(format_args!("the room {name:?} stands there twice")));
@@ -59,12 +61,13 @@ impl<'de> Visitor<'de> for Rooms {
 mod tests {
     use super::parse;
     use crate::engine::command::{RoomSettings, Sale, SaleRequest};
+    use crate::layout::catalog::Catalog;
 
     #[test]
     fn rooms_are_read_with_their_settings() {
         let text =
             br#"{"macbeth": {}, "hamlet": {"sale": "paused", "hold_ms": 1000, "max_seats": 0, "message": "soon"}}"#;
-        let rooms = parse(text).expect("they are rooms");
+        let rooms = parse(text, &Catalog::default()).expect("they are rooms");
         let settings = |room: &str| match rooms.get(room).map(|request| &**request) {
             Some(SaleRequest::PutRoom { settings, .. }) => settings.clone(),
             other => panic!("{other:?}"),
@@ -77,13 +80,13 @@ mod tests {
             ..RoomSettings::default()
         };
         assert_eq!((settings("hamlet"), settings("macbeth")), (hamlet, RoomSettings::default()));
-        assert_eq!(parse(b" {} ").map(|rooms| rooms.len()), Ok(0));
+        assert_eq!(parse(b" {} ", &Catalog::default()).map(|rooms| rooms.len()), Ok(0));
     }
 
     #[test]
     fn what_is_wrong_is_said_with_the_name_of_the_room() {
         let check = |text: &str, parts: &[&str]| {
-            let line = parse(text.as_bytes()).expect_err(text);
+            let line = parse(text.as_bytes(), &Catalog::default()).expect_err(text);
             assert!(parts.iter().all(|part| line.contains(part)) && !line.contains('\n'), "{text}: {line}");
         };
         check("", &["EOF"]);
@@ -95,6 +98,8 @@ mod tests {
         check(r#"{"r": {"sale": "on"}}"#, &["the room \"r\"", "on"]);
         check(r#"{"r": {"opens_at": "2026-01-15T20:30:00Z"}}"#, &["the room \"r\"", "opens_at"]);
         check(r#"{"r": {}, "r": {}}"#, &["the room \"r\"", "twice"]);
+        check(r#"{"r": {"layout": "hall"}}"#, &["the room \"r\"", "layout"]);
+        check(r#"{"r": {"layout": {"id": "hall"}}}"#, &["the room \"r\"", "a layout is its name"]);
         check(r#"{"": {}}"#, &["no room can be \"\""]);
     }
 }

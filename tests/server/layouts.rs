@@ -224,3 +224,22 @@ fn a_file_that_says_no_rooms_ends_the_start_with_64() {
     let output = command(&[("ROOMS_FILE", "/nowhere.json")]).output().expect("it ends");
     assert_eq!(output.status.code(), Some(64), "{output:?}");
 }
+
+#[test]
+fn a_room_of_the_file_has_the_seats_of_its_layout() {
+    let folder = folder(&[("hall.json", HALL), ("rooms.file", r#"{"r": {"layout": "hall"}}"#)]);
+    let (layouts, file) = (folder.path(), folder.path().join("rooms.file"));
+    let (layouts, file) = (layouts.to_str().expect("text"), file.to_str().expect("text"));
+    let layout = Layout::parse("hall", HALL.as_bytes()).expect("it is one");
+    for shards in ["1", "2"] {
+        let server = Server::start(&[("LAYOUTS_DIR", layouts), ("ROOMS_FILE", file), ("SHARDS", shards)]);
+        let told = crate::api::ask(&server, "GET /v1/rooms/r", "", "").json();
+        assert_eq!(told["layout"], serde_json::json!({"id": "hall", "version": &**layout.version()}), "{told}");
+        let mut client = Client::connect(&server, "ana");
+        client.enter("r");
+        client.select("r", "A2");
+        assert_eq!(client.json()["code"], "unknown_seat");
+        client.select("r", "A1");
+        assert_eq!(client.json()["type"], "seat_selected");
+    }
+}

@@ -6,6 +6,7 @@ use super::{
 use crate::api::settings::{RoomBody, RoomPatchBody};
 use crate::api::words::Name;
 use crate::engine::command::SaleRequest;
+use crate::layout::catalog::Catalog;
 
 /// What a body asks for: the call is named by the first letters of its path.
 fn read(call: &str, body: &str) -> Result<SaleRequest, Wrong> {
@@ -14,8 +15,8 @@ fn read(call: &str, body: &str) -> Result<SaleRequest, Wrong> {
     }
     let order = Name::new("o-1").expect("a name");
     match call {
-        "room" => json::<RoomBody>(body)?.request(),
-        "patch" => json::<RoomPatchBody>(body)?.request(),
+        "room" => json::<RoomBody>(body)?.request(&Catalog::default()),
+        "patch" => json::<RoomPatchBody>(body)?.request(&Catalog::default()),
         "hold" => json::<HoldBody>(body)?.request(),
         "release" => json::<ReleaseBody>(body)?.request(),
         "checkout" => json::<CheckoutBody>(body)?.request(&order),
