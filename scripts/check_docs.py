@@ -93,7 +93,7 @@ def check_compose(butaca):
     settings = {line.split()[0] for line in listed.splitlines()}
     service = re.search(r"^  websocket:\n(.*?)^  \w", read("docker-compose.yml"), re.M | re.S).group(1)
     environment = re.search(r"^    environment:\n((?:      .*\n)+)", service, re.M).group(1)
-    passed = dict(re.findall(r"^ +([A-Z_]+): (.*)$", environment, re.M))
+    passed = dict(re.findall(r"^ +([A-Z0-9_]+): (.*)$", environment, re.M))
     for name in settings - passed.keys() - DECIDED_BY_COMPOSE:
         fault("docker-compose.yml", f"{name} does not reach the server")
     for name in passed.keys() - settings:
