@@ -168,12 +168,13 @@ pub fn selections_body_len<'a>(
     len + one.len()
 }
 
-/// Appends one held seat as `current_selections` tells it.
+/// Appends one seat that is not free as `current_selections` tells it.
 pub fn selection_body(out: &mut Vec<u8>, room: &str, selection: &Selection<'_>, share: BroadcastUserInfo) {
     let object = Object::empty(out).text("client_id", selection.client.as_str());
     let object = object.text("seat_id", selection.seat.as_str()).text("room_id", room);
     let object = object.user_info(selection.user_info, share);
-    object.time("timestamp", selection.at).time_or_null("expires_at", selection.expires_at).end();
+    let object = object.time("timestamp", selection.at).time_or_null("expires_at", selection.expires_at);
+    object.text("status", selection.status.word()).end();
 }
 
 fn write_change(out: &mut Vec<u8>, change: &Change, share: Option<BroadcastUserInfo>) {

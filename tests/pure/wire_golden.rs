@@ -148,7 +148,7 @@ fn full_states() {
     };
     let one = |client: &str, seat: &str, user_info: &str| {
         format!(
-            r#"{{"client_id":"{client}","seat_id":"{seat}","room_id":"r","user_info":{user_info},"timestamp":"2026-01-15T10:30:00.000Z","expires_at":"2026-01-15T10:30:00.001Z"}}"#
+            r#"{{"client_id":"{client}","seat_id":"{seat}","room_id":"r","user_info":{user_info},"timestamp":"2026-01-15T10:30:00.000Z","expires_at":"2026-01-15T10:30:00.001Z","status":"held"}}"#
         )
     };
     let check_state = |count: usize, share, listed: &str| {
