@@ -130,6 +130,11 @@ start_native() {
   done
   local code=0
   wait $server || code=$?
+  # What was left of the signal may have ended that one early, too; the code that the server ended with stays.
+  if [ $code -gt 128 ]; then
+    code=0
+    wait $server || code=$?
+  fi
   exit $code
 }
 
