@@ -112,30 +112,22 @@ start_native() {
     command -v cargo >/dev/null || fail "there is no $binary, and no cargo to build it: https://rustup.rs"
     cargo build --release --bin butaca
   fi
-  STORE=${STORE:-embedded} WEBSOCKET_PORT=$port "$binary" &
-  local server=$!
-  # Ctrl-C and TERM go on to the server, which drains; its exit code is ours.
-  trap 'kill -TERM $server 2>/dev/null || true' INT TERM
+  # The server takes this process over, so that signals and its exit code need nobody in between. Who waits for its
+  # health is a grandchild: nobody has to collect it.
+  (watch_native $$ &)
+  STORE=${STORE:-embedded} WEBSOCKET_PORT=$port exec "$binary"
+}
+
+# Waits until the server is healthy and says where it listens; ends it when that takes too long.
+watch_native() { # watch_native PID
   local deadline=$((SECONDS + ${START_TIMEOUT:-120})) status
-  until status=$(SERVER_PID=$server WEBSOCKET_PORT=$port bash docker/healthcheck.sh); do
-    kill -0 $server 2>/dev/null || { wait $server && exit 0 || exit $?; }
-    [ $SECONDS -lt $deadline ] || { kill $server; fail "not healthy within ${START_TIMEOUT:-120} s (last answer: $status)"; }
+  until status=$(SERVER_PID=$1 WEBSOCKET_PORT=$port bash docker/healthcheck.sh); do
+    kill -0 "$1" 2>/dev/null || exit 0
+    [ $SECONDS -lt $deadline ] || { kill "$1"; fail "not healthy within ${START_TIMEOUT:-120} s (last answer: $status)"; }
     sleep 0.2
   done
   print_urls "${WEBSOCKET_HOST:-}"
-  echo "stop     Ctrl-C, or kill $server"
-  # A signal ends a wait early, also one that the server has obeyed by then: its own code is what the last wait gives.
-  while kill -0 $server 2>/dev/null; do
-    wait $server || true
-  done
-  local code=0
-  wait $server || code=$?
-  # What was left of the signal may have ended that one early, too; the code that the server ended with stays.
-  if [ $code -gt 128 ]; then
-    code=0
-    wait $server || code=$?
-  fi
-  exit $code
+  echo "stop     Ctrl-C, or kill $1"
 }
 
 start_$mode

@@ -102,6 +102,8 @@ fn start(config: Config) -> Result<Started, Failure> {
     board.layouts = layouts;
     let board = Arc::new(board);
     let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
+    // Before anybody is served: who finds a healthy server may tell it to end.
+    signals::obey(signals, Arc::clone(&board), mesh.clone(), listening.reread()).map_err(no_files)?;
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, clock)?;
     let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
@@ -144,8 +146,6 @@ fn start(config: Config) -> Result<Started, Failure> {
         connections_max,
     };
     let (api, api_line) = listening.start(api_parts).map_err(no_thread)?;
-    let reread = api.as_ref().and_then(Api::reread);
-    signals::obey(signals, Arc::clone(&board), mesh.clone(), reread).map_err(no_files)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, &api_line, shards, connections_max, &choice);
     Ok(Started { shards: running, storage, api })

@@ -101,6 +101,8 @@ pub(crate) struct Listening {
     at: Option<(TcpListener, Gate)>,
     /// Where and for whom, in words.
     line: String,
+    /// Told when the keys are to be read again.
+    rereads: Arc<Notify>,
 }
 
 /// Why it does not listen.
@@ -118,7 +120,7 @@ impl Listening {
     /// # Errors
     /// The keys cannot be read, or the address cannot be had.
     pub(crate) fn new(settings: Option<&config::Api>) -> Result<Self, NotListening> {
-        let Some(settings) = settings else { return Ok(Self { at: None, line: "off".into() }) };
+        let Some(settings) = settings else { return Ok(Self::off("off")) };
         let gate = Gate::new(settings.keys_file.clone()).map_err(NotListening::Keys)?;
         let address = SocketAddr::new(settings.host, settings.port);
         let bound = TcpListener::bind(address).and_then(|listener| {
@@ -131,14 +133,26 @@ impl Listening {
                     || "no keys: for this machine only, which may do everything".into(),
                     |keys| format!("keys {keys}"),
                 );
-                Ok(Self { at: Some((listener, gate)), line: format!("http://{bound}/docs  {whom}") })
+                let line = format!("http://{bound}/docs  {whom}");
+                Ok(Self { at: Some((listener, gate)), line, rereads: Arc::default() })
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && !settings.is_port_given => {
                 tracing::warn!(%address, "the API is off: its port is in use; choose another with API_PORT");
-                Ok(Self { at: None, line: format!("off: {address} is in use; choose another port with API_PORT") })
+                Ok(Self::off(format!("off: {address} is in use; choose another port with API_PORT")))
             }
             Err(error) => Err(NotListening::Address(address, error)),
         }
+    }
+
+    fn off(line: impl Into<String>) -> Self {
+        Self { at: None, line: line.into(), rereads: Arc::default() }
+    }
+
+    /// Lets the keys be read again, by the API's thread. `None`: there are none.
+    pub(crate) fn reread(&self) -> Option<impl Fn() + Send + 'static> {
+        let (_, gate) = self.at.as_ref()?;
+        let rereads = gate.keys().is_some().then(|| Arc::clone(&self.rereads))?;
+        Some(move || rereads.notify_one())
     }
 
     /// Starts to serve, on a thread of its own, unless it is off. The text says where it serves whom.
@@ -149,7 +163,6 @@ impl Listening {
         let Some((listener, gate)) = self.at else { return Ok((None, self.line)) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let document = serde_json::to_value(openapi::document()).expect("the document is JSON");
-        let (rereads, has_keys) = (Arc::new(Notify::new()), gate.keys().is_some());
         let ends = watch::Sender::new(false);
         let Parts { promise, board, mesh, desk, clock, store, connections_max } = parts;
         let server = Arc::new(Server {
@@ -165,7 +178,7 @@ impl Listening {
             home: docs::home().into(),
             docs: docs::docs(&document).into(),
             openapi: document.to_string().into(),
-            rereads: Arc::clone(&rereads),
+            rereads: self.rereads,
             ends: ends.clone(),
         });
         let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
@@ -173,25 +186,17 @@ impl Listening {
                 tracing::error!(%error, "the API cannot serve");
             }
         })?;
-        Ok((Some(Api { thread, has_keys, rereads, ends }), self.line))
+        Ok((Some(Api { thread, ends }), self.line))
     }
 }
 
 /// The running API.
 pub(crate) struct Api {
     thread: JoinHandle<()>,
-    has_keys: bool,
-    rereads: Arc<Notify>,
     ends: watch::Sender<bool>,
 }
 
 impl Api {
-    /// Lets the keys be read again, by the API's thread. `None`: there are none.
-    pub(crate) fn reread(&self) -> Option<impl Fn() + Send + 'static> {
-        let rereads = self.has_keys.then(|| Arc::clone(&self.rereads))?;
-        Some(move || rereads.notify_one())
-    }
-
     /// The shards have ended: what was asked is still answered, for a moment.
     pub(crate) fn finish(self) {
         self.ends.send_replace(true);
