@@ -228,8 +228,17 @@ pub const PASSES_NS_PER_TURN: u64 = 2_000_000;
 /// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves
 /// each room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
 pub const PASSES_PER_INPUT: u64 = 1;
-/// Default of `PACE_FACTOR`: a room's next pass starts this many times its last pass's cost after that one's start.
+/// Default of `PACE_FACTOR`: a room's next pass starts at most this many times its last pass's cost after that one's start.
 pub const PACE_FACTOR: u64 = 5;
+/// What it is while the shard has time: two passes of 7 ms leave a p99 of 20 ms, for less than half a core.
+pub const PACE_FACTOR_LEAST: u64 = 2;
+/// It is this many times what the rooms of the shard ask for, in cores: with one room that asks for half a one, 2.5.
+pub const PACE_DEMAND_FACTOR: u64 = 5;
+/// What a send costs at least, in nanoseconds (`perf/notes/pacing.md`): what the rooms of a shard ask for is counted in it.
+pub const SEND_NS: u64 = 4_000;
+/// What the rooms of a shard ask for is counted over so long, in nanoseconds.
+pub const DEMAND_WINDOW_NS: u64 = 50_000_000;
+const _: () = assert!(PACE_FACTOR_LEAST <= PACE_FACTOR, "an idle shard is not slower than a busy one");
 /// Largest `PACE_FACTOR` that is accepted.
 pub const PACE_FACTOR_MAX: u64 = 100;
 /// Default of `PACE_MAX_MS`: the longest pause between two passes over a room.

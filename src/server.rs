@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::budget::Budget;
-use crate::audience::feeds::Pace;
+use crate::audience::pace::Pace;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use butaca::audience::budget::Budget;
-use butaca::audience::feeds::Pace;
+use butaca::audience::pace::Pace;
 use butaca::engine::command::Request;
 use butaca::engine::ids::{ClientId, ShardId};
 use butaca::engine::keyed::Seeds;

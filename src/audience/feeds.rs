@@ -4,9 +4,9 @@
 //! while somebody may need what happened since. Members of the second protocol are told by its deltas, once a tick.
 //!
 //! A pass over a room sends each member what it is owed, with one send. Passes are cut into slices, so that a big room
-//! never keeps small ones waiting, and paced: the next pass over a room starts no sooner than k times the cost of its
-//! last pass after that pass's start, at most [`Pace::max_ns`] later. A room of twenty costs 0.15 ms a pass and never
-//! notices; a room of a thousand costs 7 ms and gets its events three or four at a time, for a third of the price.
+//! never keeps small ones waiting, and paced: the next pass over a room starts no sooner than [`Pace::pause_ns`]
+//! after the start of its last one. A room of twenty costs 0.15 ms a pass and never notices; a busy room of a thousand
+//! costs 7 ms and gets its events three or four at a time, for a third of the price.
 //!
 //! Invariants: a feed exists while somebody on this shard looks at its room or its ring is kept; a feed whose members
 //! are owed something is queued or waits for its time, once. Never here: sockets, encodings.
@@ -17,21 +17,13 @@ use std::hash::RandomState;
 
 use super::budget::{Budget, Kind, Tally};
 use super::deltas::Deltas;
+use super::pace::{Demand, Pace};
 use super::ring::Ring;
 use super::view::{Moved, View};
 use crate::engine::ids::{Epoch, RoomId, ShardId};
 use crate::engine::time::Millis;
 use crate::limits::{RING_BYTES_MAX, SMALL_ROOM_MEMBERS};
 use crate::planted::{self, Bug};
-
-/// How passes are spread over time.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// k: a pass may take one k-th of the time.
-    pub factor: u64,
-    /// The longest pause between the starts of two passes, in nanoseconds.
-    pub max_ns: u64,
-}
 
 /// One room on this shard, and its place in the schedule.
 #[derive(Debug)]
@@ -83,6 +75,7 @@ pub struct Feeds {
     ticking: VecDeque<u32>,
     ticks: BinaryHeap<Reverse<(u64, u32)>>,
     pace: Pace,
+    demand: Demand,
     /// Between two ticks of a room.
     tick_ns: u64,
     /// What all logs take.
@@ -101,6 +94,7 @@ impl Feeds {
             ticking: VecDeque::new(),
             ticks: BinaryHeap::new(),
             pace,
+            demand: Demand::default(),
             logs: Tally::new(budget, Kind::Logs),
             tick_ns,
         }
@@ -116,6 +110,11 @@ impl Feeds {
         let feed = self.feeds[index as usize].as_mut().expect("the feed exists while it is read");
         let (was, is) = feed.view.recount();
         self.logs.moves(was, is);
+    }
+
+    /// So many members are owed another event.
+    pub fn ask_for(&mut self, deliveries: u64, now_ns: u64) {
+        self.demand.add(deliveries, now_ns);
     }
 
     /// Empty logs give up what they keep for the next frames: in thousands of rooms it adds up.
@@ -373,7 +372,6 @@ impl Feeds {
 
     /// A slice of a pass is over; `done` says whether the pass is too.
     pub fn slice_done(&mut self, index: u32, cost_ns: u64, done: bool, now_ns: u64) {
-        let pace = self.pace;
         let Some(feed) = self.feeds[index as usize].as_mut() else { return };
         feed.pass_cost_ns += cost_ns;
         if !done {
@@ -385,8 +383,8 @@ impl Feeds {
         // A pass in which replies had taken the frames along already was cheap and says little about the next one: the
         // cost that counts falls slowly.
         feed.usual_cost_ns = feed.pass_cost_ns.max(feed.usual_cost_ns - feed.usual_cost_ns / 8);
-        let pause = (feed.usual_cost_ns * pace.factor).min(pace.max_ns);
-        feed.not_before_ns = feed.pass_began_ns + pause;
+        let pause_ns = self.pace.pause_ns(feed.usual_cost_ns, self.demand.share(now_ns));
+        feed.not_before_ns = feed.pass_began_ns + pause_ns;
         feed.running = false;
         feed.scheduled = false;
         self.schedule(index, now_ns);

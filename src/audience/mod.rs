@@ -18,6 +18,7 @@ pub mod full_states;
 pub mod history;
 pub mod maps;
 pub mod outbox;
+pub mod pace;
 pub mod ring;
 pub mod shared;
 pub mod view;

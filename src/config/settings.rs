@@ -151,7 +151,7 @@ pub(super) const SETTINGS: &[Setting] = &[
 
     row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
     row("RUNTIME", CORES, Kind::Choice(&["auto", "glommio", "threads"]), Default::Text("auto"), "What the shards run on; auto is glommio, and plain threads where io_uring is refused"),
-    row("PACE_FACTOR", CORES, up_to(0, limits::PACE_FACTOR_MAX), Default::Number(limits::PACE_FACTOR), "A room's next pass starts this many times its last pass's cost after that one's start"),
+    row("PACE_FACTOR", CORES, up_to(0, limits::PACE_FACTOR_MAX), Default::Number(limits::PACE_FACTOR), "A busy room's next pass starts so many times its last pass's cost after that one's start; 2 while the shard has time"),
     row("PACE_MAX_MS", CORES, up_to(0, limits::PACE_MS_MAX), Default::Number(limits::PACE_MS), "Longest pause between two passes over a room"),
     row("HOT_ROOM_MEMBERS", CORES, up_to(1, limits::ROOM_MEMBERS_MAX as u64), Default::Number(limits::HOT_ROOM_MEMBERS as u64), "Members from which a room's sockets stay spread over the shards"),
 

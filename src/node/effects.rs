@@ -251,10 +251,12 @@ impl Node {
         if feed.view.is_empty() {
             return;
         }
-        self.figures.deliveries += feed.view.len() as u64;
+        let deliveries = feed.view.len() as u64;
+        self.figures.deliveries += deliveries;
         if feed.view.append(lag_bytes, |log| message::change_for_members(log, change, share)) {
             self.drop_laggards(index);
         }
+        self.feeds.ask_for(deliveries, self.at.ns);
         self.feeds.schedule(index, self.at.ns);
     }
 }

@@ -6,8 +6,8 @@ use super::SecondRules;
 use super::hot::HotRooms;
 use super::rate::Rate;
 use crate::audience::budget::Budget;
-use crate::audience::feeds::Pace;
 use crate::audience::full_states::FullStateBounds;
+use crate::audience::pace::Pace;
 use crate::engine::ids::ShardId;
 use crate::engine::shard::Shard;
 use crate::limits::{

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audience::budget::{Budget, KINDS, Kind};
-use crate::audience::feeds::Pace;
+use crate::audience::pace::Pace;
 use crate::engine::command::Request;
 use crate::engine::ids::{ClientId, ShardId};
 use crate::engine::keyed::Seeds;

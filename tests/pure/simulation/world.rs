@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use butaca::audience::budget::Budget;
-use butaca::audience::feeds::Pace as PassPace;
 use butaca::audience::full_states::FullStateBounds;
+use butaca::audience::pace::Pace as PassPace;
 use butaca::engine::ids::ShardId;
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};

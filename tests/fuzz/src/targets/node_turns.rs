@@ -2,7 +2,7 @@
 //! and come back, with little memory. Nothing breaks, and when all are gone nothing is left of what was counted.
 
 use butaca::audience::budget::{Budget, KINDS};
-use butaca::audience::feeds::Pace;
+use butaca::audience::pace::Pace;
 use butaca::engine::command::Request;
 use butaca::engine::ids::{ClientId, ShardId};
 use butaca::engine::keyed::Seeds;
