@@ -125,7 +125,8 @@ impl Deadlines {
         }
         assert!(is_live(&due), "the first entry is stale");
         self.live -= 1;
-        self.skip_stale(is_live);
+        self.skip_stale(&is_live);
+        self.clear_out(is_live);
         Some(due)
     }
 
@@ -133,6 +134,12 @@ impl Deadlines {
     pub(super) fn forget_one(&mut self, is_live: impl Fn(&Deadline) -> bool) {
         self.live -= 1;
         self.skip_stale(&is_live);
+        self.clear_out(is_live);
+    }
+
+    /// Throws stale entries away when there are too many: of what has ended before its time, or beside few that are left
+    /// since others have come due.
+    fn clear_out(&mut self, is_live: impl Fn(&Deadline) -> bool) {
         let most = 2 * self.live + DEADLINES_STALE_MIN;
         if self.len() > most {
             self.run.retain(&is_live);
@@ -199,6 +206,19 @@ mod tests {
             deadlines.check_invariants(|d| d.at == Millis(0));
         }
         assert!(deadlines.run.capacity() <= 4 * (2 + DEADLINES_STALE_MIN));
+    }
+
+    #[test]
+    fn what_comes_due_leaves_no_pile_of_stale_ones_behind() {
+        let mut deadlines = Deadlines::default();
+        (1..=200).for_each(|at| deadlines.push(seat(at)));
+        // The later ones end early; those before them come due.
+        let is_live = |from: u64| move |d: &Deadline| (from..=70).contains(&d.at.0);
+        (71..=200).for_each(|_| deadlines.forget_one(is_live(1)));
+        for at in 1..=70 {
+            assert_eq!(deadlines.pop_due(Millis(at), |d| d.at.0 >= at && d.at.0 <= 70).map(|d| d.at.0), Some(at));
+            deadlines.check_invariants(is_live(at + 1));
+        }
     }
 
     proptest! {
