@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::clock::now_ns;
 use crate::http::get;
 use crate::names::{FREE, Seat, Who};
@@ -41,7 +43,11 @@ fn told(session: &Session, room: usize) -> Result<Vec<(Seat, Who)>, String> {
 pub fn compare(session: &mut Session, turn: &mut dyn FnMut(&mut Session)) {
     let (rooms, threads, thread) = (session.settings.names.rooms(), session.settings.threads, session.thread);
     for room in (thread..rooms).step_by(threads) {
-        if !session.crowd.oracle.knows(room) {
+        if !session.crowd.knows(room) {
+            continue;
+        }
+        if session.crowd.second.is_some() {
+            compare_second(session, room, turn);
             continue;
         }
         let give_up = now_ns() + PATIENCE_NS;
@@ -76,12 +82,91 @@ fn differs(session: &mut Session, room: usize, told: &[(Seat, Who)], known: &[(S
     session.crowd.oracle.tell_in(Kind::MapDiffers, room, FREE, Some(seat), detail);
 }
 
+/// What `GET /room/{id}/selections` says of a seat that is not free.
+#[derive(Deserialize)]
+struct Listed {
+    seat_id: String,
+    client_id: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    selections: Vec<Listed>,
+}
+
+/// The seats of a room that are not free, by their names' order, with state and holder.
+fn listed(session: &Session, room: usize) -> Result<Vec<(Seat, u8, Who)>, String> {
+    let names = &session.settings.names;
+    let path = format!("/room/{}/selections", names.room(room));
+    let answer = get(session.settings.target.addr, &path, WITHIN).map_err(|error| format!("{path}: {error}"))?;
+    let listing: Listing = serde_json::from_slice(&answer.body).map_err(|error| format!("{path}: {error}"))?;
+    let one = |listed: &Listed| {
+        let state = match &*listed.status {
+            "held" | "checkout" => 1,
+            "booked" => 2,
+            "blocked" => 3,
+            _ => return None,
+        };
+        Some((names.seat_of(listed.seat_id.as_bytes())?, state, names.who(listed.client_id.as_bytes())))
+    };
+    let mut list: Vec<_> = listing
+        .selections
+        .iter()
+        .map(|listed| one(listed).ok_or_else(|| format!("{path}: {} is {}", listed.seat_id, listed.status)))
+        .collect::<Result<_, _>>()?;
+    list.sort_unstable();
+    Ok(list)
+}
+
+/// The same by the second protocol: the map of the members, and the carts of those who are here.
+fn compare_second(session: &mut Session, room: usize, turn: &mut dyn FnMut(&mut Session)) {
+    let give_up = now_ns() + PATIENCE_NS;
+    loop {
+        let listed = listed(session, room);
+        turn(session);
+        let wrong = match &listed {
+            Err(error) => Some(error.clone()),
+            Ok(list) => second_difference(session, room, list),
+        };
+        let Some(detail) = wrong else { return };
+        if now_ns() >= give_up {
+            match listed {
+                Err(error) => session.unasked.push(error),
+                Ok(_) => session.crowd.oracle.tell_in(Kind::MapDiffers, room, FREE, None, detail),
+            }
+            return;
+        }
+    }
+}
+
+fn second_difference(session: &Session, room: usize, listed: &[(Seat, u8, Who)]) -> Option<String> {
+    let (names, second) = (&session.settings.names, session.crowd.second.as_ref()?);
+    let by_http: Vec<(Seat, u8)> = listed.iter().map(|&(seat, state, _)| (seat, state)).collect();
+    let by_deltas = second.taken_in(room, names.seats());
+    if by_http != by_deltas {
+        let only_http = by_http.iter().find(|pair| !by_deltas.contains(pair));
+        let only_deltas = by_deltas.iter().find(|pair| !by_http.contains(pair));
+        return Some(format!("over HTTP alone (seat, state) {only_http:?}, by the deltas alone {only_deltas:?}"));
+    }
+    let members = session.mine.iter().filter(|who| session.crowd.room_of(**who) == room);
+    members.copied().find_map(|who| {
+        let mine = second.client(who);
+        let lost = mine.cart.iter().find(|seat| mine.joined && !listed.contains(&(**seat, 1, who)))?;
+        let (name, client) = (names.seat(*lost), names.client(who));
+        Some(format!("{name} is in the cart of {client}, but over HTTP it is not"))
+    })
+}
+
 /// After all connections have ended, their holds must end too. Tells what is left behind in the first rooms.
-pub fn left_behind(session: &mut Session, within: Duration) {
+pub fn left_behind(session: &mut Session, mut within: Duration) {
+    if let Some(second) = &session.crowd.second {
+        within += Duration::from_millis(second.grace_ms());
+    }
     let begun = now_ns();
     let give_up =
         |asked: bool| begun + if asked { u64::try_from(within.as_nanos()).expect("seconds") } else { PATIENCE_NS };
-    let known = |room: &usize| session.crowd.oracle.knows(*room);
+    let known = |room: &usize| session.crowd.knows(*room);
     let rooms: Vec<usize> = (0..session.settings.names.rooms()).filter(known).take(50).collect();
     for room in rooms {
         let left = loop {

@@ -17,6 +17,7 @@ Examples:
   loadgen flash --report flash.html --json flash.json --server-pid $(pidof butaca)
   loadgen stadium --rooms 100 --time-scale 2 --threads 2
   loadgen storm --restart-cmd './restart.sh' --durability durable
+  loadgen arena --protocol v2 --api http://127.0.0.1:8000
   loadgen fanout --rate 400 --cores 1
   loadgen compare before.json after.json
 
@@ -67,6 +68,8 @@ pub enum Command {
     Storm(StormArgs),
     /// Multiplex with churn and expiry for a long time
     Soak(SaleArgs),
+    /// Write the layout of a hall of equal rows, in our JSON, for LAYOUTS_DIR
+    Hall(HallArgs),
     /// Put two results of --json side by side
     Compare(CompareArgs),
 }
@@ -139,6 +142,38 @@ pub struct Common {
     /// No progress display
     #[arg(long, short)]
     pub quiet: bool,
+    /// Which protocol the clients speak
+    #[arg(long, value_enum, default_value = "v1")]
+    pub protocol: Protocol,
+    /// Where the rooms get their layout from
+    #[command(flatten)]
+    pub halls: Halls,
+}
+
+/// A protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Single clicks, every change told to everybody
+    V1,
+    /// Carts, sessions, and a map of two bits a seat
+    V2,
+}
+
+/// Rooms with a layout.
+#[derive(Clone, Debug, Args)]
+pub struct Halls {
+    /// The API of the shop's backend, for example http://127.0.0.1:8000: the rooms of the run are made there with a layout
+    #[arg(long, value_name = "URL")]
+    pub api: Option<String>,
+    /// The key for --api
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// The rooms have the seats of this layout, in our JSON, instead of the scenario's own
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// What the names of rooms, seats and clients begin with, for rooms that ROOMS_FILE has made (TAGr0, TAGr1, ...)
+    #[arg(long)]
+    pub tag: Option<String>,
 }
 
 /// Flags of `check`.
@@ -147,6 +182,15 @@ pub struct CheckArgs {
     /// The server
     #[command(flatten)]
     pub place: Where,
+    /// Which protocol to walk through
+    #[arg(long, value_enum, default_value = "v1")]
+    pub protocol: Protocol,
+    /// The API of the shop's backend (v2): rooms with a layout are walked through as well
+    #[arg(long, value_name = "URL")]
+    pub api: Option<String>,
+    /// The key for --api
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
 }
 
 /// Flags of `interactive`.
@@ -294,6 +338,20 @@ pub struct StormArgs {
     /// File with the process id of the server, read again and again, for a restart that changes it
     #[arg(long)]
     pub server_pid_file: Option<PathBuf>,
+}
+
+/// Flags of `hall`.
+#[derive(Debug, Args)]
+pub struct HallArgs {
+    /// Blocks of rows
+    #[arg(long, default_value_t = 100)]
+    pub blocks: u32,
+    /// Rows of a block
+    #[arg(long, default_value_t = 25)]
+    pub rows: u32,
+    /// Seats of a row
+    #[arg(long, default_value_t = 20)]
+    pub row_seats: u32,
 }
 
 /// Flags of `compare`.

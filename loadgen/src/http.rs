@@ -28,10 +28,27 @@ fn invalid(what: &str) -> io::Error {
 /// # Errors
 /// When the server does not answer within `within`, or not in HTTP.
 pub fn request(addr: SocketAddrV4, method: &str, path: &str, within: Duration) -> io::Result<Answer> {
+    send(addr, (method, path), "", b"", within)
+}
+
+/// Asks with more lines of the head (each with its end) and a body.
+///
+/// # Errors
+/// As [`request`].
+pub fn send(
+    addr: SocketAddrV4,
+    (method, path): (&str, &str),
+    head: &str,
+    body: &[u8],
+    within: Duration,
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&addr.into(), within)?;
     stream.set_read_timeout(Some(within))?;
     stream.set_write_timeout(Some(within))?;
-    stream.write_all(format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let first = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n{length}{head}\r\n");
+    stream.write_all(first.as_bytes())?;
+    stream.write_all(body)?;
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     let (head_length, status, length) = loop {

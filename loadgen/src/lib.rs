@@ -2,7 +2,7 @@
 //! what happened.
 //!
 //! Reading order: [`names`] and [`scan`] (the protocol as bytes), [`oracle`] (what can be true), [`plan`] (what people
-//! do), [`worker`] (sockets), [`client`] and [`session`] (a load thread), [`scenario`], [`run`] (everything together),
+//! do), [`worker`] (sockets), [`client`], [`second`] and [`session`] (a load thread), [`scenario`], [`run`] (everything together),
 //! [`report`]. Nothing of the server is imported: a drift of the protocol must show here.
 
 pub mod limits;
@@ -18,6 +18,7 @@ pub mod ws;
 pub mod oracle;
 pub mod plan;
 
+pub mod hall;
 pub mod http;
 pub mod net;
 pub mod proc;
@@ -25,6 +26,7 @@ pub mod worker;
 
 pub mod client;
 pub mod measure;
+pub mod second;
 
 pub mod audit;
 pub mod progress;

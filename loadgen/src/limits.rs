@@ -45,6 +45,16 @@ pub const SEEN_MAX: usize = 4;
 /// Length from which on that is worth it.
 pub const SEEN_BYTES_MIN: usize = 4 * 1024;
 
+/// Most seats of a hall whose plan is written.
+pub const HALL_SEATS_MAX: u32 = 200_000;
+/// Deltas of one room that are recognised when they come again; several shards cut them at several places.
+pub const DELTAS_KEPT_MAX: usize = 16;
+/// Snapshots in the middle of a run that are remembered for a room, for what they leave untold. Beyond it refusals are
+/// judged as if they left nothing untold.
+pub const SKIPS_KEPT_MAX: usize = 100_000;
+/// Messages of one client that are told with a violation.
+pub const STORY_LINES_MAX: usize = 12;
+
 /// Most slices of time a run is cut into for the charts.
 pub const SLICES_MAX: usize = 120;
 /// Longest latency that a histogram can tell apart: two minutes, in microseconds.

@@ -39,6 +39,24 @@ pub enum Code {
     PersistenceUnavailable,
     /// `rate_limited`
     RateLimited,
+    /// `seats_unavailable`
+    SeatsUnavailable,
+    /// `extend_limit`
+    ExtendLimit,
+    /// `hold_expired`
+    HoldExpired,
+    /// `not_enough_seats`
+    NotEnoughSeats,
+    /// `no_adjacent_seats`
+    NoAdjacentSeats,
+    /// `orphan_seat`
+    OrphanSeat,
+    /// `sale_not_open`
+    SaleNotOpen,
+    /// `sale_paused`
+    SalePaused,
+    /// `sale_closed`
+    SaleClosed,
     /// Anything else.
     Other,
 }
@@ -55,6 +73,15 @@ impl Code {
             b"overloaded" => Self::Overloaded,
             b"persistence_unavailable" => Self::PersistenceUnavailable,
             b"rate_limited" => Self::RateLimited,
+            b"seats_unavailable" => Self::SeatsUnavailable,
+            b"extend_limit" => Self::ExtendLimit,
+            b"hold_expired" => Self::HoldExpired,
+            b"not_enough_seats" => Self::NotEnoughSeats,
+            b"no_adjacent_seats" => Self::NoAdjacentSeats,
+            b"orphan_seat" => Self::OrphanSeat,
+            b"sale_not_open" => Self::SaleNotOpen,
+            b"sale_paused" => Self::SalePaused,
+            b"sale_closed" => Self::SaleClosed,
             _ => Self::Other,
         }
     }
@@ -70,6 +97,15 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::PersistenceUnavailable => "persistence_unavailable",
             Self::RateLimited => "rate_limited",
+            Self::SeatsUnavailable => "seats_unavailable",
+            Self::ExtendLimit => "extend_limit",
+            Self::HoldExpired => "hold_expired",
+            Self::NotEnoughSeats => "not_enough_seats",
+            Self::NoAdjacentSeats => "no_adjacent_seats",
+            Self::OrphanSeat => "orphan_seat",
+            Self::SaleNotOpen => "sale_not_open",
+            Self::SalePaused => "sale_paused",
+            Self::SaleClosed => "sale_closed",
             Self::Other => "other",
         }
     }
@@ -288,7 +324,7 @@ impl Measure {
     pub fn refused(&mut self, code: Code, seat: Option<Seat>, now: u64) {
         self.totals.refused += 1;
         *self.refusals.entry(code).or_default() += 1;
-        if let (Code::SeatTaken, Some(seat)) = (code, seat) {
+        if let (Code::SeatTaken | Code::SeatsUnavailable, Some(seat)) = (code, seat) {
             self.contested[seat as usize] += 1;
         }
         if let Some(slice) = self.slice(now) {

@@ -3,6 +3,8 @@
 //! Invariant: names carry the run's tag, so two runs against one server never meet, and need no escaping anywhere.
 //! Never here: anything that happens.
 
+use std::collections::HashMap;
+
 use crate::num::index32;
 use crate::scan::number;
 
@@ -55,6 +57,13 @@ impl Hall {
     }
 }
 
+/// The names of the seats of a plan, in its order, and the way back.
+#[derive(Clone, Debug)]
+struct Plan {
+    names: Vec<String>,
+    back: HashMap<Vec<u8>, Seat>,
+}
+
 /// The names of one run.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -62,13 +71,36 @@ pub struct Names {
     pub hall: Hall,
     tag: String,
     rooms: Vec<String>,
+    /// The seats of a plan; none: those of the hall.
+    plan: Option<Plan>,
 }
 
 impl Names {
     /// Names of `rooms` rooms under a tag of lower-case letters and digits.
     #[must_use]
     pub fn new(tag: &str, rooms: usize, hall: Hall) -> Self {
-        Self { hall, tag: tag.to_owned(), rooms: (0..rooms).map(|room| format!("{tag}r{room}")).collect() }
+        Self { hall, tag: tag.to_owned(), rooms: (0..rooms).map(|room| format!("{tag}r{room}")).collect(), plan: None }
+    }
+
+    /// The same with the seats of a plan, which may be more than the hall has: nobody clicks on those behind its last one.
+    #[must_use]
+    pub fn with_seats(mut self, seats: Vec<String>) -> Self {
+        let back = seats.iter().zip(0..).map(|(name, seat)| (name.clone().into_bytes(), seat)).collect();
+        self.plan = Some(Plan { names: seats, back });
+        self
+    }
+
+    /// How many seats a room has.
+    #[must_use]
+    pub fn seats(&self) -> u32 {
+        self.plan.as_ref().map_or(self.hall.seats(), |plan| index32(plan.names.len()))
+    }
+
+    /// Whether these seats stand next to each other, as far as the hall says.
+    #[must_use]
+    pub fn are_adjacent(&self, seats: &[Seat]) -> bool {
+        let next = |pair: &[Seat]| pair[1] == pair[0] + 1 && !pair[1].is_multiple_of(self.hall.row_seats);
+        self.plan.is_some() || seats.windows(2).all(next)
     }
 
     /// How many rooms there are.
@@ -96,6 +128,9 @@ impl Names {
     /// The name of a seat.
     #[must_use]
     pub fn seat(&self, seat: Seat) -> String {
+        if let Some(plan) = &self.plan {
+            return plan.names[seat as usize].clone();
+        }
         let (block, row, place) = self.hall.place(seat);
         format!("{}-{}-{}", block + 1, row + 1, place + 1)
     }
@@ -111,6 +146,9 @@ impl Names {
     /// The seat of a name, when it is one of this hall.
     #[must_use]
     pub fn seat_of(&self, name: &[u8]) -> Option<Seat> {
+        if let Some(plan) = &self.plan {
+            return plan.back.get(name).copied();
+        }
         let mut parts = name.split(|byte| *byte == b'-').map(number);
         let mut part = |limit: u32| {
             let value = u32::try_from(parts.next()??).ok()?;

@@ -181,6 +181,20 @@ fn merge(sessions: &mut [Session], settings: &Settings, findings: &mut Findings,
             }
         }
     }
+    let second = sessions.iter().filter_map(|session| session.crowd.second.as_ref());
+    let mut carts = [0; 4];
+    for second in second {
+        resyncs += second.resyncs;
+        (expired, late_max) = (expired + second.lateness.count, late_max.max(second.lateness.max_ms));
+        for (sum, more) in carts.iter_mut().zip([1, second.resumed, second.resumed_rooms, second.compared]) {
+            *sum += more;
+        }
+    }
+    if carts[0] > 0 {
+        outcome.figure("sessions_resumed", carts[1] as f64);
+        outcome.figure("rooms_resumed", carts[2] as f64);
+        outcome.figure("snapshots_compared", carts[3] as f64);
+    }
     outcome.figure("resyncs", resyncs as f64);
     if expired > 0 {
         outcome.figure("expiries", expired as f64);

@@ -51,6 +51,13 @@ impl Target {
     pub fn path_of(&self, client_id: &str) -> String {
         self.path.replace("{client_id}", client_id)
     }
+
+    /// The same server by the second protocol.
+    #[must_use]
+    pub fn second(mut self) -> Self {
+        self.path.push_str(if self.path.contains('?') { "&v=2" } else { "?v=2" });
+        self
+    }
 }
 
 #[cfg(test)]

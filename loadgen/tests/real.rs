@@ -9,8 +9,13 @@ use support::{loadgen, printed};
 
 /// A server for all people, whom one machine plays here. It ends with the value.
 fn start(shards: &str) -> Server {
-    let settings =
-        [("SHARDS", shards), ("HOLD_TTL_MS", "2000"), ("MAX_CONNECTIONS_PER_IP", "0"), ("LOG_LEVEL", "warn")];
+    let settings = [
+        ("SHARDS", shards),
+        ("HOLD_TTL_MS", "2000"),
+        ("SESSION_GRACE_MS", "1200"),
+        ("MAX_CONNECTIONS_PER_IP", "0"),
+        ("LOG_LEVEL", "warn"),
+    ];
     Server::start(&settings)
 }
 
@@ -38,24 +43,50 @@ const SCENARIOS: &[&[&str]] = &[
     &["soak", "--rooms", "20", "--secs", "3", "--time-scale", "0.05"],
 ];
 
+/// Some of them by the second protocol; the last two in rooms with a layout.
+const CARTS: &[&[&str]] = &[
+    &["onsale", "--clients", "80", "--rooms", "1", "--seats", "60", "--rate", "300", "--secs", "1", "--threads", "2"],
+    &["contend", "--conns", "40", "--seats", "20"],
+    &["soak", "--rooms", "20", "--secs", "2", "--time-scale", "0.05"],
+    &["flash", "--viewers", "150", "--time-scale", "0.03"],
+    &["arena", "--viewers", "120", "--time-scale", "0.02"],
+    &["storm", "--viewers", "150", "--rooms", "5", "--time-scale", "0.05"],
+];
+
 /// One half of the scenarios: the even ones, or the odd ones.
 fn run_half(shards: &str, half: usize) {
     let server = start(shards);
-    let url = url(&server);
+    run(&server, SCENARIOS.iter().enumerate().filter(|(index, _)| index % 2 == half), |_| Vec::new());
+}
+
+/// Those of the second protocol.
+fn run_carts(shards: &str) {
+    let server = start(shards);
+    let api = format!("http://{}", server.api.expect("it is on"));
+    run(&server, CARTS.iter().enumerate(), |index| {
+        let laid_out: &[&str] = if index + 2 >= CARTS.len() { &["--api", &api] } else { &[] };
+        [&["--protocol", "v2"], laid_out].concat().into_iter().map(str::to_owned).collect()
+    });
+}
+
+fn run<'a>(
+    server: &Server,
+    scenarios: impl Iterator<Item = (usize, &'a &'static [&'static str])>,
+    more: impl Fn(usize) -> Vec<String>,
+) {
+    let url = url(server);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (index, scenario) in SCENARIOS.iter().enumerate().filter(|(index, _)| index % 2 == half) {
+    for (index, scenario) in scenarios {
         let (json, page) = (folder.path().join(format!("{index}.json")), folder.path().join(format!("{index}.html")));
         let (json, page) = (json.to_str().expect("a plain path"), page.to_str().expect("a plain path"));
         let pid = server.pid().to_string();
         let mut args = scenario.to_vec();
+        let more = more(index);
+        args.extend(more.iter().map(String::as_str));
         args.extend_from_slice(&["--url", &url, "--server-pid", &pid, "--quiet", "--json", json, "--report", page]);
         let output = loadgen(&args);
         let code = output.status.code();
-        assert!(
-            code == Some(0) || code == Some(3),
-            "{shards} shards: {scenario:?} ended with {code:?}: {}",
-            printed(&output)
-        );
+        assert!(code == Some(0) || code == Some(3), "{scenario:?} {more:?} ended with {code:?}: {}", printed(&output));
         let result: serde_json::Value =
             serde_json::from_slice(&std::fs::read(json).expect("--json was written")).expect("it is JSON");
         assert!(result["totals"]["joins"].as_u64() > Some(0) && result["scenario"] == scenario[0], "{result}");
@@ -81,6 +112,16 @@ fn the_even_scenarios_are_clean_on_two_shards() {
 #[test]
 fn the_odd_scenarios_are_clean_on_two_shards() {
     run_half("2", 1);
+}
+
+#[test]
+fn the_second_protocol_is_clean_on_one_shard() {
+    run_carts("1");
+}
+
+#[test]
+fn the_second_protocol_is_clean_on_two_shards() {
+    run_carts("2");
 }
 
 #[test]

@@ -16,6 +16,16 @@ pub enum Ask {
     Release,
     /// `ping`
     Ping,
+    /// `resume`, of the second protocol like all that follow
+    Resume,
+    /// `select_best`
+    Best,
+    /// `release_seats` with `all`
+    ReleaseAll,
+    /// `extend_hold`
+    Extend,
+    /// `sync`
+    Sync,
 }
 
 impl Ask {
@@ -26,7 +36,26 @@ impl Ask {
             Self::Select => "select_seat",
             Self::Release => "release_seat",
             Self::Ping => "ping",
+            Self::Resume | Self::Best | Self::ReleaseAll | Self::Extend | Self::Sync => self.second_name(),
         }
+    }
+
+    /// The type of the request in the second protocol.
+    pub(crate) fn second_name(self) -> &'static str {
+        match self {
+            Self::Select => "select_seats",
+            Self::Release | Self::ReleaseAll => "release_seats",
+            Self::Resume => "resume",
+            Self::Best => "select_best",
+            Self::Extend => "extend_hold",
+            Self::Sync => "sync",
+            Self::Join | Self::Leave | Self::Ping => self.name(),
+        }
+    }
+
+    /// Whether it changes seats.
+    pub(crate) fn is_command(self) -> bool {
+        matches!(self, Self::Select | Self::Release | Self::Best | Self::ReleaseAll | Self::Extend)
     }
 }
 

@@ -17,9 +17,11 @@ use seen::SeenStates;
 
 use crate::limits::{CLOSED_AS_SLOW, PENDING_MAX};
 use crate::measure::Measure;
-use crate::names::{Names, Seat, Who};
+use crate::names::{FREE, Names, Seat, Who};
 use crate::oracle::Oracle;
 use crate::oracle::violation::Kind as Wrong;
+use crate::second::Second;
+use crate::second::ask::Wish;
 use crate::worker::{Lost, Reading, Worker};
 
 /// One client.
@@ -59,13 +61,15 @@ pub struct Crowd {
     pub plain: bool,
     /// While the server is being restarted: holds acknowledged so long before a connection ended must be found again.
     pub restarting: Option<u64>,
+    /// What is known by the second protocol, when the run speaks it.
+    pub second: Option<Box<Second>>,
     /// The names.
     pub names: Arc<Names>,
     /// Events that each client got, for servers without `seq`.
     pub got: Vec<u64>,
     room_of: Vec<usize>,
     wall_offset_ms: u64,
-    line: Vec<u8>,
+    pub(crate) line: Vec<u8>,
     seen: SeenStates,
 }
 
@@ -74,13 +78,14 @@ impl Crowd {
     #[must_use]
     pub fn new(names: Arc<Names>, room_of: Vec<usize>, mine: &[Who]) -> Self {
         let clients = room_of.iter().map(|_| Client::default()).collect();
-        let seats = names.hall.seats();
+        let seats = names.seats();
         Self {
             oracle: Oracle::new(Arc::clone(&names), &room_of, mine),
             measure: Measure::new(seats),
             clients,
             plain: false,
             restarting: None,
+            second: None,
             names,
             got: vec![0; room_of.len()],
             room_of,
@@ -114,6 +119,9 @@ impl Crowd {
 
     /// Sends a request. `false`: not sent, because the client has no open connection or too much unanswered.
     pub fn ask(&mut self, worker: &mut Worker, who: Who, ask: Ask, seat: Seat, due: u64, now: u64) -> bool {
+        if self.second.is_some() {
+            return self.wish(worker, who, Wish::of(ask, seat), due, now);
+        }
         let client = &mut self.clients[who as usize];
         if !worker.is_open(who as usize) || client.pending.len() >= PENDING_MAX {
             return false;
@@ -134,7 +142,72 @@ impl Crowd {
     /// How many requests are unanswered.
     #[must_use]
     pub fn pending(&self, who: Who) -> usize {
-        self.clients[who as usize].pending.len()
+        match &self.second {
+            Some(second) => second.client(who).pending.len(),
+            None => self.clients[who as usize].pending.len(),
+        }
+    }
+
+    /// Whether the client is a member of its room.
+    #[must_use]
+    pub fn is_member(&self, who: Who) -> bool {
+        match &self.second {
+            Some(second) => second.client(who).joined,
+            None => self.oracle.is_member(who),
+        }
+    }
+
+    /// Whether the seat is free on the client's own map.
+    #[inline]
+    #[must_use]
+    pub fn is_free(&self, who: Who, seat: Seat) -> bool {
+        match &self.second {
+            Some(second) => second.is_free(who, self.room_of(who), seat),
+            None => self.oracle.holder(who, seat) == FREE,
+        }
+    }
+
+    /// Whether every reply and every event has come that anybody knows of.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match &self.second {
+            Some(second) => second.is_settled(&self.room_of),
+            None => self.oracle.is_settled(),
+        }
+    }
+
+    /// Seats that are taken in all rooms.
+    #[must_use]
+    pub fn held_count(&self) -> u64 {
+        self.second.as_ref().map_or_else(|| self.oracle.held_count(), |second| second.taken())
+    }
+
+    /// The highest number seen in a room.
+    #[must_use]
+    pub fn highest(&self, room: usize) -> u64 {
+        self.second.as_ref().map_or_else(|| self.oracle.highest(room), |second| second.highest(room))
+    }
+
+    /// Other threads have seen this number of a room.
+    pub fn expect_number(&mut self, room: usize, seq: u64) {
+        match &mut self.second {
+            Some(second) => second.expect_number(room, seq),
+            None => self.oracle.expect_number(room, seq),
+        }
+    }
+
+    /// Whether anybody of this thread was told anything of a room.
+    #[must_use]
+    pub fn knows(&self, room: usize) -> bool {
+        self.second.as_ref().map_or_else(|| self.oracle.knows(room), |second| second.knows(room))
+    }
+
+    /// Nothing is expected of what this client reads.
+    pub fn set_deaf(&mut self, who: Who) {
+        self.oracle.set_deaf(who);
+        if let Some(second) = &mut self.second {
+            second.mine[who as usize].deaf = true;
+        }
     }
 
     /// The connection of a client was ended by us.
@@ -147,10 +220,21 @@ impl Crowd {
         self.forget(who, crate::clock::now_ns());
     }
 
+    /// The client's next connection is a new session.
+    pub fn forget_session(&mut self, who: Who) {
+        if let Some(second) = &mut self.second {
+            second.mine[who as usize].leave_session();
+        }
+    }
+
     fn forget(&mut self, who: Who, now: u64) {
         self.oracle.left(who);
+        let wall_ms = self.wall_ms(now);
         let client = &mut self.clients[who as usize];
         let held = std::mem::take(&mut client.held);
+        if let Some(second) = &mut self.second {
+            return second.away(who, &held, now, self.restarting, wall_ms);
+        }
         if let Some(window_ns) = self.restarting {
             let giving_back =
                 |seat: Seat| client.pending.iter().any(|request| request.ask == Ask::Release && request.seat == seat);
@@ -181,6 +265,9 @@ impl Crowd {
 
     /// The end of a run: every request must have had its reply, and every acknowledged hold must have been found again.
     pub fn settle(&mut self, worker: &Worker) {
+        if self.second.is_some() {
+            return self.settle_second(worker);
+        }
         for who in 0..crate::num::index32(self.clients.len()) {
             let client = &self.clients[who as usize];
             let (open, pending, lost) =

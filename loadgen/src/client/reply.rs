@@ -33,6 +33,9 @@ impl Crowd {
     /// A message came.
     #[inline]
     pub fn text(&mut self, who: Who, payload: &[u8], now: u64) -> Reply {
+        if self.second.is_some() {
+            return self.second_text(who, payload, now);
+        }
         if let Some(known) = self.oracle.recognise(who, payload) {
             self.delivered(who, known.what, known.stamp, now);
             return Reply::Nothing;

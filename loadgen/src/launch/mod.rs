@@ -13,8 +13,9 @@ use std::time::Duration;
 use bench::{contend, flow, multi, onsale, quiet};
 use sales::sale;
 
-use crate::cli::{Cli, Command, Common};
-use crate::limits::{FILES_BESIDE, SOURCES_MAX, THREADS_MAX};
+use crate::cli::{Cli, Command, Common, Protocol};
+use crate::hall::Api;
+use crate::limits::{FILES_BESIDE, HALL_SEATS_MAX, SOURCES_MAX, THREADS_MAX};
 use crate::names::{Hall, Names, fresh_tag};
 use crate::num::nanos;
 use crate::out::say;
@@ -51,6 +52,15 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
         }
         Command::Interactive(args) => {
             crate::interactive::run(&Target::parse(&args.place.url)?, &args.client_id, args.room.as_deref())
+        }
+        Command::Hall(args) => {
+            let hall = Hall { blocks: args.blocks, rows: args.rows, row_seats: args.row_seats };
+            let seats = args.blocks.checked_mul(args.rows).and_then(|rows| rows.checked_mul(args.row_seats));
+            if !seats.is_some_and(|seats| (1..=HALL_SEATS_MAX).contains(&seats)) {
+                return Err(format!("hall: from 1 to {HALL_SEATS_MAX} seats"));
+            }
+            say(&crate::hall::plan(hall));
+            Ok(0)
         }
         Command::Compare(args) => crate::compare::run(&args.a, &args.b),
         Command::Multi(args) => multi(args, command_line),
@@ -124,6 +134,33 @@ fn room_for_connections() -> usize {
     usize::try_from(files.saturating_sub(FILES_BESIDE)).unwrap_or(usize::MAX)
 }
 
+/// The names of a run; its rooms are made where that is wanted.
+fn names(common: &Common, rooms: usize, hall: Hall) -> Result<Names, String> {
+    let halls = &common.halls;
+    let tag = halls.tag.clone().unwrap_or_else(|| fresh_tag(common.seed));
+    if !tag.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) || tag.is_empty() {
+        return Err(format!("--tag {tag}: lower-case letters and digits"));
+    }
+    let names = match &halls.layout {
+        None => Names::new(&tag, rooms, hall),
+        Some(file) => {
+            let seats = crate::hall::seats_of(file)?;
+            // What is clicked on by itself are rows of twenty, whatever the plan looks like.
+            let count = crate::num::index32(seats.len());
+            let row_seats = count.clamp(1, 20);
+            Names::new(&tag, rooms, Hall { blocks: 1, rows: count / row_seats, row_seats }).with_seats(seats)
+        }
+    };
+    if let Some(url) = &halls.api {
+        let plan = match &halls.layout {
+            Some(file) => std::fs::read_to_string(file).map_err(|error| format!("--layout: {error}"))?,
+            None => crate::hall::plan(hall),
+        };
+        Api::new(url, halls.api_key.as_deref())?.make_rooms(&names, &format!("{tag}hall"), &plan)?;
+    }
+    Ok(names)
+}
+
 impl<'a> Job<'a> {
     /// A run of the population `room_of` in rooms of `hall`.
     fn new(
@@ -135,7 +172,11 @@ impl<'a> Job<'a> {
         secs: f64,
     ) -> Result<Self, String> {
         check_common(common)?;
-        let target = Target::parse(&common.place.url)?;
+        let mut target = Target::parse(&common.place.url)?;
+        let second = common.protocol == Protocol::V2;
+        if second {
+            target = target.second();
+        }
         if room_of.len() > room_for_connections() {
             return Err(format!(
                 "{} clients do not fit the limit of open files, which leaves {}",
@@ -144,11 +185,12 @@ impl<'a> Job<'a> {
             ));
         }
         preflight(target.addr)?;
+        let names = names(common, rooms, hall)?;
         let shape = Shape {
             clients: room_of.len(),
             rooms,
-            seats: hall.seats(),
-            hall: [hall.blocks, hall.rows, hall.row_seats],
+            seats: names.hall.seats(),
+            hall: [names.hall.blocks, names.hall.rows, names.hall.row_seats],
             threads: common.threads,
             secs,
             time_scale: 1.0,
@@ -156,7 +198,8 @@ impl<'a> Job<'a> {
         };
         let settings = Settings {
             target: Arc::new(target),
-            names: Arc::new(Names::new(&fresh_tag(common.seed), rooms, hall)),
+            names: Arc::new(names),
+            second,
             room_of,
             threads: common.threads,
             cores: common.cores.clone(),

@@ -100,7 +100,7 @@ impl Script for Contend {
     fn reply(&mut self, session: &mut Session, worker: &mut Worker, who: Who, reply: Reply, now: u64) {
         match reply {
             Reply::Won(_) => self.winners.push(who),
-            Reply::Refused(Ask::Select, _, Code::SeatTaken) => {}
+            Reply::Refused(Ask::Select, _, Code::SeatTaken | Code::SeatsUnavailable) => {}
             Reply::Nothing
             | Reply::Joined
             | Reply::Left

@@ -5,7 +5,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::client::{Ask, Reply};
-use crate::names::{FREE, Seat, Who};
+use crate::names::{Seat, Who};
 use crate::session::{Script, Session};
 use crate::worker::Worker;
 
@@ -52,7 +52,7 @@ impl OnSale {
             seat = u32::try_from(crate::num::whole(draw * draw * f64::from(seats)))
                 .expect("below the number of seats")
                 .min(seats - 1);
-            if session.crowd.oracle.holder(who, seat) == FREE {
+            if session.crowd.is_free(who, seat) {
                 return seat;
             }
         }

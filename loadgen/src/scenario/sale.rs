@@ -14,10 +14,11 @@ use rand::{Rng, SeedableRng};
 use super::storm::Storm;
 use crate::client::{Ask, Reply};
 use crate::measure::{Code, histogram};
-use crate::names::{FREE, Seat, Who};
+use crate::names::{Seat, Who};
 use crate::num::nanos;
 use crate::oracle::Reason;
 use crate::plan::{Fate, Model, Role, Taste, User};
+use crate::second::ask::Wish;
 use crate::session::{Script, Session};
 use crate::worker::{Reading, Worker};
 
@@ -42,19 +43,20 @@ pub struct Common {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Action {
+pub(super) enum Action {
     Arrive,
     Click,
     Fate,
     Reconnect,
     Bot,
     Sip,
+    Extend,
 }
 
 #[derive(Debug)]
-struct State {
-    rng: SmallRng,
-    wish: Vec<Seat>,
+pub(super) struct State {
+    pub(super) rng: SmallRng,
+    pub(super) wish: Vec<Seat>,
     refusals: u32,
     /// Counts connections, so that timers of earlier ones are stale.
     life: u32,
@@ -73,8 +75,8 @@ pub struct Sale {
     /// The storm, if there is to be one.
     pub storm: Option<Storm>,
     common: Arc<Common>,
-    taste: Taste,
-    users: Vec<State>,
+    pub(super) taste: Taste,
+    pub(super) users: Vec<State>,
     timers: BinaryHeap<Reverse<(u64, Who, u32, Action)>>,
     end: u64,
 }
@@ -104,11 +106,11 @@ impl Sale {
         }
     }
 
-    fn user(&self, who: Who) -> &User {
+    pub(super) fn user(&self, who: Who) -> &User {
         &self.common.plan[who as usize]
     }
 
-    fn later(&mut self, who: Who, at: u64, action: Action) {
+    pub(super) fn later(&mut self, who: Who, at: u64, action: Action) {
         if at < self.end {
             self.timers.push(Reverse((at, who, self.users[who as usize].life, action)));
         }
@@ -164,6 +166,12 @@ impl Sale {
                     self.later(who, now, Action::Arrive);
                 }
             }
+            Action::Extend => {
+                let has_cart = session.crowd.second.as_ref().is_some_and(|second| second.client(who).deadline_ms > 0);
+                if has_cart {
+                    session.crowd.wish(worker, who, Wish::Extend, due, now);
+                }
+            }
             Action::Bot => {
                 self.bot(session, worker, who, due, now);
                 let next = due + self.bot_gap();
@@ -184,14 +192,17 @@ impl Sale {
 
     fn click(&mut self, session: &mut Session, worker: &mut Worker, who: Who, due: u64, now: u64) {
         let (role, group) = (self.user(who).role, self.user(who).group);
-        let state = &mut self.users[who as usize];
         let missing = group.saturating_sub(session.crowd.clients[who as usize].held.len());
         if missing == 0 {
             return self.got_all(who, now);
         }
+        if session.crowd.second.is_some() && role == Role::Human {
+            return self.want_group(session, worker, who, missing, (due, now));
+        }
+        let state = &mut self.users[who as usize];
         if state.wish.is_empty() {
-            let oracle = &session.crowd.oracle;
-            let free = |seat: Seat| oracle.holder(who, seat) == FREE;
+            let crowd = &session.crowd;
+            let free = |seat: Seat| crowd.is_free(who, seat);
             state.wish = match role {
                 Role::Sniper => self.taste.best(&mut state.rng, &free).into_iter().collect(),
                 Role::Human | Role::Bot | Role::Slow | Role::Deaf => self.taste.group(&mut state.rng, missing, &free),
@@ -206,7 +217,7 @@ impl Sale {
         }
     }
 
-    fn disappointed(&mut self, who: Who, now: u64) {
+    pub(super) fn disappointed(&mut self, who: Who, now: u64) {
         let retry = &self.common.model.retry_secs;
         let state = &mut self.users[who as usize];
         state.wish.clear();
@@ -220,7 +231,7 @@ impl Sale {
         self.later(who, now + nanos(wait), Action::Click);
     }
 
-    fn got_all(&mut self, who: Who, now: u64) {
+    pub(super) fn got_all(&mut self, who: Who, now: u64) {
         let (fate, after) = (self.user(who).fate, nanos(self.user(who).fate_after));
         self.users[who as usize].done = true;
         self.served += 1;
@@ -232,6 +243,9 @@ impl Sale {
     fn fate(&mut self, session: &mut Session, worker: &mut Worker, who: Who, due: u64, now: u64) {
         match self.user(who).fate {
             Fate::Keep | Fate::Silent => {}
+            Fate::Release if session.crowd.second.is_some() => {
+                session.crowd.wish(worker, who, Wish::ReleaseAll, due, now);
+            }
             Fate::Release => {
                 for (seat, _) in session.crowd.clients[who as usize].held.clone() {
                     session.crowd.ask(worker, who, Ask::Release, seat, due, now);
@@ -239,6 +253,7 @@ impl Sale {
             }
             Fate::Drop => {
                 self.cut(session, worker, who, false);
+                session.crowd.forget_session(who);
                 if self.common.cycle {
                     let look = nanos(self.user(who).look);
                     self.later(who, now + look, Action::Arrive);
@@ -260,10 +275,13 @@ impl Sale {
         } else if draw < 0.3 {
             (Ask::Select, self.taste.any(rng))
         } else {
-            let oracle = &session.crowd.oracle;
-            let found = self.taste.anywhere(rng, &|seat| oracle.holder(who, seat) == FREE);
+            let crowd = &session.crowd;
+            let found = self.taste.anywhere(rng, &|seat| crowd.is_free(who, seat));
             (Ask::Select, found.unwrap_or_else(|| self.taste.any(rng)))
         };
+        if session.crowd.second.is_some() && self.bot_in_carts(session, worker, who, (ask, seat), (due, now)) {
+            return;
+        }
         session.crowd.ask(worker, who, ask, seat, due, now);
     }
 
@@ -348,6 +366,8 @@ impl Script for Sale {
         let gone = session.crowd.clients[who as usize].held.is_empty();
         match reply {
             Reply::Won(_) if self.users[who as usize].done => {}
+            // The whole group at once: nothing is left to click on.
+            Reply::Won(_) if self.has_group(session, who) => self.got_all(who, now),
             Reply::Won(_) => {
                 let gap = nanos(self.user(who).click_gap);
                 self.later(who, now + gap, Action::Click);

@@ -119,7 +119,7 @@ impl Storm {
         if !std::mem::take(&mut self.away[who as usize]) {
             return None;
         }
-        debug_assert!(session.crowd.oracle.is_member(who) || session.crowd.plain, "back means joined");
+        debug_assert!(session.crowd.is_member(who) || session.crowd.plain, "back means joined");
         self.missing -= 1;
         Some(now - self.at)
     }

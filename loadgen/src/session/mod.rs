@@ -17,6 +17,7 @@ use crate::measure::quantile_ms;
 use crate::names::Who;
 use crate::oracle::Digest;
 use crate::proc::{Usage, usage};
+use crate::second::Second;
 use crate::worker::{Reading, Worker};
 
 /// A drain in which messages still arrive lasts so many times its limit.
@@ -81,6 +82,8 @@ pub struct Session {
     end: u64,
     deadline: u64,
     messages: u64,
+    /// Fresh snapshots were asked for.
+    compared: bool,
     next_look: u64,
     next_sweep: u64,
     published: [u64; 6],
@@ -94,7 +97,11 @@ impl Session {
         let of_thread = |who: usize| if rooms >= threads { settings.room_of[who] % threads } else { who % threads };
         let population = settings.room_of.len();
         let mine: Vec<Who> = (0..population).filter(|who| of_thread(*who) == thread).map(crate::num::index32).collect();
-        let crowd = Crowd::new(Arc::clone(&settings.names), settings.room_of.clone(), &mine);
+        let mut crowd = Crowd::new(Arc::clone(&settings.names), settings.room_of.clone(), &mine);
+        if settings.second {
+            let second = Second::new(rooms, population, settings.expiry_grace_ms);
+            crowd.second = Some(Box::new(second));
+        }
         Self {
             crowd,
             settings,
@@ -112,6 +119,7 @@ impl Session {
             end: u64::MAX,
             deadline: u64::MAX,
             messages: 0,
+            compared: false,
             next_look: 0,
             next_sweep: 0,
             published: [0; 6],
@@ -152,7 +160,7 @@ impl Session {
         let (reading, deaf) = script.reading(who);
         if reading == Reading::Sipping {
             self.crowd.clients[who as usize].slow = true;
-            self.crowd.oracle.set_deaf(who);
+            self.crowd.set_deaf(who);
         }
         debug_assert!(!deaf || reading == Reading::Sipping, "who does not read cannot read eagerly");
         self.crowd.connect(worker, who, reading, now);
@@ -201,7 +209,7 @@ impl Session {
                 }
                 self.make_sure(worker, now);
                 if now >= self.deadline || self.is_quiet(worker) {
-                    self.stage = Stage::Done;
+                    self.compare_or_end(worker, now);
                 }
                 now + 5_000_000
             }
@@ -212,12 +220,26 @@ impl Session {
     /// Whoever has heard nothing since `room_joined` and waits for no answer pings: behind the pong no full state can follow.
     /// Asked again while draining, since a join may be answered only then, with its full state still on the way.
     fn make_sure(&mut self, worker: &mut Worker, now: u64) {
+        if self.crowd.second.is_some() {
+            return;
+        }
         for who in self.mine.clone() {
             let idle = self.crowd.pending(who) == 0 && worker.is_open(who as usize);
             if idle && self.crowd.oracle.is_awaiting(who) && !self.crowd.clients[who as usize].slow {
                 self.crowd.ask(worker, who, Ask::Ping, 0, now, now);
             }
         }
+    }
+
+    /// When everything has come, fresh snapshots are asked for, once: they must say the same.
+    fn compare_or_end(&mut self, worker: &mut Worker, now: u64) {
+        if self.crowd.second.is_none() || std::mem::replace(&mut self.compared, true) {
+            self.stage = Stage::Done;
+            return;
+        }
+        let mine = self.mine.clone();
+        self.crowd.ask_for_snapshots(worker, &mine, now);
+        self.deadline = now + self.settings.drain_ns;
     }
 
     fn wait_for_all(&mut self, script: &mut impl Script, now: u64) -> u64 {
@@ -250,7 +272,7 @@ impl Session {
     fn is_quiet(&self, worker: &Worker) -> bool {
         let open = |who: &&Who| worker.is_open(**who as usize) && !self.crowd.clients[**who as usize].slow;
         let answered = self.mine.iter().filter(open).all(|who| self.crowd.pending(*who) == 0);
-        answered && if self.crowd.plain { self.plain_missing() == 0 } else { self.crowd.oracle.is_settled() }
+        answered && if self.crowd.plain { self.plain_missing() == 0 } else { self.crowd.is_settled() }
     }
 
     /// For servers without `seq`: events that somebody should have got by the sums of the room.
@@ -272,9 +294,9 @@ impl Session {
             return;
         }
         self.next_look = now + 100_000_000;
-        let held = self.crowd.oracle.held_count();
+        let held = self.crowd.held_count();
         self.crowd.measure.level(held, worker.live as u64, now);
-        if now >= self.next_sweep && !self.crowd.plain {
+        if now >= self.next_sweep && !self.crowd.plain && self.crowd.second.is_none() {
             self.next_sweep = now + 1_000_000_000;
             let drained = self.crowd.wall_ms(worker.traffic.drained_ns);
             self.crowd.oracle.sweep(drained, self.settings.expiry_grace_ms);

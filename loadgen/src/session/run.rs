@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Script, Session, Settings, Shared, Stage};
-use crate::client::{Ask, Reply};
+use crate::client::Reply;
 use crate::clock::now_ns;
 use crate::worker::{Driver, Lost, Worker};
 
@@ -16,7 +16,7 @@ struct Run<'a, S> {
 impl<S: Script> Driver for Run<'_, S> {
     fn opened(&mut self, worker: &mut Worker, who: usize, now: u64) {
         let who = crate::num::index32(who);
-        self.session.crowd.ask(worker, who, Ask::Join, 0, now, now);
+        self.session.crowd.enter(worker, who, now);
         if self.session.crowd.clients[who as usize].slow {
             self.session.settled_one();
         }
@@ -37,7 +37,7 @@ impl<S: Script> Driver for Run<'_, S> {
 
     fn lost(&mut self, _worker: &mut Worker, who: usize, why: Lost, now: u64) {
         let who = crate::num::index32(who);
-        if !self.session.crowd.oracle.is_member(who) {
+        if !self.session.crowd.is_member(who) {
             self.session.settled_one();
         }
         let excused = self.script.lost(self.session, who, now);
@@ -93,12 +93,12 @@ pub fn run(
 fn agree(session: &mut Session, script: &mut impl Script, worker: &mut Worker) {
     let shared = Arc::clone(&session.shared);
     for (room, highest) in shared.highest.iter().enumerate() {
-        highest.fetch_max(session.crowd.oracle.highest(room), Ordering::SeqCst);
+        highest.fetch_max(session.crowd.highest(room), Ordering::SeqCst);
     }
     shared.published.fetch_add(1, Ordering::SeqCst);
     wait_for(session, script, worker, |shared| &shared.published);
     for (room, highest) in shared.highest.iter().enumerate() {
-        session.crowd.oracle.expect_number(room, highest.load(Ordering::SeqCst));
+        session.crowd.expect_number(room, highest.load(Ordering::SeqCst));
     }
     let give_up = now_ns() + session.settings.drain_ns;
     while !session.is_quiet(worker) && now_ns() < give_up {

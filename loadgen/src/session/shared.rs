@@ -39,6 +39,8 @@ pub struct Settings {
     pub expiry_grace_ms: u64,
     /// Whether rooms are compared over HTTP at the end.
     pub audit: bool,
+    /// The second protocol is spoken.
+    pub second: bool,
     /// Servers without `seq` are accepted, and only counted.
     pub plain: bool,
     /// Whether connections resist the end: the sockets of these clients are opened by the script, not at the beginning.
