@@ -10,13 +10,15 @@ use butaca::layout::hall::{Hall, Mark};
 
 use super::Work;
 
-pub(crate) const WORKS: [&str; 6] = [
+pub(crate) const WORKS: [&str; 8] = [
     "best_4_of_50000_all_free",
     "best_4_of_50000_half_taken",
     "best_4_of_50000_nine_tenths_taken",
     "best_4_of_50000_only_the_last_free",
     "best_4_of_50000_none_together",
     "best_4_of_50000_in_the_last_section",
+    "best_4_of_50000_in_pieces",
+    "best_4_of_50000_one_in_two",
 ];
 
 const SEATS: u32 = 50_000;
@@ -65,6 +67,11 @@ pub(crate) fn prepare(name: &str) -> Work {
         "best_4_of_50000_nine_tenths_taken" => hall(|seat| tenth(seat) < 9),
         "best_4_of_50000_only_the_last_free" => hall(|seat| seat < SEATS - 4),
         "best_4_of_50000_none_together" => hall(|seat| seat % 4 == 3),
+        "best_4_of_50000_in_pieces" => {
+            query.adjacent = false;
+            hall(|seat| seat % 4 == 3)
+        }
+        "best_4_of_50000_one_in_two" => hall(|seat| seat % 2 == 1),
         "best_4_of_50000_in_the_last_section" => {
             query.sections.push((SECTIONS - 1).to_string().into());
             hall(|seat| tenth(seat) < 5)

@@ -58,16 +58,16 @@ pub(super) fn best(hall: &Hall, query: &BestQuery) -> Result<Vec<u32>, BestRefus
     assert!((1..=crate::limits::SEATS_PER_REQUEST_MAX).contains(&quantity), "whoever reads a request checks that");
     let allowed = allowed(layout, hall.free_places(), query);
     let all = Field { layout, free: hall.free_places(), usable: allowed.as_deref() };
-    let free = all.count();
+    // Without filters the hall knows.
+    let free = if allowed.is_some() { all.count() } else { hall.free() };
     if free < query.quantity {
         return Err(BestRefusal::NotEnough { free });
     }
     let places = if query.accessible > 0 {
         accessible::choose(all, quantity, query.accessible.min(query.quantity) as usize, query.adjacent)?
     } else {
-        choose(all, quantity, query.adjacent).ok_or_else(|| BestRefusal::NotAdjacent {
-            largest: number(all.stretches().map(|(_, length)| length).max().unwrap_or(0)),
-        })?
+        choose(all, quantity, query.adjacent)
+            .ok_or_else(|| BestRefusal::NotAdjacent { largest: number(all.longest(quantity)) })?
     };
     debug_assert!(places.len() == quantity && places.is_sorted() && places.iter().all(|&at| bits::has(all.free, at)));
     Ok(places.into_iter().map(|place| layout.order.seats[place]).collect())

@@ -4,8 +4,9 @@
 //! when a free seat beside it had another free seat beside it before, and has none with it: that seat would be left
 //! alone.
 //!
-//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; a search changes
-//! nothing. Never here: what makes a place usable.
+//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; pairs of neighbours are
+//! worked out once a word, and what is looked at within two words is no longer than that; a search changes nothing.
+//! Never here: what makes a place usable.
 
 use super::{Layout, bits};
 
@@ -18,6 +19,9 @@ pub(super) struct Field<'a> {
     /// Free places that may be given; `None`: all that are free.
     pub(super) usable: Option<&'a [u64]>,
 }
+
+/// Longer rows of pairs are found by doubling, shorter ones step by step.
+const STEPS_MAX: usize = 8;
 
 /// The two kinds of windows that begin in one word.
 #[derive(Clone, Copy)]
@@ -35,6 +39,54 @@ fn pairs(layout: &Layout, set: &[u64], at: usize) -> u64 {
         return 0;
     }
     word & (word >> 1 | bits::word(set, at + 1) << 63) & bits::word(&layout.joined, at)
+}
+
+/// The pairs of a set, word by word: those of the word before, of this one and of the next.
+struct Pairs<'a> {
+    layout: &'a Layout,
+    set: &'a [u64],
+    before: u64,
+    here: u64,
+    next: u64,
+}
+
+impl<'a> Pairs<'a> {
+    /// In front of the first word.
+    fn new(layout: &'a Layout, set: &'a [u64]) -> Self {
+        Self { layout, set, before: 0, here: 0, next: pairs(layout, set, 0) }
+    }
+
+    /// At word `at`.
+    fn around(layout: &'a Layout, set: &'a [u64], at: usize) -> Self {
+        let before = if at == 0 { 0 } else { pairs(layout, set, at - 1) };
+        Self { layout, set, before, here: pairs(layout, set, at), next: pairs(layout, set, at + 1) }
+    }
+
+    /// Steps to word `at`, which follows the last one.
+    #[inline]
+    fn step(&mut self, at: usize) {
+        (self.before, self.here) = (self.here, self.next);
+        self.next = pairs(self.layout, self.set, at + 1);
+    }
+
+    /// The pairs that stand so many places, below 64, behind those of this word.
+    #[inline]
+    fn behind(&self, by: usize) -> u64 {
+        self.here >> by | self.next << 1 << (63 - by)
+    }
+
+    /// Where so many pairs in a row begin in this word.
+    #[inline]
+    fn runs(&self, length: usize) -> u64 {
+        if length > STEPS_MAX {
+            return low(runs(both(self.here, self.next), length));
+        }
+        let mut starts = self.here;
+        for by in 1..length {
+            starts &= self.behind(by);
+        }
+        starts
+    }
 }
 
 fn both(low: u64, high: u64) -> u128 {
@@ -59,41 +111,48 @@ impl<'a> Field<'a> {
     /// Where windows of `size` begin in word `at`. `size` is 1 to 50, so a window and what is beside it lie within two words.
     pub(super) fn starts(&self, size: usize, at: usize) -> Starts {
         let set = self.usable();
-        if bits::word(set, at) == 0 {
-            return Starts { good: 0, any: 0 };
-        }
         let any = if size == 1 {
             bits::word(set, at)
         } else {
             let first = pairs(self.layout, set, at);
-            if first == 0 {
-                return Starts { good: 0, any: 0 };
-            }
-            low(runs(both(first, pairs(self.layout, set, at + 1)), size - 1))
+            if first == 0 { 0 } else { Pairs::around(self.layout, set, at).runs(size - 1) }
         };
         if any == 0 {
             return Starts { good: 0, any: 0 };
         }
-        let before = if at == 0 { 0 } else { pairs(self.layout, self.free, at - 1) };
-        let (here, behind) = (pairs(self.layout, self.free, at), pairs(self.layout, self.free, at + 1));
-        let left_alone = (here << 1 | before >> 63) & !(here << 2 | before >> 62);
-        let around = both(here, behind);
-        let right_alone = low((around >> (size - 1)) & !(around >> size));
-        Starts { good: any & !left_alone & !right_alone, any }
+        Starts { good: any & !self.leaving_alone(size, at), any }
+    }
+
+    /// Windows of `size` from these places of word `at` would leave somebody alone, if there are such windows.
+    fn leaving_alone(&self, size: usize, at: usize) -> u64 {
+        let pairs = Pairs::around(self.layout, self.free, at);
+        let left_alone = (pairs.here << 1 | pairs.before >> 63) & !(pairs.here << 2 | pairs.before >> 62);
+        let right_alone = pairs.behind(size - 1) & !pairs.behind(size);
+        left_alone | right_alone
     }
 
     /// The best window: one that leaves nobody alone, in the best row that has one, as near to the middle of that row as
     /// can be; if there is none, the same with somebody left alone.
     pub(super) fn window(&self, size: usize) -> Option<usize> {
-        let mut second = None;
+        let (set, mut second) = (self.usable(), None);
+        let mut pairs = Pairs::new(self.layout, set);
         for at in 0..self.words() {
-            let Starts { good, any } = self.starts(size, at);
+            pairs.step(at);
+            let any = match size {
+                1 => bits::word(set, at),
+                _ if pairs.here == 0 => 0,
+                _ => pairs.runs(size - 1),
+            };
+            if any == 0 {
+                continue;
+            }
+            let good = any & !self.leaving_alone(size, at);
             if good != 0 {
                 return Some(
                     self.nearest_the_middle(size, at * 64 + good.trailing_zeros() as usize, |starts| starts.good),
                 );
             }
-            if any != 0 && second.is_none() {
+            if second.is_none() {
                 second = Some(at * 64 + any.trailing_zeros() as usize);
             }
         }
@@ -126,19 +185,73 @@ impl<'a> Field<'a> {
         bits::count(self.usable())
     }
 
+    /// How many usable places stand next to each other, at most; more than `most` (at most 50) are not told apart.
+    pub(super) fn longest(&self, most: usize) -> usize {
+        let set = self.usable();
+        let mut longest = usize::from(set.iter().any(|&word| word != 0)).min(most);
+        let mut pairs = Pairs::new(self.layout, set);
+        for at in 0..self.words() {
+            pairs.step(at);
+            if pairs.here == 0 {
+                continue;
+            }
+            // As many pairs in a row are one place more than what was found.
+            let mut longer = pairs.runs(longest);
+            while longer != 0 && longest < most {
+                longest += 1;
+                longer &= pairs.behind(longest - 1);
+            }
+        }
+        longest
+    }
+
     /// The longest rows of usable places without a gap, in order: where each begins and how long it is.
     pub(super) fn stretches(&self) -> impl Iterator<Item = (usize, usize)> + use<'a> {
         let (set, layout) = (self.usable(), self.layout);
-        let mut places = bits::iter(set).peekable();
-        std::iter::from_fn(move || {
-            let start = places.next()?;
-            let mut last = start;
-            while bits::has(&layout.joined, last) && places.next_if_eq(&(last + 1)).is_some() {
-                last += 1;
-            }
-            Some((start, last + 1 - start))
+        let mut pairs = Pairs::new(layout, set);
+        (0..set.len()).flat_map(move |at| {
+            pairs.step(at);
+            let starts = set[at] & !(pairs.here << 1 | pairs.before >> 63);
+            bits::ones(starts).map(move |bit| (at * 64 + bit, stretch(layout, set, at, bit)))
         })
     }
+
+    /// Where stretches shorter than `size` (at most 50) begin, by length and in order, no more than `enough` says of each
+    /// length. There are no longer ones.
+    pub(super) fn by_length(&self, size: usize, enough: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
+        let (set, mut by_length) = (self.usable(), vec![Vec::new(); size]);
+        let mut pairs = Pairs::new(self.layout, set);
+        for (at, word) in set.iter().enumerate() {
+            pairs.step(at);
+            let mut starts = word & !(pairs.here << 1 | pairs.before >> 63);
+            for length in 1..size {
+                if starts == 0 {
+                    break;
+                }
+                let longer = starts & pairs.behind(length - 1);
+                let exactly = starts & !longer;
+                let missing = if exactly == 0 { 0 } else { enough(length).saturating_sub(by_length[length].len()) };
+                if missing > 0 {
+                    by_length[length].extend(bits::ones(exactly).take(missing).map(|bit| at * 64 + bit));
+                }
+                starts = longer;
+            }
+            debug_assert_eq!(starts, 0, "no stretch is as long as the group");
+        }
+        by_length
+    }
+}
+
+/// How long the stretch is that begins at this bit of word `at`.
+fn stretch(layout: &Layout, set: &[u64], at: usize, bit: usize) -> usize {
+    let mut length = (!(pairs(layout, set, at) >> bit)).trailing_zeros() as usize;
+    let mut next = at + 1;
+    // Pairs up to the end of the word: it goes on in the next one.
+    while bit + length == (next - at) * 64 {
+        length += (!pairs(layout, set, next)).trailing_zeros() as usize;
+        next += 1;
+    }
+    length + 1
 }
 
 /// How far a window is off the middle of its row, in halves of a seat.
@@ -163,3 +276,6 @@ fn within(at: usize, start: usize, end: usize) -> u64 {
     let to = end.min(at * 64 + 64).saturating_sub(at * 64);
     if from >= to { 0 } else { (u64::MAX >> (64 - (to - from))) << from }
 }
+
+#[cfg(test)]
+mod tests;

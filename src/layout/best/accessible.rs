@@ -5,6 +5,9 @@
 //! with all companions, sparing, nobody left alone; the same with somebody left alone; then with all companions but not
 //! sparing; then with those whose seats are free, the others being taken; then without some, each as before.
 //!
+//! In pieces, what counts is who has all companions: where accessible seats near each other lack them, others further apart
+//! are given, each with its own.
+//!
 //! Invariant: at least so many accessible seats are given, or none. Never here: groups without.
 
 use super::{BestRefusal, Field, number, pieces, without_special};
@@ -119,8 +122,74 @@ fn extract(set: &[u64], start: usize, size: usize) -> u64 {
     (low | high) & (u64::MAX >> (64 - size))
 }
 
-/// A piece with as many of the accessible seats as fit one, and so on; then the others.
+/// In pieces: near each other, or, where that gives more of them their companions, each with its own.
 fn in_pieces(all: Field<'_>, quantity: usize, accessible: usize) -> Vec<usize> {
+    let near = near_each_other(all, quantity, accessible);
+    if accompanied(all.layout, &near) >= accessible {
+        return near;
+    }
+    match each_with_its_own(all, quantity, accessible) {
+        Some(places) if accompanied(all.layout, &places) > accompanied(all.layout, &near) => places,
+        _ => near,
+    }
+}
+
+/// How many accessible seats are among these with all their companions.
+fn accompanied(layout: &Layout, places: &[usize]) -> usize {
+    let has_all = |place: &usize| companions(layout, *place).all(|companion| places.contains(&companion));
+    places.iter().filter(|place| bits::has(&layout.accessible, **place)).filter(|place| has_all(place)).count()
+}
+
+/// So many accessible seats, the best ones of which all companions can be had, with these; then the others. Nothing when
+/// there are not so many, or they are more than the group.
+fn each_with_its_own(all: Field<'_>, quantity: usize, accessible: usize) -> Option<Vec<usize>> {
+    let mut usable: Box<[u64]> = all.usable.unwrap_or(all.free).into();
+    let mut free: Box<[u64]> = all.free.into();
+    let (mut places, mut given) = (Vec::with_capacity(quantity), 0);
+    for place in bits::iter(&all.layout.accessible) {
+        let own: Vec<usize> = std::iter::once(place).chain(companions(all.layout, place)).collect();
+        // Those who still need an accessible seat need a place as well.
+        let room = quantity - places.len() - (accessible - given - 1);
+        if own.len() <= room && own.iter().all(|&place| bits::has(&usable, place)) {
+            take(&mut usable, &mut free, &own);
+            places.extend(own);
+            given += 1;
+        }
+        if given == accessible {
+            break;
+        }
+    }
+    if given < accessible {
+        return None;
+    }
+    if places.len() < quantity {
+        let left = Field { usable: Some(&usable), free: &free, ..all };
+        places.extend(others(left, quantity - places.len()));
+    }
+    places.sort_unstable();
+    Some(places)
+}
+
+fn take(usable: &mut [u64], free: &mut [u64], places: &[usize]) {
+    for &place in places {
+        bits::take(usable, place);
+        bits::take(free, place);
+    }
+}
+
+/// The companions of these, wherever their seats are, as many as there is room for.
+fn missing_companions(left: Field<'_>, given: &[usize], room: usize) -> Vec<usize> {
+    let all = given.iter().filter(|&&place| bits::has(&left.layout.accessible, place));
+    let mut missing: Vec<usize> = all.flat_map(|&place| companions(left.layout, place)).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing.retain(|&place| bits::has(left.usable.unwrap_or(left.free), place));
+    missing.truncate(room);
+    missing
+}
+
+/// A piece with as many of the accessible seats as fit one, and so on; then their companions, then the others.
+fn near_each_other(all: Field<'_>, quantity: usize, accessible: usize) -> Vec<usize> {
     let mut usable: Box<[u64]> = all.usable.unwrap_or(all.free).into();
     let mut free: Box<[u64]> = all.free.into();
     let mut places = Vec::with_capacity(quantity);
@@ -129,17 +198,17 @@ fn in_pieces(all: Field<'_>, quantity: usize, accessible: usize) -> Vec<usize> {
         let rest = quantity - places.len();
         let left = Field { usable: Some(&usable), free: &free, ..all };
         let piece = if wanted == 0 {
-            others(left, rest)
+            match missing_companions(left, &places, rest) {
+                missing if missing.is_empty() => others(left, rest),
+                missing => missing,
+            }
         } else {
             let (size, has) = piece(left, rest, wanted);
             wanted -= has;
             let start = window(left, size, has).expect("a stretch has room for it");
             (start..start + size).collect()
         };
-        for &place in &piece {
-            bits::take(&mut usable, place);
-            bits::take(&mut free, place);
-        }
+        take(&mut usable, &mut free, &piece);
         places.extend(piece);
     }
     places.sort_unstable();

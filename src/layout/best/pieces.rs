@@ -43,13 +43,7 @@ pub(super) fn choose(field: Field<'_>, quantity: usize) -> Vec<usize> {
 impl Stretches {
     /// More than a group can use of one length is left out.
     fn find(field: Field<'_>, quantity: usize) -> Self {
-        let mut by_length = vec![Vec::new(); quantity];
-        for (start, length) in field.stretches() {
-            let starts = &mut by_length[length];
-            if starts.len() <= quantity / length {
-                starts.push(start);
-            }
-        }
+        let mut by_length = field.by_length(quantity, |length| quantity / length + 1);
         // From the end they are taken at no cost.
         by_length.iter_mut().for_each(|starts| starts.reverse());
         Self(by_length)

@@ -211,12 +211,32 @@ fn check_accessible(model: &Model<'_>, allowed: &[u32], got: &Result<Vec<u32>, B
             assert!(chosen.iter().all(|seat| allowed.contains(seat)) && has(chosen) >= needed, "{chosen:?} {query:?}");
             assert!(windows.is_empty() || windows.contains(chosen), "{chosen:?} is no window, but there is one");
             assert!(!query.adjacent || !windows.is_empty());
+            let whole = accompanied(model, chosen);
+            let possible = windows.is_empty() && accompanied_can_be(model, allowed, needed);
+            assert!(whole >= needed || !possible, "{chosen:?} lacks companions: {query:?} {allowed:?}");
         }
         Err(BestRefusal::NotEnough { free }) => {
             assert!(has(allowed) < needed && *free as usize == has(allowed), "{query:?}");
         }
         Err(BestRefusal::NotAdjacent { .. }) => assert!(query.adjacent && windows.is_empty() && has(allowed) >= needed),
     }
+}
+
+/// How many accessible seats of these have all their companions among them.
+fn accompanied(model: &Model<'_>, seats: &[u32]) -> usize {
+    let own = |seat: u32| model.companions.iter().copied().find(|&companion| companion == seat + 1);
+    let accessible = seats.iter().filter(|&&seat| model.layout().is_accessible(seat));
+    accessible.filter(|&&seat| own(seat).is_none_or(|companion| seats.contains(&companion))).count()
+}
+
+/// Whether any choice among these has as many accessible seats with all their companions.
+fn accompanied_can_be(model: &Model<'_>, allowed: &[u32], needed: usize) -> bool {
+    let size = model.query.quantity as usize;
+    (0..1_u32 << allowed.len()).filter(|set| set.count_ones() as usize == size).any(|set| {
+        let seats: Vec<u32> =
+            allowed.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, &seat)| seat).collect();
+        accompanied(model, &seats) >= needed
+    })
 }
 
 fn spec() -> impl Strategy<Value = Spec> {
