@@ -21,7 +21,7 @@ pub(super) struct Field<'a> {
 }
 
 /// Longer rows of pairs are found by doubling, shorter ones step by step.
-const STEPS_MAX: usize = 8;
+const STEPWISE: usize = 8;
 
 /// The two kinds of windows that begin in one word.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ impl<'a> Pairs<'a> {
     /// Where so many pairs in a row begin in this word.
     #[inline]
     fn runs(&self, length: usize) -> u64 {
-        if length > STEPS_MAX {
+        if length > STEPWISE {
             return low(runs(both(self.here, self.next), length));
         }
         let mut starts = self.here;
@@ -224,15 +224,15 @@ impl<'a> Field<'a> {
         for (at, word) in set.iter().enumerate() {
             pairs.step(at);
             let mut starts = word & !(pairs.here << 1 | pairs.before >> 63);
-            for length in 1..size {
+            for (length, found) in by_length.iter_mut().enumerate().skip(1) {
                 if starts == 0 {
                     break;
                 }
                 let longer = starts & pairs.behind(length - 1);
                 let exactly = starts & !longer;
-                let missing = if exactly == 0 { 0 } else { enough(length).saturating_sub(by_length[length].len()) };
+                let missing = if exactly == 0 { 0 } else { enough(length).saturating_sub(found.len()) };
                 if missing > 0 {
-                    by_length[length].extend(bits::ones(exactly).take(missing).map(|bit| at * 64 + bit));
+                    found.extend(bits::ones(exactly).take(missing).map(|bit| at * 64 + bit));
                 }
                 starts = longer;
             }

@@ -29,6 +29,7 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
         ],
         "the format of a record",
     ),
+    ("layout::search", &["STEPWISE"], "where one way of computing the same is faster than another"),
     ("persist::stores::embedded", &["KEYSPACE", "TALLY_BYTES"], "the format of the files"),
     ("runtime::preflight::rings", &["LAST_OPERATION"], "a number of the kernel's"),
     ("wire::json_read", &["SMALL_DIGITS"], "digits that fit a machine word"),
