@@ -55,6 +55,7 @@ pub mod runtime;
 
 pub mod api;
 
+mod keyring;
 mod opening;
 mod signals;
 mod storage;

@@ -6,6 +6,7 @@
 //! and done where the thing is bounded.
 
 pub mod api;
+pub mod auth;
 pub mod layout;
 pub mod log;
 pub mod site;

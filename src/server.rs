@@ -24,7 +24,9 @@ use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
 use crate::engine::ids::{ShardId, shard_of};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
+use crate::keyring::Keyring;
 use crate::layout::catalog::Catalog;
+use crate::limits::auth::AUTH_WITHIN_MS;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
 use crate::node::SecondRules;
 use crate::node::proofs::Proofs;
@@ -89,6 +91,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let layouts = layouts(&config.halls)?;
+    let keyring = config.auth.as_ref().map(Keyring::open).transpose().map_err(|why| (EXIT_USAGE, why))?;
     let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
     let choice = choose(&config, shards)?;
@@ -100,11 +103,14 @@ fn start(config: Config) -> Result<Started, Failure> {
     let mesh = Mesh::new(&alarms);
     let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
     board.layouts = layouts;
+    board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
     let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
     // Before anybody is served: who finds a healthy server may tell it to end.
-    signals::obey(signals, Arc::clone(&board), mesh.clone(), listening.reread()).map_err(no_files)?;
+    let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
+    signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
     let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, clock)?;
+    keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let key = origins_key(&config.store);
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
@@ -154,6 +160,7 @@ fn start(config: Config) -> Result<Started, Failure> {
 /// One shard of so many, without connections.
 fn node(config: &Config, (id, shards): (ShardId, usize), board: &Board, storage: Option<&Storage>) -> Node {
     let (rules, fairness) = seat_rules(&config.rooms);
+    let within_ms = config.auth.as_ref().map_or(AUTH_WITHIN_MS, |auth| auth.within_ms);
     Node::new(node::Parts {
         id,
         shards,
@@ -164,6 +171,7 @@ fn node(config: &Config, (id, shards): (ShardId, usize), board: &Board, storage:
         budget: board.budget.clone(),
         store: storage.map(|storage| Arc::clone(&storage.link)),
     })
+    .with_entrance(board.authority.clone(), Arc::clone(&board.bans), within_ms)
 }
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {

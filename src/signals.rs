@@ -1,7 +1,7 @@
 //! Signals: what each of them means, and the thread that takes them.
 //!
-//! Invariants: SIGTERM and SIGINT drain, and the second one ends the process at once; SIGHUP lets the API read its keys
-//! again; a signal without a meaning here ends nothing: a terminal that closes, a log that is rotated, a file that has
+//! Invariants: SIGTERM and SIGINT drain, and the second one ends the process at once; SIGHUP lets keys be
+//! read again; a signal without a meaning here ends nothing: a terminal that closes, a log that is rotated, a file that has
 //! become too long. Never here: how a drain goes.
 
 use std::io;
@@ -31,19 +31,28 @@ pub(crate) fn take() -> io::Result<Signals> {
     Signals::new(CALLS)
 }
 
-/// Starts the thread that acts on signals, SIGTERM and SIGINT included. `reread` is called for SIGHUP and must not block.
+/// What SIGHUP lets be read again. Neither may block.
+pub(crate) struct Rereads<A, K> {
+    /// The keys of the API.
+    pub(crate) api: Option<A>,
+    /// Those of the shop's tokens.
+    pub(crate) keys: Option<K>,
+}
+
+/// Starts the thread that acts on signals, SIGTERM and SIGINT included.
 pub(crate) fn obey(
     mut signals: Signals,
     board: Arc<Board>,
     mesh: Mesh,
-    reread: Option<impl Fn() + Send + 'static>,
+    rereads: Rereads<impl Fn() + Send + 'static, impl Fn() + Send + 'static>,
 ) -> io::Result<()> {
     signals.handle().add_signal(SIGTERM)?;
     signals.handle().add_signal(SIGINT)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
-            if let Some(reread) = reread.as_ref().filter(|_| signal == SIGHUP) {
-                reread();
+            if signal == SIGHUP && (rereads.api.is_some() || rereads.keys.is_some()) {
+                rereads.api.iter().for_each(|reread| reread());
+                rereads.keys.iter().for_each(|reread| reread());
             } else if CALLS.contains(&signal) {
                 tracing::info!(signal, "a signal that changes nothing");
             } else if board.is_draining() {

@@ -11,7 +11,9 @@ use butaca::engine::shard::{self, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::limits::{HOLD_TTL_MS, RESTORE_GRACE_MS, SLOW_CONSUMER_MS};
 use butaca::node::hot::HotRooms;
-use butaca::node::{Bounds, Event, Moment, Node, Opening, Order, Parts, Rules, SecondRules, Send, Source, Taken};
+use butaca::node::{
+    Arrival, Bounds, Event, Moment, Node, Opening, Order, Parts, Rules, SecondRules, Send, Source, Taken,
+};
 use butaca::wire::message::{BroadcastUserInfo, Message};
 
 use super::{USER_INFO, Work};
@@ -56,7 +58,7 @@ impl Shell {
         for slot in 0..members {
             let client = ClientId::new(&format!("client-{slot:04}")).expect("a name");
             shell.handle(Event::Opened { slot, generation: 0 });
-            shell.handle(Event::Upgraded { slot, client, hint: None, opening: Opening::First });
+            shell.handle(Event::Upgraded { slot, arrival: Arrival::of(client, Opening::First) });
             shell.ask(slot, Request::Join { room: ROOM });
         }
         shell.send();

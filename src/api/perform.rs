@@ -28,7 +28,7 @@ use super::requests::{
 use super::rooms;
 use super::settings::{RoomBody, RoomPatchBody};
 use super::words::Name;
-use crate::engine::command::{OwnerName, SaleAnswer, SaleRequest, SeatStatus, SeatsQuery};
+use crate::engine::command::{SaleAnswer, SaleRequest, SeatStatus, SeatsQuery};
 use crate::engine::ids::{RoomId, ShardId, shard_of};
 use crate::figures::text::CONTENT_TYPE as METRICS_TYPE;
 use crate::limits::api::{API_ANSWER_MS, API_LIST};
@@ -193,10 +193,8 @@ pub(super) async fn ask(server: &Server, room: &RoomId, request: SaleRequest) ->
 /// Removes a client: first it may not come back, then its connections end.
 async fn disconnect(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     let (whom, ban_s) = asking.read::<DisconnectBody>()?.read().map_err(|wrong| Problem::new(&INVALID, wrong))?;
-    if let OwnerName::Client(client) = &whom {
-        let now_ms = server.clock.now().mono.0;
-        server.board.bans.put(client.as_str(), now_ms + ban_s * 1_000, now_ms);
-    }
+    let now_ms = server.clock.now().mono.0;
+    server.board.bans.put(&whom, now_ms + ban_s * 1_000, now_ms);
     let shards = (0..server.shards.count()).map(ShardId::new);
     let asked = shards.map(|shard| server.shards.ask(shard, DeskQuestion::Disconnect(whom.clone())));
     let told = rooms::answers(asked.collect()).await?;

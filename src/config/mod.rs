@@ -8,6 +8,7 @@
 //! Never here: what the machine allows (that is `runtime/preflight`).
 
 mod api;
+mod auth;
 mod connections;
 mod cores;
 mod halls;
@@ -28,6 +29,7 @@ use std::io::{self, Write as _};
 
 pub use self::redis::RedisSettings;
 pub use api::Api;
+pub use auth::{Auth, Keys};
 pub use connections::{Connections, Rates};
 pub use cores::{Cores, Runtime};
 pub use halls::Halls;
@@ -66,6 +68,8 @@ pub struct Config {
     pub log: Log,
     /// Where the API listens; `None`: nowhere.
     pub api: Option<Api>,
+    /// What tokens clients must bring; `None`: none.
+    pub auth: Option<Auth>,
 }
 
 /// Why there is no [`Config`]: a wrong value, or the command was only asked to print something.
@@ -125,6 +129,7 @@ impl Config {
             site: Site::read(values)?,
             log: Log::read(values)?,
             api: Api::read(values)?,
+            auth: Auth::read(values)?,
         })
     }
 

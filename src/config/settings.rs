@@ -81,6 +81,7 @@ const STORE: &str = "Store";
 const REDIS: &str = "Redis";
 const CORES: &str = "Cores and pace";
 const TELL: &str = "HTTP and logs";
+const AUTH: &str = "Tokens of the shop";
 const API: &str = "API of the shop's backend";
 
 const fn row(name: &'static str, group: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
@@ -161,6 +162,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("CORS_ALLOW_ORIGIN", TELL, Kind::Text("* or one origin such as https://tickets.example"), Default::Text("*"), "Answer to cross-origin requests"),
     row("LOG_LEVEL", TELL, Kind::Choice(&["off", "error", "warn", "info", "debug"]), Default::Text("info"), "What is logged"),
     row("LOG_FORMAT", TELL, Kind::Choice(&["text", "json"]), Default::Text("text"), "How it is logged"),
+
+    row("AUTH", AUTH, Kind::Choice(&["off", "jwt"]), Default::Text("off"), "Whether clients must bring a token of the shop"),
+    row("AUTH_WITHIN_MS", AUTH, up_to(limits::auth::AUTH_WITHIN_MS_MIN, limits::auth::AUTH_WITHIN_MS_MAX), Default::Number(limits::auth::AUTH_WITHIN_MS), "A connection of protocol v2 must bring its token within this time"),
+    row("JWT_SECRET", AUTH, Kind::Secret("32 to 4096 printable bytes"), Default::Text(""), "Secret that shop and server share (HS256); a file is safer, since others may see the environment"),
+    row("JWT_SECRET_FILE", AUTH, Kind::Text("a path"), Default::Text(""), "File with that secret; read again on SIGHUP"),
+    row("JWT_KEY_FILE", AUTH, Kind::Text("a path"), Default::Text(""), "Public key in PEM (RS256, ES256, EdDSA by its kind) or a set of keys in JSON (JWKS); read again on SIGHUP"),
+    row("JWT_JWKS_URL", AUTH, Kind::Text("a URL that begins with https://, or http:// and this machine"), Default::Text(""), "Where such a set is fetched: at the start, every five minutes, and when a token names a key that is not in it"),
+    row("JWT_ISSUER", AUTH, Kind::Text("a name"), Default::Text(""), "What tokens must say as iss; none given: anything"),
+    row("JWT_AUDIENCE", AUTH, Kind::Text("a name"), Default::Text(""), "What tokens must say as aud; none given: anything"),
+    row("JWT_LEEWAY_S", AUTH, up_to(0, limits::auth::JWT_LEEWAY_S_MAX), Default::Number(limits::auth::JWT_LEEWAY_S), "How far the clocks of shop and server may differ"),
 
     row("API_PORT", API, Kind::Text("off, or a whole number from 0 to 65535"), Default::Text("8000"), "Port of the API; 0 takes any free one. One that is written here must be free; the default is done without, with a warning, when another program has it"),
     row("API_HOST", API, Kind::Text("an IPv4 or IPv6 address, or localhost"), Default::Text("127.0.0.1"), "Address of the API; another one than loopback needs keys"),

@@ -7,7 +7,7 @@
 use super::Node;
 use super::rate::Excess;
 use super::session::Stage;
-use crate::engine::command::{Request, RequestType};
+use crate::engine::command::RequestType;
 use crate::engine::ids::Origin;
 use crate::engine::time::WallMillis;
 use crate::figures::shard::Command as Counted;
@@ -137,11 +137,7 @@ fn too_many<'a>(message: &Message<'a>) -> Refused<'a> {
         Message::Ping => about(None, None, Some("ping")),
         Message::Rejoin { room, .. } => about(Some(room), None, Some(message::request_type_name(RequestType::Join))),
         Message::Request(request) => {
-            let seat = match request {
-                Request::Select { seat, .. } | Request::Release { seat, .. } => Some(seat),
-                Request::Join { .. } | Request::Leave { .. } => None,
-            };
-            about(Some(request.room()), seat, Some(message::request_type_name(request.kind())))
+            about(Some(request.room()), request.seat(), Some(message::request_type_name(request.kind())))
         }
     }
 }

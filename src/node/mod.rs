@@ -20,6 +20,7 @@ mod effects;
 mod excess;
 mod full_state;
 pub mod hot;
+mod identity;
 pub mod letters;
 mod membership;
 mod memory;
@@ -64,6 +65,7 @@ use delivery::{Flushing, Offered, Slice};
 pub use delivery::{Send, Source, Taken};
 use full_state::Got;
 use hot::HotRooms;
+use identity::Entrance;
 use letters::{Letter, Moving, Post};
 use memory::Memory;
 use observer::Observer;
@@ -94,13 +96,34 @@ pub enum Opening {
     Second(Random),
 }
 
+/// How a WebSocket comes.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// What it calls itself.
+    pub client: ClientId,
+    /// A room that it says it will join.
+    pub hint: Option<RoomId>,
+    /// What it speaks.
+    pub opening: Opening,
+    /// The token that it shows.
+    pub token: Option<&'a str>,
+}
+
+impl<'a> Arrival<'a> {
+    /// Of a client that says nothing more.
+    #[must_use]
+    pub fn of(client: ClientId, opening: Opening) -> Self {
+        Self { client, hint: None, opening, token: None }
+    }
+}
+
 /// What has happened.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A socket has come; the shell gave it this slot and generation.
     Opened { slot: u32, generation: u32 },
-    /// It is a WebSocket of this client now. `hint` is a room that it says it will join.
-    Upgraded { slot: u32, client: ClientId, hint: Option<RoomId>, opening: Opening },
+    /// It is a WebSocket now.
+    Upgraded { slot: u32, arrival: Arrival<'a> },
     /// A WebSocket came over from another shard.
     Arrived { slot: u32, generation: u32, moving: Moving },
     /// A message was read. Only when [`Node::takes_requests`].
@@ -196,6 +219,8 @@ pub struct Node {
     proofs: Option<Proofs>,
     /// Gives and checks the tokens of sessions, when there is a key.
     tokens: Option<SessionTokens>,
+    /// Who is let in.
+    entrance: Entrance,
     /// What members of the second protocol were told lately.
     maps: Maps,
     /// When it was last looked through what nobody needs of that.
@@ -254,6 +279,7 @@ impl Node {
             paused: Vec::new(),
             proofs: None,
             tokens: None,
+            entrance: Entrance::default(),
             maps: Maps::default(),
             deltas_tidied: Millis::default(),
             go_on: Vec::new(),
@@ -291,8 +317,8 @@ impl Node {
         let mut next = Next::ReadOn;
         match event {
             Event::Opened { slot, generation } => self.sessions.open(slot, generation),
-            Event::Upgraded { slot, client, hint, opening } => {
-                next = self.upgraded(slot, client, hint.as_ref(), opening);
+            Event::Upgraded { slot, arrival } => {
+                next = self.upgraded(slot, arrival);
             }
             Event::Arrived { slot, generation, moving } => next = self.arrived(slot, generation, moving),
             Event::Message { slot, message } if self.admits(slot, &message) => next = self.message(slot, message),
@@ -460,6 +486,7 @@ impl Node {
         }
         self.tidy_full_states();
         self.end_pauses();
+        self.end_tokens();
         self.relieve();
         self.go_on_with_drain();
     }

@@ -3,22 +3,27 @@
 //! Invariant: it moves only when nothing is queued for it, because only the shard that began a frame knows how much of
 //! it was sent. Never here: sockets.
 
+use super::identity::shown_name;
 use super::letters::Moving;
 use super::second::Join;
 use super::session::{Parked, Stage, Who};
-use super::{Next, Node, Opening};
+use super::{Arrival, Next, Node, Opening};
 use crate::engine::command::Request;
-use crate::engine::ids::{ClientId, Origin, RoomId, ShardId};
+use crate::engine::ids::{ClientId, Origin, ShardId};
 use crate::planted::{self, Bug};
 
 impl Node {
     /// The connection is a WebSocket of this client now.
-    pub(super) fn upgraded(&mut self, slot: u32, client: ClientId, hint: Option<&RoomId>, opening: Opening) -> Next {
-        self.become_socket(slot, client);
-        if let Opening::Second(random) = opening {
-            self.begin_second(slot, random);
+    pub(super) fn upgraded(&mut self, slot: u32, arrival: Arrival<'_>) -> Next {
+        let Arrival { client, hint, opening, token } = arrival;
+        let shown = self.look_at(token);
+        self.become_socket(slot, shown_name(&shown, client));
+        match opening {
+            Opening::First => self.begin_first(slot, shown),
+            Opening::Second(random) => self.begin_second(slot, random, shown),
         }
-        let Some(room) = hint else { return Next::ReadOn };
+        let is_open = self.sessions.get(slot).is_some_and(|session| session.stage == Stage::Open);
+        let Some(room) = hint.filter(|_| !self.keep_out(slot) && is_open) else { return Next::ReadOn };
         let owner = self.owner(room.as_str());
         if self.may_move(slot, owner, room.as_str()) { self.park_move(slot, owner, None) } else { Next::ReadOn }
     }
@@ -73,6 +78,7 @@ impl Node {
         if let Some(who) = self.sessions.get_mut(slot).and_then(|session| session.who.as_mut()) {
             who.standing = standing;
         }
+        self.goes_on_until(slot);
         if self.goes_at_once(slot) {
             return Next::ReadOn;
         }

@@ -45,6 +45,10 @@ impl Node {
 
     /// Decides a request, passes it on, or parks it behind requests that another shard or the store has not answered.
     fn request(&mut self, slot: u32, request: Request<'_>) -> Next {
+        if !self.may_enter(slot, request.room()) {
+            self.forbid(slot, request);
+            return Next::ReadOn;
+        }
         let owner = self.owner(request.room());
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
             return Next::ReadOn;

@@ -14,7 +14,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 /// The bytes of a file of at most so many.
-fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
     let open = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         // One more says that there are too many, also of a file that grows.

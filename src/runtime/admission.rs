@@ -2,6 +2,7 @@
 //!
 //! Invariant: a client that is refused is told why, and when to come back. Never here: accepting.
 
+use crate::engine::command::OwnerName;
 use crate::engine::ids::ClientId;
 use crate::figures::shard::Refusal;
 use crate::node::Event;
@@ -34,12 +35,24 @@ impl Core {
 
     /// Whether an operator has removed this client and does not want it back yet: then it is told so and its connection ends.
     pub(crate) fn is_banned(&mut self, slot: u32, client: &ClientId) -> bool {
-        let is_banned = self.board.bans.has(client.as_str(), self.now.mono.0);
+        let bans = &self.board.bans;
+        let is_banned = bans.are_any() && bans.has(&OwnerName::Client(client.clone()), self.now.mono.0);
         if is_banned {
             self.respond_message(Exchange::last(slot), 403, "removed by an operator", &[]);
             self.handle(Event::Finish { slot });
         }
         is_banned
+    }
+
+    /// Whether tokens are asked for and there is no key yet to check them by: then the client is told to come back.
+    pub(crate) fn lacks_keys(&mut self, slot: u32) -> bool {
+        let lacks = self.board.authority.as_ref().is_some_and(|authority| !authority.has_keys());
+        if lacks {
+            let message = "the server has no key yet to check tokens by";
+            self.respond_message(Exchange::last(slot), 503, message, &[("Retry-After", "2")]);
+            self.handle(Event::Finish { slot });
+        }
+        lacks
     }
 
     /// Whether the connection may become a WebSocket of a page of this origin; otherwise it is told why not and ends.

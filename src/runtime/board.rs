@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::audience::budget::Budget;
+use crate::auth::bans::Bans;
+use crate::auth::token::Authority;
 use crate::engine::ids::ShardId;
 use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
-use crate::runtime::bans::Bans;
 use crate::runtime::executor::Executor;
 
 /// One shard's public figures.
@@ -51,7 +53,9 @@ pub(crate) struct Board {
     /// What all shards' memory takes, and may take.
     pub(crate) budget: Budget,
     /// Clients that may not come back yet.
-    pub(crate) bans: Bans,
+    pub(crate) bans: Arc<Bans>,
+    /// Checks the tokens of the shop, when they are asked for.
+    pub(crate) authority: Option<Arc<Authority>>,
     /// All plans of halls.
     pub(crate) layouts: Catalog,
 }
@@ -68,7 +72,8 @@ impl Board {
             by_ip: Mutex::default(),
             undeclared_proxy: AtomicBool::new(false),
             budget,
-            bans: Bans::default(),
+            bans: Arc::default(),
+            authority: None,
             layouts: Catalog::default(),
         }
     }

@@ -11,13 +11,13 @@ use crate::limits::{
     FRAMES_PER_CLOCK, FRAMES_PER_LOOK_MAX, HTTP_HEAD_BYTES_MAX, MESSAGES_PER_MEASURE, READ_NS_PER_TURN,
     READS_PER_SOCKET_MAX, SCRATCH_BYTES,
 };
-use crate::node::{Event, Next, Opening};
+use crate::node::{Arrival, Event, Next, Opening};
 use crate::runtime::core::Core;
 use crate::runtime::random;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
 use crate::wire::frame::{self, Step};
-use crate::wire::http::{self, HttpRequest, Protocol, Target};
+use crate::wire::http::{self, Bearer, HttpRequest, Protocol, Target};
 use crate::wire::message::Reader;
 use crate::wire::respond::{self, Manner};
 use crate::wire::v2;
@@ -215,7 +215,7 @@ impl Core {
                 return Err((bytes.len(), Flow::More));
             }
         };
-        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, has, token: _ } = request;
+        let HttpRequest { target, head_only, keep_alive, origin, forwarded_for, has, token } = request;
         let Target::Socket { client, room_hint, accept_key, protocol } = target else {
             self.respond(Exchange { slot, head_only, keep_alive }, &target, has);
             return Ok(len);
@@ -223,7 +223,7 @@ impl Core {
         if !self.believe_forwarded(slot, forwarded_for) {
             return Err((bytes.len(), Flow::Over));
         }
-        if !self.may_stay(slot, origin) || self.is_banned(slot, &client) {
+        if !self.may_stay(slot, origin) || self.is_banned(slot, &client) || self.lacks_keys(slot) {
             return Err((bytes.len(), Flow::More));
         }
         self.note_origin(slot, forwarded_for);
@@ -234,7 +234,8 @@ impl Core {
             Protocol::First => Opening::First,
             Protocol::Second { .. } => Opening::Second(random::session()),
         };
-        match self.handle(Event::Upgraded { slot, client, hint: room_hint, opening }) {
+        let token = token.as_ref().map(Bearer::as_str);
+        match self.handle(Event::Upgraded { slot, arrival: Arrival { client, hint: room_hint, opening, token } }) {
             Next::ReadOn => Ok(len),
             Next::Move => Err((len, Flow::Move)),
         }

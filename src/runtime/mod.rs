@@ -7,7 +7,6 @@
 pub mod preflight;
 pub mod process;
 
-pub(crate) mod bans;
 pub(crate) mod board;
 pub(crate) mod desk;
 pub(crate) mod executor;

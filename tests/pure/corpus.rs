@@ -56,6 +56,11 @@ fn layout_json() {
 }
 
 #[test]
+fn jwt() {
+    replay("jwt", targets::jwt::run);
+}
+
+#[test]
 fn pretix_plan() {
     replay("pretix_plan", targets::pretix_plan::run);
 }

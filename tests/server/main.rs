@@ -38,6 +38,7 @@ mod second;
 mod selling;
 mod slow;
 mod starting;
+mod tokens;
 mod trains;
 
 use kit as harness;

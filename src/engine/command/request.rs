@@ -25,6 +25,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The seat that it is about, if it is about one.
+    #[must_use]
+    pub fn seat(self) -> Option<&'a str> {
+        match self {
+            Self::Select { seat, .. } | Self::Release { seat, .. } => Some(seat),
+            Self::Join { .. } | Self::Leave { .. } => None,
+        }
+    }
+
     /// What is asked.
     #[must_use]
     pub fn kind(self) -> RequestType {

@@ -15,7 +15,7 @@ use crate::engine::time::WallMillis;
 use crate::layout::best::BestQuery;
 
 /// An owner as the backend names one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum OwnerName {
     /// A session of protocol v2.
     Session(SessionId),

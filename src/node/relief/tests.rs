@@ -83,7 +83,7 @@ impl Stage {
     fn connect(&mut self, slot: u32, name: &str) {
         self.handle(Event::Opened { slot, generation: 0 });
         let client = ClientId::new(name).expect("a name");
-        self.handle(Event::Upgraded { slot, client, hint: None, opening: crate::node::Opening::First });
+        self.handle(Event::Upgraded { slot, arrival: crate::node::Arrival::of(client, crate::node::Opening::First) });
         self.taken.insert(slot, Vec::new());
     }
 

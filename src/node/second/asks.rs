@@ -18,7 +18,7 @@ use crate::wire::v2::write::{self, Refusal};
 
 impl Node {
     /// Answers with a refusal that needs nobody, behind the answers to earlier requests.
-    pub(super) fn refuse_second(&mut self, slot: u32, id: Option<RequestId<'_>>, refusal: &Refusal<'_>) {
+    pub(in crate::node) fn refuse_second(&mut self, slot: u32, id: Option<RequestId<'_>>, refusal: &Refusal<'_>) {
         let now = self.at.now.wall;
         self.answer_in_turn(slot, |out| write::error(out, id, refusal, now));
     }

@@ -22,6 +22,11 @@ impl Node {
             self.refuse_second(slot, id, &refusal);
             return Next::ReadOn;
         }
+        if let Some(room) = ask.rooms().find(|room| !self.may_enter(slot, room)) {
+            let refusal = Refusal::of(Code::Forbidden).about(Some(kind.as_str()), Some(room));
+            self.refuse_second(slot, id, &refusal);
+            return Next::ReadOn;
+        }
         let room = ask.room().map(room_id);
         match (ask, room) {
             (Ask::Ping { t }, _) => {
@@ -29,10 +34,7 @@ impl Node {
                 let now = self.at.now.wall;
                 self.answer_in_turn(slot, |out| write::pong(out, id, t, now));
             }
-            (Ask::Auth { .. }, _) => {
-                let refusal = Refusal::of(Code::Unauthorized).about(Some(kind.as_str()), None);
-                self.refuse_second(slot, id, &refusal);
-            }
+            (Ask::Auth { token }, _) => self.authenticate(slot, id, token),
             (Ask::Resume { token, rooms }, _) => {
                 let rooms = rooms.into_iter().map(room_id).collect();
                 self.resume(slot, ResumeAsk { id: id.map(RequestId::to_owned), token: token.into(), rooms });

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 pub use sessions::Random;
 
+use super::identity::Until;
 use super::session::{Memberships, Session};
+use crate::auth::token::Claims;
 use crate::engine::command::{CartRequest, CartView, Identity, Position, SessionId};
 use crate::engine::ids::{RoomId, ShardId};
 use crate::limits::{HOLD_EXTENDS_MAX, ROOM_RING_MAX, SESSION_GRACE_MS, TICK_V2_MS};
@@ -59,8 +61,21 @@ pub(super) struct Standing {
     pub(super) identity: Option<Identity>,
     /// How it stands with authentication.
     pub(super) auth: AuthState,
+    /// What its token says, when it has one.
+    pub(super) claims: Option<Box<Claims>>,
+    /// How long it may stay, when it may not for ever.
+    pub(super) until: Option<Until>,
+    /// Tokens that it has shown and that were not good.
+    pub(super) tokens_refused: u8,
     /// What it speaks the second protocol with.
     pub(super) second: Option<Second>,
+}
+
+impl Standing {
+    /// Of somebody who is nobody yet.
+    pub(super) fn new(auth: AuthState) -> Self {
+        Self { identity: None, auth, claims: None, until: None, tokens_refused: 0, second: None }
+    }
 }
 
 /// What is known of a connection that speaks the second protocol.

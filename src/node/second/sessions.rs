@@ -10,9 +10,11 @@ use crate::auth::session::{SessionTokens, first_incarnation, session_text};
 use crate::engine::command::{CartView, Identity, Owner, SessionId};
 use crate::engine::ids::{RoomId, ShardId};
 use crate::node::Node;
+use crate::node::identity::Shown;
 use crate::node::letters::Wanted;
 use crate::node::proofs::Proofs;
 use crate::node::session::{Memberships, Parked, Session};
+use crate::wire::frame;
 use crate::wire::message::Code;
 use crate::wire::v2::request::{Kind, OwnedRequestId};
 use crate::wire::v2::write::{self, AuthState, Hello, Refusal};
@@ -47,8 +49,13 @@ impl Node {
     }
 
     /// The connection speaks the second protocol, as a fresh session.
-    pub(in crate::node) fn begin_second(&mut self, slot: u32, random: Random) {
-        let Some(session) = self.sessions.get_mut(slot) else { return };
+    pub(in crate::node) fn begin_second(&mut self, slot: u32, random: Random, shown: Shown) {
+        let auth = match &shown {
+            Shown::Nothing => AuthState::Off,
+            Shown::Awaited => AuthState::Required,
+            Shown::Good(_) => AuthState::Ok,
+            Shown::Refused(why) => return self.close(slot, frame::CLOSE_UNAUTHORIZED, why),
+        };
         let (session_id, incarnation) = (SessionId::new(random.session), first_incarnation(random.incarnation));
         let second = Second {
             session: session_id,
@@ -60,9 +67,9 @@ impl Node {
             wants: Vec::new(),
         };
         let identity = Identity { owner: Owner::Session(session_id), incarnation, max_seats: None };
-        let standing = Standing { identity: Some(identity), auth: AuthState::Off, second: Some(second) };
-        session.who.get_or_insert_default().standing = Some(Box::new(standing));
+        self.stands(slot, Standing { identity: Some(identity), second: Some(second), ..Standing::new(auth) });
         self.say_hello(slot, None, false, &[]);
+        self.begin_with(slot, shown);
     }
 
     fn say_hello(&mut self, slot: u32, id: Option<&OwnedRequestId>, resumed: bool, carts: &[(RoomId, Arc<CartView>)]) {
@@ -128,7 +135,9 @@ impl Node {
         }
         second.resuming = Some(Box::new(Resuming { id, rooms, left, carts: Vec::new() }));
         self.act_for(slot, proven.session, incarnation);
-        self.resume_on(slot);
+        if !self.keep_out(slot) {
+            self.resume_on(slot);
+        }
     }
 
     /// The connection acts for this session from now on, unless it acts for the subject of a token.

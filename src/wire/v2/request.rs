@@ -202,6 +202,12 @@ impl<'a> Ask<'a> {
             Self::Resume { .. } | Self::Auth { .. } | Self::Ping { .. } => None,
         }
     }
+
+    /// All rooms that it names.
+    pub fn rooms(&self) -> impl Iterator<Item = &'a str> {
+        let several: &[&'a str] = if let Self::Resume { rooms, .. } = self { rooms } else { &[] };
+        self.room().into_iter().chain(several.iter().copied())
+    }
 }
 
 /// A number or a string that comes back as it is: a `ping`'s `t`, its sender's time as a rule.

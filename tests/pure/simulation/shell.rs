@@ -9,7 +9,7 @@ use butaca::engine::command;
 use butaca::engine::ids::ShardId;
 use butaca::engine::time::Now;
 use butaca::node::letters::{Letter, Moving};
-use butaca::node::{Event, Moment, Next, Node, Opening, Order, Send, Source, Taken};
+use butaca::node::{Arrival, Event, Moment, Next, Node, Opening, Order, Send, Source, Taken};
 use butaca::wire::message::{BadMessage, Fault, Message};
 
 use super::chance::Chance;
@@ -106,7 +106,10 @@ impl Shell {
         self.handle(Event::Opened { slot, generation }, shared);
         shared.oracle().pipes.insert(self.node.conn_id(slot), pipe);
         let (client, hint) = (names::client_id(client), hint.map(names::room_id));
-        if self.handle(Event::Upgraded { slot, client, hint, opening: Opening::First }, shared) == Next::Move {
+        if self
+            .handle(Event::Upgraded { slot, arrival: Arrival { hint, ..Arrival::of(client, Opening::First) } }, shared)
+            == Next::Move
+        {
             self.hand_over(slot, shared);
         }
     }

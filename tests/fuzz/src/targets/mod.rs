@@ -1,6 +1,7 @@
 //! One function a target: it takes any bytes and panics when something that must be true of them is not.
 
 pub mod http_head;
+pub mod jwt;
 pub mod layout_json;
 pub mod message_json;
 pub mod node_turns;

@@ -137,7 +137,7 @@ impl World {
         let (slot, generation) = (u32::try_from(at).expect("small"), conn.generation);
         self.handle(Event::Opened { slot, generation });
         let client = ClientId::new("somebody").expect("a name");
-        self.handle(Event::Upgraded { slot, client, hint: None, opening: butaca::node::Opening::First });
+        self.handle(Event::Upgraded { slot, arrival: butaca::node::Arrival::of(client, butaca::node::Opening::First) });
     }
 
     fn ask(&mut self, at: usize, request: Request<'_>) {
