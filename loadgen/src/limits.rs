@@ -49,6 +49,8 @@ pub const SEEN_BYTES_MIN: usize = 4 * 1024;
 pub const HALL_SEATS_MAX: u32 = 200_000;
 /// Deltas of one room that are recognised when they come again; several shards cut them at several places.
 pub const DELTAS_KEPT_MAX: usize = 16;
+/// What the due times of a delta's changes are rounded down to: a latency is told too long by at most so much.
+pub const STAMP_STEP_NS: u64 = 5_000_000;
 /// Snapshots in the middle of a run that are remembered for a room, for what they leave untold. Beyond it refusals are
 /// judged as if they left nothing untold.
 pub const SKIPS_KEPT_MAX: usize = 100_000;

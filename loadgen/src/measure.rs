@@ -309,6 +309,30 @@ impl Measure {
         }
     }
 
+    /// A delta of so many changes came; `stamps` are the times at which some of them were due, each with how many.
+    #[inline]
+    pub fn delivered_together(&mut self, changes: u64, stamps: &[(u64, u64)], joined: u64, now: u64) {
+        self.totals.deliveries += changes;
+        self.window_deliveries += if self.inside(now) { changes } else { 0 };
+        for &(stamp, count) in stamps {
+            let news = stamp >= joined;
+            self.totals.caught_up += if news { 0 } else { count };
+            if self.inside(stamp) {
+                let clock = if news { &mut self.delivery } else { &mut self.catching_up };
+                clock.saturating_record_n(now.saturating_sub(stamp) / 1_000, count);
+            }
+        }
+        let (begin, end) = (self.begin, self.end);
+        if let Some(slice) = self.slice(now) {
+            slice.deliveries += changes;
+            for &(stamp, count) in stamps.iter().filter(|(stamp, _)| (begin..end).contains(stamp) && *stamp >= joined) {
+                slice
+                    .delivery
+                    .saturating_record_n(now.saturating_sub(stamp) / 1_000, u32::try_from(count).unwrap_or(u32::MAX));
+            }
+        }
+    }
+
     /// The answer to a command came.
     pub fn answered(&mut self, due: u64, now: u64) {
         if self.inside(due) {

@@ -31,9 +31,24 @@ impl Context<'_> {
         let stream = TcpStream::connect_timeout(&self.target.addr.into(), WITHIN).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(WITHIN)).map_err(|error| error.to_string())?;
         stream.set_write_timeout(Some(WITHIN)).map_err(|error| error.to_string())?;
-        let url = format!("ws://{}{}", self.target.host, self.target.path_of(id));
+        let query = if self.speaks_second { "?v=2" } else { "" };
+        let url = format!("ws://{}{}{query}", self.target.host, self.target.path_of(id));
         let (socket, _) =
             tungstenite::client(url.as_str(), stream).map_err(|error| format!("upgrade of {url}: {error}"))?;
+        Ok(Peer { socket, id: id.to_owned() })
+    }
+
+    /// Connects with a subprotocol, which must be echoed.
+    pub(super) fn connect_with(&self, id: &str, subprotocol: &str) -> Result<Peer, String> {
+        let stream = TcpStream::connect_timeout(&self.target.addr.into(), WITHIN).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(WITHIN)).map_err(|error| error.to_string())?;
+        let url = format!("ws://{}{}", self.target.host, self.target.path_of(id));
+        let uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
+        let request = tungstenite::ClientRequestBuilder::new(uri).with_sub_protocol(subprotocol);
+        let (socket, answer) =
+            tungstenite::client(request, stream).map_err(|error| format!("upgrade of {url}: {error}"))?;
+        let echoed = answer.headers().get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
+        ensure(echoed == Some(subprotocol), || format!("echoed {echoed:?}"))?;
         Ok(Peer { socket, id: id.to_owned() })
     }
 

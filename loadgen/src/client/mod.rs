@@ -217,7 +217,7 @@ impl Crowd {
         } else {
             worker.cut(who as usize)
         }
-        self.forget(who, crate::clock::now_ns());
+        self.forget(who, crate::clock::now_ns(), true);
     }
 
     /// The client's next connection is a new session.
@@ -227,13 +227,15 @@ impl Crowd {
         }
     }
 
-    fn forget(&mut self, who: Who, now: u64) {
+    /// `by_us`: it ended at this very moment; else a client that reads late hears of it late.
+    fn forget(&mut self, who: Who, now: u64, by_us: bool) {
         self.oracle.left(who);
         let wall_ms = self.wall_ms(now);
         let client = &mut self.clients[who as usize];
         let held = std::mem::take(&mut client.held);
         if let Some(second) = &mut self.second {
-            return second.away(who, &held, now, self.restarting, wall_ms);
+            let held: &[(Seat, u64)] = if by_us || self.restarting.is_some() { &held } else { &[] };
+            return second.away(who, held, now, self.restarting, wall_ms);
         }
         if let Some(window_ns) = self.restarting {
             let giving_back =
@@ -249,7 +251,7 @@ impl Crowd {
     /// The connection of a client ended. `excused`: that was to be expected.
     pub fn lost(&mut self, who: Who, why: &Lost, excused: bool, now: u64) {
         let slow = self.clients[who as usize].slow;
-        self.forget(who, now);
+        self.forget(who, now, false);
         if slow {
             self.measure.totals.slow_closed += 1;
         } else if *why == Lost::Closed(CLOSED_AS_SLOW) {

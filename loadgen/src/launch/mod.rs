@@ -48,7 +48,11 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
         Command::Check(args) => {
             let target = Target::parse(&args.place.url)?;
             preflight(target.addr)?;
-            Ok(crate::check::run(&target))
+            if args.protocol == Protocol::V1 {
+                return Ok(crate::check::run(&target));
+            }
+            let api = args.api.as_ref().map(|url| Api::new(url, args.api_key.as_deref())).transpose()?;
+            Ok(crate::check::second::run(&target, api))
         }
         Command::Interactive(args) => {
             crate::interactive::run(&Target::parse(&args.place.url)?, &args.client_id, args.room.as_deref())

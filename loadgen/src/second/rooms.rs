@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::map::Map;
-use crate::limits::{DELTAS_KEPT_MAX, REFUSAL_SLACK, ROOM_LOG_MAX, SKIPS_KEPT_MAX};
+use crate::limits::{DELTAS_KEPT_MAX, REFUSAL_SLACK, ROOM_LOG_MAX, SKIPS_KEPT_MAX, STAMP_STEP_NS};
 use crate::names::Seat;
 
 /// A delta that was read.
@@ -15,8 +15,11 @@ use crate::names::Seat;
 pub(crate) struct Known {
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// When the command behind each change was due; 0 when not known.
-    pub(crate) stamps: Vec<u64>,
+    /// How many changes it has.
+    pub(crate) count: u64,
+    /// When the commands behind its holds were due, where that is known: rounded down, so that a few stand for thousands of
+    /// deliveries, and how many.
+    pub(crate) stamps: Vec<(u64, u64)>,
     changes: Vec<(Seat, u8)>,
     bytes: Box<[u8]>,
     /// The numbers from which it was found to lead where it should.
@@ -97,14 +100,20 @@ impl Life {
 
     /// Keeps a delta; it is the first of those that are recognised.
     pub(crate) fn learn(&mut self, bytes: &[u8], (from, to): (u64, u64), changes: Vec<(Seat, u8)>) {
-        let mut stamps = Vec::with_capacity(changes.len());
+        let mut stamps: Vec<(u64, u64)> = Vec::new();
         for &(seat, state) in &changes {
             self.touch(seat, to);
             let won = self.won.get(&seat).filter(|(seq, _)| state == 1 && (from..=to).contains(seq));
-            stamps.push(won.map_or(0, |(_, due)| *due));
+            if let Some(due) = won.map(|(_, due)| *due - *due % STAMP_STEP_NS) {
+                match stamps.iter_mut().find(|(known, _)| *known == due) {
+                    Some((_, count)) => *count += 1,
+                    None => stamps.push((due, 1)),
+                }
+            }
         }
         self.recent.truncate(DELTAS_KEPT_MAX - 1);
-        self.recent.push_front(Known { from, to, stamps, changes, bytes: bytes.into(), proven: Vec::new() });
+        let count = changes.len() as u64;
+        self.recent.push_front(Known { from, to, count, stamps, changes, bytes: bytes.into(), proven: Vec::new() });
     }
 
     fn touch(&mut self, seat: Seat, seq: u64) {
@@ -205,6 +214,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::Life;
+    use crate::limits::STAMP_STEP_NS;
     use crate::second::map::Map;
 
     fn life() -> Life {
@@ -244,9 +254,9 @@ mod tests {
         let mut life = life();
         life.learn(b"one", (6, 7), vec![(1, 1)]);
         assert!(life.may_be_taken(1, 5, 5) && !life.may_be_taken(1, 7, 9) && !life.may_be_taken(2, 5, 9));
-        life.won(&[2], 9, 77);
+        life.won(&[2], 9, 7 * STAMP_STEP_NS + 77);
         assert!(life.may_be_taken(2, 5, 8) && !life.may_be_taken(2, 9, 12));
         life.learn(b"two", (8, 10), vec![(2, 1), (1, 0)]);
-        assert_eq!(life.known(0).stamps, [77, 0]);
+        assert_eq!((life.known(0).count, &life.known(0).stamps[..]), (2, &[(7 * STAMP_STEP_NS, 1)][..]));
     }
 }
