@@ -17,7 +17,7 @@ use crate::limits::{FAIR_PARTS, MEMORY_GRAIN_BYTES, MEMORY_SHARES, MEMORY_SHARES
 pub enum Kind {
     /// What waits for slow readers, each reader's own: replies, and the list of what leaves in which order.
     Outboxes,
-    /// Logs of rooms, in which slow readers read on.
+    /// Logs of rooms, in which slow readers read on, and what is remembered of rooms for members of the second protocol.
     Logs,
     /// Full states, each once for all who wait for it.
     FullStates,

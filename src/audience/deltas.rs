@@ -76,6 +76,8 @@ pub struct Deltas {
     members: Vec<Member>,
     served: usize,
     pass: Option<Pass>,
+    /// What the history took when it was counted last.
+    counted: usize,
 }
 
 impl Deltas {
@@ -83,13 +85,26 @@ impl Deltas {
     #[must_use]
     pub fn new(epoch: Epoch, seq: u64, changes_max: usize) -> Self {
         let history = History::new(epoch, seq, changes_max);
-        Self { history, told: seq, members: Vec::new(), served: 0, pass: None }
+        Self { history, told: seq, members: Vec::new(), served: 0, pass: None, counted: 0 }
     }
 
     /// What has happened.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Counts what the history takes: what it took before, and what it takes now.
+    pub fn recount(&mut self) -> (usize, usize) {
+        let now = self.history.bytes();
+        (std::mem::replace(&mut self.counted, now), now)
+    }
+
+    /// Memory is short: what everybody has been told, or is being told, is forgotten. Who comes back, or has been behind,
+    /// gets the whole map.
+    pub fn give_back(&mut self) {
+        crate::marks::hit("a history that gives way");
+        self.history.give_back(self.told);
     }
 
     /// Members.
@@ -309,6 +324,22 @@ mod tests {
         }
         told.sort_unstable();
         told
+    }
+
+    #[test]
+    fn a_history_that_gives_way_skips_nothing() {
+        let mut deltas = Deltas::new(EPOCH, 0, 100);
+        (0..3).for_each(|slot| _ = deltas.add(slot, Some(0)));
+        (1..=5).for_each(|seq| held(&mut deltas, seq));
+        assert_eq!(pass(&mut deltas, &[2]), [0, 1]);
+        (6..=8).for_each(|seq| held(&mut deltas, seq));
+        assert_eq!(deltas.recount().0, 0);
+        deltas.give_back();
+        let (was, is) = deltas.recount();
+        assert!(is < was && deltas.history().known_since(EPOCH, 5) == Some(3));
+        deltas.check_invariants();
+        assert_eq!(deltas.drained(2, "r"), GoesOn::Map, "what it missed is not known any more");
+        assert_eq!(pass(&mut deltas, &[]), [0, 1], "those who are served miss nothing");
     }
 
     #[test]

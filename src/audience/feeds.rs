@@ -78,7 +78,7 @@ pub struct Feeds {
     demand: Demand,
     /// Between two ticks of a room.
     tick_ns: u64,
-    /// What all logs take.
+    /// What all logs take, and what is remembered of rooms for members of the second protocol.
     logs: Tally,
 }
 
@@ -110,6 +110,29 @@ impl Feeds {
         let feed = self.feeds[index as usize].as_mut().expect("the feed exists while it is read");
         let (was, is) = feed.view.recount();
         self.logs.moves(was, is);
+    }
+
+    /// Counts what is remembered of the feed's room.
+    pub fn weigh_history(&mut self, index: u32) {
+        let feed = self.feeds[index as usize].as_mut().expect("the feed exists while it is read");
+        if let Some(deltas) = feed.deltas.as_mut() {
+            let (was, is) = deltas.recount();
+            self.logs.moves(was, is);
+        }
+    }
+
+    /// Memory is short: the longest histories are cut, until this shard's part of what is too much is free.
+    pub fn shorten_histories(&mut self) {
+        let sized = |(index, feed): (u32, &Feed)| Some((feed.deltas.as_ref()?.history().bytes(), index));
+        let mut all: Vec<(usize, u32)> = self.remembering().filter_map(sized).filter(|(bytes, _)| *bytes > 0).collect();
+        all.sort_unstable_by_key(|&(bytes, _)| std::cmp::Reverse(bytes));
+        for (_, index) in all {
+            if self.logs.excess() == 0 {
+                return;
+            }
+            self.get_mut(index).deltas.as_mut().expect("it was found above").give_back();
+            self.weigh_history(index);
+        }
     }
 
     /// So many members are owed another event.
@@ -214,8 +237,9 @@ impl Feeds {
         let index = self.find(room.as_str()).unwrap_or_else(|| self.create(room, owner));
         let deltas = self.get_mut(index).deltas.get_or_insert_with(|| Box::new(Deltas::new(at.0, at.1, changes_max)));
         if deltas.is_empty() && (deltas.history().epoch(), deltas.history().seq()) != at {
-            **deltas = Deltas::new(at.0, at.1, changes_max);
+            deltas.renew(at.0, at.1, changes_max);
         }
+        self.weigh_history(index);
         index
     }
 
@@ -223,11 +247,12 @@ impl Feeds {
     pub fn forget(&mut self, index: u32) {
         let feed = self.get_mut(index);
         debug_assert!(feed.deltas.as_ref().is_some_and(|deltas| deltas.is_empty()), "no member is forgotten");
-        feed.deltas = None;
+        let counted = feed.deltas.take().map_or(0, |mut deltas| deltas.recount().0);
         if std::mem::take(&mut feed.ticks) {
             self.ticking.retain(|&queued| queued != index);
             self.ticks.retain(|Reverse((_, waiting))| *waiting != index);
         }
+        self.logs.moves(counted, 0);
         self.end_unread(index);
     }
 

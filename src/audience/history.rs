@@ -20,6 +20,8 @@ pub struct History {
     epoch: Epoch,
     seq: u64,
     steps: Steps,
+    /// What the names in the steps take.
+    name_bytes: usize,
     max: usize,
 }
 
@@ -43,7 +45,7 @@ impl History {
     /// An empty one that stands at `seq`, for at most so many changes.
     #[must_use]
     pub fn new(epoch: Epoch, seq: u64, max: usize) -> Self {
-        Self { epoch, seq, steps: Steps::Named(VecDeque::new()), max }
+        Self { epoch, seq, steps: Steps::Named(VecDeque::new()), name_bytes: 0, max }
     }
 
     /// The number of the last change.
@@ -79,8 +81,10 @@ impl History {
         let follows = change.epoch == self.epoch && change.seq == self.seq + 1;
         if !follows {
             crate::marks::hit("a history that begins anew");
-            self.steps = Steps::Named(VecDeque::new());
+            (self.steps, self.name_bytes) = (Steps::Named(VecDeque::new()), 0);
         }
+        // Room is made first, so that a full one does not grow.
+        self.keep_last(self.max - 1);
         (self.epoch, self.seq) = (change.epoch, change.seq);
         self.append(change);
         follows
@@ -90,18 +94,51 @@ impl History {
         let state = change.kind.status().map_state();
         match (&mut self.steps, change.index) {
             (Steps::Indexed(steps), Some(index)) => steps.push_back(index | u32::from(state) << STATE_SHIFT),
-            (Steps::Named(steps), None) => steps.push_back((change.seat.clone(), state)),
+            (Steps::Named(steps), None) => {
+                self.name_bytes += name_bytes(&change.seat);
+                steps.push_back((change.seat.clone(), state));
+            }
             // The first one, or a room that has another plan: what was before is not told in these words.
-            (_, Some(index)) => self.steps = Steps::Indexed(VecDeque::from([index | u32::from(state) << STATE_SHIFT])),
-            (_, None) => self.steps = Steps::Named(VecDeque::from([(change.seat.clone(), state)])),
-        }
-        if self.steps.len() > self.max {
-            match &mut self.steps {
-                Steps::Indexed(steps) => drop(steps.pop_front()),
-                Steps::Named(steps) => drop(steps.pop_front()),
+            (_, Some(index)) => {
+                self.steps = Steps::Indexed(VecDeque::from([index | u32::from(state) << STATE_SHIFT]));
+                self.name_bytes = 0;
+            }
+            (_, None) => {
+                self.steps = Steps::Named(VecDeque::from([(change.seat.clone(), state)]));
+                self.name_bytes = name_bytes(&change.seat);
             }
         }
         debug_assert!(self.steps.len() <= self.max, "the history is within its bound");
+    }
+
+    /// Forgets all changes but the last `count`.
+    fn keep_last(&mut self, count: usize) {
+        while self.steps.len() > count {
+            match &mut self.steps {
+                Steps::Indexed(steps) => drop(steps.pop_front()),
+                Steps::Named(steps) => {
+                    self.name_bytes -= steps.pop_front().map_or(0, |(seat, _)| name_bytes(&seat));
+                }
+            }
+        }
+    }
+
+    /// Gives back what all changes take but those after `seq`.
+    pub fn give_back(&mut self, seq: u64) {
+        self.keep_last(usize::try_from(self.seq.saturating_sub(seq)).unwrap_or(usize::MAX));
+        match &mut self.steps {
+            Steps::Indexed(steps) => steps.shrink_to_fit(),
+            Steps::Named(steps) => steps.shrink_to_fit(),
+        }
+    }
+
+    /// Bytes of memory that the changes take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.steps {
+            Steps::Indexed(steps) => steps.capacity() * size_of::<u32>(),
+            Steps::Named(steps) => steps.capacity() * size_of::<(SeatId, u8)>() + self.name_bytes,
+        }
     }
 
     /// How many changes there were after `seq`; nothing when they are not all here, or were of another life.
@@ -135,6 +172,11 @@ impl History {
         }
         Some(())
     }
+}
+
+/// What the text of a name takes, as if nobody shared it.
+fn name_bytes(seat: &SeatId) -> usize {
+    seat.as_str().len()
 }
 
 /// What each place is at last, in the order of places.
@@ -222,6 +264,29 @@ pub(super) mod tests {
             assert!(history.push(&change(EPOCH, seq, seat, status, false)));
         }
         assert_eq!(since(&history, EPOCH, 0).as_deref(), Some(r#"1,"to":3,"changes":[["S1",1],["S2",0]]}"#));
+    }
+
+    #[test]
+    fn what_is_given_back_is_not_counted_and_not_guessed() {
+        for has_layout in [true, false] {
+            let mut history = History::new(EPOCH, 0, 64);
+            for seq in 1..=200 {
+                assert!(history.push(&change(EPOCH, seq, 1_000, SeatStatus::Held, has_layout)));
+            }
+            let full = history.bytes();
+            assert_eq!(history.len(), 64);
+            assert!((64 * 4..=64 * 64).contains(&full), "{full} bytes");
+            history.give_back(198);
+            assert_eq!(
+                (history.len(), history.known_since(EPOCH, 198), history.known_since(EPOCH, 197)),
+                (2, Some(2), None)
+            );
+            assert!(history.bytes() < full / 8, "{} of {full} bytes", history.bytes());
+            history.give_back(200);
+            assert_eq!((history.bytes(), history.known_since(EPOCH, 200)), (0, Some(0)));
+            assert!(history.push(&change(EPOCH, 201, 1_000, SeatStatus::Held, has_layout)));
+            assert_eq!(history.known_since(EPOCH, 200), Some(1));
+        }
     }
 
     #[test]

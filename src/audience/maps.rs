@@ -57,6 +57,11 @@ impl Maps {
         self.0.retain(|kept| kept.room != *room);
     }
 
+    /// Memory is short: nothing is kept for the next who needs it.
+    pub fn give_back(&mut self) {
+        self.0 = Vec::new();
+    }
+
     /// Gives back what nobody has needed for a while.
     pub fn tidy(&mut self, now: Millis) {
         self.0.retain(|kept| now.since(kept.used) < MAP_KEPT_MS);

@@ -245,6 +245,7 @@ impl Node {
             if !follows {
                 self.mapless.push((index, false));
             }
+            self.feeds.weigh_history(index);
             self.feeds.schedule_tick(index, self.at.ns);
         }
         let feed = self.feeds.get_mut(index);

@@ -2,7 +2,8 @@
 //!
 //! First nothing new is begun: who needs a full state waits for it, the oldest first, also one who has just joined; a
 //! body of an HTTP answer is refused; a queue or a log may take a fair part of what is left, which falls while memory
-//! fills (`Budget::fair`). Then the heaviest give way: a room drops those who are behind in it, the longest log first,
+//! fills (`Budget::fair`). What is only kept for those who may come back goes next: encoded maps, and histories of rooms,
+//! the longest first, after which a member of the second protocol that comes back gets the whole map. Then the heaviest give way: a room drops those who are behind in it, the longest log first,
 //! and they are resynchronised; the connections with the longest queues are closed with 4008. And whoever takes nothing
 //! at all is closed in any case, whatever it sends: after the time for which a peer may be silent, and soon when memory
 //! is short. Invariant: who reads what it is sent is never closed while somebody on its shard does not and has more
@@ -25,6 +26,9 @@ impl Node {
         if self.is_draining() {
             return;
         }
+        if self.memory.budget.is_pressed(Kind::FullStates) {
+            self.maps.give_back();
+        }
         self.relieve_logs();
         let over = self.close_stalled();
         self.relieve_outboxes();
@@ -33,10 +37,11 @@ impl Node {
         }
     }
 
-    /// Empty logs give up their buffers, and the longest ones lose those who are behind in them.
+    /// Empty logs give up their buffers, histories what everybody has been told, and the longest ones lose those who are behind in them.
     fn relieve_logs(&mut self) {
         if self.feeds.logs().excess() > 0 {
             self.feeds.give_back();
+            self.feeds.shorten_histories();
         }
         let mut excess = self.feeds.logs().excess();
         if excess == 0 {

@@ -8,6 +8,7 @@
 mod attacks;
 mod cell;
 mod innocent;
+mod second;
 mod sockets;
 
 use std::thread::scope;
@@ -62,8 +63,9 @@ fn run(attack: &Attack, cell: Option<&Cell>, full: bool) -> Outcome {
     let innocent = Innocent::beside(&server);
     innocent.watch(if full { 3_000 } else { 300 });
     let before = innocent.waits();
-    let resident_before = resident(&server);
     let scene = Scene { server: &server, full };
+    (attack.prepare)(&scene);
+    let resident_before = resident(&server);
     let (mut peak, done) = (resident_before, std::sync::atomic::AtomicBool::new(false));
     scope(|threads| {
         let fight = threads.spawn(|| {

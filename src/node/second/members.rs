@@ -164,7 +164,7 @@ impl Node {
     pub(in crate::node) fn leave_all_second(&mut self, slot: u32) {
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
         let members = std::mem::take(&mut second.members);
-        second.asked.clear();
+        second.asked = std::collections::VecDeque::new();
         (second.wants, second.resuming) = (Vec::new(), None);
         members.iter().for_each(|membership| self.leave_deltas(membership));
     }
@@ -238,6 +238,7 @@ impl Node {
                 if let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut() {
                     deltas.renew(at.epoch, at.seq, ring_max);
                 }
+                self.feeds.weigh_history(feed);
                 self.want_maps(feed, true);
                 self.show_first_anew(feed);
             }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::second;
 use super::sockets::Hostile;
 use crate::harness::Server;
 use crate::harness::client::{frame, join, release, select};
@@ -17,7 +18,7 @@ pub(super) struct Scene<'a> {
 
 impl Scene<'_> {
     /// The full number, or the small one.
-    fn many(&self, full: usize, small: usize) -> usize {
+    pub(super) fn many(&self, full: usize, small: usize) -> usize {
         if self.full { full } else { small }
     }
 
@@ -31,7 +32,7 @@ impl Scene<'_> {
     }
 
     /// Does something again and again for a while.
-    fn for_a_while(&self, mut what: impl FnMut()) {
+    pub(super) fn for_a_while(&self, mut what: impl FnMut()) {
         let (began, time) = (now(), Duration::from_millis(if self.full { 4_000 } else { 400 }));
         while began.elapsed() < time {
             what();
@@ -59,6 +60,8 @@ impl Scene<'_> {
 pub(super) struct Attack {
     pub(super) name: &'static str,
     pub(super) settings: &'static [(&'static str, &'static str)],
+    /// What is there before the attack, and is no part of it.
+    pub(super) prepare: fn(&Scene<'_>),
     pub(super) run: fn(&Scene<'_>) -> Vec<Hostile>,
 }
 
@@ -67,32 +70,63 @@ const DURABLE: &[(&str, &str)] = &[("STORE", "embedded"), ("DURABILITY", "durabl
 const FULL_HOUSE: &[(&str, &str)] = &[("MAX_CONNECTIONS", "100")];
 
 pub(super) const ATTACKS: &[Attack] = &[
-    Attack { name: "joins behind a select, durable", settings: DURABLE, run: join_train },
-    Attack { name: "JSON that is dear to read", settings: MEMORY, run: dear_json },
-    Attack { name: "joining again and not reading", settings: MEMORY, run: join_unread },
-    Attack { name: "refusals that nobody reads", settings: MEMORY, run: refusals_unread },
-    Attack { name: "joining again and reading", settings: MEMORY, run: join_and_read },
-    Attack { name: "select and release in a large room, 4 KiB", settings: MEMORY, run: large_room },
-    Attack { name: "a stream of joiners who do not read", settings: MEMORY, run: joiners },
-    Attack { name: "GET selections, not read", settings: MEMORY, run: get_selections },
-    Attack { name: "HEAD selections, pipelined", settings: MEMORY, run: head_selections },
-    Attack { name: "joins that wait for the store", settings: DURABLE, run: withheld_joins },
-    Attack { name: "logs of many rooms, pongs and no reading", settings: MEMORY, run: logs },
-    Attack { name: "/stats, pipelined", settings: MEMORY, run: stats },
-    Attack { name: "holds with all the user_info that fits", settings: MEMORY, run: holds },
-    Attack { name: "half a request head, more than there are places", settings: FULL_HOUSE, run: half_heads },
-    Attack { name: "WebSocket pings", settings: MEMORY, run: pings },
-    Attack { name: "fragments that never end", settings: MEMORY, run: fragments },
-    Attack { name: "many rooms with the longest names", settings: MEMORY, run: long_rooms },
-    Attack { name: "joining and leaving 64 rooms", settings: MEMORY, run: churn },
-    Attack { name: "HEAD pipelined, half closed", settings: MEMORY, run: half_closed },
-    Attack { name: "connecting and resetting", settings: MEMORY, run: resets },
-    Attack { name: "a full state for each change, under one name", settings: MEMORY, run: versions },
-    Attack { name: "select and release trains, durable, not read", settings: DURABLE, run: withheld_changes },
-    Attack { name: "reading a byte at a time", settings: MEMORY, run: sippers },
-    Attack { name: "the page, not read", settings: MEMORY, run: page },
-    Attack { name: "a burst in each of many rooms", settings: MEMORY, run: bursts },
+    Attack { name: "joins behind a select, durable", settings: DURABLE, prepare: nothing, run: join_train },
+    Attack { name: "JSON that is dear to read", settings: MEMORY, prepare: nothing, run: dear_json },
+    Attack { name: "joining again and not reading", settings: MEMORY, prepare: nothing, run: join_unread },
+    Attack { name: "refusals that nobody reads", settings: MEMORY, prepare: nothing, run: refusals_unread },
+    Attack { name: "joining again and reading", settings: MEMORY, prepare: nothing, run: join_and_read },
+    Attack { name: "select and release in a large room, 4 KiB", settings: MEMORY, prepare: nothing, run: large_room },
+    Attack { name: "a stream of joiners who do not read", settings: MEMORY, prepare: nothing, run: joiners },
+    Attack { name: "GET selections, not read", settings: MEMORY, prepare: nothing, run: get_selections },
+    Attack { name: "HEAD selections, pipelined", settings: MEMORY, prepare: nothing, run: head_selections },
+    Attack { name: "joins that wait for the store", settings: DURABLE, prepare: nothing, run: withheld_joins },
+    Attack { name: "logs of many rooms, pongs and no reading", settings: MEMORY, prepare: nothing, run: logs },
+    Attack { name: "/stats, pipelined", settings: MEMORY, prepare: nothing, run: stats },
+    Attack { name: "holds with all the user_info that fits", settings: MEMORY, prepare: nothing, run: holds },
+    Attack {
+        name: "half a request head, more than there are places",
+        settings: FULL_HOUSE,
+        prepare: nothing,
+        run: half_heads,
+    },
+    Attack { name: "WebSocket pings", settings: MEMORY, prepare: nothing, run: pings },
+    Attack { name: "fragments that never end", settings: MEMORY, prepare: nothing, run: fragments },
+    Attack { name: "many rooms with the longest names", settings: MEMORY, prepare: nothing, run: long_rooms },
+    Attack { name: "joining and leaving 64 rooms", settings: MEMORY, prepare: nothing, run: churn },
+    Attack { name: "HEAD pipelined, half closed", settings: MEMORY, prepare: nothing, run: half_closed },
+    Attack { name: "connecting and resetting", settings: MEMORY, prepare: nothing, run: resets },
+    Attack { name: "a full state for each change, under one name", settings: MEMORY, prepare: nothing, run: versions },
+    Attack {
+        name: "select and release trains, durable, not read",
+        settings: DURABLE,
+        prepare: nothing,
+        run: withheld_changes,
+    },
+    Attack { name: "reading a byte at a time", settings: MEMORY, prepare: nothing, run: sippers },
+    Attack { name: "the page, not read", settings: MEMORY, prepare: nothing, run: page },
+    Attack { name: "a burst in each of many rooms", settings: MEMORY, prepare: nothing, run: bursts },
+    Attack {
+        name: "v2: a fresh map again and again, not read",
+        settings: MEMORY,
+        prepare: second::stadium,
+        run: second::syncs,
+    },
+    Attack {
+        name: "v2: joining and leaving a hall of 50,000",
+        settings: MEMORY,
+        prepare: second::stadium,
+        run: second::joins_and_leaves,
+    },
+    Attack {
+        name: "v2: going on as sessions, proven and not",
+        settings: MEMORY,
+        prepare: nothing,
+        run: second::resumes,
+    },
+    Attack { name: "v2: histories of many rooms", settings: MEMORY, prepare: nothing, run: second::histories },
 ];
+
+fn nothing(_: &Scene<'_>) {}
 
 fn long_select(room: &str, seat: &str) -> String {
     let name = "y".repeat(4_000);

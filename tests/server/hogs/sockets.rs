@@ -33,8 +33,13 @@ impl Hostile {
 
     /// A WebSocket.
     pub(super) fn open(server: &Server, id: &str, narrow: bool) -> Self {
+        Self::open_with(server, id, narrow, "")
+    }
+
+    /// The same with a query, such as that of the second protocol.
+    pub(super) fn open_with(server: &Server, id: &str, narrow: bool, query: &str) -> Self {
         let mut socket = Self::dial(server, narrow);
-        socket.push(upgrade(id, "").as_bytes());
+        socket.push(upgrade(id, query).as_bytes());
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") && matches!(socket.0.read(&mut byte), Ok(1)) {
             head.push(byte[0]);
