@@ -165,7 +165,10 @@ impl Owners {
         assert!(!matches!(self.parties[party].who, Who::Former(..)), "who was here before a restart has no connection");
         let before = self.by_conn.insert(conn, party);
         assert_eq!(before, None, "{conn:?} belongs to two");
-        self.parties[party].conns.push(conn);
+        let conns = &mut self.parties[party].conns;
+        // Of nearly all there is one.
+        conns.reserve_exact(1);
+        conns.push(conn);
     }
 
     /// The connection is nobody's any more.

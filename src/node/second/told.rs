@@ -58,7 +58,14 @@ impl Node {
     /// The request that is answered now.
     fn take_asked(&mut self, slot: u32) -> Asked {
         let second = self.sessions.get_mut(slot).and_then(|session| session.second_mut());
-        let asked = second.and_then(|second| second.asked.pop_front());
+        let asked = second.and_then(|second| {
+            let asked = second.asked.pop_front();
+            // Nearly every connection waits for nothing nearly all the time.
+            if second.asked.is_empty() {
+                second.asked = std::collections::VecDeque::new();
+            }
+            asked
+        });
         asked.expect("every request of a connection of the second protocol is kept until it is answered")
     }
 
