@@ -46,6 +46,8 @@ pub struct Feed {
     ticks: bool,
     /// When the next tick may begin.
     next_tick_ns: u64,
+    /// What the tick that is running, or was the last, has cost.
+    tick_cost_ns: u64,
     /// Since when its members have been owed something, in nanoseconds.
     pub owed_since_ns: u64,
     /// It is queued or waits for its time.
@@ -200,6 +202,7 @@ impl Feeds {
             deltas_used: Millis(0),
             ticks: false,
             next_tick_ns: 0,
+            tick_cost_ns: 0,
             owed_since_ns: 0,
             scheduled: false,
             pass_began_ns: 0,
@@ -279,21 +282,24 @@ impl Feeds {
         let tick_ns = self.tick_ns;
         let feed = self.get_mut(index);
         if feed.deltas.as_ref().is_some_and(|deltas| deltas.frame().is_none()) {
-            feed.next_tick_ns = now_ns + tick_ns;
+            (feed.next_tick_ns, feed.tick_cost_ns) = (now_ns + tick_ns, 0);
         }
         Some(index)
     }
 
-    /// A slice of a tick is over; `done` says whether the tick is, too.
-    pub fn tick_done(&mut self, index: u32, done: bool, now_ns: u64) {
-        if self.feeds[index as usize].is_none() {
-            return;
-        }
+    /// A slice of a tick is over; `done` says whether the tick is, too. A tick that costs much is followed by a longer
+    /// pause: like the passes of the first protocol all ticks of a room may take a part of the time, whatever its members.
+    pub fn tick_done(&mut self, index: u32, cost_ns: u64, done: bool, now_ns: u64) {
+        let (pace, tick_ns) = (self.pace, self.tick_ns);
+        let Some(feed) = self.feeds[index as usize].as_mut() else { return };
+        feed.tick_cost_ns += cost_ns;
         if !done {
             crate::marks::hit("a tick that was interrupted");
             return self.ticking.push_back(index);
         }
-        self.get_mut(index).ticks = false;
+        let began_ns = feed.next_tick_ns.saturating_sub(tick_ns);
+        feed.next_tick_ns = feed.next_tick_ns.max(began_ns + pace.longest_pause_ns(feed.tick_cost_ns));
+        feed.ticks = false;
         self.schedule_tick(index, now_ns);
     }
 

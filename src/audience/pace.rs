@@ -29,6 +29,11 @@ impl Pace {
         let factor = share.saturating_mul(PACE_DEMAND_FACTOR).clamp(most.min(PACE_FACTOR_LEAST * PER_CORE), most);
         (cost_ns.saturating_mul(factor) / PER_CORE).min(self.max_ns)
     }
+
+    /// The same however much is asked for.
+    pub fn longest_pause_ns(self, cost_ns: u64) -> u64 {
+        cost_ns.saturating_mul(self.factor).min(self.max_ns)
+    }
 }
 
 /// What the rooms of a shard ask for: the time that it would take to tell every event to everybody by a send of its own.

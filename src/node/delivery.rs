@@ -266,7 +266,7 @@ impl Node {
     pub fn slice_done(&mut self, began_ns: u64, now_ns: u64) {
         let Slice { feed, is_over, is_tick, .. } = self.slice.take().expect("a slice is being served");
         if is_tick {
-            return self.feeds.tick_done(feed, is_over, now_ns);
+            return self.feeds.tick_done(feed, now_ns.saturating_sub(began_ns), is_over, now_ns);
         }
         if is_over {
             self.figures.passes += 1;
