@@ -128,8 +128,11 @@ fn the_second_protocol_is_clean_on_two_shards() {
 fn the_walk_through_the_protocol_passes() {
     for shards in ["1", "2"] {
         let server = start(shards);
-        let output = loadgen(&["check", "--url", &url(&server)]);
-        assert_eq!(output.status.code(), Some(0), "{shards} shards: {}", printed(&output));
+        let api = format!("http://{}", server.api.expect("it is on"));
+        for more in [&[][..], &["--protocol", "v2", "--api", &api]] {
+            let output = loadgen(&[&["check", "--url", &url(&server)], more].concat());
+            assert_eq!(output.status.code(), Some(0), "{shards} shards {more:?}: {}", printed(&output));
+        }
     }
 }
 
