@@ -43,7 +43,7 @@ use crate::runtime::mailbox::Mesh;
 use crate::runtime::origins::Origins;
 use crate::runtime::preflight::{self, EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
-use crate::storage::Storage;
+use crate::storage::{Storage, fresh_secret};
 use crate::{log, opening, signals};
 
 /// Exit code when the address cannot be bound (`EX_UNAVAILABLE` of sysexits).
@@ -109,9 +109,10 @@ fn start(config: Config) -> Result<Started, Failure> {
     // Before anybody is served: who finds a healthy server may tell it to end.
     let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
-    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, clock)?;
-    keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let key = origins_key(&config.store);
+    let tokens = SessionTokens::new(key);
+    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, (clock, &tokens))?;
+    keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
 
@@ -120,7 +121,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
-        let node = node(&config, (id, shards), &board, storage.as_ref()).with_secrets(proofs, SessionTokens::new(key));
+        let node = node(&config, (id, shards), &board, storage.as_ref()).with_secrets(proofs, tokens.clone());
         let parts = Parts {
             id,
             listen: Arc::clone(&listen),
@@ -220,8 +221,7 @@ fn seeds() -> Seeds {
 
 /// The key under which addresses are hashed: with a store it outlives the process, as the holds do.
 fn origins_key(store: &StoreSettings) -> [u64; 2] {
-    let system = RandomState::new();
-    let fresh = [system.hash_one("addresses, first half"), system.hash_one("addresses, second half")];
+    let fresh = fresh_secret("addresses");
     if store.promise.store == Store::Memory {
         return fresh;
     }

@@ -3,12 +3,14 @@
 //! Invariants: no shard serves before the store was read, unless the operator has said that it need not be; a server
 //! that finds another one at its store ends with one line. Never here: seats, sockets.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{Store as Kind, StoreSettings};
 use crate::engine::command::{LayoutName, RoomPlan};
@@ -46,7 +48,7 @@ impl Storage {
         hold_ttl_ms: u64,
         layouts: &Catalog,
         mesh: &Mesh,
-        clock: Clock,
+        (clock, tokens): (Clock, &SessionTokens),
     ) -> Result<Option<Self>, (u8, String)> {
         let link = Arc::new(StoreLink::new(mesh.shards()));
         let is_durable = settings.promise.is_durable();
@@ -58,7 +60,7 @@ impl Storage {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
                 embedded(&settings.data_dir, (!is_durable).then_some(behind), accepts_loss)
             }
-            Kind::Redis => redis(settings, hold_ttl_ms, accepts_loss)?,
+            Kind::Redis => redis(settings, hold_ttl_ms, accepts_loss, tokens.clone())?,
         };
         let setup = Setup {
             is_durable,
@@ -130,15 +132,31 @@ fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Op
     })
 }
 
+/// A secret from the system's randomness.
+pub(crate) fn fresh_secret(what: &str) -> [u64; 2] {
+    let system = RandomState::new();
+    [0, 1].map(|half| system.hash_one((what, half)))
+}
+
 fn embedded(dir: &Path, behind: Option<Behind>, accepts_loss: bool) -> Opener {
     let dir = dir.to_owned();
     Box::new(move |_| Ok(Box::new(EmbeddedStore::open(&dir, behind.clone(), accepts_loss)?) as Box<dyn Store>))
 }
 
-fn redis(settings: &StoreSettings, hold_ttl_ms: u64, accepts_loss: bool) -> Result<Opener, (u8, String)> {
+fn redis(
+    settings: &StoreSettings,
+    hold_ttl_ms: u64,
+    accepts_loss: bool,
+    tokens: SessionTokens,
+) -> Result<Opener, (u8, String)> {
     let redis = RedisConfig { settings: settings.redis.clone(), hold_ttl_ms, accepts_loss };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
     let identity = Arc::new(owner::identity(&settings.data_dir, &redis.settings.namespace));
     let about = owner::about();
-    Ok(Box::new(move |wall| Ok(Box::new(RedisStore::open(&redis, &identity, &about, wall)?) as Box<dyn Store>)))
+    Ok(Box::new(move |wall| {
+        let mut store = RedisStore::open(&redis, &identity, &about, wall)?;
+        // Whoever serves these rooms next must know the sessions that hold seats in them.
+        tokens.learn(store.secret(fresh_secret("tokens of sessions"))?);
+        Ok(Box::new(store) as Box<dyn Store>)
+    }))
 }

@@ -5,6 +5,8 @@
 //! Invariants: a code is compared in the same time whatever is wrong with it; a token ends [`SESSION_TOKEN_MS`] after
 //! it was given. Never here: randomness, where the key is kept.
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
@@ -65,10 +67,13 @@ pub fn read_session(text: &str) -> Option<SessionId> {
     Some(SessionId::new(u128::from_be_bytes(number)))
 }
 
-/// Makes tokens and checks them.
+/// Makes tokens and checks them. Clones share what they learn.
 #[derive(Clone)]
 pub struct SessionTokens {
-    key: hmac::Key,
+    /// Made of the secret of this machine, for as long as no other is known.
+    own: hmac::Key,
+    /// Made of the secret that all servers of one store share.
+    shared: Arc<OnceLock<hmac::Key>>,
 }
 
 impl std::fmt::Debug for SessionTokens {
@@ -78,12 +83,16 @@ impl std::fmt::Debug for SessionTokens {
 }
 
 impl SessionTokens {
-    /// With a secret that outlives the process, which other things are made of, too.
+    /// With a secret of this machine that outlives the process.
     #[must_use]
     pub fn new(secret: [u64; 2]) -> Self {
-        let secret: Vec<u8> = secret.iter().flat_map(|half| half.to_le_bytes()).collect();
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"tokens of sessions");
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) }
+        Self { own: key(secret), shared: Arc::default() }
+    }
+
+    /// The store has told its secret: tokens are made by it from now on, and those of before stay good. Only the first one
+    /// counts.
+    pub fn learn(&self, secret: [u64; 2]) {
+        self.shared.get_or_init(|| key(secret));
     }
 
     /// A token for the connection with this number of a session.
@@ -94,7 +103,7 @@ impl SessionTokens {
         token[1..17].copy_from_slice(&session.number().to_be_bytes());
         token[17..25].copy_from_slice(&incarnation.to_be_bytes());
         token[25..SAID].copy_from_slice(&now.0.to_be_bytes());
-        let code = hmac::sign(&self.key, &token[..SAID]);
+        let code = hmac::sign(self.shared.get().unwrap_or(&self.own), &token[..SAID]);
         token[SAID..].copy_from_slice(&code.as_ref()[..CODE]);
         BASE64.encode(token)
     }
@@ -108,15 +117,25 @@ impl SessionTokens {
         }
         let len = BASE64.decode_slice(token, &mut bytes).ok()?;
         let token: &[u8; SAID + CODE] = bytes[..len].try_into().ok()?;
-        let code = hmac::sign(&self.key, &token[..SAID]);
         // All bytes are looked at in any case.
-        let differs = code.as_ref().iter().zip(&token[SAID..]).fold(0, |all, (one, other)| all | (one ^ other));
+        let is_by = |key: &hmac::Key| {
+            let code = hmac::sign(key, &token[..SAID]);
+            code.as_ref().iter().zip(&token[SAID..]).fold(0, |all, (one, other)| all | (one ^ other)) == 0
+        };
         let number = |range: std::ops::Range<usize>| u64::from_be_bytes(token[range].try_into().expect("8 bytes"));
         let id = u128::from(number(1..9)) << 64 | u128::from(number(9..17));
         let given = WallMillis(number(25..SAID));
-        let is_good = differs == 0 && token[0] == VERSION && now.0.saturating_sub(given.0) <= SESSION_TOKEN_MS;
+        let is_signed = is_by(&self.own) | self.shared.get().is_some_and(is_by);
+        let is_good = is_signed && token[0] == VERSION && now.0.saturating_sub(given.0) <= SESSION_TOKEN_MS;
         is_good.then(|| Proven { session: SessionId::new(id), incarnation: number(17..25), given })
     }
+}
+
+/// The key that is made of a secret, which other things are made of, too.
+fn key(secret: [u64; 2]) -> hmac::Key {
+    let secret: Vec<u8> = secret.iter().flat_map(|half| half.to_le_bytes()).collect();
+    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"tokens of sessions");
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
 #[cfg(test)]
@@ -162,6 +181,20 @@ mod tests {
         for text in ["", "A", &token[1..], &format!("{token}A"), &format!("{token}{token}"), &"A".repeat(9_000)] {
             assert_eq!(check(&tokens, text, NOW), None, "{text}");
         }
+    }
+
+    #[test]
+    fn servers_of_one_store_take_each_others_tokens() {
+        let (one, other) = (SessionTokens::new([1, 2]), SessionTokens::new([3, 4]));
+        let early = one.give(SessionId::new(7), 5, NOW);
+        assert!(other.check(&early, NOW).is_none(), "they know nothing of each other");
+        let clone = one.clone();
+        one.learn([9, 9]);
+        other.learn([9, 9]);
+        one.learn([1, 1]);
+        let token = clone.give(SessionId::new(7), 5, NOW);
+        assert!(other.check(&token, NOW).is_some() && one.check(&token, NOW).is_some());
+        assert!(one.check(&early, NOW).is_some() && other.check(&early, NOW).is_none());
     }
 
     #[test]

@@ -219,3 +219,16 @@ fn a_hundred_thousand_holds_are_restored_in_two_seconds() {
     assert!(took.as_millis() < 2_000, "{took:?}");
     rig.finish();
 }
+
+#[test]
+fn servers_of_one_namespace_have_one_secret() {
+    let server = RedisServer::start();
+    let mut store = open(&server);
+    let secret = [0x0123_4567_89ab_cdef, u64::MAX];
+    assert_eq!(store.secret(secret), Ok(secret));
+    assert_eq!(store.secret([7, 7]), Ok(secret), "the first one stays");
+    let key = server.ask::<Vec<String>>(&["KEYS", "*:secret"]).pop().expect("it is there");
+    assert!(server.ask::<i64>(&["PTTL", &key]) > 86_400_000, "as long as bookings");
+    let _: String = server.ask(&["SET", &key, "short"]);
+    assert!(store.secret(secret).is_err(), "not ours: nobody is to believe that it is");
+}

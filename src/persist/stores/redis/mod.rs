@@ -140,6 +140,19 @@ impl RedisStore {
         self.judge(answers.into_iter()).map(drop)
     }
 
+    /// The secret that all servers with this namespace share: `fresh` from the first one on.
+    ///
+    /// # Errors
+    /// Redis is away, or holds something else under its name.
+    pub fn secret(&mut self, fresh: [u64; 2]) -> Result<[u64; 2], StoreError> {
+        let digits = |half: u64| format!("{half:016x}");
+        let asked = self.keys.secret(&(digits(fresh[0]) + &digits(fresh[1])));
+        let found = self.call(asked.into())?.pop().and_then(text).ok_or_else(strange)?;
+        let half = |at: std::ops::Range<usize>| found.get(at).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let halves = half(0..16).zip(half(16..32)).filter(|_| found.len() == 32);
+        halves.map(|(first, second)| [first, second]).ok_or_else(strange)
+    }
+
     /// Looks what is there before anything is changed. A part that is gone stays seen until the loss is accepted.
     fn look_around(&mut self) -> Result<(), StoreError> {
         let asked = (0..REDIS_PARTS).flat_map(|part| self.keys.survey(part)).collect();

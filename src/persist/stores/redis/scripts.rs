@@ -19,7 +19,7 @@ use ::redis::{Cmd, cmd};
 use crate::engine::ids::{RoomId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::SHARDS_MAX;
-use crate::limits::store::{REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
+use crate::limits::store::{REDIS_KEEP_LASTING_MS, REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
 
 const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
@@ -207,10 +207,22 @@ impl Keys {
         found == "none"
             || found
                 == match what {
-                    "token" => "string",
+                    "token" | "secret" => "string",
                     "rooms" => "zset",
                     _ => "hash",
                 }
+    }
+
+    /// The secret of all servers with this namespace, which is `fresh` when there was none. It stays as long as bookings.
+    pub(super) fn secret(&self, fresh: &str) -> [Cmd; 3] {
+        let key = self.lease("secret");
+        let mut set = cmd("SET");
+        set.arg(&key).arg(fresh).arg("NX");
+        let mut keep = cmd("PEXPIRE");
+        keep.arg(&key).arg(REDIS_KEEP_LASTING_MS);
+        let mut get = cmd("GET");
+        get.arg(key);
+        [set, keep, get]
     }
 
     /// All seats of a room.
