@@ -9,30 +9,34 @@ WORKDIR /build
 # the manifests and are not there yet, so their sections are left out for this one build.
 COPY Cargo.toml Cargo.lock ./
 COPY loadgen/Cargo.toml loadgen/
+COPY relay/Cargo.toml relay/
 COPY benches/Cargo.toml benches/
 COPY tests/kit/Cargo.toml tests/kit/
-RUN for manifest in Cargo.toml benches/Cargo.toml; do \
+RUN for manifest in Cargo.toml benches/Cargo.toml relay/Cargo.toml; do \
         cp $manifest whole \
         && awk '/^\[/ { drop = /^\[\[(test|bench|bin)\]\]/ } !drop' whole > $manifest; \
     done \
-    && mkdir -p src loadgen/src benches/src tests/kit/src \
+    && mkdir -p src loadgen/src relay/src benches/src tests/kit/src \
     && touch src/lib.rs benches/src/lib.rs tests/kit/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs loadgen/src/ \
+    && cp src/main.rs relay/src/ \
     && cargo build --release --locked --package butaca \
-    && rm -r src loadgen benches tests Cargo.toml whole
+    && cargo build --release --locked --package relay \
+    && rm -r src loadgen relay benches tests Cargo.toml whole
 
 COPY . .
 # A copied file keeps its age; cargo has to see that it is newer than the empty one of before.
-RUN find src -name '*.rs' -exec touch {} + \
+RUN find src relay/src -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --package butaca --bin butaca \
-    && strip --strip-debug target/release/butaca
+    && cargo build --release --locked --package relay --bin butaca-relay \
+    && strip --strip-debug target/release/butaca target/release/butaca-relay
 
 FROM debian:12.12-slim
 RUN groupadd --system --gid 10001 butaca \
     && useradd --system --uid 10001 --gid butaca --no-create-home --shell /usr/sbin/nologin butaca \
     && install --directory --owner butaca --group butaca /data
-COPY --from=build /build/target/release/butaca /usr/local/bin/butaca
+COPY --from=build /build/target/release/butaca /build/target/release/butaca-relay /usr/local/bin/
 COPY docker/healthcheck.sh /usr/local/bin/healthcheck
 
 USER 10001:10001

