@@ -16,6 +16,7 @@ mod recovery;
 mod redis_nodes;
 mod restart;
 mod rivals;
+mod second;
 mod sick_redis;
 mod topologies;
 mod trains;
