@@ -162,11 +162,11 @@ impl Deltas {
 
     /// Adds a member that knows the room up to `seq`, or waits for its map, and returns its index.
     pub fn add(&mut self, slot: u32, seq: Option<u64>) -> u32 {
-        let mode = if seq.is_some() { Mode::Served } else { Mode::Waiting };
         if self.served == 0 && self.pass.is_none() {
             self.told = seq.unwrap_or(self.told).max(self.told);
         }
-        self.served += usize::from(seq.is_some());
+        let mode = seq.map_or(Mode::Waiting, |seq| self.mode_at(seq));
+        self.served += usize::from(mode == Mode::Served);
         self.members.push(Member { seq: seq.unwrap_or(0), slot, mode });
         u32::try_from(self.members.len() - 1).expect("members are bounded")
     }
@@ -181,6 +181,16 @@ impl Deltas {
             pass.left = pass.left.min(self.members.len());
         }
         self.members.get(at).map(|moved| Moved { slot: moved.slot, index })
+    }
+
+    /// How a member goes on that knows the room up to here. What happened in the room may have come from its owner before the
+    /// answer that was given ahead of it, and everybody else may have been told already: it is behind those.
+    fn mode_at(&self, seq: u64) -> Mode {
+        if seq < self.told {
+            crate::marks::hit("a member that begins behind what everybody has been told");
+            return Mode::Behind;
+        }
+        Mode::Served
     }
 
     fn set_mode(&mut self, index: u32, mode: Mode) {
@@ -252,10 +262,11 @@ impl Deltas {
         self.set_mode(index, Mode::Behind);
     }
 
-    /// The member at `index` gets the whole map as of `seq`, or knows it: it is served with everybody again.
+    /// The member at `index` gets the whole map as of `seq`, or knows it: it is served with everybody again, or from what
+    /// [`Deltas::drained`] gives it on.
     pub fn knows(&mut self, index: u32, seq: u64) {
         self.members[index as usize].seq = seq;
-        self.set_mode(index, Mode::Served);
+        self.set_mode(index, self.mode_at(seq));
     }
 
     /// The member at `index` needs the whole map.
@@ -340,6 +351,26 @@ mod tests {
         deltas.check_invariants();
         assert_eq!(deltas.drained(2, "r"), GoesOn::Map, "what it missed is not known any more");
         assert_eq!(pass(&mut deltas, &[]), [0, 1], "those who are served miss nothing");
+    }
+
+    #[test]
+    fn who_begins_behind_what_everybody_was_told_catches_up_alone() {
+        let mut deltas = Deltas::new(EPOCH, 5, 100);
+        deltas.add(0, Some(5));
+        (6..9).for_each(|seq| held(&mut deltas, seq));
+        assert_eq!(pass(&mut deltas, &[]), [0]);
+        // The answers of two were on their way: one joins, the other was a member and gets a fresh map.
+        let new = deltas.add(1, Some(6));
+        deltas.knows(0, 7);
+        deltas.check_invariants();
+        held(&mut deltas, 9);
+        for (index, from) in [(new, 7), (0, 8)] {
+            let GoesOn::Delta(frame) = deltas.drained(index, "r") else { panic!("it is behind") };
+            let text = String::from_utf8_lossy(&frame).into_owned();
+            assert!(text.contains(&format!(r#""from":{from},"to":9"#)), "{text}");
+        }
+        held(&mut deltas, 10);
+        assert_eq!(pass(&mut deltas, &[]), [0, 1]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Want;
-use crate::audience::deltas::GoesOn;
+use crate::audience::deltas::{GoesOn, Mode};
 use crate::audience::full_states::Captured;
 use crate::audience::maps::What;
 use crate::audience::outbox::Kind;
@@ -111,6 +111,9 @@ impl Node {
             let second = session.second_mut().expect("the caller knows that it has one");
             second.members.insert(Membership { feed, at: index });
         }
+        if knows {
+            self.go_on_from(slot, feed);
+        }
         self.feeds.schedule_tick(feed, self.at.ns);
         if !knows {
             self.want(slot, Want { room: room.clone(), rejoin: false });
@@ -124,6 +127,7 @@ impl Node {
         if let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut() {
             deltas.knows(at, seq);
         }
+        self.go_on_from(slot, feed);
         self.feeds.schedule_tick(feed, self.at.ns);
     }
 
@@ -176,20 +180,33 @@ impl Node {
             self.sessions.get(slot).and_then(|session| session.second()?.members.nth(index))
         {
             index += 1;
-            let of = self.feeds.get_mut(feed);
-            let Some(deltas) = of.deltas.as_mut() else { continue };
-            match deltas.drained(at, of.room.as_str()) {
-                GoesOn::Served => {}
-                GoesOn::Delta(frame) => {
-                    crate::marks::hit("a delta for one who was behind");
-                    self.write(slot, Kind::Reply, |out| out.extend_from_slice(&frame));
-                }
-                GoesOn::Map => {
-                    let room = of.room.clone();
-                    self.want(slot, Want { room, rejoin: false });
-                }
-            }
+            self.tell_missed(slot, feed, at);
             self.feeds.schedule_tick(feed, self.at.ns);
+        }
+    }
+
+    /// The member has been given the map, or what it missed: what everybody has been told meanwhile goes behind that.
+    fn go_on_from(&mut self, slot: u32, feed: u32) {
+        let Some(Membership { at, .. }) = self.second_membership(slot, feed) else { return };
+        let deltas = self.feeds.get(feed).deltas.as_ref();
+        if deltas.is_some_and(|deltas| deltas.mode(at) == Mode::Behind) {
+            self.tell_missed(slot, feed, at);
+        }
+    }
+
+    fn tell_missed(&mut self, slot: u32, feed: u32, at: u32) {
+        let of = self.feeds.get_mut(feed);
+        let Some(deltas) = of.deltas.as_mut() else { return };
+        match deltas.drained(at, of.room.as_str()) {
+            GoesOn::Served => {}
+            GoesOn::Delta(frame) => {
+                crate::marks::hit("a delta for one who was behind");
+                self.write(slot, Kind::Reply, |out| out.extend_from_slice(&frame));
+            }
+            GoesOn::Map => {
+                let room = of.room.clone();
+                self.want(slot, Want { room, rejoin: false });
+            }
         }
     }
 
