@@ -2,7 +2,8 @@
 # Tests at their full size, too long for scripts/test.sh: run and report them before a release.
 #
 #   scripts/long.sh durability [ROUNDS]   kill -9 under load and restart, both stores in both modes, and while a store is
-#                                         read (200 rounds of each); prints what was lost and the longest gap
+#                                         read, and while orders are booked (200 rounds of each); prints what was lost
+#                                         and the longest gap
 #   scripts/long.sh hogs                  each attack of docs/SECURITY-TESTS.md at its full size, in release, in a cgroup of
 #                                         512 MiB where one can be made; prints the table
 #   scripts/long.sh server                ten waves of 5,000 connections, and an end with 10,000, in release; it needs
@@ -18,7 +19,8 @@ long_durability() {
   local one failed=0
   export KILL_ROUNDS=${1:-200} RECOVERY_ROUNDS=${1:-200}
   cargo test --test durability --no-run
-  for one in kill_embedded_window kill_embedded_durable kill_redis_window kill_redis_durable a_crash_while; do
+  for one in kill_embedded_window kill_embedded_durable kill_redis_window kill_redis_durable kill_embedded_booked kill_redis_booked \
+    a_crash_while; do
     echo "== $one"
     cargo test -q --test durability "$one" -- --nocapture --test-threads=1 2>&1 \
       | grep -E 'crashes|blows|panicked|must|FAILED|lost' || failed=1
