@@ -86,7 +86,7 @@ stage_test() {
     [ $scope = all ] || some=(-E 'kind(lib) + kind(bin) + binary(pure) + binary(server)')
     cargo nextest run --locked --workspace --profile ci --test-threads $at_once "${some[@]+"${some[@]}"}" || code=1
     # What a client notices, once more on plain threads: half a minute on two processors.
-    BUTACA_TEST_RUNTIME=threads cargo nextest run --locked --profile ci --test-threads $at_once -E "$on_threads" || code=1
+    BUTACA_TEST_RUNTIME=threads cargo nextest run --locked --workspace --profile ci --test-threads $at_once -E "$on_threads" || code=1
     return $code
   else
     [ $scope = all ] || some=(--lib --bins --test pure --test server)
