@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { tokenFor } from "../../examples/jwt/shop.mjs";
 import { launch, Visitor } from "./lib/browser.mjs";
-import { LiveServer } from "./lib/live.mjs";
+import { Server } from "./lib/server.mjs";
 
 const folder = new URL("../../examples/jwt/", import.meta.url);
 const secret = randomBytes(48).toString("base64");
@@ -65,7 +65,7 @@ test("there is no key in the folder", async () => {
 test("the page asks for a token and enters with it", async () => {
   started = shop({ JWT_SECRET: secret });
   const { address } = started;
-  seats = await LiveServer.start({ auth: "required", isGood: (token) => read(token)[1].name === "Ana" });
+  seats = await Server.start({ AUTH: "jwt", JWT_SECRET: secret });
   const ana = await Visitor.open(browser);
   await ana.page.goto(`${await address}?server=${encodeURIComponent(seats.ws)}`);
   await ana.page.getByRole("button", { name: "Enter" }).click();
