@@ -14,7 +14,7 @@
 //! * [`wire`]: bytes to vocabulary and back. Pure.
 //! * [`audience`]: what those who look at a room are owed. Pure.
 //! * [`figures`], [`config`], [`clock`], [`log`]: what is counted, the environment, the clocks, the log.
-//! * [`persist`]: what is acknowledged survives.
+//! * [`acts`]: the log that the shop's backend reads. [`persist`]: what is acknowledged survives.
 //! * [`auth`]: who somebody is, by proof. Pure.
 //! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
 //! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
@@ -42,6 +42,8 @@ pub mod config;
 pub mod clock;
 
 pub mod log;
+
+pub mod acts;
 
 pub mod persist;
 

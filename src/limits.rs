@@ -5,6 +5,7 @@
 //! stands nowhere else (`tests/pure/tidy/bounds.rs`). Never here: behaviour. What happens at a bound is said beside it
 //! and done where the thing is bounded.
 
+pub mod acts;
 pub mod api;
 pub mod auth;
 pub mod layout;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::acts::ring::Ring;
 use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::budget::Budget;
 use crate::audience::pace::Pace;
@@ -29,6 +30,7 @@ use crate::layout::catalog::Catalog;
 use crate::limits::auth::AUTH_WITHIN_MS;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
 use crate::node::SecondRules;
+use crate::node::acts::Acts;
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
@@ -105,13 +107,14 @@ fn start(config: Config) -> Result<Started, Failure> {
     board.layouts = layouts;
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
-    let (desk, clock) = (Arc::new(Desk::default()), Clock::new());
+    let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(Ring::new(config.acts.events_max)));
     // Before anybody is served: who finds a healthy server may tell it to end.
     let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
     let key = origins_key(&config.store);
     let tokens = SessionTokens::new(key);
-    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, &board.layouts, &mesh, (clock, &tokens))?;
+    let known = (&board.layouts, &log);
+    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, known, &mesh, (clock, &tokens))?;
     keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
@@ -121,7 +124,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
-        let node = node(&config, (id, shards), &board, storage.as_ref()).with_secrets(proofs, tokens.clone());
+        let node = node(&config, (id, shards), &board, (storage.as_ref(), &log)).with_secrets(proofs, tokens.clone());
         let parts = Parts {
             id,
             listen: Arc::clone(&listen),
@@ -151,6 +154,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         clock,
         store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         connections_max,
+        log,
     };
     let (api, api_line) = listening.start(api_parts).map_err(no_thread)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
@@ -159,7 +163,12 @@ fn start(config: Config) -> Result<Started, Failure> {
 }
 
 /// One shard of so many, without connections.
-fn node(config: &Config, (id, shards): (ShardId, usize), board: &Board, storage: Option<&Storage>) -> Node {
+fn node(
+    config: &Config,
+    (id, shards): (ShardId, usize),
+    board: &Board,
+    (storage, log): (Option<&Storage>, &Arc<Ring>),
+) -> Node {
     let (rules, fairness) = seat_rules(&config.rooms);
     let within_ms = config.auth.as_ref().map_or(AUTH_WITHIN_MS, |auth| auth.within_ms);
     Node::new(node::Parts {
@@ -173,6 +182,7 @@ fn node(config: &Config, (id, shards): (ShardId, usize), board: &Board, storage:
         store: storage.map(|storage| Arc::clone(&storage.link)),
     })
     .with_entrance(board.authority.clone(), Arc::clone(&board.bans), within_ms)
+    .with_acts(Some(Acts::new(Arc::clone(log), config.acts.has_holds)))
 }
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use crate::acts::ring::Ring;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{Store as Kind, StoreSettings};
@@ -46,7 +47,7 @@ impl Storage {
     pub(crate) fn start(
         settings: &StoreSettings,
         hold_ttl_ms: u64,
-        layouts: &Catalog,
+        (layouts, acts): (&Catalog, &Arc<Ring>),
         mesh: &Mesh,
         (clock, tokens): (Clock, &SessionTokens),
     ) -> Result<Option<Self>, (u8, String)> {
@@ -55,7 +56,10 @@ impl Storage {
         // In window mode the sale goes on with what is left, and says so.
         let accepts_loss = settings.accept_loss || !is_durable;
         let opener = match settings.promise.store {
-            Kind::Memory => return Ok(None),
+            Kind::Memory => {
+                acts.open(Vec::new(), clock.now().wall);
+                return Ok(None);
+            }
             Kind::Embedded => {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
                 embedded(&settings.data_dir, (!is_durable).then_some(behind), accepts_loss)
@@ -69,6 +73,7 @@ impl Storage {
             hold_ttl_ms,
             is_user_info: message::is_object,
             clock,
+            log: Some(Arc::clone(acts)),
         };
         let (verdict, verdicts) = channel();
         let report = report(Arc::clone(&link), layouts.clone(), mesh.clone(), verdict);
@@ -104,6 +109,7 @@ fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Op
                 }
                 let (holds, expired, skipped) = (restored.holds(), restored.expired.len(), restored.skipped);
                 tracing::info!(holds, expired, skipped, "the store was read");
+                link.note_restored_numbers(restored.numbers);
                 link.note_restored_rooms(restored.rooms);
                 link.note_restored(restored.shards);
                 decide(None);

@@ -56,6 +56,7 @@ impl Bench {
             hold_ttl_ms: HOLD_TTL_MS,
             is_user_info,
             clock,
+            log: None,
         };
         let report = Box::new(move |event| drop(sender.send(event)));
         let thread = writer::start(setup, opener, Arc::clone(&queue), Arc::clone(&status), report).expect("a thread");

@@ -42,6 +42,7 @@ pub(super) enum Act {
     Unblock,
     Reconcile,
     Disconnect,
+    Events,
 }
 
 /// One call.
@@ -74,6 +75,8 @@ pub(super) struct Param {
 pub(super) enum ParamKind {
     /// A name, as rooms have.
     Id,
+    /// A cursor of the log.
+    Cursor,
     /// A whole number.
     Number { min: u64, max: u64 },
     /// One of these words.

@@ -19,6 +19,7 @@ use super::Server;
 use super::body::drop_body;
 use super::calls::Call;
 use super::docs::POLICY;
+use super::events::STREAM;
 use super::perform::{Asking, perform};
 use super::problem::{BAD_REQUEST, DRAINING, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, STARTING};
 use super::query::Query;
@@ -86,7 +87,10 @@ async fn done(server: &Server, call: &'static Call, head: &mut Parts, body: Body
         return Err(Problem::new(&INVALID, "this call takes no body"));
     }
     let query = Query::read(call, head.uri.query().unwrap_or_default())?;
-    let asking = Asking { names: names(head).await?, query, body };
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let wants_stream = text("accept").is_some_and(|accept| accept.contains(STREAM));
+    let last_event = text("last-event-id").filter(|_| wants_stream);
+    let asking = Asking { names: names(head).await?, query, body, wants_stream, last_event };
     perform(server, call, &asking).await
 }
 

@@ -11,6 +11,7 @@ mod body;
 mod calls;
 mod dispatch;
 mod docs;
+mod events;
 mod figures;
 mod gate;
 pub mod keys;
@@ -33,10 +34,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use axum::body::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::acts::ring::Ring;
 use crate::clock::Clock;
 use crate::config::{self, Promise, Store};
+use crate::limits::acts::LOG_READERS_MAX;
 use crate::persist::link::StoreLink;
 use crate::runtime::board::Board;
 use crate::runtime::desk::Desk;
@@ -56,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) store: Option<Arc<StoreLink>>,
     pub(crate) connections_max: usize,
+    pub(crate) log: Arc<Ring>,
 }
 
 /// What every request can see.
@@ -76,6 +80,9 @@ struct Server {
     rereads: Arc<Notify>,
     /// The shards have ended.
     ends: watch::Sender<bool>,
+    log: Arc<Ring>,
+    /// Places of those who wait for events.
+    readers: Arc<Semaphore>,
 }
 
 impl Server {
@@ -164,7 +171,7 @@ impl Listening {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let document = serde_json::to_value(openapi::document()).expect("the document is JSON");
         let ends = watch::Sender::new(false);
-        let Parts { promise, board, mesh, desk, clock, store, connections_max } = parts;
+        let Parts { promise, board, mesh, desk, clock, store, connections_max, log } = parts;
         let server = Arc::new(Server {
             gate,
             bodies: Bodies::default(),
@@ -180,6 +187,8 @@ impl Listening {
             openapi: document.to_string().into(),
             rereads: self.rereads,
             ends: ends.clone(),
+            log,
+            readers: Arc::new(Semaphore::new(LOG_READERS_MAX)),
         });
         let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
             if let Err(error) = runtime.block_on(serve::serve(listener, server)) {

@@ -14,6 +14,7 @@ use utoipa::openapi::{
 };
 
 use super::calls::{Call, JSON, Param, ParamKind, Shape, id_schema, number_schema, shape};
+use super::events::CURSOR_PATTERN;
 use super::keys::Role;
 use super::problem::{KINDS, Kind, PROBLEM_JSON, ProblemBody};
 use super::table::CALLS;
@@ -89,13 +90,24 @@ fn operation(call: &Call, types: &mut Types) -> Operation {
         operation = operation.response(status.to_string(), response.build());
     }
     let is_new = |status: u16| !problems(call).contains_key(&status);
+    let mut responses = BTreeMap::new();
     for answer in call.answers.iter().filter(|answer| is_new(answer.status)) {
         let schema = answer.shape.map_or_else(text_schema, |shape| note(types, shape()));
         let content = Content::new(Some(schema));
-        let response = ResponseBuilder::new().description(answer.what).content(answer.media_type, content);
-        operation = operation.response(answer.status.to_string(), response.build());
+        // An answer may be told in several ways.
+        let response: ResponseBuilder = responses.remove(&answer.status).unwrap_or_default();
+        let response = response.description(answer.what).content(answer.media_type, content);
+        responses.insert(answer.status, response);
+    }
+    for (status, response) in responses {
+        operation = operation.response(status.to_string(), response.build());
     }
     operation.build()
+}
+
+fn cursor_schema() -> RefOr<Schema> {
+    let text = Object::builder().schema_type(SchemaType::Type(Type::String));
+    Schema::Object(text.pattern(Some(CURSOR_PATTERN)).build()).into()
 }
 
 fn text_schema() -> RefOr<Schema> {
@@ -122,6 +134,7 @@ fn path_param(name: &'static str) -> Parameter {
 fn query_param(param: &Param) -> Parameter {
     let schema = match param.kind {
         ParamKind::Id => id_schema(),
+        ParamKind::Cursor => cursor_schema(),
         ParamKind::Number { min, max } => number_schema(min, max),
         ParamKind::Switch => number_schema(0, 1),
         ParamKind::Word(words) => {
@@ -162,6 +175,8 @@ impl Call {
             "not_found" | "method_not_allowed" => false,
             "unknown_layout" => self.path.contains("{layout}") && self.method != "PUT",
             "layouts_full" => self.path.contains("{layout}") && self.method == "PUT",
+            "cursor_too_old" => self.path.ends_with("/events"),
+            "unknown_room" if self.path.ends_with("/events") => false,
             "unknown_order" => self.path.contains("{order}"),
             "no_layout" if self.path.ends_with("/seats") => true,
             "unknown_room" => self.path.contains("{room}"),

@@ -18,6 +18,7 @@ use super::answers::{
     ReleaseAnswer, RoomAnswer, SeatsAnswer, refused,
 };
 use super::calls::{Act, Call, JSON};
+use super::events;
 use super::layouts;
 use super::problem::{INVALID, NOT_JSON, OVERLOADED, PERSISTENCE_UNAVAILABLE, Problem};
 use super::query::Query;
@@ -43,6 +44,10 @@ pub(super) struct Asking {
     pub(super) names: Vec<Name>,
     pub(super) query: Query,
     pub(super) body: Bytes,
+    /// The log is to be told as it goes.
+    pub(super) wants_stream: bool,
+    /// The last event of a stream that goes on.
+    pub(super) last_event: Option<String>,
 }
 
 impl Asking {
@@ -99,6 +104,7 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
         Act::DeleteLayout => layouts::delete(server, asking),
         Act::Rooms => rooms::list(server, &asking.query).await.map(|rooms| json(StatusCode::OK, &rooms)),
         Act::Disconnect => disconnect(server, asking).await,
+        Act::Events => events::read(server, asking).await,
         Act::PutRoom
         | Act::PatchRoom
         | Act::GetRoom
@@ -154,7 +160,8 @@ fn request(server: &Server, act: Act, asking: &Asking) -> Result<SaleRequest, Pr
         | Act::GetLayout
         | Act::DeleteLayout
         | Act::Rooms
-        | Act::Disconnect => {
+        | Act::Disconnect
+        | Act::Events => {
             unreachable!("it asks nothing of one room")
         }
     }
@@ -228,6 +235,6 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     of(status, JSON, serde_json::to_vec(body).expect("answers are plain data"))
 }
 
-fn of(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn of(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     (status, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], body.into()).into_response()
 }

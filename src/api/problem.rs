@@ -57,6 +57,7 @@ pub(super) static SALE_NOT_OPEN: Kind = kind(409, "sale_not_open", "The sale is 
 pub(super) static HOLD_EXPIRED: Kind = kind(409, "hold_expired", "The cart has come to its end");
 pub(super) static LAYOUTS_FULL: Kind = kind(409, "layouts_full", "There are as many layouts as may be");
 pub(super) static LIMIT_EXCEEDED: Kind = kind(409, "limit_exceeded", "The owner has as many seats as may be");
+pub(super) static CURSOR_TOO_OLD: Kind = kind(410, "cursor_too_old", "The log does not go back as far");
 pub(super) static TOO_LARGE: Kind = kind(413, "too_large", "The body is too long");
 pub(super) static MEDIA_TYPE: Kind = kind(415, "unsupported_media_type", "A body is application/json");
 pub(super) static INVALID: Kind = kind(422, "invalid", "The request means nothing");
@@ -68,7 +69,7 @@ pub(super) static PERSISTENCE_UNAVAILABLE: Kind =
     kind(503, "persistence_unavailable", "The outcome is unknown: asking again is safe");
 
 /// All kinds, in the order of the documentation.
-pub(super) static KINDS: [&Kind; 38] = [
+pub(super) static KINDS: [&Kind; 39] = [
     &BAD_REQUEST,
     &NOT_JSON,
     &UNAUTHORIZED,
@@ -99,6 +100,7 @@ pub(super) static KINDS: [&Kind; 38] = [
     &HOLD_EXPIRED,
     &LAYOUTS_FULL,
     &LIMIT_EXCEEDED,
+    &CURSOR_TOO_OLD,
     &TOO_LARGE,
     &MEDIA_TYPE,
     &INVALID,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Param, ParamKind};
+use super::events;
 use super::problem::{INVALID, Problem};
 use super::words::Name;
 
@@ -52,6 +53,7 @@ impl Query {
 fn check(param: &Param, value: &str) -> Result<(), String> {
     let is_allowed = match param.kind {
         ParamKind::Id => Name::new(value).is_some(),
+        ParamKind::Cursor => events::place(value).is_some(),
         ParamKind::Number { min, max } => value.parse().is_ok_and(|number: u64| (min..=max).contains(&number)),
         ParamKind::Word(words) => words.contains(&value),
         ParamKind::Switch => matches!(value, "0" | "1"),
@@ -62,6 +64,7 @@ fn check(param: &Param, value: &str) -> Result<(), String> {
 fn allowed(kind: ParamKind) -> String {
     match kind {
         ParamKind::Id => "a name of 1 to 128 bytes".into(),
+        ParamKind::Cursor => "the cursor of an event".into(),
         ParamKind::Number { min, max } => format!("a whole number from {min} to {max}"),
         ParamKind::Word(words) => format!("one of {}", words.join(", ")),
         ParamKind::Switch => "0 or 1".into(),

@@ -7,6 +7,7 @@ use super::answers::{
     ReleaseAnswer, RoomAnswer, RoomsAnswer, SeatsAnswer,
 };
 use super::calls::{Act, Answer, Call, JSON, Param, ParamKind, Sends, Shape, any_object, shape};
+use super::events::{EventAnswer, NDJSON, STREAM};
 use super::keys::Role;
 use super::layouts::{LayoutAnswer, LayoutsAnswer, plan_shape};
 use super::requests::{
@@ -14,6 +15,7 @@ use super::requests::{
     UnblockBody,
 };
 use super::settings::{RoomBody, RoomPatchBody};
+use crate::limits::acts::{LOG_LIST_MAX, LOG_WAIT_S_MAX};
 use crate::limits::api::{API_BODY_BYTES_MAX, API_LAYOUT_BYTES_MAX, API_LIST_MAX};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -71,6 +73,25 @@ const SEATS: &[Param] = &[
     param("order", "Of this order", ParamKind::Id),
     AFTER,
     LIMIT,
+];
+
+const EVENTS: &[Param] = &[
+    param("after", "The cursor behind which reading goes on; without it: from the oldest event", ParamKind::Cursor),
+    param("limit", "At most so many; 1000 by default", ParamKind::Number { min: 1, max: LOG_LIST_MAX }),
+    param(
+        "wait_s",
+        "How long to wait for the first event; 0 by default",
+        ParamKind::Number { min: 0, max: LOG_WAIT_S_MAX },
+    ),
+];
+const EVENT: &[Answer] = &[
+    Answer { status: 200, what: "Events, one a line", media_type: NDJSON, shape: Some(shape::<EventAnswer>) },
+    Answer {
+        status: 200,
+        what: "Events, as they come where the request accepts text/event-stream, else one a line",
+        media_type: STREAM,
+        shape: None,
+    },
 ];
 
 const ROOM: &[Answer] = &[json(200, "The room", shape::<RoomAnswer>)];
@@ -226,6 +247,18 @@ pub(super) static CALLS: &[Call] = &[
         sends: sends(shape::<DisconnectBody>),
         answers: &[json(200, "They are closed", shape::<DisconnectAnswer>)],
         ..call(Role::Manage, "POST", "/v1/clients/disconnect", "disconnect", Act::Disconnect)
+    },
+    Call {
+        summary: "What has happened: every act on seats, an order or a room, in the order of each room",
+        query: EVENTS,
+        answers: EVENT,
+        ..call(Role::Read, "GET", "/v1/events", "events", Act::Events)
+    },
+    Call {
+        summary: "The same of one room, also of one that is no more",
+        query: EVENTS,
+        answers: EVENT,
+        ..call(Role::Read, "GET", "/v1/rooms/{room}/events", "roomEvents", Act::Events)
     },
 ];
 

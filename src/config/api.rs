@@ -21,6 +21,21 @@ pub struct Api {
     pub keys_file: Option<PathBuf>,
 }
 
+/// What the log of acts has.
+#[derive(Clone, Copy, Debug)]
+pub struct Acts {
+    /// Events at most.
+    pub events_max: usize,
+    /// Whether holds and releases are among them.
+    pub has_holds: bool,
+}
+
+impl Acts {
+    pub(super) fn read(values: &Values) -> Result<Self, String> {
+        Ok(Self { events_max: values.usize("LOG_EVENTS_MAX")?, has_holds: values.switch("LOG_HOLDS")? })
+    }
+}
+
 impl Api {
     /// `None`: it is off.
     pub(super) fn read(values: &Values) -> Result<Option<Self>, String> {

@@ -28,7 +28,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 pub use self::redis::RedisSettings;
-pub use api::Api;
+pub use api::{Acts, Api};
 pub use auth::{Auth, Keys};
 pub use connections::{Connections, Rates};
 pub use cores::{Cores, Runtime};
@@ -70,6 +70,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// What tokens clients must bring; `None`: none.
     pub auth: Option<Auth>,
+    /// What the log of acts has.
+    pub acts: Acts,
 }
 
 /// Why there is no [`Config`]: a wrong value, or the command was only asked to print something.
@@ -130,6 +132,7 @@ impl Config {
             log: Log::read(values)?,
             api: Api::read(values)?,
             auth: Auth::read(values)?,
+            acts: Acts::read(values)?,
         })
     }
 

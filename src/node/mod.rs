@@ -12,6 +12,7 @@
 //!
 //! Never here: descriptors, clocks, glommio, files, threads.
 
+pub mod acts;
 mod check;
 mod closing;
 mod deciding;
@@ -61,6 +62,7 @@ use crate::wire::v2::request as v2;
 #[cfg(test)]
 pub(crate) const SESSION_BYTES: usize = size_of::<crate::slots::Place<session::Session>>();
 
+use acts::Acts;
 use delivery::{Flushing, Offered, Slice};
 pub use delivery::{Send, Source, Taken};
 use full_state::Got;
@@ -248,6 +250,8 @@ pub struct Node {
     got: BTreeMap<u32, Got>,
     /// What the shop's backend is to be answered, to be taken out at the end of the turn.
     api_answers: Vec<ApiAnswer>,
+    /// Where what it decides is logged, when that is wanted.
+    acts: Option<Acts>,
 }
 
 impl Node {
@@ -297,6 +301,7 @@ impl Node {
             memory: Memory::new(&budget),
             got: BTreeMap::new(),
             api_answers: Vec::new(),
+            acts: None,
         }
     }
 

@@ -25,6 +25,8 @@ impl Node {
             let Some(holds) = saving.link.take_restored(id) else { return };
             saving.is_restored = true;
             let rooms = saving.link.take_restored_rooms(id);
+            let numbers = saving.link.take_restored_numbers(id);
+            self.restore_numbers(&numbers, &rooms);
             self.restore_rooms(&rooms);
             self.restore(&holds);
         }
@@ -97,6 +99,7 @@ impl Node {
             observer.hear(Observed::Undone { retracts: &retracts, effects: &effects, seats: &self.seats });
         }
         marks::hit("selects that are undone");
+        self.log_undone(&retracts);
         retracts.iter().for_each(|retract| self.forget_full_states(&retract.room));
         let undone: BTreeSet<(RoomId, u64)> =
             retracts.into_iter().map(|retract| (retract.room, retract.epoch.0)).collect();
@@ -123,6 +126,18 @@ impl Node {
             self.tell(effect, captured);
         }
         self.is_performing = false;
+    }
+
+    /// The events of rooms are counted on.
+    fn restore_numbers(&mut self, numbers: &BTreeMap<RoomId, u64>, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+        let (Some(acts), Some(saving)) = (self.acts.as_mut(), self.saving.as_mut()) else { return };
+        numbers.iter().for_each(|(room, n)| acts.count_on(room, *n));
+        for (room, was) in rooms {
+            acts.note_restored(room, was.settings.is_some());
+            if let Some(n) = numbers.get(room) {
+                saving.pending.keep_number(room, *n);
+            }
+        }
     }
 
     /// Gives back all that was not held by v1 connections.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::acts::event::Event;
 use crate::engine::command::{Change, ChangeKind, Claim, Kept, KeptEntry, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
 use crate::limits::store::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
@@ -84,9 +85,44 @@ pub struct Batch {
     existing: Option<BTreeSet<RoomId>>,
     entries: usize,
     bytes: usize,
+    /// What of the log is to be in the same commit.
+    log: Logged,
+}
+
+/// Events on their way to the log.
+#[derive(Default, Debug)]
+pub struct Logged {
+    /// In their order.
+    pub events: Vec<Event>,
+    /// Some before them are missing.
+    pub has_gap: bool,
+}
+
+impl Logged {
+    /// Whether the log is as it was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && !self.has_gap
+    }
+
+    /// These come behind.
+    pub fn merge(&mut self, newer: Self) {
+        self.events.extend(newer.events);
+        self.has_gap |= newer.has_gap;
+    }
 }
 
 impl Batch {
+    /// These events are to be in one commit with the changes.
+    pub fn log(&mut self, events: Logged) {
+        self.log.merge(events);
+    }
+
+    /// Takes the events out.
+    pub fn take_log(&mut self) -> Logged {
+        std::mem::take(&mut self.log)
+    }
+
     /// Takes a change in.
     pub fn record(&mut self, change: &Change) {
         let held = match &change.kind {
@@ -134,6 +170,7 @@ impl Batch {
             KeptEntry::Cart(_, cart) => cart.is_some(),
             KeptEntry::Order(_, order) => order.is_some(),
             KeptEntry::Settings(settings) => settings.is_some(),
+            KeptEntry::Events(n) => n.is_some(),
         };
         self.put_beside(&kept.room, name, is_there.then(|| kept.entry.clone()));
     }
@@ -171,12 +208,14 @@ impl Batch {
     /// Begins a full state: of the shard's rooms these exist, and no others.
     pub fn begin_full(&mut self, existing: BTreeSet<RoomId>) {
         assert!(self.existing.is_none(), "a full state begins once");
-        *self = Self { existing: Some(existing), ..Self::default() };
+        *self = Self { existing: Some(existing), log: self.take_log(), ..Self::default() };
     }
 
     /// Takes a later batch of the same shard in.
-    pub fn merge(&mut self, newer: Self) {
+    pub fn merge(&mut self, mut newer: Self) {
+        self.log.merge(newer.take_log());
         if newer.existing.is_some() {
+            newer.log = self.take_log();
             *self = newer;
             return;
         }
@@ -198,7 +237,7 @@ impl Batch {
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.existing.is_none()
+        self.rooms.is_empty() && self.existing.is_none() && self.log.is_empty()
     }
 
     /// Whether it has grown beyond what may wait.

@@ -32,6 +32,7 @@ struct Slip {
     owes_full_state: AtomicBool,
     restored: Mutex<Option<Vec<StoredHold>>>,
     rooms: Mutex<BTreeMap<RoomId, RestoredRoom>>,
+    numbers: Mutex<BTreeMap<RoomId, u64>>,
 }
 
 impl StoreLink {
@@ -68,6 +69,20 @@ impl StoreLink {
     #[must_use]
     pub fn take_restored_rooms(&self, shard: ShardId) -> BTreeMap<RoomId, RestoredRoom> {
         std::mem::take(&mut *self.slip(shard).rooms.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells each shard how many events the log has had of its rooms, before it gets them.
+    pub fn note_restored_numbers(&self, shards: Vec<BTreeMap<RoomId, u64>>) {
+        assert_eq!(shards.len(), self.slips.len(), "each shard gets its own");
+        for (slip, numbers) in self.slips.iter().zip(shards) {
+            *slip.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
+        }
+    }
+
+    /// How many events the log has had of the rooms of this shard. It is told once.
+    #[must_use]
+    pub fn take_restored_numbers(&self, shard: ShardId) -> BTreeMap<RoomId, u64> {
+        std::mem::take(&mut *self.slip(shard).numbers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives each shard its holds, so that it can begin to serve.

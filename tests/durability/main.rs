@@ -13,6 +13,7 @@ mod full_disk;
 mod home;
 mod identity;
 mod kill;
+mod log;
 mod recovery;
 mod redis_nodes;
 mod restart;

@@ -10,7 +10,7 @@ use butaca::engine::time::WallMillis;
 use butaca::persist::batch::Deltas;
 use butaca::persist::queue::Queue;
 use butaca::persist::record::StoredHold;
-use butaca::persist::stores::store::{Continuity, Loaded, Store, StoreError};
+use butaca::persist::stores::store::{Continuity, Loaded, LogShare, Store, StoreError};
 use butaca::persist::thread::restore::sift;
 use butaca::persist::thread::writer::{self, Setup, StoreEvent};
 
@@ -88,7 +88,7 @@ impl Store for Hesitant {
         Ok(vec![room("r")])
     }
 
-    fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+    fn commit_logged(&mut self, deltas: &Deltas, _: LogShare<'_>, _: WallMillis) -> Result<Continuity, StoreError> {
         assert_eq!(deltas.values().map(|delta| delta.seats.len()).sum::<usize>(), 1, "the hold with its new deadline");
         match self.attempts.fetch_add(1, Ordering::Relaxed) {
             0 => Err(StoreError::Away("not yet".into())),
@@ -121,6 +121,7 @@ fn a_start_whose_first_write_fails_begins_again() {
         hold_ttl_ms: HOLD_TTL_MS,
         is_user_info: |_| true,
         clock: Clock::new(),
+        log: None,
     };
     let report = Box::new(move |event| told.send(event).expect("the test listens"));
     let thread = writer::start(setup, Box::new(opener), Arc::clone(&queue), Arc::default(), report).expect("a thread");

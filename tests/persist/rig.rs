@@ -130,6 +130,7 @@ impl Rig {
             hold_ttl_ms: HOLD_TTL_MS,
             is_user_info: |text| text.starts_with('{'),
             clock: clock(),
+            log: None,
         };
         // A test that has ended no longer listens.
         let report = Box::new(move |event| drop(sender.send(event)));

@@ -15,6 +15,7 @@ mod closing;
 mod cpu_hogs;
 mod dialogues;
 mod ending;
+mod events;
 mod expiry;
 mod files;
 mod floods;

@@ -28,6 +28,8 @@ pub enum KeptEntry {
     Order(OrderId, Option<Arc<KeptOrder>>),
     /// What the backend has decided.
     Settings(Option<Arc<RoomSettings>>),
+    /// How many events the log has had of it.
+    Events(Option<u64>),
 }
 
 /// The clock of a cart.

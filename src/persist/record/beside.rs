@@ -20,6 +20,7 @@ const BESIDE: char = '\0';
 const CART: u8 = b'c';
 const ORDER: u8 = b'o';
 const SETTINGS: u8 = b's';
+const EVENTS: u8 = b'e';
 
 /// The name under which it is kept, within its room.
 #[must_use]
@@ -33,6 +34,7 @@ pub fn name(entry: &KeptEntry) -> String {
         }
         KeptEntry::Order(order, _) => format!("{BESIDE}o{order}"),
         KeptEntry::Settings(_) => format!("{BESIDE}s"),
+        KeptEntry::Events(_) => format!("{BESIDE}e"),
     }
 }
 
@@ -63,6 +65,10 @@ pub fn encode(room: &RoomId, name: &str, entry: &KeptEntry, out: &mut Vec<u8>) {
         KeptEntry::Settings(settings) => {
             out.push(SETTINGS);
             put_settings(out, settings.as_ref().expect("only what is there is encoded"));
+        }
+        KeptEntry::Events(n) => {
+            out.push(EVENTS);
+            put(out, n.expect("only what is there is encoded"));
         }
     }
     seal(room.as_str(), name, out, start);
@@ -95,6 +101,7 @@ fn take_entry(mut rest: &[u8]) -> Option<KeptEntry> {
             KeptEntry::Order(id, Some(Arc::new(take_order(rest)?)))
         }
         SETTINGS => KeptEntry::Settings(Some(Arc::new(take_settings(rest)?))),
+        EVENTS => KeptEntry::Events(Some(take_number(rest)?)),
         _ => return None,
     };
     rest.is_empty().then_some(entry)

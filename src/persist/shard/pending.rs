@@ -4,17 +4,19 @@
 //! once the store takes batches again; a change made after its room was sent is sent after it. Never here: waiting,
 //! I/O.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::command::{Change, Kept};
+use crate::acts::event::{Event, Number};
+use crate::engine::command::{Change, Kept, KeptEntry};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
 use crate::engine::time::Millis;
+use crate::limits::acts::LOG_WAITING_BYTES_MAX;
 use crate::limits::store::STORE_FULL_STATE_SEATS_PER_TURN;
 use crate::planted::{Bug, has};
 
-use crate::persist::batch::Batch;
+use crate::persist::batch::{Batch, Logged};
 use crate::persist::queue::{Offer, Queue};
 use crate::persist::status::StoreStatus;
 
@@ -31,6 +33,11 @@ pub struct Pending {
     owed: Owed,
     /// While a full state is on its way: the last batch before it, and the last batch of it once that is known.
     unsure: Option<(u64, Option<u64>)>,
+    /// Events for the log, which go when the store has, or gets with them, everything that they tell.
+    log: Logged,
+    log_bytes: usize,
+    /// The numbers of events that rooms keep.
+    numbers: BTreeMap<RoomId, u64>,
 }
 
 /// What of the rooms must be sent anew, beside the changes.
@@ -57,6 +64,37 @@ impl Pending {
             since: None,
             owed: Owed::Nothing,
             unsure: None,
+            log: Logged::default(),
+            log_bytes: 0,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    /// A room keeps this number of events from before the restart.
+    pub fn keep_number(&mut self, room: &RoomId, n: u64) {
+        self.numbers.insert(room.clone(), n);
+    }
+
+    /// Takes events of the log in: they go to the store in one commit with the changes of the same input. Beyond
+    /// [`LOG_WAITING_BYTES_MAX`] they are lost, and the log says so.
+    pub fn log(&mut self, now: Millis, events: Vec<Event>) {
+        self.since.get_or_insert(now);
+        for event in events {
+            match event.number {
+                Number::Passing => {}
+                Number::Kept => _ = self.numbers.insert(event.room.clone(), event.n),
+                Number::Forgotten => _ = self.numbers.remove(&event.room),
+            }
+            let entry = KeptEntry::Events((event.number == Number::Kept).then_some(event.n));
+            if event.number != Number::Passing && !matches!(self.owed, Owed::All) {
+                self.batch.keep(&Kept { room: event.room.clone(), entry });
+            }
+            self.log_bytes += event.cost();
+            if self.log_bytes <= LOG_WAITING_BYTES_MAX {
+                self.log.events.push(event);
+            } else {
+                self.log.has_gap = true;
+            }
         }
     }
 
@@ -158,10 +196,14 @@ impl Pending {
     /// Whether everything was handed over.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.batch.is_empty() && matches!(self.owed, Owed::Nothing)
+        self.batch.is_empty() && self.log.is_empty() && matches!(self.owed, Owed::Nothing)
     }
 
     fn next_offer(&mut self, now: Millis) -> Option<Offer> {
+        if matches!(self.owed, Owed::Nothing) {
+            self.log_bytes = 0;
+            self.batch.log(std::mem::take(&mut self.log));
+        }
         if self.batch.is_empty() {
             return None;
         }
@@ -193,6 +235,9 @@ impl Pending {
             };
             if let Some(state) = shard.selections(room.as_str()) {
                 self.batch.replace(&room, state.seq, state.claims(), shard.beside(room.as_str()).into_iter());
+                if let Some(&n) = self.numbers.get(&room) {
+                    self.batch.keep(&Kept { room, entry: KeptEntry::Events(Some(n)) });
+                }
             }
         }
     }

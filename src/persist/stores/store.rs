@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::acts::event::Placed;
 use crate::engine::command::KeptEntry;
 use crate::engine::ids::{RoomId, SeatId};
 use crate::engine::time::WallMillis;
@@ -79,6 +80,17 @@ pub struct Loaded {
     pub newer: u64,
     /// What is missing, when that was accepted.
     pub damage: Option<Damage>,
+    /// The events of the log that can be read, in any order.
+    pub log: Vec<Placed>,
+}
+
+/// What a commit does to the log.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LogShare<'a> {
+    /// What comes behind all that is there, in its order.
+    pub coming: &'a [Placed],
+    /// The places of the oldest events, which go.
+    pub going: &'a [u64],
 }
 
 impl Loaded {
@@ -133,11 +145,19 @@ pub trait Store: Send {
     /// When the store is away, or another server has become the writer.
     fn rooms(&mut self) -> Result<Vec<RoomId>, StoreError>;
 
-    /// Makes the changes, and returns when they are as safe as this store can make them.
+    /// Makes the changes, with what the log has of them, and returns when they are as safe as this store can make them.
     ///
     /// # Errors
     /// When the store is away, or another server has become the writer.
-    fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError>;
+    fn commit_logged(&mut self, deltas: &Deltas, log: LogShare<'_>, now: WallMillis) -> Result<Continuity, StoreError>;
+
+    /// The same of changes of which the log has nothing.
+    ///
+    /// # Errors
+    /// When the store is away, or another server has become the writer.
+    fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
+        self.commit_logged(deltas, LogShare::default(), now)
+    }
 
     /// Shows that this server is still the writer, and that the store has kept what it was given. Called about once in
     /// [`crate::limits::store::REDIS_RENEW_MS`].

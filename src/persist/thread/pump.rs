@@ -5,13 +5,17 @@
 //! that failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can
 //! drive it.
 
+use std::sync::Arc;
+
+use crate::acts::event::Placed;
+use crate::acts::ring::Ring;
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
 
 use crate::persist::batch::{Batch, Group};
 use crate::persist::queue::Offer;
 use crate::persist::record::StoredHold;
-use crate::persist::stores::store::{Continuity, Store, StoreError};
+use crate::persist::stores::store::{Continuity, LogShare, Store, StoreError};
 
 use super::restore::Restored;
 
@@ -24,6 +28,16 @@ pub struct Pump {
     numbers: Vec<u64>,
     /// When the group's oldest change was made.
     since: Option<Millis>,
+    /// What goes to the log with the group, where there is one.
+    log: Option<Log>,
+}
+
+/// The log that the store keeps, and what waits for it.
+#[derive(Debug)]
+struct Log {
+    ring: Arc<Ring>,
+    coming: Vec<Placed>,
+    has_gap: bool,
 }
 
 /// A group that was committed.
@@ -39,16 +53,39 @@ pub struct Committed {
     pub continuity: Continuity,
 }
 
+impl Log {
+    /// What waited is committed.
+    fn show(&mut self, wall: WallMillis) {
+        self.ring.append(std::mem::take(&mut self.coming));
+        if std::mem::take(&mut self.has_gap) {
+            tracing::error!("events are missing in the log: the store was away for too long; readers are told 410");
+            self.ring.note_gap(wall);
+        }
+    }
+}
+
 impl Pump {
     /// A pump for this many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards, group: Group::default(), numbers: vec![0; shards], since: None }
+        Self { shards, group: Group::default(), numbers: vec![0; shards], since: None, log: None }
+    }
+
+    /// The same with a log, which shows what is committed.
+    #[must_use]
+    pub fn with_log(mut self, ring: Option<Arc<Ring>>) -> Self {
+        self.log = ring.map(|ring| Log { ring, coming: Vec::new(), has_gap: false });
+        self
     }
 
     /// Takes batches in.
-    pub fn add(&mut self, offers: Vec<(ShardId, Offer)>) {
-        for (shard, offer) in offers {
+    pub fn add(&mut self, offers: Vec<(ShardId, Offer)>, wall: WallMillis) {
+        for (shard, mut offer) in offers {
+            let logged = offer.batch.take_log();
+            if let Some(log) = self.log.as_mut().filter(|_| !logged.is_empty()) {
+                log.coming.extend(log.ring.place(logged.events, wall));
+                log.has_gap |= logged.has_gap;
+            }
             let number = &mut self.numbers[shard.index()];
             assert!(offer.number > *number, "a shard's batches are taken in the order of their numbers");
             *number = offer.number;
@@ -92,7 +129,12 @@ impl Pump {
             self.group.resolve(&stored, self.shards);
         }
         assert!(!self.group.has_resets(), "full states are resolved before they are committed");
-        let continuity = store.commit(self.group.deltas(), wall)?;
+        let coming = self.log.as_ref().map_or(&[][..], |log| &log.coming);
+        let going = self.log.as_ref().map_or(Vec::new(), |log| log.ring.going(coming));
+        let continuity = store.commit_logged(self.group.deltas(), LogShare { coming, going: &going }, wall)?;
+        if let Some(log) = &mut self.log {
+            log.show(wall);
+        }
         let group = std::mem::take(&mut self.group);
         let numbers = self.numbers.iter_mut().enumerate().filter(|(_, number)| **number > 0);
         let batches = numbers.map(|(shard, number)| (ShardId::new(shard), std::mem::take(number))).collect();

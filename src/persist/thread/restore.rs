@@ -33,6 +33,8 @@ pub struct Restored {
     pub skipped: u64,
     /// What is missing, when that was accepted.
     pub damage: Option<Damage>,
+    /// How many events the log has had of each room, of each shard.
+    pub numbers: Vec<BTreeMap<RoomId, u64>>,
 }
 
 impl Restored {
@@ -81,9 +83,16 @@ impl Restored {
                     self.room(&room, shards).orders.push((id, order));
                 }
                 KeptEntry::Settings(Some(settings)) => self.room(&room, shards).settings = Some(settings),
-                KeptEntry::Order(_, None) | KeptEntry::Settings(None) => {}
+                KeptEntry::Events(Some(n)) => self.count_on(&room, n, shards),
+                KeptEntry::Order(_, None) | KeptEntry::Settings(None) | KeptEntry::Events(None) => {}
             }
         }
+    }
+
+    /// The room has had so many events at least.
+    pub(super) fn count_on(&mut self, room: &RoomId, n: u64, shards: usize) {
+        let known = self.numbers[shard_of(room.as_str(), shards).index()].entry(room.clone()).or_default();
+        *known = n.max(*known);
     }
 
     /// How long a hold in this room can have been given.
@@ -133,6 +142,7 @@ pub fn sift(
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
     restored.rooms.resize_with(shards, BTreeMap::new);
+    restored.numbers.resize_with(shards, BTreeMap::new);
     // What cannot be read was skipped, and is to be forgotten as well.
     let count = (loaded.holds.len() + loaded.unreadable.len()) as u64 + restored.skipped;
     restored.expired = loaded.unreadable;

@@ -8,6 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::acts::event::Placed;
+use crate::acts::ring::Ring;
 use crate::clock::Clock;
 use crate::engine::ids::ShardId;
 use crate::engine::time::{Millis, WallMillis};
@@ -44,7 +46,7 @@ pub enum StoreEvent {
 }
 
 /// How the store thread works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// Whether somebody waits for each commit: then nothing is gathered.
     pub is_durable: bool,
@@ -58,6 +60,8 @@ pub struct Setup {
     pub is_user_info: fn(&str) -> bool,
     /// The clocks.
     pub clock: Clock,
+    /// Where events are shown once they are committed.
+    pub log: Option<Arc<Ring>>,
 }
 
 /// Makes the store, or says why that is not possible now.
@@ -77,7 +81,7 @@ pub fn start(
     status: Arc<StoreStatus>,
     report: Report,
 ) -> io::Result<JoinHandle<()>> {
-    let pump = Pump::new(queue.shards());
+    let pump = Pump::new(queue.shards()).with_log(setup.log.clone());
     let thread = StoreThread {
         setup,
         queue,
@@ -150,7 +154,7 @@ impl StoreThread {
             if self.setup.starts_without_store && !is_started && !is_taken {
                 is_started = true;
                 self.status.set_grant_until(Millis(u64::MAX));
-                (self.report)(StoreEvent::Opened(self.sift(Loaded::default())));
+                (self.report)(StoreEvent::Opened(self.sift(Loaded::default()).0));
             } else if !is_started {
                 (self.report)(StoreEvent::Waiting);
             }
@@ -188,7 +192,7 @@ impl StoreThread {
             let text = format!("{} records were written by a later version of this server", loaded.newer);
             return Err(StoreError::Damaged(Damage { missing: loaded.newer, text }));
         }
-        let restored = self.sift(loaded);
+        let (restored, log) = self.sift(loaded);
         self.note_renewal(now.mono, store.lease_ms());
         self.status.set_connected();
         self.status.set_restored(restored.holds() as u64, restored.skipped);
@@ -201,9 +205,12 @@ impl StoreThread {
             // Before anybody is told of the new deadlines, so that another crash cannot bring the old ones back.
             if let Err(error) = self.pump.commit(&mut *store, now.wall) {
                 // The next attempt reads everything again, and begins with that.
-                self.pump = Pump::new(self.queue.shards());
+                self.pump = Pump::new(self.queue.shards()).with_log(self.setup.log.clone());
                 return Err(error);
             }
+        }
+        if let Some(ring) = &self.setup.log {
+            ring.open(log, now.wall);
         }
         (self.report)(StoreEvent::Opened(restored));
         Ok(store)
@@ -217,9 +224,13 @@ impl StoreThread {
         while !self.queue.pause(STORE_RETRY_MS_MAX) {}
     }
 
-    fn sift(&self, loaded: Loaded) -> Restored {
+    /// What the server starts with, and the log.
+    fn sift(&self, mut loaded: Loaded) -> (Restored, Vec<Placed>) {
         let wall = self.setup.clock.now().wall;
-        sift(loaded, wall, self.setup.hold_ttl_ms, self.queue.shards(), self.setup.is_user_info)
+        let log = std::mem::take(&mut loaded.log);
+        let mut restored = sift(loaded, wall, self.setup.hold_ttl_ms, self.queue.shards(), self.setup.is_user_info);
+        log.iter().for_each(|(_, event)| restored.count_on(&event.room, event.n, self.queue.shards()));
+        (restored, log)
     }
 
     /// Renews, waits, takes and commits.
@@ -232,7 +243,7 @@ impl StoreThread {
         self.last_commit_ms = 0;
         let taken = self.queue.take(idle_ms, gather_ms);
         let is_last = taken.is_last && taken.offers.is_empty();
-        self.pump.add(taken.offers);
+        self.pump.add(taken.offers, self.setup.clock.now().wall);
         self.note_backlog();
         self.commit(store)?;
         assert!(self.pump.is_idle(), "the thread neither waits nor ends with something that it has not committed");

@@ -7,7 +7,7 @@ use butaca::engine::ids::{RoomId, SeatId};
 use butaca::engine::time::{Millis, WallMillis};
 use butaca::persist::batch::Deltas;
 use butaca::persist::record::{Held, StoredHold};
-use butaca::persist::stores::store::{Continuity, Loaded, Store, StoreError};
+use butaca::persist::stores::store::{Continuity, Loaded, LogShare, Store, StoreError};
 
 /// What the next commit does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,7 +119,7 @@ where
         Ok(rooms)
     }
 
-    fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+    fn commit_logged(&mut self, deltas: &Deltas, _: LogShare<'_>, _: WallMillis) -> Result<Continuity, StoreError> {
         self.check()?;
         let away = || Err(StoreError::Away("a fault".into()));
         match self.disk.mood {

@@ -7,7 +7,7 @@ use butaca::engine::command::{Effect, Effects, Input, RestoredHold};
 use butaca::engine::ids::{Epoch, RoomId, SeatId, ShardId, shard_of};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Rules, Shard};
-use butaca::engine::time::{Millis, Now};
+use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::persist::queue::Queue;
 use butaca::persist::shard::gate::Gate;
 use butaca::persist::shard::pending::Pending;
@@ -128,7 +128,7 @@ impl Server {
             return;
         }
         if self.pump.is_idle() {
-            self.pump.add(self.queue.take(0, 0).offers);
+            self.pump.add(self.queue.take(0, 0).offers, WallMillis::default());
         }
         if self.pump.is_idle() {
             return;
@@ -194,7 +194,7 @@ impl Server {
     }
 
     fn queue_is_empty(&mut self) -> bool {
-        self.pump.add(self.queue.take(0, 0).offers);
+        self.pump.add(self.queue.take(0, 0).offers, WallMillis::default());
         self.pump.is_idle()
     }
 }

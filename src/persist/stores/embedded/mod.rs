@@ -25,7 +25,7 @@ use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
 use crate::persist::batch::{Deltas, RoomDelta};
 
-use self::keys::{TALLY, key_of, prefix_of, split, take_in};
+use self::keys::{TALLY, key_of, log_key, prefix_of, split, take_in};
 use self::library::{Library, LibraryError, Write};
 use self::look::look;
 use self::place::Place;
@@ -36,7 +36,7 @@ use self::sync_behind::{Behind, Syncer};
 use self::tally::Tally;
 use self::witness::Witness;
 use super::identity::{Identity, NoIdentity};
-use super::store::{Continuity, Loaded, Store, StoreError, Taken};
+use super::store::{Continuity, Loaded, LogShare, Store, StoreError, Taken};
 
 /// The embedded store with its directory.
 pub struct EmbeddedStore {
@@ -156,14 +156,16 @@ impl EmbeddedStore {
         done.map_err(|error| failed(doing, error.text()))
     }
 
-    /// One batch: these changes, and the tally that they make. It is synced behind, unless the caller does that.
-    fn write(&mut self, deltas: &Deltas, syncs_behind: bool) -> Result<(), StoreError> {
+    /// One batch: these changes, what the log has of them, and the tally that they make. It is synced behind, unless the caller does that.
+    fn write(&mut self, deltas: &Deltas, log: LogShare<'_>, syncs_behind: bool) -> Result<(), StoreError> {
         let is_durable = self.behind.is_none();
         self.loaded = None;
         let before = self.tally.number;
         self.tally = self.with("writing", |open, mut tally| {
             let mut writes = changes(&open.library, deltas, &mut tally)?;
             tally.number = tally.next_number();
+            writes.extend(log.coming.iter().map(|(place, event)| (log_key(*place), Some(event.encode()))));
+            writes.extend(log.going.iter().map(|place| (log_key(*place), None)));
             writes.push((TALLY.to_vec(), Some(tally.encode().to_vec())));
             open.library.commit(writes, is_durable)?;
             open.syncer.iter().filter(|_| syncs_behind).for_each(|syncer| syncer.note_written(tally.number));
@@ -202,7 +204,7 @@ impl EmbeddedStore {
             return Err(unsynced(error));
         }
         let Some(behind) = self.behind.clone().filter(|_| self.is_lost) else { return Ok(()) };
-        self.write(&Deltas::new(), false)?;
+        self.write(&Deltas::new(), LogShare::default(), false)?;
         behind.sync_now(&self.place.holds()).map_err(|error| unsynced(error.to_string()))
     }
 
@@ -241,9 +243,9 @@ impl Store for EmbeddedStore {
         })
     }
 
-    fn commit(&mut self, deltas: &Deltas, _: WallMillis) -> Result<Continuity, StoreError> {
+    fn commit_logged(&mut self, deltas: &Deltas, log: LogShare<'_>, _: WallMillis) -> Result<Continuity, StoreError> {
         self.check_sync()?;
-        self.write(deltas, true)?;
+        self.write(deltas, log, true)?;
         Ok(self.continuity())
     }
 

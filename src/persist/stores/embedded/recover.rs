@@ -11,7 +11,7 @@ use std::io;
 
 use crate::persist::stores::store::{Damage, Loaded, StoreError};
 
-use super::keys::{TALLY, take_in};
+use super::keys::{TALLY, is_log, take_in};
 use super::library::{Library, LibraryError};
 use super::look::{Look, look};
 use super::place::Place;
@@ -103,7 +103,9 @@ fn opened(place: &Place, seen: &Look, found: &Found, accepts_loss: bool) -> Resu
         if key == TALLY {
             stored = Tally::decode(value);
         } else {
-            counted.add(key, value);
+            if !is_log(key) {
+                counted.add(key, value);
+            }
             take_in(key, value, &mut loaded);
         }
     })?;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::journal::Op;
-use super::keys::TALLY;
+use super::keys::{TALLY, is_log};
 use super::library::{Library, LibraryError};
 use super::look::{LOCK, TREES, VERSION, look};
 use super::place::Place;
@@ -43,7 +43,8 @@ impl Salvage {
     /// The tally of what was read, with the number that was stored.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally { number: self.stored.map_or(0, |stored| stored.number), ..Tally::default() };
-        self.records.iter().for_each(|(key, value)| tally.add(key, value));
+        let held = self.records.iter().filter(|(key, _)| !is_log(key));
+        held.for_each(|(key, value)| tally.add(key, value));
         tally
     }
 

@@ -39,3 +39,12 @@ pub(super) fn pairs(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
 fn bytes(value: Value) -> Option<Vec<u8>> {
     if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
 }
+
+/// An entry of a stream: the first half of its id, and the value of its one field.
+pub(super) fn event(value: Value) -> Option<(u64, Vec<u8>)> {
+    let mut entry = array(value)?.into_iter();
+    let id = text(entry.next()?)?;
+    let place = id.split_once('-')?.0.parse().ok()?;
+    let (_, event) = pairs(entry.next()?)?.into_iter().next()?;
+    Some((place, event))
+}

@@ -21,9 +21,11 @@ use std::sync::Arc;
 
 use ::redis::{Cmd, Value};
 
+use crate::acts::event::Event;
 use crate::config::RedisSettings;
 use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
+use crate::limits::acts::REDIS_LOG_PER_CALL_MAX;
 use crate::limits::store::{
     REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_LASTING_MS, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX,
 };
@@ -32,10 +34,10 @@ use crate::persist::batch::{Deltas, RoomDelta};
 use self::address::Address;
 use self::answer::{array, number, pairs, text};
 use self::link::{CallError, Link, words};
-use self::scripts::{Keys, Piece, Step, Writer, cut};
+use self::scripts::{Keys, Share, Step, Writer, cut};
 use self::survey::Survey;
 use super::identity::Identity;
-use super::store::{Continuity, Loaded, Store, StoreError, Taken};
+use super::store::{Continuity, Loaded, LogShare, Store, StoreError, Taken};
 
 /// How Redis is reached and used.
 #[derive(Clone)]
@@ -236,15 +238,16 @@ impl RedisStore {
     }
 
     /// Commits these shares of parts, at most [`REDIS_CALLS_AT_ONCE_MAX`]. A part's fence goes to the number of its last call.
-    fn commit_shares(&mut self, shares: &[(usize, Vec<Piece<'_>>)], now: WallMillis) -> Result<(), StoreError> {
+    fn commit_shares(&mut self, shares: &[(usize, Share<'_>)], now: WallMillis) -> Result<(), StoreError> {
         assert!(shares.len() <= REDIS_CALLS_AT_ONCE_MAX, "no more calls than answers are read for");
         let mut steps = Vec::with_capacity(shares.len());
-        for &(part, _) in shares {
+        for (part, _) in shares {
+            let part = *part;
             self.numbered += 1;
             assert!(self.numbered > self.last[part], "a part's calls are numbered upwards");
             steps.push(Step { part, last: self.last[part], this: self.numbered, now });
         }
-        let commit = |(step, (_, share)): (&Step, &(usize, Vec<_>))| self.keys.commit(&self.writer(), *step, share);
+        let commit = |(step, (_, share)): (&Step, &(usize, Share<'_>))| self.keys.commit(&self.writer(), *step, share);
         let commands = steps.iter().zip(shares).map(commit).collect();
         let answers = self.call(commands)?;
         self.is_lost |= self.judge(answers.into_iter())? == Continuity::Lost;
@@ -259,10 +262,33 @@ impl RedisStore {
 
     /// Looks at every fence: whether this is still the writer, and everything still there.
     fn look(&mut self, now: WallMillis) -> Result<Continuity, StoreError> {
-        let nothing: Vec<_> = (0..REDIS_PARTS).map(|part| (part, Vec::new())).collect();
+        let nothing: Vec<_> = (0..REDIS_PARTS).map(|part| (part, Share::default())).collect();
         self.commit_shares(&nothing, now)?;
         self.next_look = now.after(REDIS_KEEP_MS / 4);
         Ok(self.continuity())
+    }
+
+    /// Reads the events of all parts.
+    fn read_log(&mut self, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let mut open: Vec<(usize, u64)> = (0..REDIS_PARTS).map(|part| (part, 0)).collect();
+        while !open.is_empty() {
+            let asked = open.iter().map(|&(part, behind)| self.keys.log(part, behind)).collect();
+            let answers = self.call(asked)?;
+            let mut further = Vec::new();
+            for ((part, _), answer) in open.into_iter().zip(answers) {
+                let entries = array(answer).ok_or_else(strange)?;
+                let count = entries.len();
+                let mut last = None;
+                for entry in entries {
+                    let (place, event) = answer::event(entry).ok_or_else(strange)?;
+                    last = Some(place);
+                    loaded.log.extend(Event::decode(&event).map(|event| (place, event)));
+                }
+                further.extend(last.filter(|_| count == REDIS_LOG_PER_CALL_MAX).map(|last| (part, last)));
+            }
+            open = further;
+        }
+        Ok(())
     }
 
     fn write_compat(&mut self, deltas: &Deltas, now: WallMillis) -> Result<(), StoreError> {
@@ -293,6 +319,7 @@ impl Store for RedisStore {
                 fields.into_iter().for_each(|(seat, bytes)| take_in(room, &seat, &bytes, &mut loaded));
             }
         }
+        self.read_log(&mut loaded)?;
         self.is_lasting |= loaded.is_lasting();
         loaded.damage = survey.damage(&self.config.settings.namespace, loaded.unreadable.len());
         if let Some(damage) = loaded.damage.take_if(|_| !self.config.accepts_loss) {
@@ -316,9 +343,9 @@ impl Store for RedisStore {
         Ok(rooms)
     }
 
-    fn commit(&mut self, deltas: &Deltas, now: WallMillis) -> Result<Continuity, StoreError> {
+    fn commit_logged(&mut self, deltas: &Deltas, log: LogShare<'_>, now: WallMillis) -> Result<Continuity, StoreError> {
         self.is_lasting |= deltas.values().any(RoomDelta::is_lasting);
-        for shares in cut(deltas).chunks(REDIS_CALLS_AT_ONCE_MAX) {
+        for shares in cut(deltas, log).chunks(REDIS_CALLS_AT_ONCE_MAX) {
             self.commit_shares(shares, now)?;
         }
         if self.config.settings.compat_keys {

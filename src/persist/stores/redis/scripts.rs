@@ -8,6 +8,7 @@
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
 //! `{ns:P}:counts` for each such room how many seats it has, and until when it is kept: what a start compares.
 //! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
+//! `{ns:P}:log` a stream: the events of the part's rooms, `r` the event. Their ids are places in the log of all parts.
 //! `{ns:P}:next:R` what will take its place, while a room too large for one call is replaced.
 //! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its
 //! key and the seat's id is a field of its own, so no two seats share a place. Invariants: a writer with an older token
@@ -16,11 +17,14 @@
 
 use ::redis::{Cmd, cmd};
 
+use crate::acts::event::Placed;
 use crate::engine::ids::{RoomId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::SHARDS_MAX;
+use crate::limits::acts::REDIS_LOG_PER_CALL_MAX;
 use crate::limits::store::{REDIS_KEEP_LASTING_MS, REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
+use crate::persist::stores::store::LogShare;
 
 const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
 
@@ -63,8 +67,9 @@ redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'";
 
-/// Keys: fence, rooms, counts, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
-/// whose answer was heard, number of this one, keep in ms, now, kept until; then for each room its id, how ([`How`]), the
+/// Keys: fence, rooms, counts, log, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
+/// whose answer was heard, number of this one, keep in ms, now, kept until, the place up to which the log goes, or nothing, the
+/// number of events; for each event its place and the event, which is there already when a call is made again; then for each room its id, how ([`How`]), the
 /// number of seats; for each seat its id and its record, empty for a free one. Answers `OK`, `LOST` when something that was
 /// there is not any more, `DEPOSED`, `STALE` when a later call of this writer has been here.
 const COMMIT: &str = "
@@ -80,7 +85,14 @@ else
 end
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local at, k = 7, 4
+local at, k = 9, 5
+for _ = 1, tonumber(ARGV[8]) do
+  local added = redis.pcall('XADD', KEYS[4], ARGV[at] .. '-0', 'r', ARGV[at + 1])
+  if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller') then return added end
+  at = at + 2
+end
+if ARGV[7] ~= '' then redis.call('XTRIM', KEYS[4], 'MINID', '~', ARGV[7] .. '-1') end
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
 while k <= #KEYS do
   local key, room, how, seats = KEYS[k], ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   if how == '1' or how == '2' then redis.call('DEL', key) end
@@ -209,6 +221,7 @@ impl Keys {
                 == match what {
                     "token" | "secret" => "string",
                     "rooms" => "zset",
+                    "log" => "stream",
                     _ => "hash",
                 }
     }
@@ -225,6 +238,13 @@ impl Keys {
         [set, keep, get]
     }
 
+    /// The first events of a part's log behind this place.
+    pub(super) fn log(&self, part: usize, behind: u64) -> Cmd {
+        let mut call = cmd("XRANGE");
+        call.arg(self.part(part, "log")).arg(format!("{behind}-1")).arg("+").arg("COUNT").arg(REDIS_LOG_PER_CALL_MAX);
+        call
+    }
+
     /// All seats of a room.
     pub(super) fn seats(&self, room: &RoomId) -> Cmd {
         let mut call = cmd("HGETALL");
@@ -234,10 +254,14 @@ impl Keys {
 
     /// A part's share of a group, or, without rooms, the question whether everything is still there.
     pub(super) fn commit(&self, writer: &Writer<'_>, step: Step, share: &Share<'_>) -> Cmd {
-        let mut call = self.part_call(COMMIT, step.part, share);
+        let mut call = self.part_call(COMMIT, step.part, &share.pieces);
         call.arg(writer.token).arg(step.last).arg(step.this).arg(writer.keep_ms);
         call.arg(step.now.0).arg(step.now.after(writer.keep_ms).0);
-        for piece in share {
+        call.arg(share.goes_to.map(|place| place.to_string()).unwrap_or_default()).arg(share.coming.len());
+        for (place, event) in &share.coming {
+            call.arg(*place).arg(event.encode());
+        }
+        for piece in &share.pieces {
             call.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.records.len());
             for (name, bytes) in &piece.records {
                 call.arg(name).arg(bytes.as_deref().unwrap_or_default());
@@ -246,11 +270,12 @@ impl Keys {
         call
     }
 
-    fn part_call(&self, script: &str, part: usize, rooms: &Share<'_>) -> Cmd {
+    fn part_call(&self, script: &str, part: usize, rooms: &[Piece<'_>]) -> Cmd {
         let mut call = cmd("EVAL");
         let keys = rooms.len() + rooms.iter().filter(|piece| piece.how == How::ReplacementEnds).count();
-        call.arg(script).arg(keys + 3);
+        call.arg(script).arg(keys + 4);
         call.arg(self.part(part, "fence")).arg(self.part(part, "rooms")).arg(self.part(part, "counts"));
+        call.arg(self.part(part, "log"));
         for piece in rooms {
             let room = piece.room.as_str();
             if matches!(piece.how, How::ReplacementBegins | How::ReplacementGoesOn | How::ReplacementEnds) {
@@ -287,7 +312,14 @@ pub(super) enum How {
 }
 
 /// What one call changes.
-pub(super) type Share<'a> = [Piece<'a>];
+#[derive(Default, Debug)]
+pub(super) struct Share<'a> {
+    pub(super) pieces: Vec<Piece<'a>>,
+    /// Events of these rooms.
+    pub(super) coming: Vec<&'a Placed>,
+    /// The last place of what goes from the log.
+    pub(super) goes_to: Option<u64>,
+}
 
 /// Changes of one room in one call.
 #[derive(Debug)]
@@ -298,36 +330,44 @@ pub(super) struct Piece<'a> {
     pub(super) records: Vec<(&'a str, Option<Vec<u8>>)>,
 }
 
-/// Cuts a group into calls: by part, and so that none is too long. In order: the pieces of a room follow each other.
-pub(super) fn cut(deltas: &Deltas) -> Vec<(usize, Vec<Piece<'_>>)> {
-    let mut open: Vec<Vec<Piece<'_>>> = std::iter::repeat_with(Vec::new).take(REDIS_PARTS).collect();
-    let mut sizes = [0; REDIS_PARTS];
+/// Cuts a group into calls, by part. The changes of a part and the events of its rooms are one call, however many, so
+/// that an act is there with its event or not at all; only rooms that are replaced are written before, in pieces of
+/// [`REDIS_SEATS_PER_CALL_MAX`], which changes nothing until the last of them.
+pub(super) fn cut<'a>(deltas: &'a Deltas, log: LogShare<'a>) -> Vec<(usize, Share<'a>)> {
+    let mut last: Vec<Share<'a>> = std::iter::repeat_with(Share::default).take(REDIS_PARTS).collect();
     let mut calls = Vec::new();
     for (room, delta) in deltas {
         let part = Keys::part_of(room);
         for piece in pieces(room, delta) {
-            let size = piece.records.len() + 1;
-            if sizes[part] + size > REDIS_SEATS_PER_CALL_MAX + 1 {
-                calls.push((part, std::mem::take(&mut open[part])));
-                sizes[part] = 0;
+            let is_large = delta.replace && piece.how != How::ReplacementEnds && piece.how != How::Replaces;
+            if is_large {
+                calls.push((part, Share { pieces: vec![piece], ..Share::default() }));
+            } else {
+                last[part].pieces.push(piece);
             }
-            sizes[part] += size;
-            open[part].push(piece);
         }
     }
-    calls.extend(open.into_iter().enumerate().filter(|(_, pieces)| !pieces.is_empty()));
+    log.coming.iter().for_each(|placed| last[Keys::part_of(&placed.1.room)].coming.push(placed));
+    for (part, mut share) in last.into_iter().enumerate() {
+        if !share.pieces.is_empty() || !share.coming.is_empty() {
+            share.goes_to = log.going.last().copied();
+            calls.push((part, share));
+        }
+    }
     calls
 }
 
 fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
     let records: Vec<_> = delta.records(room).collect();
+    if !delta.replace {
+        return vec![Piece { room, how: How::Changes, records }];
+    }
     let count = records.len().div_ceil(REDIS_SEATS_PER_CALL_MAX).max(1);
-    let how = |piece: usize| match (delta.replace, piece) {
-        (false, _) => How::Changes,
-        (true, 0) if count == 1 => How::Replaces,
-        (true, 0) => How::ReplacementBegins,
-        (true, _) if piece + 1 == count => How::ReplacementEnds,
-        (true, _) => How::ReplacementGoesOn,
+    let how = |piece: usize| match piece {
+        0 if count == 1 => How::Replaces,
+        0 => How::ReplacementBegins,
+        _ if piece + 1 == count => How::ReplacementEnds,
+        _ => How::ReplacementGoesOn,
     };
     let mut records = records.into_iter();
     let mut piece = |i| Piece { room, how: how(i), records: records.by_ref().take(REDIS_SEATS_PER_CALL_MAX).collect() };

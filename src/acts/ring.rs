@@ -1,0 +1,281 @@
+//! The events that are kept, in memory, for all readers: what is committed, in the order of its commit.
+//!
+//! A place in the log is a number that only grows, also through restarts and when a store has lost its last events: the
+//! log of a process begins no earlier than at the wall clock's microsecond. So a cursor never names two events.
+//! Invariants: an event stands here once it is committed, and not before; events and bytes are bounded, and the oldest
+//! goes first; the lock is held for moments. Never here: stores, HTTP.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::event::{Event, Placed};
+use crate::engine::time::WallMillis;
+use crate::limits::acts::{LOG_ANSWER_BYTES_MAX, LOG_EVENTS_BYTES_MAX, LOG_LOOKED_AT_ONCE, LOG_READERS_MAX};
+
+/// The events that are kept.
+#[derive(Debug)]
+pub struct Ring {
+    events_max: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default, Debug)]
+struct Inner {
+    events: VecDeque<Placed>,
+    bytes: usize,
+    /// The last place that was given.
+    last: u64,
+    /// What is behind this is all there.
+    whole_from: u64,
+    /// Whether the process has given a place.
+    is_begun: bool,
+    wakers: Vec<Waker>,
+}
+
+/// What a reader gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// Events with their places.
+    pub events: Vec<(u64, Arc<str>)>,
+    /// Up to where the log was looked through: the next page begins behind it.
+    pub seen: u64,
+    /// Whether that is all there is.
+    pub is_end: bool,
+}
+
+/// The place is too old, or of a log that is no more: what came behind it is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooOld;
+
+impl Ring {
+    /// A log without events, for at most so many.
+    #[must_use]
+    pub fn new(events_max: usize) -> Self {
+        Self { events_max, inner: Mutex::default() }
+    }
+
+    /// The log begins, with the events that a store had.
+    pub fn open(&self, mut stored: Vec<Placed>, now: WallMillis) {
+        stored.sort_by_key(|(place, _)| *place);
+        let mut inner = self.lock();
+        assert!(inner.events.is_empty(), "a log is opened before something happens");
+        if let Some((first, _)) = stored.first() {
+            inner.whole_from = first - 1;
+        }
+        inner.last = stored.last().map_or(inner.last, |(place, _)| *place);
+        for (place, event) in stored {
+            inner.bytes += event.cost();
+            inner.events.push_back((place, event));
+        }
+        let outgrown = self.outgrown(&inner, 0, 0);
+        inner.forget(outgrown);
+        inner.begin(now);
+    }
+
+    /// Gives the events places behind all others.
+    pub fn place(&self, events: Vec<Event>, now: WallMillis) -> Vec<Placed> {
+        let mut inner = self.lock();
+        inner.begin(now);
+        let place = |event| {
+            inner.last += 1;
+            (inner.last, event)
+        };
+        events.into_iter().map(place).collect()
+    }
+
+    /// The places of the events that go when these come.
+    #[must_use]
+    pub fn going(&self, coming: &[Placed]) -> Vec<u64> {
+        let inner = self.lock();
+        let bytes = coming.iter().map(|(_, event)| event.cost()).sum();
+        let count = self.outgrown(&inner, coming.len(), bytes);
+        inner.events.iter().take(count).map(|(place, _)| *place).collect()
+    }
+
+    /// These are committed.
+    pub fn append(&self, events: Vec<Placed>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        let bytes = events.iter().map(|(_, event)| event.cost()).sum();
+        let outgrown = self.outgrown(&inner, events.len(), bytes);
+        inner.forget(outgrown);
+        for (place, event) in events {
+            assert!(inner.events.back().is_none_or(|(last, _)| *last < place), "places only grow");
+            inner.bytes += event.cost();
+            inner.events.push_back((place, event));
+        }
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Places and appends what needs no store.
+    pub fn tell(&self, events: Vec<Event>, now: WallMillis) {
+        let mut inner = self.lock();
+        inner.begin(now);
+        let mut bytes = 0;
+        let count = events.len();
+        let mut placed = Vec::with_capacity(count);
+        for event in events {
+            inner.last += 1;
+            bytes += event.cost();
+            placed.push((inner.last, event));
+        }
+        let outgrown = self.outgrown(&inner, count, bytes);
+        inner.forget(outgrown);
+        inner.bytes += bytes;
+        inner.events.extend(placed);
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Something that happened is not in the log: nobody can read on over that.
+    pub fn note_gap(&self, now: WallMillis) {
+        let mut inner = self.lock();
+        inner.begin(now);
+        let all = inner.events.len();
+        inner.forget(all);
+        inner.last += 1;
+        inner.whole_from = inner.last;
+    }
+
+    /// The first events behind a place, or from the beginning, of one room or of all.
+    ///
+    /// # Errors
+    /// What came behind the place is not known any more.
+    pub fn read(&self, after: Option<u64>, limit: usize, room: Option<&str>) -> Result<Page, TooOld> {
+        let inner = self.lock();
+        let after = match after {
+            None => inner.whole_from,
+            Some(after) if after < inner.whole_from || after > inner.last => return Err(TooOld),
+            Some(after) => after,
+        };
+        let start = inner.events.partition_point(|(place, _)| *place <= after);
+        let mut page = Page { events: Vec::new(), seen: after, is_end: true };
+        let mut bytes = 0;
+        for (looked, (place, event)) in inner.events.range(start..).enumerate() {
+            if page.events.len() == limit || bytes >= LOG_ANSWER_BYTES_MAX || looked == LOG_LOOKED_AT_ONCE {
+                page.is_end = false;
+                return Ok(page);
+            }
+            if room.is_none_or(|room| room == event.room.as_str()) {
+                bytes += event.text.len();
+                page.events.push((*place, Arc::clone(&event.text)));
+            }
+            page.seen = *place;
+        }
+        Ok(page)
+    }
+
+    /// Ready when there is something behind this place.
+    pub fn poll_behind(&self, place: u64, context: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.events.back().is_some_and(|(last, _)| *last > place) || inner.whole_from > place {
+            return Poll::Ready(());
+        }
+        if !inner.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            if inner.wakers.len() >= 2 * LOG_READERS_MAX {
+                // Those of readers that have gone are among them: all others ask again.
+                inner.wakers.drain(..).for_each(Waker::wake);
+            }
+            inner.wakers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// How many of the oldest events go when so many come, with so many bytes.
+    fn outgrown(&self, inner: &Inner, count: usize, bytes: usize) -> usize {
+        let (mut events, mut all, mut going) = (inner.events.len() + count, inner.bytes + bytes, 0);
+        while going < inner.events.len() && (events > self.events_max || all > LOG_EVENTS_BYTES_MAX) {
+            all -= inner.events[going].1.cost();
+            events -= 1;
+            going += 1;
+        }
+        going
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing that holds the lock can panic half-way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// The first place that this process gives lies behind every place that another can have given.
+    fn begin(&mut self, now: WallMillis) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        let is_new = self.events.is_empty();
+        self.last = self.last.max(now.0.saturating_mul(1_000));
+        if is_new {
+            self.whole_from = self.last;
+        }
+    }
+
+    fn forget(&mut self, count: usize) {
+        for _ in 0..count {
+            let (place, event) = self.events.pop_front().expect("no more go than there are");
+            self.bytes -= event.cost();
+            self.whole_from = place;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, Ring, TooOld};
+    use crate::acts::event::{Event, Number};
+    use crate::engine::ids::RoomId;
+    use crate::engine::time::WallMillis;
+
+    fn event(room: &str, n: u64) -> Event {
+        Event { room: RoomId::new(room).unwrap(), n, number: Number::Passing, text: format!("{{{n}}}").into() }
+    }
+
+    fn texts(page: &Page) -> Vec<&str> {
+        page.events.iter().map(|(_, text)| &**text).collect()
+    }
+
+    #[test]
+    fn readers_go_on_from_their_place_until_it_is_too_old() {
+        let (ring, now) = (Ring::new(3), WallMillis(1_000));
+        assert_eq!(ring.read(None, 10, None).unwrap().events, []);
+        ring.tell(vec![event("a", 1), event("b", 1)], now);
+        let first = ring.read(None, 1, None).unwrap();
+        assert_eq!((texts(&first), first.is_end), (vec!["{1}"], false));
+        let next = ring.read(Some(first.seen), 10, None).unwrap();
+        assert_eq!((next.events.len(), next.is_end), (1, true));
+        assert_eq!(ring.read(Some(next.seen), 10, None).unwrap().events, []);
+        let placed = ring.place(vec![event("a", 2), event("a", 3)], now);
+        assert_eq!(ring.read(Some(next.seen), 10, None).unwrap().events, [], "not before it is committed");
+        assert_eq!(ring.going(&placed), [first.seen]);
+        ring.append(placed);
+        assert_eq!(texts(&ring.read(None, 10, Some("a")).unwrap()), ["{2}", "{3}"]);
+        assert_eq!(ring.read(Some(first.seen), 10, Some("a")).unwrap().events.len(), 2);
+        ring.tell(vec![event("a", 4)], now);
+        assert_eq!(ring.read(Some(first.seen), 10, None), Err(TooOld));
+        assert_eq!(ring.read(Some(u64::MAX), 10, None), Err(TooOld));
+        let end = ring.read(None, 10, None).unwrap().seen;
+        ring.note_gap(now);
+        assert_eq!(ring.read(Some(end), 10, None), Err(TooOld));
+    }
+
+    #[test]
+    fn another_process_gives_places_behind_those_of_the_last() {
+        let old = Ring::new(10);
+        let stored = old.place(vec![event("a", 1), event("a", 2)], WallMillis(5));
+        let last = stored[1].0;
+        for (stored, now) in [(stored.clone(), 1), (stored, 9_000), (Vec::new(), 6)] {
+            let (ring, is_kept) = (Ring::new(10), !stored.is_empty());
+            ring.open(stored, WallMillis(now));
+            ring.tell(vec![event("a", 3)], WallMillis(now));
+            let page = ring.read(Some(last), 10, None);
+            assert_eq!(page.map(|page| page.events.len()), if is_kept { Ok(1) } else { Err(TooOld) });
+        }
+    }
+}
