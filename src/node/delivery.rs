@@ -206,6 +206,9 @@ impl Node {
                 Taken::Broken,
             ) => {
                 self.flushing = None;
+                if let Offered::Told { at, .. } = offered {
+                    self.told_nothing(at);
+                }
                 if let Some(session) = self.sessions.get_mut(slot) {
                     session.blocked = true;
                 }

@@ -59,6 +59,14 @@ impl Node {
         self.feeds.get(feed).deltas.as_ref().and_then(|deltas| deltas.frame()).expect("a pass is running")
     }
 
+    /// The socket of this member is broken. Until its end is known the member must not count as one that is told everything:
+    /// the next tick may come before.
+    pub(in crate::node) fn told_nothing(&mut self, at: u32) {
+        crate::marks::hit("a delta for a socket that is broken");
+        let feed = self.slice.expect("a slice is being served").feed;
+        self.feeds.get_mut(feed).deltas.as_mut().expect("a pass is running").falls_behind(at);
+    }
+
     /// So much of it left to this member.
     pub(in crate::node) fn told_sent(&mut self, slot: u32, at: u32, (sent, len): (usize, usize)) {
         assert!(sent <= len, "no more leaves than is offered");
