@@ -246,8 +246,6 @@ pub struct Resumed {
 pub struct ResumedCart {
     /// The room.
     pub room: RoomId,
-    /// Where it stands.
-    pub at: Position,
     /// The cart.
     pub cart: Arc<CartView>,
 }

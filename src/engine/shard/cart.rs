@@ -114,11 +114,23 @@ impl Shard {
         effects.push(Effect::Keep(Box::new(Kept { room: self.rooms[of.room].id.clone(), entry })));
     }
 
+    /// How often a new cart of the party in this room may be extended: one that was let go is remembered.
+    pub(super) fn extends_left(&self, party: Slot, room: &str) -> u8 {
+        let of = &self.owners.parties[party];
+        let owner = of.owner().filter(|_| !of.is_holder());
+        let kept = owner.and_then(|owner| self.clocks.find(self.clock, owner, room));
+        self.carts.extends_max.saturating_sub(kept.map_or(0, |(clock, _)| clock.extends))
+    }
+
     /// How the cart of the party in this room is told.
     pub(super) fn view(&self, party: Slot, room: Option<Slot>) -> CartView {
         let extends_max = self.carts.extends_max;
-        let found = room.and_then(|room| Some((&self.rooms[room], self.owners.cart_in(party, room)?)));
-        let Some((room, cart)) = found else { return CartView { extends_left: extends_max, ..CartView::default() } };
+        let Some(slot) = room else { return CartView { extends_left: extends_max, ..CartView::default() } };
+        let room = &self.rooms[slot];
+        let extends_left = || self.extends_left(party, room.id.as_str());
+        let Some(cart) = self.owners.cart_in(party, slot) else {
+            return CartView { extends_left: extends_left(), ..CartView::default() };
+        };
         let cart = &self.owners.carts[cart];
         let seats: Vec<_> = cart.seats.iter().map(|&seat| room.seat_at(seat).id.clone()).collect();
         let clock = cart.clock.filter(|_| !seats.is_empty());
@@ -130,7 +142,7 @@ impl Shard {
         CartView {
             seats,
             expires_at: clock.map(|clock| clock.expires_at),
-            extends_left: extends_max.saturating_sub(clock.map_or(0, |clock| clock.extends)),
+            extends_left: clock.map_or_else(extends_left, |clock| extends_max.saturating_sub(clock.extends)),
             orders: cart.orders.iter().map(order).collect(),
         }
     }

@@ -8,8 +8,8 @@ use super::Shard;
 use super::meeting::{Met, Unmet};
 use super::plan::{Buyer, Plan, Refusal};
 use crate::engine::command::{
-    Act, Asker, Caller, CartReason, CartRequest, CartWhy, Effect, Effects, Entered, Position, Reject, ReleaseReason,
-    RequestType, Resumed, ResumedCart, RoomPlan, SeatStatus, Synced, Told,
+    Act, Asker, Caller, CartReason, CartRequest, CartView, CartWhy, Effect, Effects, Entered, Position, Reject,
+    ReleaseReason, RequestType, Resumed, ResumedCart, RoomPlan, SeatStatus, Synced, Told,
 };
 use crate::engine::deadlines::HoldNumber;
 use crate::engine::ids::{RoomId, SeatId};
@@ -130,10 +130,13 @@ impl Shard {
             }
         };
         let cart = |room: &RoomId| {
-            let slot = self.find(room.as_str())?;
-            self.owners.cart_in(party, slot)?;
-            let cart = Arc::new(self.view(party, Some(slot)));
-            Some(ResumedCart { room: room.clone(), at: self.position(slot), cart })
+            let slot = self.find(room.as_str()).filter(|&slot| self.owners.cart_in(party, slot).is_some());
+            let view = match slot {
+                Some(slot) => self.view(party, Some(slot)),
+                None => CartView { extends_left: self.extends_left(party, room.as_str()), ..CartView::default() },
+            };
+            let is_told = slot.is_some() || view.extends_left < self.carts.extends_max;
+            is_told.then(|| ResumedCart { room: room.clone(), cart: Arc::new(view) })
         };
         let carts = rooms.iter().filter_map(cart).collect();
         effects.push(Effect::Resumed(Box::new(Resumed { to: caller.asker(), carts })));
