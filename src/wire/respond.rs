@@ -38,26 +38,30 @@ pub fn respond(
     head_only: bool,
     extra: &[(&str, &str)],
 ) {
-    respond_head(out, status, content_type, body.len(), manner, extra);
+    respond_head(out, status, content_type, Some(body.len()), manner, extra);
     if !head_only {
         out.extend_from_slice(body);
     }
 }
 
-/// Appends the head of a response with a body of so many bytes.
+/// Appends the head of a response with a body of so many bytes, or, to HEAD alone, with one that was not made.
 pub fn respond_head(
     out: &mut Vec<u8>,
     status: u16,
     content_type: &str,
-    body_len: usize,
+    body_len: Option<usize>,
     manner: Manner<'_>,
     extra: &[(&str, &str)],
 ) {
     begin(out, status, manner);
     header(out, "Content-Type", content_type);
-    out.extend_from_slice(b"Content-Length: ");
-    number(out, body_len as u64);
-    out.extend_from_slice(b"\r\nX-Content-Type-Options: nosniff\r\n");
+    // RFC 9110 section 9.3.2: what is known only when the body is made may be left out.
+    if let Some(len) = body_len {
+        out.extend_from_slice(b"Content-Length: ");
+        number(out, len as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    header(out, "X-Content-Type-Options", "nosniff");
     if !extra.iter().any(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
         header(out, "Cache-Control", "no-store");
     }

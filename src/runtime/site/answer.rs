@@ -53,8 +53,8 @@ impl Core {
         self.responded(exchange);
     }
 
-    /// Answers with the head alone of a body that nobody made.
-    pub(super) fn respond_length(&mut self, exchange: Exchange, answer: Answer<'_>, body_len: usize) {
+    /// Answers with the head alone of a body that nobody made, and says its length when that is known.
+    pub(super) fn respond_head(&mut self, exchange: Exchange, answer: Answer<'_>, body_len: Option<usize>) {
         let Answer { status, content_type, extra } = answer;
         let site = Arc::clone(&self.site);
         let manner =

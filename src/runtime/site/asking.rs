@@ -25,9 +25,22 @@ use crate::wire::message;
 const BUSY: &str = "too many wait for this answer";
 const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
 
+impl Page {
+    /// What is said of it before its body.
+    fn answer(self) -> Answer<'static> {
+        match self {
+            Self::Stats => Answer::json(200),
+            Self::Metrics => Answer { content_type: CONTENT_TYPE, ..Answer::json(200) },
+        }
+    }
+}
+
 impl Core {
-    /// Somebody asks for figures of all shards.
+    /// Somebody asks for figures of all shards. For HEAD no shard is asked: nothing in the head depends on them.
     pub(super) fn ask_for_figures(&mut self, exchange: Exchange, page: Page) {
+        if exchange.head_only {
+            return self.respond_head(exchange, page.answer(), None);
+        }
         let waiter = Waiter { conn: self.node.conn_id(exchange.slot), exchange, page };
         if self.node.is_short_of_bodies() || !self.gathers.wait(waiter) {
             return self.answer_busy(exchange);
@@ -105,7 +118,7 @@ impl Core {
         let Some(exchange) = self.node.find(to).and_then(|slot| self.gathers.take_room(slot)) else { return };
         match told {
             Told::Selections(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::Counted(body)),
-            Told::Length(len) => self.respond_length(exchange, Answer::json(200), len),
+            Told::Length(len) => self.respond_head(exchange, Answer::json(200), Some(len)),
             Told::Busy => self.answer_busy(exchange),
             Told::Figures(..) => unreachable!("looked at first"),
         }
@@ -151,12 +164,11 @@ impl Core {
             if socket.is_none_or(|socket| socket.phase != Phase::Http) {
                 continue;
             }
-            let metrics_type = Answer { content_type: CONTENT_TYPE, ..Answer::json(200) };
-            let (answer, body) = match page {
-                Page::Stats => (Answer::json(200), &stats),
-                Page::Metrics => (metrics_type, &metrics),
+            let body = match page {
+                Page::Stats => &stats,
+                Page::Metrics => &metrics,
             };
-            self.respond_with(exchange, answer, body.as_ref().expect("who waits for a page has it written"));
+            self.respond_with(exchange, page.answer(), body.as_ref().expect("who waits for a page has it written"));
         }
     }
 
