@@ -82,6 +82,12 @@ impl Node {
             }
             return;
         }
+        if let Effect::Cart(told) = &effect {
+            debug_assert!(matches!(told.to, Told::Conn(_)), "no request of version 1 is answered with a cart");
+            // Version 1 has no carts: every change of one is told seat by seat. Nothing is queued here, so nothing that it is
+            // owed may be moved: it would wait until something else is queued.
+            return crate::marks::hit("a cart that version 1 is not told");
+        }
         self.take_owed(slot);
         let now = self.at.now.wall;
         let asker = match effect {
@@ -121,10 +127,6 @@ impl Node {
             Effect::Refused { to, reject, request, room, seat, details: _ } => {
                 self.write_refusal(slot, (reject, request), &room, seat.as_ref());
                 to
-            }
-            // Version 1 has no carts: every change of one has been told seat by seat.
-            Effect::Cart(told) if matches!(told.to, Told::Conn(_)) => {
-                return crate::marks::hit("a cart that version 1 is not told");
             }
             Effect::Change(_)
             | Effect::Entered(_)

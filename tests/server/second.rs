@@ -1,27 +1,16 @@
 //! The second protocol on the real binary: a cart, its deltas, and a session that goes on with another connection.
 
+mod carts;
+mod requests;
+mod rooms;
+mod script;
+
+use script::{SHARDS, has};
 use serde_json::{Value, json};
 
 use crate::harness::client::{Client, Got, text_frame};
 use crate::harness::rooms::unique;
 use crate::harness::server::Server;
-
-const SHARDS: [&[(&str, &str)]; 3] =
-    [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
-
-/// Whether everything that is expected is found, in lists item by item. `null` is whatever is there.
-fn has(expected: &Value, found: &Value) -> bool {
-    match (expected, found) {
-        (Value::Null, _) => true,
-        (Value::Object(expected), Value::Object(found)) => {
-            expected.iter().all(|(name, value)| found.get(name).is_some_and(|found| has(value, found)))
-        }
-        (Value::Array(expected), Value::Array(found)) => {
-            expected.len() == found.len() && expected.iter().zip(found).all(|(one, other)| has(one, other))
-        }
-        _ => expected == found,
-    }
-}
 
 /// One that speaks the second protocol, and what it was greeted with.
 fn connect(server: &Server, id: &str) -> (Client, Value) {

@@ -12,7 +12,7 @@ const MEMORY: [&[(&str, &str)]; 2] = [&[("SHARDS", "1")], &[("SHARDS", "2")]];
 /// One call and its answer: `METHOD PATH`, body or null, status, what is in the answer.
 type Line = (&'static str, Value, u16, Value);
 
-fn call(server: &Server, line: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn call(server: &Server, line: &str, body: &Value) -> (u16, Value) {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let fields = if body.is_null() { "" } else { "Content-Type: application/json\r\n" };
     let answer = ask(server, line, fields, &text);

@@ -1,0 +1,134 @@
+//! Dialogues with several connections of both protocols and the shop's backend, as data: one line is who, what is sent,
+//! and what comes back.
+//!
+//! Who: a name is a connection of the second protocol, one with `v1` in front of the first, `api` the backend
+//! (`"METHOD /PATH"`, `body`, and `status` in the answer; in the body `"$NAME"` is the session of a connection). Sent: `null` waits for the next frame. What comes back has at
+//! least these fields; `null` is whatever is there. Deltas are left out unless one is expected, and then as many are
+//! added up as it takes to get to its `to`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::client::{Client, text_frame};
+use crate::harness::server::Server;
+use crate::selling::call;
+
+/// Who, what is sent, what comes back.
+pub(super) type Line = (&'static str, Value, Value);
+
+/// One shard, two, and a room that is on both.
+pub(super) const SHARDS: [&[(&str, &str)]; 3] =
+    [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
+
+/// Whether everything that is expected is found, in lists item by item. `null` is whatever is there.
+pub(super) fn has(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::Null, _) => true,
+        (Value::Object(expected), Value::Object(found)) => {
+            let mut all = expected.iter().filter(|(name, _)| *name != "_without");
+            all.all(|(name, value)| found.get(name).is_some_and(|found| has(value, found)))
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            expected.len() == found.len() && expected.iter().zip(found).all(|(one, other)| has(one, other))
+        }
+        _ => expected == found,
+    }
+}
+
+/// Deltas up to this one as if they were one.
+fn folded(mut next: impl FnMut() -> Value, to: &Value) -> Value {
+    let mut changes: BTreeMap<String, Value> = BTreeMap::new();
+    let (mut first, mut last) = (Value::Null, 0);
+    loop {
+        let delta = next();
+        assert_eq!(delta["type"], "delta", "up to {to}: {delta}");
+        let from = delta["from"].as_u64().expect("a number");
+        assert!(first.is_null() || from <= last + 1, "there is a hole behind {last}: {delta}");
+        if first.is_null() {
+            first = delta["from"].clone();
+        }
+        last = delta["to"].as_u64().expect("a number");
+        for change in delta["changes"].as_array().expect("a list") {
+            changes.insert(change[0].to_string(), change.clone());
+        }
+        if delta["to"] == *to {
+            let changes: Vec<Value> = changes.into_values().collect();
+            return json!({"type": "delta", "room_id": delta["room_id"], "from": first, "to": to, "changes": changes});
+        }
+    }
+}
+
+/// Plays a dialogue on a fresh server with these settings, and with each number of shards.
+pub(super) fn check(settings: &[(&str, &str)], lines: &[Line]) {
+    for shards in SHARDS {
+        let all: Vec<(&str, &str)> = shards.iter().chain(settings).copied().collect();
+        play(&Server::start(&all), &mut BTreeMap::new(), lines);
+    }
+}
+
+/// What this text stands for: `$NAME` is the session of a connection.
+fn with_sessions(sessions: &BTreeMap<&str, Value>, value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.starts_with('$') => sessions[&text[1..]].clone(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), with_sessions(sessions, value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Plays a dialogue with these connections, and those that it opens.
+pub(super) fn play(server: &Server, clients: &mut BTreeMap<&'static str, Client>, lines: &[Line]) {
+    let mut sessions = BTreeMap::new();
+    for (number, (who, send, expected)) in lines.iter().enumerate() {
+        let case = || format!("line {number}: {who} {send}\n  expected {expected}");
+        if *who == "api" {
+            let line = send["call"].as_str().expect("a call").replacen(" /", " /v1/", 1);
+            let (status, mut answer) = call(server, &line, &with_sessions(&sessions, &send["body"]));
+            answer["status"] = status.into();
+            assert!(has(expected, &answer), "{}\n     found {answer}", case());
+            continue;
+        }
+        let client = clients.entry(who).or_insert_with(|| {
+            let (client, hello) = connect(server, who);
+            sessions.insert(*who, hello["session_id"].clone());
+            client
+        });
+        if !send.is_null() {
+            client.write(&text_frame(send.as_str().map_or_else(|| send.to_string(), str::to_owned).as_str()));
+        }
+        if expected.is_null() {
+            continue;
+        }
+        let found = if expected["type"] == "delta" {
+            let kinds = |found: &Value| found["type"] == "delta";
+            let mut next = || std::iter::repeat_with(|| client.json()).find(kinds).expect("it does not end");
+            folded(&mut next, &expected["to"])
+        } else {
+            let is_frame = |found: &Value| found["type"] != "delta";
+            std::iter::repeat_with(|| client.json()).find(is_frame).expect("it does not end")
+        };
+        assert!(has(expected, &found), "{}\n     found {found}", case());
+        for absent in expected["_without"].as_array().into_iter().flatten() {
+            let absent = absent.as_str().expect("a name");
+            assert!(found.get(absent).is_none(), "{absent} in {found}\n{}", case());
+        }
+    }
+}
+
+fn connect(server: &Server, who: &str) -> (Client, Value) {
+    if who.starts_with("v1") {
+        return (Client::connect(server, who), Value::Null);
+    }
+    let mut client = Client::connect_on(server.dial(), who, "?v=2");
+    let hello = client.json();
+    let fresh = json!({"type":"hello","resumed":false,"auth":"off","carts":[]});
+    assert!(has(&fresh, &hello), "{hello}");
+    (client, hello)
+}
+
+/// A call of the backend.
+pub(super) fn api(line: &str, body: &Value) -> Value {
+    json!({ "call": line, "body": body })
+}
