@@ -18,6 +18,7 @@ Examples:
   loadgen stadium --rooms 100 --time-scale 2 --threads 2
   loadgen storm --restart-cmd './restart.sh' --durability durable
   loadgen arena --protocol v2 --api http://127.0.0.1:8000
+  loadgen purchase --restart-cmd './restart.sh'
   loadgen fanout --rate 400 --cores 1
   loadgen compare before.json after.json
 
@@ -68,6 +69,8 @@ pub enum Command {
     Storm(StormArgs),
     /// Multiplex with churn and expiry for a long time
     Soak(SaleArgs),
+    /// Shoppers buy through sockets and the API of the shop's backend; payments fail, come late or twice
+    Purchase(PurchaseArgs),
     /// Write the layout of a hall of equal rows, in our JSON, for LAYOUTS_DIR
     Hall(HallArgs),
     /// Put two results of --json side by side
@@ -191,6 +194,35 @@ pub struct CheckArgs {
     /// The key for --api
     #[arg(long, value_name = "KEY")]
     pub api_key: Option<String>,
+}
+
+/// Flags of `purchase`.
+#[derive(Debug, Args)]
+pub struct PurchaseArgs {
+    /// The server
+    #[command(flatten)]
+    pub place: Where,
+    /// The API of the shop's backend
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub api: String,
+    /// The key for --api, of the role manage
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// Shoppers, each with a socket of its own
+    #[arg(long, default_value_t = 300)]
+    pub shoppers: usize,
+    /// Seats of the room
+    #[arg(long, default_value_t = 1_500)]
+    pub seats: usize,
+    /// Orders that each shopper tries
+    #[arg(long, default_value_t = 4)]
+    pub orders: usize,
+    /// Seed of everything that is drawn
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Run by a shell in the middle of the sale; it kills and starts again what it likes: server, Redis, relay
+    #[arg(long, value_name = "COMMAND")]
+    pub restart_cmd: Option<String>,
 }
 
 /// Flags of `interactive`.

@@ -75,12 +75,19 @@ impl Api {
     /// # Errors
     /// One line: what was asked and what was answered.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<Vec<u8>, String> {
-        let answer = http::send(self.addr, (method, path), &self.head, body.as_bytes(), WITHIN)
-            .map_err(|error| format!("{method} {path}: {error}"))?;
+        let answer = self.call(method, path, body).map_err(|error| format!("{method} {path}: {error}"))?;
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
         Err(format!("{method} {path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    }
+
+    /// Asks, and takes any answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn call(&self, method: &str, path: &str, body: &str) -> std::io::Result<http::Answer> {
+        http::send(self.addr, (method, path), &self.head, body.as_bytes(), WITHIN)
     }
 
     /// Makes all rooms of a run, with this plan under the name `id`.

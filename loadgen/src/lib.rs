@@ -38,6 +38,8 @@ pub mod check;
 pub mod compare;
 pub mod interactive;
 
+pub mod purchase;
+
 pub mod outcome;
 pub mod report;
 pub mod run;

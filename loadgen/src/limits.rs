@@ -45,6 +45,14 @@ pub const SEEN_MAX: usize = 4;
 /// Length from which on that is worth it.
 pub const SEEN_BYTES_MIN: usize = 4 * 1024;
 
+/// Most shoppers of `purchase`: each has a thread.
+pub const SHOPPERS_MAX: usize = 2_000;
+/// How long a shopper asks again while the server is away. Then the run has failed.
+pub const SHOPPER_PATIENCE_NS: u64 = 60_000_000_000;
+/// How long maps may take at the end until they are what the API says.
+pub const MAPS_AGREE_NS: u64 = 20_000_000_000;
+/// Violations that are printed; the rest is counted.
+pub const VIOLATIONS_SHOWN_MAX: usize = 20;
 /// Most seats of a hall whose plan is written.
 pub const HALL_SEATS_MAX: u32 = 200_000;
 /// Deltas of one room that are recognised when they come again; several shards cut them at several places.

@@ -15,7 +15,7 @@ use sales::sale;
 
 use crate::cli::{Cli, Command, Common, Protocol};
 use crate::hall::Api;
-use crate::limits::{FILES_BESIDE, HALL_SEATS_MAX, SOURCES_MAX, THREADS_MAX};
+use crate::limits::{FILES_BESIDE, HALL_SEATS_MAX, SHOPPERS_MAX, SOURCES_MAX, THREADS_MAX};
 use crate::names::{Hall, Names, fresh_tag};
 use crate::num::nanos;
 use crate::out::say;
@@ -65,6 +65,16 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
             }
             say(&crate::hall::plan(hall));
             Ok(0)
+        }
+        Command::Purchase(args) => {
+            at_least_one("--shoppers", args.shoppers)?;
+            at_least_one("--seats", args.seats)?;
+            at_least_one("--orders", args.orders)?;
+            if args.shoppers > SHOPPERS_MAX.min(room_for_connections()) {
+                return Err(format!("--shoppers {}: more than threads or open files allow", args.shoppers));
+            }
+            preflight(Target::parse(&args.place.url)?.addr)?;
+            crate::purchase::run(args)
         }
         Command::Compare(args) => crate::compare::run(&args.a, &args.b),
         Command::Multi(args) => multi(args, command_line),
