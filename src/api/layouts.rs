@@ -16,9 +16,12 @@ use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use super::Server;
 use super::calls::Shape;
 use super::perform::{Asking, json};
-use super::problem::{INVALID, LAYOUTS_FULL, NOT_JSON, Problem, UNKNOWN_LAYOUT};
+use super::problem::{INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, Problem, UNKNOWN_LAYOUT};
+use super::rooms::answers;
+use crate::engine::ids::ShardId;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
+use crate::runtime::desk::{DeskQuestion, DeskTold};
 
 /// A plan: seats, and what is drawn around them.
 pub(super) fn plan_shape() -> Shape {
@@ -104,7 +107,16 @@ pub(super) fn list(server: &Server) -> Response {
 }
 
 /// `DELETE`
-pub(super) fn delete(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+    let id = asking.first().as_str();
+    if server.board.layouts.latest(id).is_some() {
+        let shards = (0..server.shards.count()).map(ShardId::new);
+        let asked = shards.map(|shard| server.shards.ask(shard, DeskQuestion::UsesLayout(id.into())));
+        let told = answers(asked.collect()).await?;
+        if told.iter().any(|told| matches!(told, DeskTold::UsesLayout(true))) {
+            return Err(Problem::new(&LAYOUT_IN_USE, LAYOUT_IN_USE.title));
+        }
+    }
     if !server.board.layouts.delete(asking.first().as_str()) {
         return Err(Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title));
     }

@@ -174,6 +174,7 @@ impl Call {
             "draining" | "starting" | "persistence_unavailable" | "overloaded" => self.is_about_rooms(),
             "not_found" | "method_not_allowed" => false,
             "unknown_layout" => self.path.contains("{layout}") && self.method != "PUT",
+            "layout_in_use" => self.path.contains("{layout}") && self.method == "DELETE",
             "layouts_full" => self.path.contains("{layout}") && self.method == "PUT",
             "cursor_too_old" => self.path.ends_with("/events"),
             "unknown_room" if self.path.ends_with("/events") => false,

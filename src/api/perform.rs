@@ -101,7 +101,7 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
         Act::Layouts => Ok(layouts::list(server)),
         Act::PutLayout => layouts::put(server, asking).await,
         Act::GetLayout => layouts::get(server, asking),
-        Act::DeleteLayout => layouts::delete(server, asking),
+        Act::DeleteLayout => layouts::delete(server, asking).await,
         Act::Rooms => rooms::list(server, &asking.query).await.map(|rooms| json(StatusCode::OK, &rooms)),
         Act::Disconnect => disconnect(server, asking).await,
         Act::Events => events::read(server, asking).await,

@@ -56,6 +56,7 @@ pub(super) static ORPHAN_SEAT: Kind = kind(409, "orphan_seat", "It would leave a
 pub(super) static SALE_NOT_OPEN: Kind = kind(409, "sale_not_open", "The sale is not open");
 pub(super) static HOLD_EXPIRED: Kind = kind(409, "hold_expired", "The cart has come to its end");
 pub(super) static LAYOUTS_FULL: Kind = kind(409, "layouts_full", "There are as many layouts as may be");
+pub(super) static LAYOUT_IN_USE: Kind = kind(409, "layout_in_use", "There are rooms that have the layout");
 pub(super) static LIMIT_EXCEEDED: Kind = kind(409, "limit_exceeded", "The owner has as many seats as may be");
 pub(super) static CURSOR_TOO_OLD: Kind = kind(410, "cursor_too_old", "The log does not go back as far");
 pub(super) static TOO_LARGE: Kind = kind(413, "too_large", "The body is too long");
@@ -69,7 +70,7 @@ pub(super) static PERSISTENCE_UNAVAILABLE: Kind =
     kind(503, "persistence_unavailable", "The outcome is unknown: asking again is safe");
 
 /// All kinds, in the order of the documentation.
-pub(super) static KINDS: [&Kind; 39] = [
+pub(super) static KINDS: [&Kind; 40] = [
     &BAD_REQUEST,
     &NOT_JSON,
     &UNAUTHORIZED,
@@ -99,6 +100,7 @@ pub(super) static KINDS: [&Kind; 39] = [
     &SALE_NOT_OPEN,
     &HOLD_EXPIRED,
     &LAYOUTS_FULL,
+    &LAYOUT_IN_USE,
     &LIMIT_EXCEEDED,
     &CURSOR_TOO_OLD,
     &TOO_LARGE,

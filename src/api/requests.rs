@@ -198,8 +198,7 @@ pub(super) struct ReleaseBody {
     session_id: Option<String>,
     /// All that a subject has.
     subject: Option<Name>,
-    /// Why, for people.
-    #[allow(dead_code, reason = "it is checked, and for those who read what was sent")]
+    /// Why, for people: the log says it.
     reason: Option<Name>,
 }
 
@@ -213,7 +212,7 @@ impl ReleaseBody {
             (None, true) => Whose::Owner(owner.name()?),
             (Some(_), true) | (None, false) => return Err("it needs either seats or one owner".into()),
         };
-        Ok(SaleRequest::Release { whose })
+        Ok(SaleRequest::Release { whose, reason: self.reason.map(|reason| reason.as_str().into()) })
     }
 }
 
@@ -350,14 +349,14 @@ pub(super) struct UnblockBody {
     seats: Option<Vec<Name>>,
     /// and all of these sections.
     sections: Option<Vec<Name>>,
-    /// Why, for people.
-    #[allow(dead_code, reason = "it is checked, and for those who read what was sent")]
+    /// Why, for people: the log says it.
     label: Option<Name>,
 }
 
 impl UnblockBody {
     pub(super) fn request(&self) -> Result<SaleRequest, Wrong> {
-        Ok(SaleRequest::Unblock { what: places(self.seats.as_deref(), self.sections.as_deref())? })
+        let label = self.label.as_ref().map(|label| label.as_str().into());
+        Ok(SaleRequest::Unblock { what: places(self.seats.as_deref(), self.sections.as_deref())?, label })
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
             let SaleAnswer::Room { room, .. } = *answer else { return None };
             Some(RoomAnswer::new(&room, durable))
         }
-        DeskTold::Figures(_) | DeskTold::Rooms(_) | DeskTold::Disconnected(_) => None,
+        DeskTold::Figures(_) | DeskTold::Rooms(_) | DeskTold::Disconnected(_) | DeskTold::UsesLayout(_) => None,
     });
     Ok(RoomsAnswer { rooms: rooms.collect(), next })
 }

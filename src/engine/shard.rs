@@ -206,6 +206,13 @@ impl Shard {
         self.rooms.iter().map(|room| &room.id)
     }
 
+    /// Whether a room has a version of this layout.
+    #[must_use]
+    pub fn uses_layout(&self, id: &str) -> bool {
+        let layout = |room: &Room| room.settings()?.layout.as_ref().map(|layout| *layout.id == *id);
+        self.rooms.iter().any(|room| layout(room) == Some(true))
+    }
+
     /// The seats of a room with a layout, or `None` when it has none.
     #[must_use]
     pub fn hall(&self, room: &str) -> Option<&crate::layout::hall::Hall> {

@@ -4,6 +4,7 @@
 //! the kind, the order, the owner or the reason changes. Invariants: a room's numbers have no hole; what comes back
 //! from a store is no act. Never here: who keeps events, who reads them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::acts::event::{Event, Number};
 use crate::acts::ring::Ring;
 use crate::auth::session::session_text;
 use crate::engine::command::{
-    Change, ChangeKind, Claim, Effect, Input, KeptEntry, KeptOrder, Owner, ReleaseReason, RoomChanged, SeatStatus,
+    Change, ChangeKind, Claim, Effect, Input, KeptEntry, KeptOrder, Owner, ReleaseReason, RoomChanged, SaleRequest,
+    SeatStatus,
 };
 use crate::engine::ids::{Epoch, OrderId, RoomId};
 use crate::engine::shard::Shard;
@@ -56,7 +58,7 @@ struct Said {
     kind: &'static str,
     order: Option<String>,
     owner: Option<Named>,
-    reason: Option<&'static str>,
+    reason: Option<Cow<'static, str>>,
     label: Option<Arc<str>>,
 }
 
@@ -91,7 +93,7 @@ struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a Named>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
 }
@@ -144,7 +146,7 @@ impl Acts {
     }
 
     /// The events of what was decided.
-    pub(super) fn of(&mut self, effects: &[Effect], now: WallMillis, seats: &Shard) -> Vec<Event> {
+    pub(super) fn of(&mut self, effects: &[Effect], words: &Words, now: WallMillis, seats: &Shard) -> Vec<Event> {
         if !effects.iter().any(|effect| matches!(effect, Effect::Change(_) | Effect::Keep(_) | Effect::Room(_))) {
             return Vec::new();
         }
@@ -152,7 +154,7 @@ impl Acts {
         let (mut events, mut open): (Vec<Event>, Option<Gathered<'_>>) = (Vec::new(), None);
         for effect in effects {
             if let Effect::Change(change) = effect {
-                let Some(said) = said(change, &orders) else { continue };
+                let Some(said) = said(change, &orders).map(|said| words.of(said)) else { continue };
                 self.note_change(change);
                 if !open.as_mut().is_some_and(|act| act.take_in(&said, change)) {
                     let before = open.replace(Gathered::begin(said, change));
@@ -242,7 +244,7 @@ impl Acts {
             seats: &act.seats,
             order: said.order.as_deref(),
             owner: said.owner.as_ref(),
-            reason: said.reason,
+            reason: said.reason.as_deref(),
             label: said.label.as_deref(),
         };
         let text = serde_json::to_string(&told).expect("an event is plain data").into();
@@ -254,7 +256,7 @@ impl Acts {
         let (room, epoch) = (&retract.room, retract.epoch.0);
         self.rooms.entry(room.clone()).or_default().epoch = epoch;
         let undone = retract.selects.iter().filter_map(|(seat, seq)| {
-            let said = Said { kind: "seat.released", reason: Some("not_saved"), ..Said::default() };
+            let said = Said { kind: "seat.released", reason: Some("not_saved".into()), ..Said::default() };
             self.event_of(&Gathered { room, said, seats: vec![seat.as_str()], seqs: Some((*seq, *seq)) }, now)
         });
         undone.collect()
@@ -309,13 +311,13 @@ fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
             ReleaseReason::Unblocked => Said { kind: "seat.unblocked", ..Said::default() },
             ReleaseReason::Refunded => of_former("order.refunded"),
             ReleaseReason::Cancelled => of_former("order.cancelled"),
-            ReleaseReason::PaymentFailed => Said { reason: Some(reason.word()), ..of_former("order.cancelled") },
+            ReleaseReason::PaymentFailed => Said { reason: Some(reason.word().into()), ..of_former("order.cancelled") },
             ReleaseReason::Expired => match of_former("order.expired") {
                 said if said.order.is_some() => said,
-                _ => Said { kind: "seat.released", reason: Some(reason.word()), ..Said::default() },
+                _ => Said { kind: "seat.released", reason: Some(reason.word().into()), ..Said::default() },
             },
             ReleaseReason::Released | ReleaseReason::Disconnected | ReleaseReason::ReleasedByOperator => {
-                Said { kind: "seat.released", reason: Some(reason.word()), ..Said::default() }
+                Said { kind: "seat.released", reason: Some(reason.word().into()), ..Said::default() }
             }
         },
     })
@@ -340,9 +342,9 @@ impl Node {
     }
 
     /// Takes what was decided to the log: with the changes to the store, or at once where there is none.
-    pub(super) fn log_acts(&mut self, effects: &[Effect], is_restored: bool) {
-        let Some(acts) = self.acts.as_mut().filter(|_| !is_restored) else { return };
-        let events = acts.of(effects, self.at.now.wall, &self.seats);
+    pub(super) fn log_acts(&mut self, effects: &[Effect], words: Option<&Words>) {
+        let (Some(acts), Some(words)) = (self.acts.as_mut(), words) else { return };
+        let events = acts.of(effects, words, self.at.now.wall, &self.seats);
         self.log_events(events);
     }
 
@@ -366,7 +368,38 @@ impl Node {
     }
 }
 
-/// Whether this gives back what a store had.
-pub(super) fn is_restoring(input: &Input<'_>) -> bool {
-    matches!(input, Input::Restore { .. } | Input::RestoreRoom { .. })
+/// What people are told of an act, by whoever asked for it.
+#[derive(Default, Debug)]
+pub(super) struct Words {
+    reason: Option<Arc<str>>,
+    label: Option<Arc<str>>,
+}
+
+impl Words {
+    /// The words of an input; `None`: it gives back what a store had, and is no act.
+    pub(super) fn new(input: &Input<'_>) -> Option<Self> {
+        if matches!(input, Input::Restore { .. } | Input::RestoreRoom { .. }) {
+            return None;
+        }
+        let mut words = Self::default();
+        if let Input::Sale { request, .. } = input {
+            if let SaleRequest::Release { reason, .. } = request {
+                words.reason.clone_from(reason);
+            } else if let SaleRequest::Unblock { label, .. } = request {
+                words.label.clone_from(label);
+            }
+        }
+        Some(words)
+    }
+
+    /// With them, what an event says.
+    fn of(&self, said: Said) -> Said {
+        match said.kind {
+            "seat.released" if self.reason.is_some() => {
+                Said { reason: self.reason.as_deref().map(|reason| reason.to_owned().into()), ..said }
+            }
+            "seat.unblocked" => Said { label: self.label.clone(), ..said },
+            _ => said,
+        }
+    }
 }

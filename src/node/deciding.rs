@@ -4,7 +4,7 @@
 //! decided. Never here: who is told what.
 
 use super::Node;
-use super::acts::is_restoring;
+use super::acts::Words;
 use super::observer::Observed;
 use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
 use crate::engine::ids::RoomId;
@@ -13,7 +13,7 @@ impl Node {
     /// Decides one input and does what comes of it.
     pub(super) fn decide(&mut self, input: Input<'_>) {
         assert!(!self.is_performing, "performing an effect never decides");
-        let is_restored = is_restoring(&input);
+        let words = Words::new(&input);
         let mut effects = std::mem::take(&mut self.effects);
         debug_assert!(effects.is_empty(), "the effects of the last input have been performed");
         match self.forbidden(&input) {
@@ -26,7 +26,7 @@ impl Node {
                 }
             }
         }
-        self.log_acts(&effects, is_restored);
+        self.log_acts(&effects, words.as_ref());
         self.save(&mut effects);
         self.perform_all(&mut effects);
         self.effects = effects;

@@ -27,6 +27,10 @@ impl Core {
             DeskQuestion::Sale { room, request } => {
                 self.handle(Event::Sale { room, request, reply_to: ticket });
             }
+            DeskQuestion::UsesLayout(id) => {
+                let told = DeskTold::UsesLayout(self.node.seats().uses_layout(&id));
+                self.desk.put([(ticket, told)]);
+            }
             DeskQuestion::Disconnect(whom) => {
                 let closed = self.node.remove(&whom);
                 self.take_orders();

@@ -27,6 +27,8 @@ pub(crate) enum DeskQuestion {
     Sale { room: RoomId, request: Box<SaleRequest> },
     /// Every connection of this owner that it serves is to be closed.
     Disconnect(OwnerName),
+    /// Whether a room that it owns has this layout.
+    UsesLayout(Box<str>),
 }
 
 /// The answer to a [`DeskQuestion`].
@@ -40,6 +42,8 @@ pub(crate) enum DeskTold {
     Sale(Box<SaleAnswer>),
     /// To [`DeskQuestion::Disconnect`]: how many there were.
     Disconnected(usize),
+    /// To [`DeskQuestion::UsesLayout`].
+    UsesLayout(bool),
 }
 
 /// The mailbox of the API's thread.

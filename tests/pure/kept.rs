@@ -255,13 +255,13 @@ impl Shop {
             20 => SaleRequest::Refund { order, seats: only },
             21 => match bits % 3 {
                 0 => SaleRequest::Hold { holder: "kiosk".into(), wanted: Wanted::Seats(some), ttl_ms: Some(300) },
-                1 => SaleRequest::Release { whose: Whose::Owner(OwnerName::Subject("sub".into())) },
-                _ => SaleRequest::Release { whose: Whose::Seats(some) },
+                1 => SaleRequest::Release { whose: Whose::Owner(OwnerName::Subject("sub".into())), reason: None },
+                _ => SaleRequest::Release { whose: Whose::Seats(some), reason: None },
             },
             22 => {
                 let what = Places { seats: some, sections: Vec::new() };
                 match bits % 3 {
-                    0 => SaleRequest::Unblock { what },
+                    0 => SaleRequest::Unblock { what, label: None },
                     release => SaleRequest::Block { what, label: "crew".into(), release_held: release == 1 },
                 }
             }

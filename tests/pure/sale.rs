@@ -314,9 +314,9 @@ fn v1_connections_and_holders_pay_too() {
     shop.tick(7_999);
     assert_eq!(shop.changes().len(), 0);
     assert_eq!(shop.ask(&cancel("o3", CancelTo::Cart)), "cancelled B1");
-    assert_eq!(shop.ask(&SaleRequest::Release { whose: Whose::Seats(seats("B1 C1")) }), "B1 C1");
+    assert_eq!(shop.ask(&SaleRequest::Release { whose: Whose::Seats(seats("B1 C1")), reason: None }), "B1 C1");
     assert_eq!(shop.told(), [(3, CartReason::ReleasedByOperator, String::new())]);
-    let kiosk = SaleRequest::Release { whose: Whose::Owner(OwnerName::Holder("kiosk".into())) };
+    let kiosk = SaleRequest::Release { whose: Whose::Owner(OwnerName::Holder("kiosk".into())), reason: None };
     assert_eq!(shop.ask(&kiosk), "B2 B3 B4");
     assert_eq!(shop.ask(&kiosk), "");
 }
@@ -333,7 +333,7 @@ fn blocks_are_for_free_seats_unless_said_otherwise() {
     assert_eq!(shop.ask(&block("A1 A2", false)), " / ", "what is so already changes nothing");
     assert_eq!(shop.hold("ana", 1, "A1"), Some(Reject::SeatsUnavailable));
     assert_eq!(shop.hold_v1("old", 2, "A2"), Some(Reject::SeatTaken));
-    let unblock = SaleRequest::Unblock { what: places("A1 A2 A3") };
+    let unblock = SaleRequest::Unblock { what: places("A1 A2 A3"), label: None };
     assert_eq!(shop.ask(&unblock), "A1 A2 / ");
     assert_eq!(shop.changes(), ["A1 unblocked", "A2 unblocked"]);
     assert_eq!(shop.ask(&unblock), "UnknownRoom", "nothing is left of a room that nobody made");

@@ -71,6 +71,7 @@ fn check_sold(events: &[Value], room: &str, id: &str) {
         (&json!({"holder": "k"}), &json!(7), &json!(9))
     );
     assert_eq!((&events[6]["label"], &events[6]["seats"]), (&json!("sound"), &json!(["2", "9"])));
+    assert_eq!((&events[7]["label"], &events[9]["reason"]), (&json!("sound"), &json!("mistake")));
     assert!(events[0].get("seq").is_none() && events[10].get("seq").is_none());
 }
 
@@ -135,4 +136,27 @@ fn a_stream_tells_as_it_goes_and_ends_with_the_server() {
     }
     assert_eq!((text.matches("id: e").count(), text.matches("data: {").count()), (2, 2), "{text}");
     assert!(text.ends_with("0\r\n\r\n"), "the last chunk: {text}");
+}
+
+#[test]
+fn a_layout_stays_while_a_room_has_it() {
+    for shards in ["1", "2"] {
+        let server = Server::start(&[("SHARDS", shards)]);
+        let seat = json!({"id": "A1", "section": "s", "row": "1", "number": 1, "category": "c", "x": 0, "y": 0});
+        let plan = json!({"categories": [{"id": "c"}], "seats": [seat]});
+        for (line, body, status) in [
+            ("DELETE /v1/layouts/hall", Value::Null, 404),
+            ("PUT /v1/layouts/hall", plan, 201),
+            ("PUT /v1/rooms/a", json!({"layout": "hall"}), 201),
+            ("PUT /v1/rooms/b", json!({"layout": "hall"}), 201),
+            ("DELETE /v1/layouts/hall", Value::Null, 409),
+            ("DELETE /v1/rooms/a", Value::Null, 200),
+            ("DELETE /v1/layouts/hall", Value::Null, 409),
+            ("PATCH /v1/rooms/b", json!({"layout": null}), 200),
+            ("DELETE /v1/layouts/hall", Value::Null, 200),
+            ("PUT /v1/rooms/c", json!({"layout": "hall"}), 422),
+        ] {
+            assert_eq!(call(&server, line, &body), status, "{line} {body}");
+        }
+    }
 }

@@ -45,8 +45,8 @@ impl OwnerName {
 pub enum SaleRequest {
     /// `hold`: seats for a holder, in addition to what it has. `ttl_ms`: the cart lives at least so long from now.
     Hold { holder: Arc<str>, wanted: Wanted, ttl_ms: Option<u64> },
-    /// `release`: held seats become free.
-    Release { whose: Whose },
+    /// `release`: held seats become free. `reason`: why, for people, for the log alone.
+    Release { whose: Whose, reason: Option<Arc<str>> },
     /// `PUT` of an order: its owner's held seats, or these of them, are being paid for. Without `ttl_ms`: for
     /// fifteen minutes.
     Checkout { order: OrderId, owner: OwnerName, seats: Option<Vec<SeatId>>, ttl_ms: Option<u64> },
@@ -59,7 +59,7 @@ pub enum SaleRequest {
     /// `block`. `release_held`: what is held becomes free first.
     Block { what: Places, label: Arc<str>, release_held: bool },
     /// `unblock`
-    Unblock { what: Places },
+    Unblock { what: Places, label: Option<Arc<str>> },
     /// `reconcile`: what the shop's database says. `None` leaves its kind alone.
     Reconcile { booked: Option<Vec<(SeatId, OrderId)>>, blocked: Option<Vec<(SeatId, Arc<str>)>>, dry_run: bool },
     /// `PUT` of the room. `plan`: the layout that the settings name.

@@ -71,14 +71,14 @@ impl Shard {
     /// What can only be asked of a room that is there.
     fn sell_in(&mut self, now: Now, room: Slot, request: &SaleRequest, effects: &mut Effects) -> Sold {
         match request {
-            SaleRequest::Release { whose } => self.release_for(room, whose, effects),
+            SaleRequest::Release { whose, .. } => self.release_for(room, whose, effects),
             SaleRequest::Checkout { order, owner, seats, ttl_ms } => {
                 self.checkout(now, room, (order, owner), (seats.as_deref(), *ttl_ms), effects)
             }
             SaleRequest::Book { order, mode } => self.book(now, room, order, *mode, effects),
             SaleRequest::Cancel { order, to } => self.cancel(now, room, order, *to, effects),
             SaleRequest::Refund { order, seats } => self.refund(room, order, seats.as_deref(), effects),
-            SaleRequest::Unblock { what } => self.unblock(room, what, effects),
+            SaleRequest::Unblock { what, .. } => self.unblock(room, what, effects),
             SaleRequest::PatchRoom { patch, plan } => self.patch_room(now, room, (patch, plan.as_ref()), effects),
             SaleRequest::DeleteRoom { force } => self.delete_room(room, *force, effects),
             SaleRequest::GetRoom => Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false }),
