@@ -9,6 +9,7 @@
 //! * [`limits`]: every bound. [`files`]: the files of the page. [`marks`] and [`planted`]: what simulations see and
 //!   break, in debug builds.
 //! * [`engine`]: rooms, seats, holds. Pure. The one door is [`engine::shard::Shard::handle`].
+//! * [`cluster`]: who owns which rooms when several nodes share a Redis. Pure, and not reachable yet.
 //! * [`layout`]: plans of halls and which seats are the best. Pure. It stands below the engine, of which it knows the
 //!   ids.
 //! * [`wire`]: bytes to vocabulary and back. Pure.
@@ -30,6 +31,8 @@ pub mod marks;
 pub mod planted;
 
 pub mod engine;
+
+pub mod cluster;
 pub mod layout;
 pub mod wire;
 

@@ -8,6 +8,7 @@
 pub mod acts;
 pub mod api;
 pub mod auth;
+pub mod cluster;
 pub mod layout;
 pub mod log;
 pub mod site;

@@ -63,6 +63,33 @@ pub enum Bug {
     SkippedNumber,
     /// Persistence: a writer believes in its lease for longer than the store does.
     LongLease,
+
+    /// Cluster: a node goes on deciding when its lease is over.
+    LeaseNotChecked,
+    /// Cluster: a lease is counted from the answer instead of from the call.
+    LeaseFromAnswer,
+    /// Cluster: a node that hears that another one has the part goes on as if it had been granted.
+    RefusalIsGrant,
+    /// Cluster: a part is decided by its old owner while it is handed over.
+    ServesBothSides,
+    /// Cluster: a hand-over that took too long is ended without asking Redis.
+    ResumesUnasked,
+    /// Cluster: parts are taken at once from a Redis that may have lost leases.
+    TakesInNewEra,
+    /// Cluster: a lease that is over is renewed at a Redis that may have lost that of the next owner.
+    RenewsBlindly,
+    /// Cluster: a gap in the numbers of a sender is not noticed.
+    HoleUnseen,
+    /// Cluster: the loss of the last entries of a sender is not noticed.
+    TailUnseen,
+    /// Cluster: a command that comes again is done again.
+    DoneTwice,
+    /// Cluster: a command that comes again is not answered.
+    NotAnsweredAgain,
+    /// Cluster: commands without an answer are not sent again.
+    NotSentAgain,
+    /// Cluster: a sender that has started again is taken for its earlier life.
+    EarlierLife,
 }
 
 #[cfg(debug_assertions)]

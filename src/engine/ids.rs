@@ -162,16 +162,21 @@ impl ShardId {
     }
 }
 
-/// Which shard owns a room: a hash of its id (FNV-1a, finished by SplitMix64, since the last bytes of a name hardly reach
-/// FNV's high bits), so that every shard and every later start agree without asking.
+/// A hash of a room's id (FNV-1a, finished by SplitMix64, since the last bytes of a name hardly reach FNV's high bits), so
+/// that every shard, every node and every later start agree without asking.
+#[must_use]
+pub fn room_hash(room: &str) -> u64 {
+    let hash = room.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
+}
+
+/// Which shard owns a room.
 #[must_use]
 pub fn shard_of(room: &str, shards: usize) -> ShardId {
     assert!(shards > 0 && shards <= SHARDS_MAX);
-    let hash = room.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     // The high half of a product is even over the shards (Lemire's range reduction).
-    let shard = ((hash >> 32) * shards as u64) >> 32;
+    let shard = ((room_hash(room) >> 32) * shards as u64) >> 32;
     ShardId::new(usize::try_from(shard).expect("below the number of shards"))
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
 mod carts;
+mod cluster_simulation;
 mod corpus;
 mod epochs;
 mod example_layouts;

@@ -9,6 +9,7 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
     ("audience::history", &["STATE_SHIFT"], "where bits stand"),
     ("auth::session", &["SAID", "CODE", "VERSION", "MS_BITS"], "the format of a token"),
     ("audience::pace", &["PER_CORE"], "a unit"),
+    ("cluster::entry", &["VERSION"], "the format of an entry"),
     ("engine::time", &["DAY_MS"], "a unit"),
     ("figures::histogram", &["US", "MS", "S", "FINE_WHOLE", "FINE_PER_DECADE"], "units, and the shape of the buckets"),
     ("node::rate", &["TICKS_PER_S"], "a unit"),

@@ -1,0 +1,70 @@
+//! Who is there: the last heartbeat of each node, and since when it has not moved.
+//!
+//! Invariants: a beat is fresh by the reader's own clock, since its number moved; the newest life of a name counts; no more
+//! than [`CLUSTER_NODES_MAX`] nodes. Never here: who owns what.
+
+use std::collections::BTreeMap;
+
+use super::names::{Life, NodeName, PartId};
+use crate::engine::time::Millis;
+use crate::limits::cluster::CLUSTER_NODES_MAX;
+
+/// What a node says of itself, twice a second.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Beat {
+    /// Who says it.
+    pub life: Life,
+    /// Moves with each beat.
+    pub number: u64,
+    /// Its shards: the weight of the node.
+    pub shards: u8,
+    /// The newest version of letters and records that it reads.
+    pub version: u8,
+    /// Whether it may get parts: it is not draining, and has waited long enough after an era began.
+    pub ready: bool,
+    /// The parts that it has, with their fences.
+    pub parts: Vec<(PartId, u64)>,
+    /// The last entry for each node that Redis has confirmed.
+    pub sent: Vec<(NodeName, u64)>,
+}
+
+/// All nodes that were heard of.
+#[derive(Debug, Default)]
+pub struct Roster {
+    seen: BTreeMap<NodeName, (Beat, Millis)>,
+}
+
+impl Roster {
+    /// Takes in a beat that was read now.
+    pub fn note(&mut self, now: Millis, beat: &Beat) {
+        let full = self.seen.len() >= CLUSTER_NODES_MAX;
+        match self.seen.get_mut(&beat.life.node) {
+            Some((last, at)) => {
+                if (beat.life.incarnation, beat.number) > (last.life.incarnation, last.number) {
+                    (*last, *at) = (beat.clone(), now);
+                }
+            }
+            None if full => crate::marks::hit("a node more than are known"),
+            None => _ = self.seen.insert(beat.life.node.clone(), (beat.clone(), now)),
+        }
+    }
+
+    /// The beats that have moved within this time.
+    pub fn live(&self, now: Millis, within_ms: u64) -> impl Iterator<Item = &Beat> {
+        self.seen.values().filter(move |(_, at)| now.since(*at) < within_ms).map(|(beat, _)| beat)
+    }
+
+    /// The version that all live nodes and this one read: what a node speaks.
+    #[must_use]
+    pub fn version(&self, now: Millis, within_ms: u64, own: u8) -> u8 {
+        self.live(now, within_ms).map(|beat| beat.version).chain([own]).min().unwrap_or(own)
+    }
+
+    /// The live node that says it has the part, with the highest fence.
+    #[must_use]
+    pub fn owner_of(&self, part: PartId, now: Millis, within_ms: u64) -> Option<(&Life, u64)> {
+        let claims = self.live(now, within_ms).flat_map(|beat| beat.parts.iter().map(move |claim| (beat, claim)));
+        let claims = claims.filter(|(_, (of, _))| *of == part).map(|(beat, (_, fence))| (&beat.life, *fence));
+        claims.max_by_key(|(_, fence)| *fence)
+    }
+}

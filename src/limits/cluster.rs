@@ -1,0 +1,40 @@
+//! The bounds of several nodes on one Redis: parts, leases, mail between nodes, commands under way.
+//!
+//! Never here: behaviour.
+
+use super::ID_BYTES_MAX;
+
+/// Most parts of the key space. At the bound: the rules are refused.
+pub const CLUSTER_PARTS_MAX: u16 = 4_096;
+/// Most nodes that one node knows. At the bound a further one is not listened to.
+pub const CLUSTER_NODES_MAX: usize = 64;
+/// Longest name of a node, in bytes. At the bound it is no name.
+pub const NODE_NAME_BYTES_MAX: usize = ID_BYTES_MAX;
+/// Shortest lease of a part: renewals and heartbeats must find room in it.
+pub const CLUSTER_LEASE_MS_MIN: u64 = 2_000;
+/// Longest lease of a part.
+pub const CLUSTER_LEASE_MS_MAX: u64 = 60_000;
+/// A node stops after so many tenths of its lease: its clock may run slower than that of Redis.
+pub const CLUSTER_LEASE_TENTHS: u64 = 9;
+/// A lease is renewed so many times within its length.
+pub const CLUSTER_RENEWALS_PER_LEASE: u64 = 4;
+/// How long a node waits for the answer to a call about a part. At the bound it asks again, with another number.
+pub const CLUSTER_CALL_MS: u64 = 500;
+/// How long a part that is handed over may be without somebody who decides. At the bound its owner takes it back.
+pub const CLUSTER_HAND_OVER_MS: u64 = 1_000;
+/// A part stays so long with a node that has taken it, until the heartbeats that it knows are younger than the move.
+pub const CLUSTER_STAY_MS: u64 = 1_500;
+/// Longest entry of a stream, in bytes. At the bound the rest goes into the next one, and a longer one is not read.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
+/// Letters of one entry. At the bound the rest goes into the next one.
+pub const ENTRY_LETTERS_MAX: usize = 4_096;
+/// Entries to one node that Redis has not confirmed. At the bound the oldest is given up: the reader sees a hole.
+pub const ENTRIES_UNCONFIRMED_MAX: usize = 64;
+/// Commands of one connection to one part without an answer. At the bound: `overloaded`.
+pub const COMMANDS_UNANSWERED_MAX: usize = 64;
+/// How long a node waits for the answer to a command before it sends it again.
+pub const COMMAND_AGAIN_MS: u64 = 1_000;
+
+const _: () = assert!(CLUSTER_LEASE_TENTHS < 10, "a node stops before its lease ends");
+const _: () = assert!(CLUSTER_CALL_MS * 2 <= CLUSTER_LEASE_MS_MIN / 2, "a lost renewal is repeated in time");
+const _: () = assert!(CLUSTER_HAND_OVER_MS < CLUSTER_LEASE_MS_MIN, "a hand-over fits a lease");
