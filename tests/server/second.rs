@@ -4,6 +4,7 @@ mod carts;
 mod requests;
 mod rooms;
 mod script;
+mod seen;
 
 use script::{SHARDS, has};
 use serde_json::{Value, json};
