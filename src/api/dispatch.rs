@@ -18,7 +18,6 @@ use axum::routing::any;
 use super::Server;
 use super::body::drop_body;
 use super::calls::Call;
-use super::docs::POLICY;
 use super::events::STREAM;
 use super::perform::{Asking, perform};
 use super::problem::{BAD_REQUEST, DRAINING, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, STARTING};
@@ -46,10 +45,10 @@ async fn answer(server: &Server, path: Option<&'static str>, request: Request) -
             problem.into_response()
         }
     };
-    let fields = [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (CONTENT_SECURITY_POLICY, POLICY)];
-    for (name, value) in fields {
+    for (name, value) in [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, server.policy.clone());
     response
 }
 

@@ -1,20 +1,35 @@
-//! The pages of the API for people: `/` and `/docs`, made from the table of calls. They need no script and no other
-//! file.
+//! The pages of the API for people: `/docs`, made from the table of calls, and `/` for operators. Neither needs another
+//! file, or the network beyond this server.
 //!
 //! Never here: a call that is not in the table.
 
 use std::fmt::Write as _;
 
+use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::calls::Call;
 use super::openapi::problems;
 use super::problem::KINDS;
 use super::table::CALLS;
 
-/// What the pages may do: show themselves.
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What the pages may do: show themselves, and ask this server. The one script is that of `/`.
+pub(super) fn policy() -> HeaderValue {
+    let script = HOME.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>"));
+    let (script, _) = script.expect("the page has one script");
+    let hash = BASE64_STANDARD.encode(Sha256::digest(script));
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).expect("it is plain text")
+}
+
+/// `/`: what an operator sees of the rooms, and may do. It asks this API, with the key that it is given.
+pub(super) const HOME: &str = include_str!("operator.html");
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><style>\
@@ -22,17 +37,6 @@ const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 code,pre{font-family:ui-monospace,monospace}pre{overflow:auto;padding:.5rem;border:1px solid #8886}\
 section{border-top:1px solid #8886}h3 code{font-size:1.05em}td,th{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top}\
 </style>";
-
-/// `/`
-pub(super) fn home() -> String {
-    format!(
-        "{HEAD}<title>Butaca</title><h1>Butaca {}</h1><p>The API of the shop's backend.</p><ul>\
-         <li><a href=\"/docs\">/docs</a>: what it can do<li><a href=\"/openapi.json\">/openapi.json</a>: the same for programs\
-         <li><a href=\"/health\">/health</a>: how the server is<li><a href=\"/stats\">/stats</a>, \
-         <a href=\"/metrics\">/metrics</a>: figures</ul>",
-        env!("CARGO_PKG_VERSION"),
-    )
-}
 
 /// `/docs`, of this OpenAPI document.
 pub(super) fn docs(document: &Value) -> String {
@@ -102,7 +106,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CALLS, docs, home};
+    use super::{CALLS, HOME, docs, policy};
     use crate::api::openapi::document;
 
     #[test]
@@ -112,10 +116,13 @@ mod tests {
         for call in CALLS {
             assert!(page.contains(&format!("<section id=\"{}\">", call.id)), "{call:?}");
         }
-        for page in [page, home()] {
-            for foreign in ["http://", "https://", "src=", "<script", "@import", "<link", "url("] {
+        assert!(!page.contains("<script"), "the document needs none");
+        for page in [page.as_str(), HOME] {
+            for foreign in ["http://", "https://", "src=", "@import", "url(", "eval", "innerHTML"] {
                 assert!(!page.contains(foreign), "{foreign}");
             }
         }
+        assert_eq!(HOME.matches("<script").count(), 1);
+        assert!(policy().to_str().unwrap().contains("script-src 'sha256-"));
     }
 }

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::acts::ring::Ring;
@@ -75,6 +76,8 @@ struct Server {
     connections_max: usize,
     home: Bytes,
     docs: Bytes,
+    /// What the pages may do.
+    policy: HeaderValue,
     openapi: Bytes,
     /// The keys are to be read again.
     rereads: Arc<Notify>,
@@ -182,7 +185,8 @@ impl Listening {
             board,
             store,
             connections_max,
-            home: docs::home().into(),
+            home: docs::HOME.into(),
+            policy: docs::policy(),
             docs: docs::docs(&document).into(),
             openapi: document.to_string().into(),
             rereads: self.rereads,

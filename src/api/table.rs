@@ -107,7 +107,7 @@ const NEW_ORDER: &[Answer] = &[
 
 /// All calls, in the order of the documentation.
 pub(super) static CALLS: &[Call] = &[
-    page("/", "home", "Where to go from here", &[html("A page")], Act::Home),
+    page("/", "home", "The rooms, for operators", &[html("A page that asks this API")], Act::Home),
     page("/docs", "docs", "This API for people", &[html("A page that needs nothing else")], Act::Docs),
     page("/openapi.json", "openapi", "This API for programs", &[json(200, "OpenAPI 3.1", any_object)], Act::OpenApi),
     page("/health", "health", "Whether the server does what its mode promises", HEALTH, Act::Health),

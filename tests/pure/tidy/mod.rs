@@ -62,7 +62,7 @@ const LAYERS: &[&[&str]] = &[
 /// Where a dependency may be named.
 const PLACES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
-    ("base64", &["auth", "wire::v2::map"]),
+    ("base64", &["api::docs", "auth", "wire::v2::map"]),
     ("clap", &["config"]),
     ("form_urlencoded", &["api::query"]),
     ("futures_lite", &["api::events", "api::serve", "runtime::executor"]),
@@ -99,7 +99,7 @@ const PLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("siphasher", &["engine::keyed", "node::proofs", "runtime::origins"]),
-    ("sha2", &["api::keys", "layout::document"]),
+    ("sha2", &["api::docs", "api::keys", "layout::document"]),
     ("signal_hook", &["signals"]),
     ("simd_json", &["wire"]),
     ("subtle", &["api::keys"]),
