@@ -68,6 +68,18 @@ test("fifty visitors buy the whole hall, each seat once", async () => {
   }
 });
 
+test("the Python client of the API, sync and async", async () => {
+  const { api, close } = await open();
+  try {
+    const source = fileURLToPath(new URL("../../clients/python/src", import.meta.url));
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, PYTHONPATH: source, API_URL: api };
+    await run(PYTHON, [fileURLToPath(new URL("api_check.py", import.meta.url))], { env, timeout: 60_000 });
+    await run(PYTHON, [fileURLToPath(new URL("../../clients/python/make_sync.py", import.meta.url)), "--check"], { env });
+  } finally {
+    await close();
+  }
+});
+
 describe("in the browser", () => {
   let browser;
   let shop;
