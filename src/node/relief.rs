@@ -2,12 +2,13 @@
 //!
 //! First nothing new is begun: who needs a full state waits for it, the oldest first, also one who has just joined; a
 //! body of an HTTP answer is refused; a queue or a log may take a fair part of what is left, which falls while memory
-//! fills (`Budget::fair`). What is only kept for those who may come back goes next: encoded maps, and histories of rooms,
-//! the longest first, after which a member of the second protocol that comes back gets the whole map. Then the heaviest give way: a room drops those who are behind in it, the longest log first,
-//! and they are resynchronised; the connections with the longest queues are closed with 4008. And whoever takes nothing
-//! at all is closed in any case, whatever it sends: after the time for which a peer may be silent, and soon when memory
-//! is short. Invariant: who reads what it is sent is never closed while somebody on its shard does not and has more
-//! queued. Never here: counting (`memory`), sockets.
+//! fills (`Budget::fair`). What is only kept for those who may come back goes next: encoded maps, and histories of
+//! rooms, the longest first, after which a member of the second protocol that comes back gets the whole map. Then the
+//! heaviest give way: a room drops those who are behind in it, the longest log first, and they are resynchronised; the
+//! connections with the longest queues are closed with 4008. And whoever takes nothing at all is closed in any case,
+//! whatever it sends: after the time for which a peer may be silent, and soon when memory is short. Invariant: who
+//! reads what it is sent is never closed while somebody on its shard does not and has more queued. Never here: counting
+//! (`memory`), sockets.
 
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
@@ -37,7 +38,8 @@ impl Node {
         }
     }
 
-    /// Empty logs give up their buffers, histories what everybody has been told, and the longest ones lose those who are behind in them.
+    /// Empty logs give up their buffers, histories what everybody has been told, and the longest ones lose those who
+    /// are behind in them.
     fn relieve_logs(&mut self) {
         if self.feeds.logs().excess() > 0 {
             self.feeds.give_back();
@@ -81,8 +83,8 @@ impl Node {
         self.memory.budget.is_over(Kind::FullStates)
     }
 
-    /// Whether the connection is behind by more in all its rooms together than may be. In one room, the room's own bound
-    /// counts.
+    /// Whether the connection is behind by more in all its rooms together than may be. In one room, the room's own
+    /// bound counts.
     fn is_far_behind(&self, slot: u32) -> bool {
         let Some(session) = self.sessions.get(slot) else { return false };
         let (mut rooms, mut lag) = (0, 0);
@@ -109,8 +111,8 @@ impl Node {
         }
     }
 
-    /// A few of those with the most unsent are closed, and at the next look a few more: they share what they wait for, so
-    /// nobody knows what one of them costs.
+    /// A few of those with the most unsent are closed, and at the next look a few more: they share what they wait for,
+    /// so nobody knows what one of them costs.
     fn relieve_full_states(&mut self) {
         let heaviest = self.heaviest(Session::unsent_len);
         heaviest.into_iter().take(CLOSED_PER_LOOK_MAX).for_each(|(slot, _)| self.give_up(slot));
