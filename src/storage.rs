@@ -109,7 +109,7 @@ fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Op
                 }
                 let (holds, expired, skipped) = (restored.holds(), restored.expired.len(), restored.skipped);
                 tracing::info!(holds, expired, skipped, "the store was read");
-                link.note_restored_numbers(restored.numbers);
+                link.note_restored_log(restored.log);
                 link.note_restored_rooms(restored.rooms);
                 link.note_restored(restored.shards);
                 decide(None);

@@ -2,9 +2,10 @@
 //!
 //! Invariant: what [`Event::decode`] returns was encoded by a server. Never here: what happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::ids::RoomId;
+use crate::engine::ids::{OrderId, RoomId, SeatId};
 
 /// What an event means for the number of its room, which a store keeps beside the room when that outlives its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,26 @@ pub struct Event {
     pub number: Number,
     /// A JSON object, without its cursor.
     pub text: Arc<str>,
+}
+
+/// What ended by its time while no server looked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lapsed {
+    /// The room.
+    pub room: RoomId,
+    /// Seats that are free now.
+    pub seats: Vec<SeatId>,
+    /// The order that has expired; `None`: they were held.
+    pub order: Option<OrderId>,
+}
+
+/// What a shard is told of the log at a start.
+#[derive(Default, Debug)]
+pub struct Resumed {
+    /// How many events each room has had.
+    pub numbers: BTreeMap<RoomId, u64>,
+    /// What is to be told.
+    pub lapsed: Vec<Lapsed>,
 }
 
 /// An event and its place in the log.

@@ -12,14 +12,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::Node;
-use crate::acts::event::{Event, Number};
+use crate::acts::event::{Event, Lapsed, Number};
 use crate::acts::ring::Ring;
 use crate::auth::session::session_text;
 use crate::engine::command::{
     Change, ChangeKind, Claim, Effect, Input, KeptEntry, KeptOrder, Owner, ReleaseReason, RoomChanged, SaleRequest,
     SeatStatus,
 };
-use crate::engine::ids::{Epoch, OrderId, RoomId};
+use crate::engine::ids::{Epoch, OrderId, RoomId, SeatId};
 use crate::engine::shard::Shard;
 use crate::engine::time::WallMillis;
 use crate::limits::acts::LOG_ROOMS_MAX;
@@ -251,6 +251,24 @@ impl Acts {
         Some(Event { room: act.room.clone(), n, number, text })
     }
 
+    /// The end of what ended while no server looked. What numbers its changes had is not known.
+    pub(super) fn of_lapsed(&mut self, lapsed: &Lapsed, now: WallMillis, seats: &Shard) -> Option<Event> {
+        let room = &lapsed.room;
+        let counted = self.rooms.entry(room.clone()).or_default();
+        if let Some(state) = seats.selections(room.as_str()) {
+            counted.epoch = state.epoch.0;
+        }
+        let said = match &lapsed.order {
+            Some(order) => Said { kind: "order.expired", order: Some(order.as_str().to_owned()), ..Said::default() },
+            None => {
+                let reason = Some(ReleaseReason::Expired.word().into());
+                Said { kind: "seat.released", reason, ..Said::default() }
+            }
+        };
+        let seats = lapsed.seats.iter().map(SeatId::as_str).collect();
+        self.event_of(&Gathered { room, said, seats, seqs: None }, now)
+    }
+
     /// A select that a store did not take was undone: who was told of its event learns that, too.
     pub(super) fn of_undone(&mut self, retract: &Retract, now: WallMillis) -> Vec<Event> {
         let (room, epoch) = (&retract.room, retract.epoch.0);
@@ -353,6 +371,14 @@ impl Node {
         let Some(acts) = self.acts.as_mut() else { return };
         let now = self.at.now.wall;
         let events = retracts.iter().flat_map(|retract| acts.of_undone(retract, now)).collect();
+        self.log_events(events);
+    }
+
+    /// The same of what ended while no server looked.
+    pub(super) fn log_lapsed(&mut self, lapsed: &[Lapsed]) {
+        let Some(acts) = self.acts.as_mut() else { return };
+        let (now, seats) = (self.at.now.wall, &self.seats);
+        let events = lapsed.iter().filter_map(|lapsed| acts.of_lapsed(lapsed, now, seats)).collect();
         self.log_events(events);
     }
 

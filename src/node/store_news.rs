@@ -25,10 +25,11 @@ impl Node {
             let Some(holds) = saving.link.take_restored(id) else { return };
             saving.is_restored = true;
             let rooms = saving.link.take_restored_rooms(id);
-            let numbers = saving.link.take_restored_numbers(id);
-            self.restore_numbers(&numbers, &rooms);
+            let log = saving.link.take_restored_log(id);
+            self.restore_numbers(&log.numbers, &rooms);
             self.restore_rooms(&rooms);
             self.restore(&holds);
+            self.log_lapsed(&log.lapsed);
         }
         let Some(saving) = self.saving.as_mut() else { return };
         if saving.link.take_full_state_owed(id) {

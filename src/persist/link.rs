@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::acts::event::Resumed;
 use crate::engine::command::RestoredRoom;
 use crate::engine::ids::{RoomId, ShardId};
 
@@ -32,7 +33,7 @@ struct Slip {
     owes_full_state: AtomicBool,
     restored: Mutex<Option<Vec<StoredHold>>>,
     rooms: Mutex<BTreeMap<RoomId, RestoredRoom>>,
-    numbers: Mutex<BTreeMap<RoomId, u64>>,
+    log: Mutex<Resumed>,
 }
 
 impl StoreLink {
@@ -71,18 +72,18 @@ impl StoreLink {
         std::mem::take(&mut *self.slip(shard).rooms.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells each shard how many events the log has had of its rooms, before it gets them.
-    pub fn note_restored_numbers(&self, shards: Vec<BTreeMap<RoomId, u64>>) {
+    /// Tells each shard what concerns the log, before it gets its rooms.
+    pub fn note_restored_log(&self, shards: Vec<Resumed>) {
         assert_eq!(shards.len(), self.slips.len(), "each shard gets its own");
-        for (slip, numbers) in self.slips.iter().zip(shards) {
-            *slip.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
+        for (slip, log) in self.slips.iter().zip(shards) {
+            *slip.log.lock().unwrap_or_else(PoisonError::into_inner) = log;
         }
     }
 
-    /// How many events the log has had of the rooms of this shard. It is told once.
+    /// What this shard has to know of the log. It is told once.
     #[must_use]
-    pub fn take_restored_numbers(&self, shard: ShardId) -> BTreeMap<RoomId, u64> {
-        std::mem::take(&mut *self.slip(shard).numbers.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take_restored_log(&self, shard: ShardId) -> Resumed {
+        std::mem::take(&mut *self.slip(shard).log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives each shard its holds, so that it can begin to serve.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
 use crate::harness::http::Http;
+use crate::harness::{Server, eventually};
 use crate::home::{Home, kill, stop};
 
 fn ask(server: &Server, line: &str, body: &Value) -> (u16, String) {
@@ -52,7 +52,7 @@ fn replayed(events: &[Value]) -> BTreeMap<String, &'static str> {
                 "seat.held" => _ = seats.insert(seat.to_owned(), "held"),
                 "order.checkout" => _ = seats.insert(seat.to_owned(), "checkout"),
                 "order.booked" => _ = seats.insert(seat.to_owned(), "booked"),
-                "order.cancelled" | "seat.released" => _ = seats.remove(seat),
+                "order.cancelled" | "order.expired" | "seat.released" => _ = seats.remove(seat),
                 other => panic!("{other}"),
             }
         }
@@ -137,6 +137,32 @@ fn a_large_act_is_one_event() {
         let (_, counts) = ask(&server, "GET /v1/rooms/hall/counts", &Value::Null);
         let counts: Value = serde_json::from_str(&counts).expect("an answer is JSON");
         assert_eq!(counts["total"]["blocked"], 2_000, "{counts}");
+        stop(server);
+    }
+}
+
+/// What ends while no server looks is told by the next one.
+#[test]
+fn what_ends_meanwhile_is_told_at_the_start() {
+    for home in Home::all() {
+        let server = home.start();
+        for (line, body) in [
+            ("PUT /v1/rooms/hall", json!({"hold_ms": 1_000})),
+            ("POST /v1/rooms/hall/hold", json!({"holder": "paying", "seats": ["1", "2"]})),
+            ("PUT /v1/rooms/hall/orders/o", json!({"owner": {"holder": "paying"}, "ttl_s": 1})),
+            ("POST /v1/rooms/hall/hold", json!({"holder": "kiosk", "seats": ["3"]})),
+        ] {
+            assert!(ask(&server, line, &body).0 < 300, "{line}");
+        }
+        kill(server);
+        let began = std::time::Instant::now();
+        eventually("their time is over", || (began.elapsed().as_millis() > 1_100).then_some(()));
+        let server = home.start();
+        let all = eventually("all is told", || Some(events(&server, "")).filter(|all| all.len() >= 6));
+        let told: Vec<_> = all[4..].iter().map(|event| (event["type"].clone(), event["seats"].clone())).collect();
+        assert!(told.contains(&(json!("order.expired"), json!(["1", "2"]))), "{told:?}");
+        assert!(told.contains(&(json!("seat.released"), json!(["3"]))), "{told:?}");
+        check(&server, &all[..4]);
         stop(server);
     }
 }

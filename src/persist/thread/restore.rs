@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::acts::event::{Lapsed, Resumed};
 use crate::engine::command::{Claim, Kept, KeptEntry, LayoutName, OrderState, RestoredRoom, RestoredSeat, RoomPlan};
-use crate::engine::ids::{RoomId, SeatId, shard_of};
+use crate::engine::ids::{OrderId, RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{BACK_TO_CART_MS, ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 use crate::planted::{Bug, has};
@@ -33,8 +34,8 @@ pub struct Restored {
     pub skipped: u64,
     /// What is missing, when that was accepted.
     pub damage: Option<Damage>,
-    /// How many events the log has had of each room, of each shard.
-    pub numbers: Vec<BTreeMap<RoomId, u64>>,
+    /// What each shard has to know of the log.
+    pub log: Vec<Resumed>,
 }
 
 impl Restored {
@@ -79,6 +80,7 @@ impl Restored {
                         (of.state, of.expires_at) = (OrderState::Expired, None);
                         let entry = KeptEntry::Order(id.clone(), Some(Arc::clone(&order)));
                         self.ended.push(Kept { room: room.clone(), entry });
+                        self.lapse(&room, order.seats.clone(), Some(id.clone()), shards);
                     }
                     self.room(&room, shards).orders.push((id, order));
                 }
@@ -89,9 +91,15 @@ impl Restored {
         }
     }
 
+    /// These seats became free while no server looked.
+    fn lapse(&mut self, room: &RoomId, seats: Vec<SeatId>, order: Option<OrderId>, shards: usize) {
+        let lapsed = &mut self.log[shard_of(room.as_str(), shards).index()].lapsed;
+        lapsed.push(Lapsed { room: room.clone(), seats, order });
+    }
+
     /// The room has had so many events at least.
     pub(super) fn count_on(&mut self, room: &RoomId, n: u64, shards: usize) {
-        let known = self.numbers[shard_of(room.as_str(), shards).index()].entry(room.clone()).or_default();
+        let known = self.log[shard_of(room.as_str(), shards).index()].numbers.entry(room.clone()).or_default();
         *known = n.max(*known);
     }
 
@@ -120,11 +128,16 @@ impl Restored {
             Some(Claim::Block(_)) => true,
             None => false,
         };
+        let was_in_cart = matches!(held.claim, Some(Claim::Cart(_)));
         let Some(claim) = held.claim.filter(|_| is_there && is_user_info(&held.user_info)) else {
+            if was_in_cart {
+                self.lapse(&room, vec![seat.clone()], None, shards);
+            }
             return self.expired.push((room, seat));
         };
         let (status, client, origin) = (held.status, held.client, held.origin);
         let (user_info, at, seq) = (held.user_info, held.at, held.seq);
+        let of = self.room(&room, shards);
         of.seats.push(RestoredSeat { seat, status, claim, client, origin, user_info, at, seq });
     }
 }
@@ -142,7 +155,7 @@ pub fn sift(
     let mut restored = Restored { skipped: loaded.skipped, damage: loaded.damage, ..Restored::default() };
     restored.shards.resize_with(shards, Vec::new);
     restored.rooms.resize_with(shards, BTreeMap::new);
-    restored.numbers.resize_with(shards, BTreeMap::new);
+    restored.log.resize_with(shards, Resumed::default);
     // What cannot be read was skipped, and is to be forgotten as well.
     let count = (loaded.holds.len() + loaded.unreadable.len()) as u64 + restored.skipped;
     restored.expired = loaded.unreadable;
@@ -151,6 +164,7 @@ pub fn sift(
     others.into_iter().for_each(|hold| restored.take_seat(hold, shards, is_user_info));
     for mut hold in plain {
         if hold.held.expires_at <= now {
+            restored.lapse(&hold.room, vec![hold.seat.clone()], None, shards);
             restored.expired.push((hold.room, hold.seat));
             continue;
         }
