@@ -26,7 +26,8 @@ use crate::engine::ids::{ShardId, shard_of};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::keyring::Keyring;
-use crate::layout::catalog::Catalog;
+use crate::layout::Layout;
+use crate::layout::catalog::{Catalog, Put};
 use crate::limits::auth::AUTH_WITHIN_MS;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
 use crate::node::SecondRules;
@@ -35,6 +36,7 @@ use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
 use crate::persist::stores::secret;
+use crate::persist::stores::shelf::Shelf;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::desk::{Declared, Desk};
@@ -93,6 +95,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
     let layouts = layouts(&config.halls)?;
+    let shelf = shelf(&config.store, &layouts)?;
     let keyring = config.auth.as_ref().map(Keyring::open).transpose().map_err(|why| (EXIT_USAGE, why))?;
     let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
@@ -105,6 +108,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let mesh = Mesh::new(&alarms);
     let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
     board.layouts = layouts;
+    board.shelf = shelf.map(Arc::new);
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
     let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(Ring::new(config.acts.events_max)));
@@ -197,6 +201,25 @@ fn layouts(halls: &config::Halls) -> Result<Catalog, Failure> {
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
     Ok(catalog)
+}
+
+/// The layouts that were put in an earlier life, behind those of `LAYOUTS_DIR`, and where new ones are kept.
+fn shelf(store: &StoreSettings, layouts: &Catalog) -> Result<Option<Shelf>, Failure> {
+    if store.promise.store == Store::Memory {
+        return Ok(None);
+    }
+    let version = |name: &str, document: &[u8]| Some(Layout::parse(name, document).ok()?.version().to_string());
+    let from_files = layouts.list();
+    let line = |error| (EXIT_USAGE, format!("DATA_DIR: {error}"));
+    let (shelf, found) = Shelf::open(&store.data_dir, version).map_err(line)?;
+    let found = found.iter().filter_map(|(name, document)| Layout::parse(name, document).ok());
+    // What a file of today says is the latest.
+    for layout in found.map(Arc::new).chain(from_files) {
+        if layouts.put(Arc::clone(&layout)) == Put::Full {
+            tracing::warn!(layout = %layout.id(), "there are too many layouts: this one is left out");
+        }
+    }
+    Ok(Some(shelf))
 }
 
 /// The rooms that are to be there from the start.

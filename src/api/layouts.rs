@@ -3,6 +3,7 @@
 //! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; a plan is read
 //! beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -16,8 +17,11 @@ use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use super::Server;
 use super::calls::Shape;
 use super::perform::{Asking, json};
-use super::problem::{INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, Problem, UNKNOWN_LAYOUT};
+use super::problem::{
+    INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, PERSISTENCE_UNAVAILABLE, Problem, UNKNOWN_LAYOUT,
+};
 use super::rooms::answers;
+use crate::config::Store;
 use crate::engine::ids::ShardId;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
@@ -64,8 +68,7 @@ fn answer(server: &Server, layout: &Layout, plan: Option<Box<RawValue>>) -> Layo
         seats: layout.len(),
         versions: versions.iter().map(|layout| layout.version().to_string()).collect(),
         plan,
-        // They are kept in memory alone.
-        durable: false,
+        durable: is_durable(server),
     }
 }
 
@@ -80,7 +83,25 @@ pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Pr
         Put::Known => StatusCode::OK,
         Put::Full => return Err(Problem::new(&LAYOUTS_FULL, LAYOUTS_FULL.title)),
     };
+    if let Some(shelf) = server.board.shelf.clone() {
+        let kept = Arc::clone(&layout);
+        let keep = move || shelf.put(kept.id(), kept.version(), kept.document().json());
+        disk(tokio::task::spawn_blocking(keep).await.expect("a panic ends the process"))?;
+    }
     Ok(json(status, &answer(server, &layout, None)))
+}
+
+/// Whether a layout that was put outlives the machine's memory. With Redis it is kept here, where another node has not got it.
+fn is_durable(server: &Server) -> bool {
+    server.promise.store == Store::Embedded
+}
+
+/// The outcome of what the disk was asked for.
+fn disk(outcome: io::Result<()>) -> Result<(), Problem> {
+    outcome.map_err(|error| {
+        tracing::error!(%error, "a layout could not be kept");
+        Problem::new(&PERSISTENCE_UNAVAILABLE, "the disk does not take it: ask again")
+    })
 }
 
 fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> {
@@ -120,5 +141,10 @@ pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response,
     if !server.board.layouts.delete(asking.first().as_str()) {
         return Err(Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title));
     }
-    Ok(json(StatusCode::OK, &super::answers::DeletedAnswer { deleted: true, durable: false }))
+    if let Some(shelf) = server.board.shelf.clone() {
+        let id = id.to_owned();
+        let forget = tokio::task::spawn_blocking(move || shelf.delete(&id));
+        disk(forget.await.expect("a panic ends the process"))?;
+    }
+    Ok(json(StatusCode::OK, &super::answers::DeletedAnswer { deleted: true, durable: is_durable(server) }))
 }

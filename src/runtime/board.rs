@@ -16,6 +16,7 @@ use crate::auth::token::Authority;
 use crate::engine::ids::ShardId;
 use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
+use crate::persist::stores::shelf::Shelf;
 use crate::runtime::executor::Executor;
 
 /// One shard's public figures.
@@ -54,6 +55,8 @@ pub(crate) struct Board {
     pub(crate) budget: Budget,
     /// Clients that may not come back yet.
     pub(crate) bans: Arc<Bans>,
+    /// Where layouts that are put are kept, when anything is.
+    pub(crate) shelf: Option<Arc<Shelf>>,
     /// Checks the tokens of the shop, when they are asked for.
     pub(crate) authority: Option<Arc<Authority>>,
     /// All plans of halls.
@@ -74,6 +77,7 @@ impl Board {
             budget,
             bans: Arc::default(),
             authority: None,
+            shelf: None,
             layouts: Catalog::default(),
         }
     }

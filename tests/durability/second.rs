@@ -8,7 +8,7 @@ use crate::failing::{through_proxy, until_status};
 use crate::harness::client::{Client, text_frame};
 use crate::harness::http::Http;
 use crate::harness::{Server, eventually};
-use crate::home::{held, kill};
+use crate::home::{Home, held, kill};
 use crate::proxy::Fault;
 
 const ROOM: &str = "show";
@@ -101,12 +101,14 @@ impl Fan {
     }
 
     fn change(&mut self, changes: &Value) {
-        for change in changes.as_array().expect("a list") {
-            let (seat, state) = (change[0].as_str().expect("an id"), change[1].as_u64().expect("a state"));
+        // In a room with a layout a map is bits, and changes name numbers.
+        for change in changes.as_array().into_iter().flatten() {
+            let seat = change[0].as_str().map_or_else(|| change[0].to_string(), Into::into);
+            let state = change[1].as_u64().expect("a state");
             if state == 0 {
-                self.seats.remove(seat)
+                self.seats.remove(&seat)
             } else {
-                self.seats.insert(seat.into(), state)
+                self.seats.insert(seat, state)
             };
         }
     }
@@ -265,5 +267,32 @@ fn an_order_that_could_not_be_stored_is_asked_for_again() {
         let server = home.start();
         let (status, order) = api(&server, "GET /v1/rooms/show/orders/o-1", &Value::Null);
         assert_eq!((status, &order["state"]), (200, &"booked".into()), "{durability}: {order}");
+    }
+}
+
+#[test]
+fn a_layout_that_was_put_is_there_after_a_crash() {
+    for home in [Home::embedded("window"), Home::embedded("durable"), Home::redis("window")] {
+        let seat =
+            |id: &str| json!({"id": id, "section": "s", "row": "A", "number": 1, "category": "c", "x": 0, "y": 0});
+        let plan = |seats: &[&str]| json!({"seats": seats.iter().map(|id| seat(id)).collect::<Vec<_>>()});
+        let server = home.start();
+        let (status, first) = api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1"]));
+        assert_eq!(status, 201, "{first}");
+        let (_, second) = api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1", "A2"]));
+        let (status, _) = api(&server, "PUT /v1/layouts/gone", &plan(&["A1"]));
+        assert_eq!(status, 201);
+        assert_eq!(api(&server, "DELETE /v1/layouts/gone", &Value::Null).0, 200);
+        let (status, room) = api(&server, "PUT /v1/rooms/show", &json!({"layout": "hall/1"}));
+        assert_eq!((status, &room["layout"]["version"]), (201, &second["version"]), "{room}");
+        kill(server);
+        let server = home.start();
+        let (status, found) = api(&server, "GET /v1/layouts/hall%2F1", &Value::Null);
+        assert_eq!((status, &found["versions"]), (200, &json!([first["version"], second["version"]])), "{found}");
+        assert_eq!(api(&server, "GET /v1/layouts/gone", &Value::Null).0, 404);
+        let mut ana = Fan::connect(&server, "ana").0;
+        assert_eq!(ana.ask(json!({"type": "join_room"}))["layout"]["seats"], 2);
+        assert_eq!(ana.select(&["A2"], &[])["type"], "seats_held");
+        kill(server);
     }
 }

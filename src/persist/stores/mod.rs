@@ -7,4 +7,5 @@ pub mod embedded;
 pub mod identity;
 pub mod redis;
 pub mod secret;
+pub mod shelf;
 pub mod store;

@@ -92,6 +92,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "layout",
             "node::acts",
             "opening",
+            "persist::stores::shelf",
             "wire",
             "figures",
             "log::last_words",
