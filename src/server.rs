@@ -94,8 +94,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let machine = Machine::look();
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
-    let layouts = layouts(&config.halls)?;
-    let shelf = shelf(&config.store, &layouts)?;
+    let (layouts, shelf) = layouts(&config)?;
     let keyring = config.auth.as_ref().map(Keyring::open).transpose().map_err(|why| (EXIT_USAGE, why))?;
     let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
@@ -107,8 +106,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
     let mesh = Mesh::new(&alarms);
     let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
-    board.layouts = layouts;
-    board.shelf = shelf.map(Arc::new);
+    (board.layouts, board.shelf) = (layouts, shelf);
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
     let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(Ring::new(config.acts.events_max)));
@@ -193,14 +191,15 @@ fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
     Executor::choose(config.cores.runtime, || preflight::io_uring(shards)).map_err(|line| (EXIT_MACHINE, line))
 }
 
-/// The layouts that there are from the start.
-fn layouts(halls: &config::Halls) -> Result<Catalog, Failure> {
+/// The layouts that there are from the start, and where those are kept that are put later.
+fn layouts(config: &Config) -> Result<(Catalog, Option<Arc<Shelf>>), Failure> {
     let catalog = Catalog::default();
-    if let Some(folder) = &halls.layouts_dir {
+    if let Some(folder) = &config.halls.layouts_dir {
         let line = |why| (EXIT_USAGE, format!("LAYOUTS_DIR: {why}"));
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
-    Ok(catalog)
+    let shelf = shelf(&config.store, &catalog)?;
+    Ok((catalog, shelf.map(Arc::new)))
 }
 
 /// The layouts that were put in an earlier life, behind those of `LAYOUTS_DIR`, and where new ones are kept.

@@ -19,9 +19,11 @@ const FOLDER: &str = "layouts";
 #[derive(Debug)]
 pub struct Shelf {
     dir: PathBuf,
-    /// The number of each version's file, by name and version.
-    files: Mutex<BTreeMap<(Box<str>, Box<str>), u64>>,
+    /// The number of each version's file.
+    files: Mutex<BTreeMap<NameAndVersion, u64>>,
 }
+
+type NameAndVersion = (Box<str>, Box<str>);
 
 /// One that was read: its name and its document.
 pub type Found = (String, Vec<u8>);
