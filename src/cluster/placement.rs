@@ -5,7 +5,7 @@
 //! logarithms differ between machines. Invariant: the answer follows from the arguments alone. Never here: who owns a part
 //! at present.
 
-use crate::engine::ids::room_hash;
+use crate::engine::ids::{self, room_hash};
 
 use super::names::{NodeName, PartId};
 use crate::limits::cluster::CLUSTER_PARTS_MAX;
@@ -13,9 +13,8 @@ use crate::limits::cluster::CLUSTER_PARTS_MAX;
 /// The part a room is in.
 #[must_use]
 pub fn part_of(room: &str, parts: u16) -> PartId {
-    assert!(parts > 0 && parts <= CLUSTER_PARTS_MAX);
-    let part = ((room_hash(room) >> 32) * u64::from(parts)) >> 32;
-    PartId(u16::try_from(part).expect("below the number of parts"))
+    assert!(parts <= CLUSTER_PARTS_MAX);
+    PartId(ids::part_of(room, parts))
 }
 
 /// Who should own the part, of these nodes and their shards.

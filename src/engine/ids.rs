@@ -180,6 +180,65 @@ pub fn shard_of(room: &str, shards: usize) -> ShardId {
     ShardId::new(usize::try_from(shard).expect("below the number of shards"))
 }
 
+/// Over which shards of a node rooms are spread, and over which parts of a cluster, when there is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spread {
+    shards: u8,
+    /// 0: there is no cluster.
+    parts: u16,
+}
+
+impl Spread {
+    /// Over the shards of one node.
+    #[must_use]
+    pub fn over(shards: usize) -> Self {
+        assert!(shards > 0 && shards <= SHARDS_MAX);
+        Self { shards: u8::try_from(shards).expect("SHARDS_MAX fits a byte"), parts: 0 }
+    }
+
+    /// The same of a node of a cluster with so many parts: a part is on one shard.
+    #[must_use]
+    pub fn with_parts(self, parts: u16) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Shards of this node.
+    #[must_use]
+    pub fn shards(self) -> usize {
+        usize::from(self.shards)
+    }
+
+    /// Parts of the cluster.
+    #[must_use]
+    pub fn parts(self) -> Option<u16> {
+        Some(self.parts).filter(|&parts| parts > 0)
+    }
+
+    /// The shard that owns the room, when this node does.
+    #[must_use]
+    pub fn shard_of(self, room: &str) -> ShardId {
+        match self.parts() {
+            None => shard_of(room, self.shards()),
+            Some(parts) => self.shard_of_part(part_of(room, parts)),
+        }
+    }
+
+    /// The shard that owns a part, when this node does.
+    #[must_use]
+    pub fn shard_of_part(self, part: u16) -> ShardId {
+        debug_assert!(part < self.parts);
+        ShardId::new(usize::from(part) * self.shards() / usize::from(self.parts))
+    }
+}
+
+/// The part of a cluster's rooms that this room is in, of so many.
+#[must_use]
+pub fn part_of(room: &str, parts: u16) -> u16 {
+    assert!(parts > 0);
+    // The high half of a product is even over the parts, as it is over shards.
+    u16::try_from(((room_hash(room) >> 32) * u64::from(parts)) >> 32).expect("below the number of parts")
+}
+
 /// A set of shards, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ShardSet(u64);
