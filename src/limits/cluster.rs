@@ -3,6 +3,7 @@
 //! Never here: behaviour.
 
 use super::ID_BYTES_MAX;
+use super::store::STORE_ANSWER_MS;
 
 /// Most parts of the key space. At the bound: the rules are refused.
 pub const CLUSTER_PARTS_MAX: u16 = 4_096;
@@ -30,6 +31,16 @@ pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
 pub const ENTRY_LETTERS_MAX: usize = 4_096;
 /// Entries to one node that Redis has not confirmed. At the bound the oldest is given up: the reader sees a hole.
 pub const ENTRIES_UNCONFIRMED_MAX: usize = 64;
+/// How long Redis remembers the heartbeat of a node that is silent.
+pub const CLUSTER_BEAT_KEPT_MS: u64 = 180_000;
+/// Entries of one node's stream. At the bound the oldest go: their reader sees a hole.
+pub const MAIL_ENTRIES_MAX: usize = 4_096;
+/// Entries of one read. At the bound the next read brings the rest.
+pub const MAIL_PER_READ_MAX: usize = 256;
+/// How long a read waits inside Redis for something to come.
+pub const MAIL_WAIT_MS: u64 = 250;
+/// How long a stream that nobody reads is kept.
+pub const MAIL_KEPT_MS: u64 = 600_000;
 /// Commands of one connection to one part without an answer. At the bound: `overloaded`.
 pub const COMMANDS_UNANSWERED_MAX: usize = 64;
 /// How long a node waits for the answer to a command before it sends it again.
@@ -38,3 +49,4 @@ pub const COMMAND_AGAIN_MS: u64 = 1_000;
 const _: () = assert!(CLUSTER_LEASE_TENTHS < 10, "a node stops before its lease ends");
 const _: () = assert!(CLUSTER_CALL_MS * 2 <= CLUSTER_LEASE_MS_MIN / 2, "a lost renewal is repeated in time");
 const _: () = assert!(CLUSTER_HAND_OVER_MS < CLUSTER_LEASE_MS_MIN, "a hand-over fits a lease");
+const _: () = assert!(MAIL_WAIT_MS * 2 < STORE_ANSWER_MS, "a read that waits is not taken for a Redis that is away");

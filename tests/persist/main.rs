@@ -3,6 +3,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 
+#[path = "../pure/simulation/chance.rs"]
+#[allow(dead_code, reason = "the simulations use all of it")]
+mod chance;
+#[path = "../pure/cluster_simulation/redis.rs"]
+#[allow(dead_code, reason = "the simulation uses all of it")]
+mod model;
 mod rig;
 
 mod batch;
@@ -10,6 +16,7 @@ mod damage;
 mod embedded;
 mod faults;
 mod lease;
+mod parts;
 mod redis_damage;
 mod redis_store;
 mod restore;

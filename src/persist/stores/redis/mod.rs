@@ -13,6 +13,7 @@ mod answer;
 mod compat;
 mod link;
 pub mod owner;
+pub mod parts;
 mod scripts;
 mod survey;
 

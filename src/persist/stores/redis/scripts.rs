@@ -357,7 +357,8 @@ pub(super) fn cut<'a>(deltas: &'a Deltas, log: LogShare<'a>) -> Vec<(usize, Shar
     calls
 }
 
-fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
+/// The changes of a room in pieces.
+pub(super) fn pieces<'a>(room: &'a RoomId, delta: &'a RoomDelta) -> Vec<Piece<'a>> {
     let records: Vec<_> = delta.records(room).collect();
     if !delta.replace {
         return vec![Piece { room, how: How::Changes, records }];
