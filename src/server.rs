@@ -22,16 +22,18 @@ use crate::audience::pace::Pace;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
-use crate::engine::ids::{ShardId, shard_of};
+use crate::engine::ids::{ShardId, Spread, shard_of};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::keyring::Keyring;
 use crate::layout::Layout;
 use crate::layout::catalog::{Catalog, Put};
 use crate::limits::auth::AUTH_WITHIN_MS;
+use crate::limits::cluster::CLUSTER_PATIENCE_MS;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
 use crate::node::SecondRules;
 use crate::node::acts::Acts;
+use crate::node::parted::Parted;
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
@@ -103,8 +105,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let (bound, listeners) = bind(&config.listen, shards)?;
     let connections_max = config.connections.max.unwrap_or(usize::MAX).min(machine.connections_max(shards));
 
-    let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>().map_err(no_files)?;
-    let mesh = Mesh::new(&alarms);
+    let (alarms, mesh) = mesh(shards).map_err(no_files)?;
     let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
     (board.layouts, board.shelf) = (layouts, shelf);
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
@@ -137,6 +138,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             connections_max,
             node,
             mesh: mesh.clone(),
+            abroad: storage.as_ref().and_then(|storage| storage.parts.clone()),
             board: Arc::clone(&board),
             desk: Arc::clone(&desk),
             declared: declared.extract_if(.., |room, _| shard_of(room.as_str(), shards) == id).collect(),
@@ -164,6 +166,13 @@ fn start(config: Config) -> Result<Started, Failure> {
     Ok(Started { shards: running, storage, api })
 }
 
+/// What wakes each shard, and the mailboxes.
+fn mesh(shards: usize) -> io::Result<(Vec<Alarm>, Mesh)> {
+    let alarms: Vec<Alarm> = (0..shards).map(|_| Alarm::new()).collect::<io::Result<_>>()?;
+    let mesh = Mesh::new(&alarms);
+    Ok((alarms, mesh))
+}
+
 /// One shard of so many, without connections.
 fn node(
     config: &Config,
@@ -173,18 +182,22 @@ fn node(
 ) -> Node {
     let (rules, fairness) = seat_rules(&config.rooms);
     let within_ms = config.auth.as_ref().map_or(AUTH_WITHIN_MS, |auth| auth.within_ms);
+    let parts = storage.and_then(|storage| storage.parts.as_ref());
+    let spread = parts.map_or(Spread::over(shards), |parts| parts.spread());
+    let seats = Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts);
     Node::new(node::Parts {
         id,
         shards,
         rules: node_rules(config),
         bounds: node_bounds(config),
-        seats: Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts),
+        seats: seats.with_spread(spread),
         hot: board.hot.clone(),
         budget: board.budget.clone(),
         store: storage.map(|storage| Arc::clone(&storage.link)),
     })
     .with_entrance(board.authority.clone(), Arc::clone(&board.bans), within_ms)
     .with_acts(Some(Acts::new(Arc::clone(log), config.acts.has_holds)))
+    .with_parts(parts.map(|parts| Parted::new(Arc::clone(parts), parts.lease_ms() + CLUSTER_PATIENCE_MS)))
 }
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {

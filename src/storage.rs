@@ -18,7 +18,9 @@ use crate::engine::command::{LayoutName, RoomPlan};
 use crate::engine::ids::ShardId;
 use crate::layout::catalog::Catalog;
 use crate::log;
+use crate::node::letters::Letter;
 use crate::persist::link::StoreLink;
+use crate::persist::parts::PartLink;
 use crate::persist::stores::embedded::EmbeddedStore;
 use crate::persist::stores::embedded::sync_behind::Behind;
 use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
@@ -35,6 +37,8 @@ const EXIT_STORE: u8 = 78;
 /// The store thread and what it shares with the shards.
 pub(crate) struct Storage {
     pub(crate) link: Arc<StoreLink>,
+    /// What a node among several shares with its shards.
+    pub(crate) parts: Option<Arc<PartLink<Letter>>>,
     thread: JoinHandle<()>,
 }
 
@@ -82,7 +86,7 @@ impl Storage {
         let thread = writer::start(setup, opener, queue, status, report).map_err(no_thread)?;
         match verdicts.recv() {
             Ok(Some(line)) => Err((EXIT_TAKEN, line)),
-            Ok(None) | Err(_) => Ok(Some(Self { link, thread })),
+            Ok(None) | Err(_) => Ok(Some(Self { link, parts: None, thread })),
         }
     }
 

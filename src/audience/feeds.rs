@@ -32,6 +32,9 @@ pub struct Feed {
     pub room: RoomId,
     /// Who owns it.
     pub owner: ShardId,
+    /// The life of the room, and the number of the last change that was told; `None`: not known. Only a node among several
+    /// keeps it.
+    pub at: Option<(Epoch, u64)>,
     /// Seats that are held, after the last change.
     pub held: usize,
     /// The members, and the log of frames from which they are served.
@@ -177,6 +180,11 @@ impl Feeds {
         self.feeds[index as usize].as_mut().expect("the feed exists while it is read")
     }
 
+    /// All feeds, with their indexes.
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, &Feed)> {
+        (0..).zip(&self.feeds).filter_map(|(index, feed)| Some((index, feed.as_ref()?)))
+    }
+
     /// All feeds.
     pub fn iter(&self) -> impl Iterator<Item = &Feed> {
         self.feeds.iter().flatten()
@@ -195,6 +203,7 @@ impl Feeds {
         let feed = Feed {
             room: room.clone(),
             owner,
+            at: None,
             held: 0,
             view: View::default(),
             ring: None,
@@ -261,8 +270,7 @@ impl Feeds {
 
     /// All feeds that remember something for members of the second protocol, by index.
     pub fn remembering(&self) -> impl Iterator<Item = (u32, &Feed)> {
-        let numbered = (0..).zip(&self.feeds).filter_map(|(index, feed)| Some((index, feed.as_ref()?)));
-        numbered.filter(|(_, feed)| feed.deltas.is_some())
+        self.numbered().filter(|(_, feed)| feed.deltas.is_some())
     }
 
     /// Puts a feed whose members of the second protocol are to be told something into the schedule.

@@ -223,6 +223,12 @@ impl Spread {
         }
     }
 
+    /// The part that the room is in, when there is a cluster.
+    #[must_use]
+    pub fn part_of(self, room: &str) -> Option<u16> {
+        self.parts().map(|parts| part_of(room, parts))
+    }
+
     /// The shard that owns a part, when this node does.
     #[must_use]
     pub fn shard_of_part(self, part: u16) -> ShardId {

@@ -212,6 +212,18 @@ impl Owners {
         self.parties[party].carts.retain(|&of| of != cart);
     }
 
+    /// All connections that belong to somebody.
+    pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.by_conn.keys().copied()
+    }
+
+    /// Parties of which nothing is left.
+    pub(super) fn of_nothing(&self) -> Vec<Slot> {
+        let is_nothing = |slot: &Slot| self.parties[*slot].conns.is_empty() && self.parties[*slot].carts.is_empty();
+        let all = self.by_owner.values().chain(self.formers.values().flatten()).copied();
+        all.filter(is_nothing).collect()
+    }
+
     /// Forgets a party of which nothing is left, and says whether it had been waited for.
     pub(super) fn remove_if_nothing(&mut self, party: Slot) -> bool {
         let of = &self.parties[party];

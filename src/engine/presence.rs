@@ -217,6 +217,11 @@ impl Presences {
         }
     }
 
+    /// All connections that are somewhere.
+    pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.places.keys().copied()
+    }
+
     /// The holds of all connections, for the check of a shard.
     pub(super) fn holds(&self) -> usize {
         self.records.iter().map(|record| record.holds.len()).sum()

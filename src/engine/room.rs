@@ -384,6 +384,12 @@ impl Room {
         assert!(before.cart().is_some(), "a hold is adopted once");
     }
 
+    /// The seat in this slot, held by a v1 connection that is not here any more, is in this cart from now on.
+    pub(super) fn disown(&mut self, slot: Slot, cart: Slot) {
+        let before = std::mem::replace(&mut self.seats[slot].hold.holder, Holder::Cart(cart));
+        assert!(before.conn().is_some(), "only a connection's hold is left behind");
+    }
+
     /// The cart that has this seat ends at another time.
     pub(super) fn put_off(&mut self, slot: Slot, expires_at: WallMillis) {
         self.seats[slot].hold.expires_at = expires_at;

@@ -12,7 +12,7 @@ use super::clocks::Clocks;
 use super::command::{Act, Asker, Caller, CartView, Effect, Effects, Input, Kept, Reject, ReleaseReason, RequestType};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, Due, HoldNumber};
-use super::ids::{ConnId, RoomId, SeatId, ShardId, shard_of};
+use super::ids::{ConnId, RoomId, SeatId, ShardId, Spread};
 use super::keyed::{Keyed, KeyedMap, Seeds};
 use super::owners::Owners;
 use super::presence::Presences;
@@ -34,6 +34,7 @@ mod meeting;
 #[cfg(test)]
 mod near_bounds;
 mod orders;
+mod parted;
 mod plan;
 #[cfg(debug_assertions)]
 mod planted;
@@ -56,7 +57,7 @@ pub use rules::{CartRules, Counts, Fairness, RestoreBy, Rules};
 #[derive(Debug)]
 pub struct Shard {
     id: ShardId,
-    shards: usize,
+    spread: Spread,
     rules: Rules,
     keyed: Keyed,
     epochs: Keyed,
@@ -82,6 +83,8 @@ pub struct Shard {
     fairness: Fairness,
     barred: Barred,
     shares: Shares,
+    /// Parts of which nothing ends by itself for now.
+    frozen: Vec<u16>,
     /// `{}`, what most clients send, kept once.
     no_user_info: Arc<str>,
     #[cfg(debug_assertions)]
@@ -96,7 +99,7 @@ impl Shard {
         let keyed = Keyed::new(seeds.ids);
         Self {
             id,
-            shards,
+            spread: Spread::over(shards),
             rules,
             keyed,
             epochs: Keyed::new(seeds.epochs),
@@ -119,6 +122,7 @@ impl Shard {
             fairness: Fairness::default(),
             barred: Barred::new(keyed),
             shares: Shares::new(keyed),
+            frozen: Vec::new(),
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
             inputs_until_check: 0,
@@ -157,6 +161,11 @@ impl Shard {
             Input::Sale { room, request, reply_to } => self.sale_request(now, room, request, reply_to, effects),
             Input::Resync { conn, room } => self.resync(conn, room, effects),
             Input::Gone { conn } => self.gone(conn, effects),
+            Input::Away { conn, waits_until } => self.away(conn, waits_until, effects),
+            Input::Return { caller, room } => self.come_back(caller, room, effects),
+            Input::ForgetPart { part } => self.forget_part(part),
+            Input::Freeze { part } => self.freeze_part(part),
+            Input::Thaw { part } => self.frozen.retain(|&of| of != part),
             Input::Tick => {}
             Input::Restore { room, seat, hold } => self.restore(room, seat, hold),
             Input::RestoreRoom { room, was, waits_until } => self.restore_room(now, room, was, waits_until, effects),
@@ -354,7 +363,7 @@ impl Shard {
         if let Some((id, _)) = self.by_id.get_key_value(room) {
             return id.clone();
         }
-        assert_eq!(shard_of(room, self.shards), self.id, "a command for a room of another shard");
+        assert_eq!(self.spread.shard_of(room), self.id, "a command for a room of another shard");
         RoomId::new(room).expect("the ids of an input are valid")
     }
 

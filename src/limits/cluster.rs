@@ -43,6 +43,12 @@ pub const MAIL_WAIT_MS: u64 = 250;
 pub const MAIL_KEPT_MS: u64 = 600_000;
 /// Commands of one connection to one part without an answer. At the bound: `overloaded`.
 pub const COMMANDS_UNANSWERED_MAX: usize = 64;
+/// Letters to other nodes that the mail has not taken. At the bound no more sockets are read.
+pub const LETTERS_ABROAD_MAX: usize = 65_536;
+/// How much longer than a lease a request waits for somebody who decides it. At the bound it is refused.
+pub const CLUSTER_PATIENCE_MS: u64 = 1_000;
+/// What ends by itself while nobody decides about its part is looked at again after so many milliseconds.
+pub const FROZEN_RETRY_MS: u64 = 100;
 /// How long a node waits for the answer to a command before it sends it again.
 pub const COMMAND_AGAIN_MS: u64 = 1_000;
 

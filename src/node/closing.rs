@@ -7,7 +7,7 @@ use super::letters::Letter;
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
 use crate::engine::command::{Input, Owner, OwnerName};
-use crate::engine::ids::ClientId;
+use crate::engine::ids::{ClientId, ConnId};
 use crate::limits::{COME_BACK_MS, DRAIN_MS};
 use crate::wire::frame;
 use crate::wire::v2::write;
@@ -51,6 +51,24 @@ impl Node {
     #[must_use]
     pub fn client(&self, slot: u32) -> Option<&ClientId> {
         self.sessions.get(slot)?.client()
+    }
+
+    /// Whether the connection speaks the second protocol.
+    #[must_use]
+    pub fn speaks_second(&self, slot: u32) -> bool {
+        self.sessions.get(slot).is_some_and(|session| session.second().is_some())
+    }
+
+    /// The name of a connection in letters.
+    #[must_use]
+    pub fn conn_id(&self, slot: u32) -> ConnId {
+        self.sessions.id(slot)
+    }
+
+    /// The slot of a connection that has not ended and is not ending.
+    #[must_use]
+    pub fn find(&self, conn: ConnId) -> Option<u32> {
+        self.sessions.find(conn)
     }
 
     /// Ends every WebSocket of this owner, which an operator removes. How many there were.
@@ -134,12 +152,17 @@ impl Node {
         let conn = self.sessions.id(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let touched = std::mem::take(&mut session.touched);
+        self.waits_no_more(slot);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         for Membership { feed, at } in std::mem::take(&mut session.memberships).iter() {
             self.leave_feed(feed, at);
         }
         self.leave_all_second(slot);
         // With a store the next start gives back what it holds, and without one there is nobody left to be told.
         if self.drain.has_begun() {
+            // Other nodes sell on: what it holds there waits for it.
+            let others = touched.iter().filter(|shard| shard.index() >= self.shards);
+            others.for_each(|shard| self.post.letter(shard, Letter::Away { conn }));
             return;
         }
         for shard in touched.iter() {

@@ -5,8 +5,9 @@
 
 use super::Node;
 use super::acts::Words;
+use super::letters::{Command, Wanted};
 use super::observer::Observed;
-use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
+use crate::engine::command::{ApiAnswer, ApiTicket, Caller, Effects, Input, SaleRequest};
 use crate::engine::ids::RoomId;
 
 impl Node {
@@ -30,6 +31,21 @@ impl Node {
         self.save(&mut effects);
         self.perform_all(&mut effects);
         self.effects = effects;
+    }
+
+    /// Decides what a connection, here or on another shard, asks of this one.
+    pub(super) fn passed_on(&mut self, command: &Command) {
+        let Command { conn, client, origin, ticket, identity, wanted } = command;
+        if wanted.room().is_some_and(|room| !self.decides(room.as_str())) {
+            return self.send_back(*conn, *ticket);
+        }
+        let identity = identity.as_ref();
+        let caller = Caller { conn: *conn, client, origin: *origin, ticket: *ticket, identity };
+        self.decide(match wanted {
+            Wanted::First(request) => Input::of(caller, request.as_ref()),
+            Wanted::Cart { room, request } => Input::Cart { caller, room: room.as_str(), request },
+            Wanted::Resume { rooms } => Input::Resume { caller, rooms },
+        });
     }
 
     /// Decides what the shop's backend asks.

@@ -71,7 +71,8 @@ impl Node {
 
     /// An answer has reached the shard of its connection.
     pub(super) fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
-        let Some(slot) = self.sessions.find(to) else { return crate::marks::hit("an answer that finds nobody") };
+        let slot = self.sessions.find(to).filter(|&slot| self.is_awaited(slot, &effect));
+        let Some(slot) = slot else { return crate::marks::hit("an answer that finds nobody") };
         if let Effect::Superseded { .. } = effect {
             crate::marks::hit("a session that goes on elsewhere");
             return self.superseded.push((slot, self.sessions.generation(slot)));
@@ -94,6 +95,7 @@ impl Node {
             Effect::Joined { to, client, room, seq, epoch, .. } => {
                 let has_state = captured.as_ref().is_some_and(|captured| !captured.is_deferred);
                 let feed = self.enter(slot, &room, has_state);
+                self.shown_at(room.as_str(), (epoch, seq));
                 let got = Got { feed, epoch, seq, at: self.at.now.mono, is_asked_again: false };
                 let captured = self.unless_known(slot, got, captured);
                 let seq = captured.as_ref().map_or(seq, |captured| captured.seq);
@@ -164,6 +166,8 @@ impl Node {
         let generation = self.sessions.generation(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.answered(ticket);
+        self.no_longer_waits(slot, ticket);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         if session.open_requests() == 0 && session.second().is_some_and(|second| !second.wants.is_empty()) {
             self.go_on.push((slot, generation));
         }
@@ -209,10 +213,11 @@ impl Node {
         let feed = self.feeds.find(change.room.as_str());
         // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody else.
         let actor = actor.filter(|&slot| !(has_run_out(change) && self.is_member(slot, feed)));
+        let actor = actor.filter(|&slot| change.answers.is_none_or(|ticket| self.awaits(slot, ticket)));
         if let Some(slot) = actor {
             self.take_owed(slot);
         }
-        if let Some(feed) = feed {
+        if let Some(feed) = feed.filter(|&feed| self.follows(feed, change)) {
             self.feed(feed, change);
         }
         let Some(slot) = actor else { return };

@@ -163,6 +163,7 @@ impl Node {
             return self.await_states(slot);
         }
         self.feeds.get_mut(feed).view.resume(at);
+        self.shown_at(room.as_str(), (epoch, seq));
         let now = self.tenths();
         if let Some(out) = self.sessions.outbox(slot) {
             out.set_resynced(now);

@@ -10,10 +10,11 @@ use super::second::{Join, Standing};
 use crate::audience::full_states::Captured;
 use crate::engine::command::{CartRequest, Change, Effect, Identity, OwnedRequest, RoomNews, Ticket};
 use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId};
+use crate::limits::SHARDS_MAX;
 use crate::planted::{self, Bug};
 
 /// A request about a room that another shard owns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Command {
     /// Who asks.
     pub conn: ConnId,
@@ -30,7 +31,7 @@ pub struct Command {
 }
 
 /// What is asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Wanted {
     /// Something of a room, with the first protocol.
     First(OwnedRequest),
@@ -38,6 +39,33 @@ pub enum Wanted {
     Cart { room: RoomId, request: CartRequest },
     /// What the session holds in these rooms.
     Resume { rooms: Vec<RoomId> },
+}
+
+impl Wanted {
+    /// The room, or one of those, that it is about.
+    #[must_use]
+    pub fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::First(request) => Some(request.room()),
+            Self::Cart { room, .. } => Some(room),
+            Self::Resume { rooms } => rooms.first(),
+        }
+    }
+}
+
+/// A member of a room that had another owner before, and that is asked to be let in as it is.
+#[derive(Clone, Debug)]
+pub struct Return {
+    /// Who.
+    pub conn: ConnId,
+    /// Its name.
+    pub client: ClientId,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// On whose behalf, when that is more than itself.
+    pub identity: Option<Identity>,
+    /// The room.
+    pub room: RoomId,
 }
 
 /// What happened in one room during one turn of its owner, for one shard.
@@ -58,6 +86,12 @@ pub enum Letter {
     Resync { conn: ConnId, room: RoomId },
     /// The connection has ended.
     Gone { conn: ConnId },
+    /// The connection's node is about to end: what it holds waits for it.
+    Away { conn: ConnId },
+    /// A member that skipped events, or whose room has another owner now, needs the full state.
+    Return(Box<Return>),
+    /// This request was not decided, since its room is another shard's, or nobody's at this moment.
+    NotMine { conn: ConnId, ticket: Ticket },
     /// An answer to a connection, with the full state of the room for one that tells it.
     Answer { to: ConnId, effect: Box<Effect>, captured: Option<Captured> },
     /// Changes for everybody who looks at a room, and for those who asked for them.
@@ -93,6 +127,11 @@ pub struct Post {
 impl Post {
     pub(super) fn new(own: ShardId, shards: usize) -> Self {
         Self { own, out: (0..shards).map(|_| Vec::new()).collect(), posted: 0 }
+    }
+
+    /// There are shards of other nodes, too.
+    pub(super) fn reach_all(&mut self) {
+        self.out.resize_with(SHARDS_MAX, Vec::new);
     }
 
     /// Posts a letter at the end of this turn.

@@ -28,6 +28,7 @@ mod memory;
 mod moving;
 pub mod observer;
 mod parking;
+pub mod parted;
 mod parts;
 mod placement;
 pub mod proofs;
@@ -50,10 +51,11 @@ use crate::audience::outbox::Kind;
 use crate::audience::shared::SharedBytes;
 use crate::auth::session::SessionTokens;
 use crate::engine::command::{ApiAnswer, ApiTicket, Effects, Input, SaleRequest};
-use crate::engine::ids::{ClientId, RoomId, ShardId, shard_of};
+use crate::engine::ids::{ClientId, RoomId, ShardId};
 use crate::engine::shard::{Counts, Shard};
 use crate::engine::time::{Millis, Now};
 use crate::figures::shard::ShardStats;
+use crate::persist::parts::PartNews;
 use crate::wire::frame;
 use crate::wire::message::{BadMessage, Message};
 use crate::wire::v2::request as v2;
@@ -71,6 +73,7 @@ use identity::Entrance;
 use letters::{Letter, Moving, Post};
 use memory::Memory;
 use observer::Observer;
+use parted::Parted;
 pub use parts::{Bounds, Parts, Rules};
 use proofs::Proofs;
 use rate::Bucket;
@@ -152,6 +155,8 @@ pub enum Event<'a> {
     Letter(Letter),
     /// The shop's backend asks for something of a room that this shard owns.
     Sale { room: RoomId, request: Box<SaleRequest>, reply_to: ApiTicket },
+    /// The cluster's thread tells something about parts.
+    Part(PartNews),
     /// The store may have news.
     Store,
     /// [`crate::limits::TICK_MS`] have passed, or more.
@@ -252,6 +257,8 @@ pub struct Node {
     api_answers: Vec<ApiAnswer>,
     /// Where what it decides is logged, when that is wanted.
     acts: Option<Acts>,
+    /// Of a node among several: what it knows of the others.
+    parted: Option<Box<Parted>>,
 }
 
 impl Node {
@@ -302,6 +309,7 @@ impl Node {
             got: BTreeMap::new(),
             api_answers: Vec::new(),
             acts: None,
+            parted: None,
         }
     }
 
@@ -341,6 +349,7 @@ impl Node {
             Event::Ended { slot } => self.ended(slot),
             Event::Letter(letter) => self.open_letter(letter),
             Event::Sale { room, request, reply_to } => self.sell(&room, &request, reply_to),
+            Event::Part(news) => self.part_news(news),
             Event::Store => self.take_store_news(),
             Event::Tick => self.tick(),
             Event::Drain => self.drain.begin(self.at.ns),
@@ -387,6 +396,7 @@ impl Node {
                 self.unpark(slot);
             }
         }
+        let goes_on = self.mend_lost() | self.pump_queued();
         for (slot, generation) in std::mem::take(&mut self.too_slow) {
             self.close_too_slow(slot, generation);
         }
@@ -395,12 +405,11 @@ impl Node {
                 self.close(slot, frame::CLOSE_ELSEWHERE, "the session goes on elsewhere");
             }
         }
-        !(self.go_on.is_empty() && self.unparks.is_empty() && self.mapless.is_empty() && self.superseded.is_empty())
-    }
-
-    /// Who owns a room.
-    fn owner(&self, room: &str) -> ShardId {
-        shard_of(room, self.shards)
+        goes_on
+            || !(self.go_on.is_empty()
+                && self.unparks.is_empty()
+                && self.mapless.is_empty()
+                && self.superseded.is_empty())
     }
 
     /// Queues bytes that are never dropped, behind what the connection is owed of its rooms: what the wire and the site
@@ -460,24 +469,6 @@ impl Node {
         &self.seats
     }
 
-    /// Whether the connection speaks the second protocol.
-    #[must_use]
-    pub fn speaks_second(&self, slot: u32) -> bool {
-        self.sessions.get(slot).is_some_and(|session| session.second().is_some())
-    }
-
-    /// The name of a connection in letters.
-    #[must_use]
-    pub fn conn_id(&self, slot: u32) -> crate::engine::ids::ConnId {
-        self.sessions.id(slot)
-    }
-
-    /// The slot of a connection that has not ended and is not ending.
-    #[must_use]
-    pub fn find(&self, conn: crate::engine::ids::ConnId) -> Option<u32> {
-        self.sessions.find(conn)
-    }
-
     /// The shard is quiet: gives up buffers that are kept for busy turns.
     pub fn give_back(&mut self) {
         self.sessions.drop_spares();
@@ -493,6 +484,7 @@ impl Node {
         self.end_pauses();
         self.end_tokens();
         self.relieve();
+        self.look_after_parts();
         self.go_on_with_drain();
     }
 }

@@ -53,7 +53,9 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
             return Next::ReadOn;
         };
-        if session.overtakes(owner, matches!(request, Request::Join { .. }), ROOMS_PER_CONNECTION_MAX) {
+        // Among several nodes requests are kept in their order until they are answered, whoever answers.
+        let asks = if self.parted.is_some() { session.asked } else { owner };
+        if session.overtakes(asks, matches!(request, Request::Join { .. }), ROOMS_PER_CONNECTION_MAX) {
             assert!(session.parked.is_none(), "nothing is read behind what is parked");
             marks::hit("a parked request");
             session.parked = Some(Box::new(Parked::Request(request.to_owned())));
@@ -74,10 +76,15 @@ impl Node {
     /// Asks the owner of the room.
     pub(super) fn ask(&mut self, slot: u32, owner: ShardId, request: Request<'_>) {
         let conn = self.sessions.id(slot);
+        let is_parted = self.parted.is_some();
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let ticket = session.ask(owner);
+        let ticket = if is_parted { session.take_ticket() } else { session.ask(owner) };
         let client = session.client().cloned().expect("only a WebSocket asks");
         let (origin, identity) = (session.origin(), session.identity().cloned());
+        if is_parted {
+            let wanted = Wanted::First(request.to_owned());
+            return self.ask_somebody(slot, Command { conn, client, origin, ticket, identity, wanted });
+        }
         if owner == self.id {
             let identity = identity.as_ref();
             return self.decide(Input::of(Caller { conn, client: &client, origin, ticket, identity }, request));
@@ -94,6 +101,9 @@ impl Node {
             Letter::Command(command) => self.passed_on(&command),
             Letter::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
             Letter::Gone { conn } => self.decide(Input::Gone { conn }),
+            Letter::Away { conn } => self.goes_away(conn),
+            Letter::Return(of) => self.let_back_in(&of),
+            Letter::NotMine { conn, ticket } => self.not_mine(conn, ticket),
             Letter::Answer { to, effect, captured } => self.answered(to, *effect, captured),
             Letter::News(news) => {
                 let News { changes, room } = *news;

@@ -73,6 +73,9 @@ impl Node {
         if let Some(out) = self.sessions.outbox(slot) {
             out.caught_up();
         }
+        if self.parted.is_some() {
+            return self.ask_to_return(slot);
+        }
         let conn = self.sessions.id(slot);
         let Some(session) = self.sessions.get(slot) else { return };
         debug_assert!(session.unsent_len() == 0, "only who has drained is brought up to date");

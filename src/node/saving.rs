@@ -76,7 +76,7 @@ impl Saving {
     }
 
     /// The batch with which the store has everything that was decided.
-    fn needed(&self) -> u64 {
+    pub(super) fn needed(&self) -> u64 {
         self.pending.number() - u64::from(self.pending.is_idle())
     }
 
@@ -96,6 +96,23 @@ impl Saving {
         self.answers.extend(effects.extract_if(.., is_answer).map(|answer| (batch, now, answer)));
     }
 
+    /// Rooms are another node's: what waits of them is told to nobody but the backend, which is to be told this.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(&str) -> bool) -> Vec<Effect> {
+        let mut answers: Vec<Effect> = self.gate.as_mut().map(|gate| gate.forget(&is_gone)).unwrap_or_default();
+        let is_its = |(_, _, effect): &(u64, Millis, Effect)| matches!(effect, Effect::Api(answer) if is_gone(answer.room.as_str()));
+        let (its, kept) = std::mem::take(&mut self.answers).into_iter().partition::<VecDeque<_>, _>(is_its);
+        self.answers = kept;
+        answers.extend(its.into_iter().map(|(_, _, answer)| answer));
+        for effect in &mut answers {
+            if let Effect::Api(answer) = effect {
+                answer.answer =
+                    SaleAnswer::Refused { reject: Reject::PersistenceUnavailable, details: Details::default() };
+            }
+        }
+        self.pending.forget(is_gone);
+        answers
+    }
+
     /// Bytes of answers that wait for the store.
     fn withheld_bytes(&self) -> usize {
         self.gate.as_ref().map_or(0, Gate::bytes)
@@ -112,6 +129,11 @@ impl Saving {
             | Input::Release { .. }
             | Input::Resync { .. }
             | Input::Gone { .. }
+            | Input::Away { .. }
+            | Input::Return { .. }
+            | Input::ForgetPart { .. }
+            | Input::Freeze { .. }
+            | Input::Thaw { .. }
             | Input::Resume { .. }
             | Input::Sale { .. }
             | Input::Tick
@@ -140,6 +162,11 @@ impl Saving {
             | Input::Leave { .. }
             | Input::Resync { .. }
             | Input::Gone { .. }
+            | Input::Away { .. }
+            | Input::Return { .. }
+            | Input::ForgetPart { .. }
+            | Input::Freeze { .. }
+            | Input::Thaw { .. }
             | Input::Resume { .. }
             | Input::Tick
             | Input::Restore { .. }
@@ -164,6 +191,11 @@ fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
         Input::Leave { .. }
         | Input::Resync { .. }
         | Input::Gone { .. }
+        | Input::Away { .. }
+        | Input::Return { .. }
+        | Input::ForgetPart { .. }
+        | Input::Freeze { .. }
+        | Input::Thaw { .. }
         | Input::Resume { .. }
         | Input::Tick
         | Input::Restore { .. }

@@ -219,6 +219,11 @@ impl Session {
         debug_assert!(self.open_requests() == 0 || self.asked == owner, "open requests are all with one shard");
         self.asked = owner;
         self.touched.insert(owner);
+        self.take_ticket()
+    }
+
+    /// Takes the next ticket, for a request that some shard answers.
+    pub(super) fn take_ticket(&mut self) -> Ticket {
         let ticket = self.next;
         self.next = ticket.next();
         ticket

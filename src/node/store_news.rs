@@ -29,6 +29,7 @@ impl Node {
             self.restore_numbers(&log.numbers, &rooms);
             self.restore_rooms(&rooms);
             self.restore(&holds);
+            self.orders.push(Order::Serves);
             self.log_lapsed(&log.lapsed);
         }
         let Some(saving) = self.saving.as_mut() else { return };
@@ -46,6 +47,7 @@ impl Node {
             self.answer_committed(safe);
         }
         self.give_up_overdue();
+        self.settle_parts();
     }
 
     fn tell_committed(&mut self, batch: u64) {
@@ -130,7 +132,7 @@ impl Node {
     }
 
     /// The events of rooms are counted on.
-    fn restore_numbers(&mut self, numbers: &BTreeMap<RoomId, u64>, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+    pub(super) fn restore_numbers(&mut self, numbers: &BTreeMap<RoomId, u64>, rooms: &BTreeMap<RoomId, RestoredRoom>) {
         let (Some(acts), Some(saving)) = (self.acts.as_mut(), self.saving.as_mut()) else { return };
         numbers.iter().for_each(|(room, n)| acts.count_on(room, *n));
         for (room, was) in rooms {
@@ -142,15 +144,15 @@ impl Node {
     }
 
     /// Gives back all that was not held by v1 connections.
-    fn restore_rooms(&mut self, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+    pub(super) fn restore_rooms(&mut self, rooms: &BTreeMap<RoomId, RestoredRoom>) {
         let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
         for (room, was) in rooms {
             self.decide(Input::RestoreRoom { room: room.as_str(), was, waits_until });
         }
     }
 
-    /// Gives back what was held before the restart, and begins to serve.
-    fn restore(&mut self, holds: &[StoredHold]) {
+    /// Gives back what was held before the restart.
+    pub(super) fn restore(&mut self, holds: &[StoredHold]) {
         let (now, waits_until) = (self.at.now, self.at.now.mono.after(self.rules.restore_grace_ms));
         for StoredHold { room, seat, held } in holds {
             let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(HOLD_TTL_MS_MAX);
@@ -166,7 +168,6 @@ impl Node {
             };
             self.decide(Input::Restore { room: room.as_str(), seat: seat.as_str(), hold });
         }
-        self.orders.push(Order::Serves);
     }
 }
 

@@ -78,6 +78,7 @@ pub struct Outgoing<L> {
 #[derive(Debug)]
 pub struct PartLink<L> {
     spread: Spread,
+    lease_ms: u64,
     grants: Box<[AtomicU64]>,
     out: Mutex<Out<L>>,
     bell: Condvar,
@@ -100,19 +101,25 @@ pub struct Found<L> {
 }
 
 impl<L> PartLink<L> {
-    /// For a node with this spread of rooms, which has parts.
+    /// For a node with this spread of rooms, which has parts, and leases of this length.
     #[must_use]
-    pub fn new(spread: Spread) -> Self {
+    pub fn new(spread: Spread, lease_ms: u64) -> Self {
         let parts = spread.parts().expect("a cluster has parts");
         let grants = std::iter::repeat_with(AtomicU64::default).take(usize::from(parts)).collect();
         let out = Out { acks: Vec::new(), letters: Vec::new(), is_rung: false };
-        Self { spread, grants, out: Mutex::new(out), bell: Condvar::new() }
+        Self { spread, lease_ms, grants, out: Mutex::new(out), bell: Condvar::new() }
     }
 
     /// How rooms are spread over parts and shards.
     #[must_use]
     pub fn spread(&self) -> Spread {
         self.spread
+    }
+
+    /// How long a lease lasts.
+    #[must_use]
+    pub fn lease_ms(&self) -> u64 {
+        self.lease_ms
     }
 
     /// This node decides about the part until then; never, when that is 0.

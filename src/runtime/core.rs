@@ -17,7 +17,9 @@ use crate::config::{self, Connections, Listen, Promise, Rooms};
 use crate::engine::ids::ShardId;
 use crate::engine::time::Now;
 use crate::limits::BLOCKED_RETRY_MS;
+use crate::node::letters::Letter;
 use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
+use crate::persist::parts::PartLink;
 use crate::runtime::board::Board;
 use crate::runtime::desk::{Declared, Desk};
 use crate::runtime::doorstep::Doorstep;
@@ -43,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) connections_max: usize,
     pub(crate) node: Node,
     pub(crate) mesh: Mesh,
+    /// The way to other nodes, when there are some.
+    pub(crate) abroad: Option<Arc<PartLink<Letter>>>,
     pub(crate) board: Arc<Board>,
     /// Where the API finds answers.
     pub(crate) desk: Arc<Desk>,
@@ -100,7 +104,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { id, listen, connections, rooms, promise, site, .. } = parts;
-        let Parts { connections_max, node, mesh, board, desk, declared, readiness, clock, origins, .. } = parts;
+        let Parts { connections_max, node, mesh, abroad, board, desk, declared, readiness, clock, origins, .. } = parts;
         Self {
             id,
             listen,
@@ -111,7 +115,7 @@ impl Core {
             connections_max,
             node,
             sockets: Sockets::default(),
-            lanes: Lanes::new(id, mesh.clone()),
+            lanes: Lanes::new(id, mesh.clone()).with_abroad(abroad),
             mesh,
             board,
             desk,

@@ -250,6 +250,7 @@ impl Core {
             Mail::Socket(travelling) => self.arrive(*travelling),
             Mail::Ask { by, question } => self.asked(by, question),
             Mail::Told { to, told } => self.told(to, *told),
+            Mail::Part(news) => _ = self.handle(Event::Part(news)),
             Mail::Desk { ticket, question } => self.asked_by_desk(ticket, question),
         }
     }

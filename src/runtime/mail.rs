@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use crate::engine::command::ApiTicket;
 use crate::engine::ids::ConnId;
 use crate::node::letters::{Letter, Moving};
+use crate::persist::parts::PartNews;
 use crate::runtime::desk::DeskQuestion;
 use crate::runtime::site::letters::{Question, Told};
 
@@ -34,6 +35,9 @@ pub(crate) enum Mail {
     Ask { by: ConnId, question: Question },
     /// What was asked.
     Told { to: ConnId, told: Box<Told> },
+    /// The cluster's thread tells something about parts.
+    #[allow(dead_code, reason = "the thread is not there yet")]
+    Part(PartNews),
     /// The API asks.
     Desk { ticket: ApiTicket, question: DeskQuestion },
 }

@@ -15,8 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::ids::ShardId;
 use crate::limits::api::API_MESH_DEPTH_MAX;
-use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX};
+use crate::limits::cluster::LETTERS_ABROAD_MAX;
+use crate::limits::{MESH_BACKLOG_MAX, MESH_DEPTH_MAX, SHARDS_MAX};
 use crate::node::Node;
+use crate::node::letters::Letter;
+use crate::persist::parts::PartLink;
 use crate::runtime::mail::Mail;
 use crate::runtime::readiness::Alarm;
 
@@ -139,6 +142,8 @@ pub(crate) struct Lanes {
     own: ShardId,
     mesh: Mesh,
     out: Vec<Vec<Mail>>,
+    /// The way to other nodes, when there are some.
+    abroad: Option<Arc<PartLink<Letter>>>,
     /// Letters that could not be delivered at the last [`Lanes::flush`].
     kept: usize,
     /// Mail posted since the start.
@@ -148,7 +153,13 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn new(own: ShardId, mesh: Mesh) -> Self {
         let out = (0..mesh.shards()).map(|_| Vec::new()).collect();
-        Self { own, mesh, out, kept: 0, posted: 0 }
+        Self { own, mesh, out, abroad: None, kept: 0, posted: 0 }
+    }
+
+    /// The same, with a way to other nodes.
+    pub(crate) fn with_abroad(mut self, abroad: Option<Arc<PartLink<Letter>>>) -> Self {
+        self.abroad = abroad;
+        self
     }
 
     /// Posts mail to another shard at the end of this turn.
@@ -165,6 +176,12 @@ impl Lanes {
             self.posted += letters.len() as u64;
             lane.extend(letters.drain(..).map(Mail::Letter));
         }
+        let Some(abroad) = &self.abroad else { return };
+        for address in (self.out.len()..SHARDS_MAX).map(ShardId::new) {
+            let letters = node.letters(address);
+            self.posted += letters.len() as u64;
+            abroad.post(self.own, address, letters);
+        }
     }
 
     /// Delivers what the mailboxes take.
@@ -180,7 +197,8 @@ impl Lanes {
 
     /// Whether so much waits for full mailboxes that no more commands may be read.
     pub(crate) fn is_congested(&self) -> bool {
-        self.kept >= MESH_BACKLOG_MAX
+        let is_abroad = self.abroad.as_ref().is_some_and(|abroad| abroad.waiting() >= LETTERS_ABROAD_MAX);
+        self.kept >= MESH_BACKLOG_MAX || is_abroad
     }
 
     /// Whether letters wait for a mailbox that was full.

@@ -11,6 +11,7 @@ mod example_layouts;
 mod halls;
 mod kept;
 mod model;
+mod parted;
 #[cfg(debug_assertions)]
 mod planted;
 mod room_model;

@@ -51,6 +51,17 @@ pub enum Input<'a> {
     Resync { conn: ConnId, room: &'a str },
     /// The connection has ended: its memberships end and its holds are released.
     Gone { conn: ConnId },
+    /// The connection's node has ended, or is about to: its memberships end, and what it holds waits for it until then.
+    Away { conn: ConnId, waits_until: Millis },
+    /// The caller was a member of the room where another node owned that before, and is one from now on. It is given the
+    /// full state.
+    Return { caller: Caller<'a>, room: &'a str },
+    /// The rooms of this part of a cluster are another node's: nothing of them is left, and nobody is told.
+    ForgetPart { part: u16 },
+    /// Nothing of this part ends by itself until it thaws: this node decides about it no more, or not yet.
+    Freeze { part: u16 },
+    /// This node decides about the part again.
+    Thaw { part: u16 },
     /// Time has passed: what is due expires.
     Tick,
     /// A hold that survived a restart, given back before any client is served. Its owner is absent: the first connection

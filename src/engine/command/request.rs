@@ -75,6 +75,23 @@ pub enum OwnedRequest {
 }
 
 impl OwnedRequest {
+    /// The room that it is about.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        match self {
+            Self::Join { room } | Self::Leave { room } | Self::Select { room, .. } | Self::Release { room, .. } => room,
+        }
+    }
+
+    /// The seat that it is about, if it is about one.
+    #[must_use]
+    pub fn seat(&self) -> Option<&SeatId> {
+        match self {
+            Self::Select { seat, .. } | Self::Release { seat, .. } => Some(seat),
+            Self::Join { .. } | Self::Leave { .. } => None,
+        }
+    }
+
     /// The request.
     #[must_use]
     pub fn as_ref(&self) -> Request<'_> {

@@ -4,7 +4,6 @@ use super::{Shard, is_live};
 #[cfg(debug_assertions)]
 use crate::engine::command::Input;
 use crate::engine::command::SeatStatus;
-use crate::engine::ids::shard_of;
 #[cfg(debug_assertions)]
 use crate::limits::INPUTS_PER_FULL_CHECK;
 
@@ -15,7 +14,7 @@ impl Shard {
         for (id, &slot) in &self.by_id {
             let room = &self.rooms[slot];
             assert_eq!(room.id, *id);
-            assert_eq!(shard_of(id.as_str(), self.shards), self.id);
+            assert_eq!(self.spread.shard_of(id.as_str()), self.id);
             room.check_invariants();
         }
         self.presences.check_invariants();
@@ -89,7 +88,14 @@ impl Shard {
             | Input::Sale { room, .. }
             | Input::RestoreRoom { room, .. }
             | Input::Retract { room, .. } => room,
-            Input::Gone { .. } | Input::Resume { .. } | Input::Tick => return,
+            Input::Return { room, .. } => room,
+            Input::Gone { .. }
+            | Input::Away { .. }
+            | Input::ForgetPart { .. }
+            | Input::Freeze { .. }
+            | Input::Thaw { .. }
+            | Input::Resume { .. }
+            | Input::Tick => return,
         };
         if let Some(slot) = self.find(room) {
             self.rooms[slot].check_counts();

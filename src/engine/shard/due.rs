@@ -4,9 +4,10 @@
 
 use super::{Shard, is_live};
 use crate::engine::command::{Act, CartReason, CartWhy, Effects, ReleaseReason};
-use crate::engine::deadlines::Due;
+use crate::engine::deadlines::{Deadline, Due};
 use crate::engine::slab::Slot;
 use crate::engine::time::Now;
+use crate::limits::cluster::FROZEN_RETRY_MS;
 
 impl Shard {
     /// Ends what is due.
@@ -14,6 +15,10 @@ impl Shard {
         self.barred.forget_due(self.clock);
         self.clocks.forget_due(self.clock);
         while let Some(due) = self.deadlines.pop_due(self.clock, |entry| is_live(&self.rooms, &self.owners, entry)) {
+            if !self.frozen.is_empty() && self.must_wait(due.due) {
+                self.deadlines.push(Deadline { at: self.clock.after(FROZEN_RETRY_MS), ..due });
+                continue;
+            }
             match due.due {
                 Due::Seat { room, seat } => self.seat_due(room, seat, effects),
                 Due::Cart(cart) => self.cart_due(cart, effects),

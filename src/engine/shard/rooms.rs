@@ -184,7 +184,7 @@ impl Shard {
     }
 
     /// Everything in the room ends: its seats, its orders, what was decided about it, and the memberships.
-    fn clear_room(&mut self, room: Slot, effects: &mut Effects) {
+    pub(super) fn clear_room(&mut self, room: Slot, effects: &mut Effects) {
         let mut seats: Vec<_> = self.rooms[room].seats().map(|(slot, seat)| (seat.id.clone(), slot)).collect();
         seats.sort_unstable();
         let carts: Vec<Slot> = self.carts_of(room);

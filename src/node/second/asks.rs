@@ -4,7 +4,7 @@
 //! it. Never here: decisions about seats.
 
 use super::{Asked, CartAsk, Join};
-use crate::engine::command::{Caller, CartRequest, Input, Position};
+use crate::engine::command::{CartRequest, Position};
 use crate::engine::ids::{RoomId, ShardId};
 use crate::figures::shard::Command as Counted;
 use crate::limits::ROOMS_PER_CONNECTION_MAX;
@@ -30,7 +30,8 @@ impl Node {
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
             return Next::ReadOn;
         };
-        if session.overtakes(owner, is_join, ROOMS_PER_CONNECTION_MAX) {
+        let asks = if self.parted.is_some() { session.asked } else { owner };
+        if session.overtakes(asks, is_join, ROOMS_PER_CONNECTION_MAX) {
             assert!(session.parked.is_none(), "nothing is read behind what is parked");
             marks::hit("a parked request of the second protocol");
             session.parked = Some(Box::new(Parked::Cart(Box::new(ask))));
@@ -89,12 +90,16 @@ impl Node {
     /// Asks a shard on behalf of whoever the connection acts for.
     pub(super) fn ask_as(&mut self, slot: u32, owner: ShardId, asked: Asked, wanted: Wanted) {
         let conn = self.sessions.id(slot);
+        let is_parted = self.parted.is_some();
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let ticket = session.ask(owner);
+        let ticket = if is_parted { session.take_ticket() } else { session.ask(owner) };
         let client = session.client().cloned().expect("only a WebSocket asks");
         let (origin, identity) = (session.origin(), session.identity().cloned());
         session.second_mut().expect("it speaks the second protocol").asked.push_back(asked);
         let command = Command { conn, client, origin, ticket, identity, wanted };
+        if is_parted {
+            return self.ask_somebody(slot, command);
+        }
         if owner == self.id {
             return self.passed_on(&command);
         }
@@ -110,7 +115,8 @@ impl Node {
             let owner = self.owner(want.room.as_str());
             let session = self.sessions.get(slot).expect("looked at above");
             let may_ask = session.parked.is_none() && session.open_requests() < self.bounds.open_requests;
-            if !may_ask || session.overtakes(owner, false, usize::MAX) {
+            let asks = if self.parted.is_some() { session.asked } else { owner };
+            if !may_ask || session.overtakes(asks, false, usize::MAX) {
                 return crate::marks::hit("a map that is asked for later");
             }
             let session = self.sessions.get_mut(slot).expect("looked at above");
@@ -121,17 +127,5 @@ impl Node {
             let request = if want.rejoin { CartRequest::Join { since: None } } else { CartRequest::Sync };
             self.ask_cart(slot, owner, CartAsk { room: want.room, request, asked: Asked::Node });
         }
-    }
-
-    /// Decides what a connection, here or on another shard, asks of this one.
-    pub(in crate::node) fn passed_on(&mut self, command: &Command) {
-        let Command { conn, client, origin, ticket, identity, wanted } = command;
-        let identity = identity.as_ref();
-        let caller = Caller { conn: *conn, client, origin: *origin, ticket: *ticket, identity };
-        self.decide(match wanted {
-            Wanted::First(request) => Input::of(caller, request.as_ref()),
-            Wanted::Cart { room, request } => Input::Cart { caller, room: room.as_str(), request },
-            Wanted::Resume { rooms } => Input::Resume { caller, rooms },
-        });
     }
 }

@@ -21,7 +21,7 @@ use super::identity::Until;
 use super::session::{Memberships, Session};
 use crate::auth::token::Claims;
 use crate::engine::command::{CartRequest, CartView, Identity, Position, SessionId};
-use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::ids::RoomId;
 use crate::limits::{HOLD_EXTENDS_MAX, ROOM_RING_MAX, SESSION_GRACE_MS, TICK_V2_MS};
 use crate::wire::v2::request::{Kind, OwnedRequestId};
 use crate::wire::v2::write::AuthState;
@@ -129,8 +129,8 @@ pub(super) struct Resuming {
     id: Option<OwnedRequestId>,
     /// The rooms that were named, in their order.
     rooms: Vec<RoomId>,
-    /// Who is still to be asked.
-    left: Vec<(ShardId, Vec<RoomId>)>,
+    /// What is still to be asked: the rooms of one owner, each.
+    left: Vec<(u16, Vec<RoomId>)>,
     /// What was found.
     carts: Vec<(RoomId, Arc<CartView>)>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Asked, ResumeAsk, Resuming, Second, Standing};
 use crate::auth::session::{SessionTokens, first_incarnation, session_text};
 use crate::engine::command::{CartView, Identity, Owner, SessionId};
-use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::ids::RoomId;
 use crate::node::Node;
 use crate::node::identity::Shown;
 use crate::node::letters::Wanted;
@@ -115,9 +115,6 @@ impl Node {
             let refusal = Refusal::of(Code::SessionUnknown).about(request_type, None);
             return self.refuse_second(slot, id.as_ref().map(OwnedRequestId::as_ref), &refusal);
         };
-        // What told the fresh session's connection apart tells this one apart, too.
-        let incarnation = proven.next_incarnation(now, second.incarnation);
-        (second.session, second.incarnation, second.is_used) = (proven.session, incarnation, true);
         let mut distinct: Vec<RoomId> = Vec::with_capacity(rooms.len());
         for room in rooms {
             if !distinct.contains(&room) {
@@ -125,19 +122,29 @@ impl Node {
             }
         }
         let rooms = distinct;
-        let mut left: Vec<(ShardId, Vec<RoomId>)> = Vec::new();
-        for room in &rooms {
-            let owner = crate::engine::ids::shard_of(room.as_str(), self.shards);
-            match left.iter_mut().find(|(shard, _)| *shard == owner) {
-                Some((_, rooms)) => rooms.push(room.clone()),
-                None => left.push((owner, vec![room.clone()])),
-            }
-        }
+        let left = self.by_lane(&rooms);
+        let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
+        // What told the fresh session's connection apart tells this one apart, too.
+        let incarnation = proven.next_incarnation(now, second.incarnation);
+        (second.session, second.incarnation, second.is_used) = (proven.session, incarnation, true);
         second.resuming = Some(Box::new(Resuming { id, rooms, left, carts: Vec::new() }));
         self.act_for(slot, proven.session, incarnation);
         if !self.keep_out(slot) {
             self.resume_on(slot);
         }
+    }
+
+    /// The rooms of each owner, so that each is asked once.
+    fn by_lane(&self, rooms: &[RoomId]) -> Vec<(u16, Vec<RoomId>)> {
+        let mut left: Vec<(u16, Vec<RoomId>)> = Vec::new();
+        for room in rooms {
+            let lane = self.lane_of(room.as_str());
+            match left.iter_mut().find(|(of, _)| *of == lane) {
+                Some((_, rooms)) => rooms.push(room.clone()),
+                None => left.push((lane, vec![room.clone()])),
+            }
+        }
+        left
     }
 
     /// The connection acts for this session from now on, unless it acts for the subject of a token.
@@ -154,8 +161,9 @@ impl Node {
     fn resume_on(&mut self, slot: u32) {
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
         let Some(resuming) = second.resuming.as_mut() else { return };
-        if let Some((shard, rooms)) = resuming.left.pop() {
-            return self.ask_as(slot, shard, Asked::Node, Wanted::Resume { rooms });
+        if let Some((_, rooms)) = resuming.left.pop() {
+            let owner = self.owner(rooms[0].as_str());
+            return self.ask_as(slot, owner, Asked::Node, Wanted::Resume { rooms });
         }
         let Some(resuming) = second.resuming.take() else { return };
         let Resuming { id, rooms, carts, .. } = *resuming;

@@ -172,6 +172,15 @@ impl Gate {
         Failed { retracts: retracts.collect(), effects }
     }
 
+    /// Drops what is told of these rooms, and gives back what the backend is to be answered.
+    pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) -> Vec<Effect> {
+        let of_gone = |entry: &Entry| parties(&entry.waiting.0).1.is_some_and(|room| is_gone(room.as_str()));
+        let (gone, kept) = std::mem::take(&mut self.queue).into_iter().partition::<VecDeque<_>, _>(of_gone);
+        self.queue = kept;
+        gone.iter().for_each(|entry| self.count_down(&entry.waiting));
+        gone.into_iter().map(|entry| entry.waiting.0).filter(|effect| matches!(effect, Effect::Api(_))).collect()
+    }
+
     fn count_down(&mut self, waiting: &Waiting) {
         let (conn, room) = parties(&waiting.0);
         let bytes = bytes_of(waiting);

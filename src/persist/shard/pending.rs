@@ -75,6 +75,11 @@ impl Pending {
         self.numbers.insert(room.clone(), n);
     }
 
+    /// These rooms are another node's: their events are numbered there. What is on its way the store thread leaves out.
+    pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        self.numbers.retain(|room, _| !is_gone(room.as_str()));
+    }
+
     /// Takes events of the log in: they go to the store in one commit with the changes of the same input. Beyond
     /// [`LOG_WAITING_BYTES_MAX`] they are lost, and the log says so.
     pub fn log(&mut self, now: Millis, events: Vec<Event>) {

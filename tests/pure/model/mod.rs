@@ -131,6 +131,11 @@ impl Model {
             Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } | Input::RestoreRoom { .. } => {
                 unreachable!("v1 alone")
             }
+            Input::Away { .. }
+            | Input::Return { .. }
+            | Input::ForgetPart { .. }
+            | Input::Freeze { .. }
+            | Input::Thaw { .. } => unreachable!("one node alone"),
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),
             Input::Retract { room, epoch, selects, seq } => self.retract(room, epoch, selects, seq),
         }

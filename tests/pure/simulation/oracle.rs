@@ -127,6 +127,11 @@ impl Oracle {
             Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } | Input::RestoreRoom { .. } => {
                 unreachable!("v1 alone")
             }
+            Input::Away { .. }
+            | Input::Return { .. }
+            | Input::ForgetPart { .. }
+            | Input::Freeze { .. }
+            | Input::Thaw { .. } => unreachable!("one node alone"),
             Input::Restore { .. } | Input::Retract { .. } => {
                 unreachable!("nothing was held before, and undoing is told apart")
             }

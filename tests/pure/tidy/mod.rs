@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock"],
     &["acts"],
     &["persist::record", "persist::batch", "persist::queue", "persist::status"],
-    &["persist::stores", "persist::link"],
+    &["persist::stores", "persist::link", "persist::parts"],
     &["persist::shard", "persist::thread"],
     &["persist"],
     &["slots"],

@@ -1,0 +1,146 @@
+//! What a shard knows of parts, of requests without answers and of what was told of rooms: looked at and noted down, without
+//! deciding anything.
+//!
+//! Invariants: what is answered was asked, and is answered once; what happens in a room is told in the order of its numbers,
+//! within one life of the room. Never here: who is asked, and when.
+
+use crate::engine::command::{Change, Effect, Ticket, Told};
+use crate::engine::ids::{ConnId, Epoch};
+use crate::node::Node;
+use crate::node::letters::Letter;
+use crate::persist::parts::PartAck;
+
+/// The request that an effect answers.
+fn answers(effect: &Effect) -> Option<Ticket> {
+    let asker = match effect {
+        Effect::Joined { to, .. } | Effect::Left { to, .. } | Effect::Again { to, .. } | Effect::Refused { to, .. } => {
+            *to
+        }
+        Effect::Entered(entered) => entered.to,
+        Effect::Synced(synced) => synced.to,
+        Effect::Resumed(resumed) => resumed.to,
+        Effect::Cart(told) => match told.to {
+            Told::Asker(asker, _) => asker,
+            Told::Conn(_) => return None,
+        },
+        Effect::Change(change) => return change.answers,
+        Effect::Snapshot { .. } | Effect::Superseded { .. } | Effect::Api(_) | Effect::Keep(_) | Effect::Room(_) => {
+            return None;
+        }
+    };
+    Some(asker.ticket)
+}
+
+impl Node {
+    /// Whether this shard decides about the room now.
+    pub(in crate::node) fn decides(&self, room: &str) -> bool {
+        let Some(parted) = &self.parted else { return true };
+        let part = parted.part_of(room);
+        parted.owners[part.index()] == Some(self.id) && parted.link.may_decide(part, self.at.now.mono)
+    }
+
+    /// A request about a room that this shard does not decide about: whoever asked asks again.
+    pub(in crate::node) fn send_back(&mut self, conn: ConnId, ticket: Ticket) {
+        if conn.shard() == self.id {
+            return self.not_mine(conn, ticket);
+        }
+        self.post.letter(conn.shard(), Letter::NotMine { conn, ticket });
+    }
+
+    pub(super) fn ack(&self, ack: PartAck) {
+        if let Some(parted) = &self.parted {
+            parted.link.ack(ack);
+        }
+    }
+
+    /// Tells which parts are stored as they were left.
+    pub(in crate::node) fn settle_parts(&mut self) {
+        let safe = self.saving.as_ref().map_or(u64::MAX, |saving| saving.safe);
+        let Some(parted) = self.parted.as_mut() else { return };
+        for (part, fence, _) in parted.settling.extract_if(.., |(_, _, needed)| *needed <= safe) {
+            parted.link.ack(PartAck::Settled { part, fence });
+        }
+    }
+
+    /// Whether the effect answers nothing, or what the connection waits for.
+    pub(in crate::node) fn is_awaited(&self, slot: u32, effect: &Effect) -> bool {
+        answers(effect).is_none_or(|ticket| self.awaits(slot, ticket))
+    }
+
+    /// Whether this is the request of the connection that is to be answered next.
+    pub(in crate::node) fn awaits(&self, slot: u32, ticket: Ticket) -> bool {
+        let Some(parted) = &self.parted else { return true };
+        let first = parted.waiting.get(&slot).and_then(|queue| queue.front());
+        first.is_some_and(|waiting| waiting.command.ticket == ticket)
+    }
+
+    /// The request that was to be answered next is answered.
+    pub(in crate::node) fn no_longer_waits(&mut self, slot: u32, ticket: Ticket) {
+        let generation = self.sessions.generation(slot);
+        let Some(parted) = self.parted.as_mut() else { return };
+        let Some(queue) = parted.waiting.get_mut(&slot) else { return };
+        let first = queue.pop_front();
+        assert!(first.is_some_and(|first| first.command.ticket == ticket), "answers come in the order of requests");
+        if queue.is_empty() {
+            parted.waiting.remove(&slot);
+        } else {
+            parted.pumps.push((slot, generation));
+        }
+    }
+
+    /// The connection has ended.
+    pub(in crate::node) fn waits_no_more(&mut self, slot: u32) {
+        if let Some(parted) = self.parted.as_mut() {
+            parted.waiting.remove(&slot);
+            parted.returning.remove(&slot);
+        }
+    }
+
+    /// The request was not decided: it is asked again at the next tick.
+    pub(in crate::node) fn not_mine(&mut self, conn: ConnId, ticket: Ticket) {
+        let Some(slot) = self.sessions.find(conn) else { return };
+        let Some(queue) = self.parted.as_mut().and_then(|parted| parted.waiting.get_mut(&slot)) else { return };
+        // What stands behind it would be answered before it.
+        let behind = queue.iter_mut().skip_while(|waiting| waiting.command.ticket != ticket);
+        behind.for_each(|waiting| waiting.asked = None);
+        crate::marks::hit("a request that its owner does not decide");
+    }
+
+    /// Whether the change is the next one of its room here. One that is not is not told.
+    pub(in crate::node) fn follows(&mut self, feed: u32, change: &Change) -> bool {
+        if self.parted.is_none() {
+            return true;
+        }
+        let of = self.feeds.get_mut(feed);
+        match of.at {
+            Some((epoch, seq)) if epoch == change.epoch && seq + 1 == change.seq => {
+                of.at = Some((epoch, change.seq));
+                true
+            }
+            // It has been told, or was a former owner's.
+            Some((epoch, seq)) if epoch == change.epoch && change.seq <= seq => false,
+            Some(_) => {
+                crate::marks::hit("a hole in a room");
+                self.lose(feed);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Somebody here is shown the room as it was then.
+    pub(in crate::node) fn shown_at(&mut self, room: &str, at: (Epoch, u64)) {
+        if self.parted.is_some()
+            && let Some(feed) = self.feeds.find(room)
+        {
+            self.feeds.get_mut(feed).at = Some(at);
+        }
+    }
+
+    /// What is known of the room here is not what it is: everybody who looks at it is shown it anew.
+    pub(super) fn lose(&mut self, feed: u32) {
+        let Some(parted) = self.parted.as_mut() else { return };
+        parted.lost.push(feed);
+        self.feeds.get_mut(feed).at = None;
+    }
+}

@@ -1,0 +1,223 @@
+//! A shard of a node among several: which rooms it decides about, where the others are asked, and what happens when that
+//! changes.
+//!
+//! `waiting` keeps requests until they are answered, whoever answers; `views` sees holes in what is told of rooms and
+//! mends them. Invariants: nothing is decided about a part that this shard has not been told to serve, or whose grant is
+//! over; a request is answered once. Never here: who owns what; how letters travel.
+
+mod known;
+mod views;
+mod waiting;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::Node;
+use super::letters::Letter;
+use crate::cluster::names::PartId;
+use crate::engine::command::Input;
+use crate::engine::ids::{ConnId, ShardId, ShardSet};
+use crate::engine::time::Millis;
+use crate::persist::parts::{PartAck, PartLink, PartNews, StoredPart};
+
+use waiting::Waiting;
+
+/// What a shard of a node among several knows of the parts.
+#[derive(Debug)]
+pub struct Parted {
+    link: Arc<PartLink<Letter>>,
+    /// Where each part's requests go. This shard itself: it serves the part.
+    owners: Vec<Option<ShardId>>,
+    /// Parts of which nothing is decided for now, though they are this shard's: their grant is over.
+    paused: Vec<PartId>,
+    /// Parts that are to be given away when the store has this batch.
+    settling: Vec<(PartId, u64, u64)>,
+    /// Requests without an answer, by slot.
+    waiting: BTreeMap<u32, VecDeque<Waiting>>,
+    /// Slots whose requests may go on, with their generations.
+    pumps: Vec<(u32, u32)>,
+    /// Members that have asked for full states: since when.
+    returning: BTreeMap<u32, Millis>,
+    /// Feeds of which something was missed.
+    lost: Vec<u32>,
+    /// How long a request may wait before it is refused.
+    patience_ms: u64,
+}
+
+impl Parted {
+    /// Nothing is known yet. A request is refused after so many milliseconds.
+    #[must_use]
+    pub fn new(link: Arc<PartLink<Letter>>, patience_ms: u64) -> Self {
+        let parts = link.spread().parts().expect("a cluster has parts");
+        Self {
+            owners: vec![None; usize::from(parts)],
+            link,
+            paused: Vec::new(),
+            settling: Vec::new(),
+            waiting: BTreeMap::new(),
+            pumps: Vec::new(),
+            returning: BTreeMap::new(),
+            lost: Vec::new(),
+            patience_ms,
+        }
+    }
+
+    pub(super) fn part_of(&self, room: &str) -> PartId {
+        PartId(self.link.spread().part_of(room).expect("a cluster has parts"))
+    }
+
+    /// Where requests about a room go now.
+    pub(super) fn owner_of(&self, room: &str) -> Option<ShardId> {
+        self.owners[self.part_of(room).index()]
+    }
+
+    /// Where the room would be on this node.
+    pub(super) fn home_of(&self, room: &str) -> ShardId {
+        self.link.spread().shard_of(room)
+    }
+}
+
+impl Node {
+    /// The same shard, of a node among several.
+    #[must_use]
+    pub fn with_parts(mut self, parted: Option<Parted>) -> Self {
+        if parted.is_some() {
+            self.post.reach_all();
+        }
+        self.parted = parted.map(Box::new);
+        self
+    }
+
+    /// What the cluster's thread tells.
+    pub(super) fn part_news(&mut self, news: PartNews) {
+        match news {
+            PartNews::Load { part, fence, stored } => self.load_part(part, fence, *stored),
+            PartNews::Serve { part } => self.serve_part(part),
+            PartNews::Freeze { part, fence } => self.freeze_part(part, fence),
+            PartNews::Rewrite { .. } => {
+                if let Some(saving) = self.saving.as_mut() {
+                    saving.pending.owe_full_state();
+                }
+            }
+            PartNews::Forget { part, fence } => self.forget_part(part, fence),
+            PartNews::Moved { part, to } => self.part_moved(part, to),
+            PartNews::Hole { from } => self.mail_lost(from),
+            PartNews::Ended { of } => self.life_ended(of),
+        }
+    }
+
+    fn load_part(&mut self, part: PartId, fence: u64, stored: StoredPart) {
+        crate::marks::hit("a part that is taken in");
+        // What is left of an earlier time is not what the store has.
+        self.decide(Input::ForgetPart { part: part.0 });
+        self.decide(Input::Freeze { part: part.0 });
+        let StoredPart { rooms, holds, log } = stored;
+        self.restore_numbers(&log.numbers, &rooms);
+        self.restore_rooms(&rooms);
+        self.restore(&holds);
+        self.log_lapsed(&log.lapsed);
+        self.ack(PartAck::Loaded { part, fence });
+    }
+
+    fn serve_part(&mut self, part: PartId) {
+        let own = self.id;
+        let Some(parted) = self.parted.as_mut() else { return };
+        parted.owners[part.index()] = Some(own);
+        parted.settling.retain(|(of, ..)| *of != part);
+        parted.paused.retain(|of| *of != part);
+        self.decide(Input::Thaw { part: part.0 });
+        self.pump_all();
+    }
+
+    fn freeze_part(&mut self, part: PartId, fence: u64) {
+        crate::marks::hit("a part that is about to be given away");
+        self.decide(Input::Freeze { part: part.0 });
+        let needed = self.saving.as_ref().map_or(0, super::saving::Saving::needed);
+        let Some(parted) = self.parted.as_mut() else { return };
+        parted.owners[part.index()] = None;
+        parted.settling.push((part, fence, needed));
+        self.settle_parts();
+    }
+
+    /// The part is another node's. What was decided and not told is not true; who asked for it asks again.
+    fn forget_part(&mut self, part: PartId, fence: u64) {
+        crate::marks::hit("a part that is forgotten");
+        let Some(parted) = self.parted.as_mut() else { return };
+        let of_part = |room: &str| parted.link.spread().part_of(room) == Some(part.0);
+        parted.owners[part.index()] = None;
+        parted.settling.retain(|(of, ..)| *of != part);
+        parted.paused.retain(|of| *of != part);
+        let unanswered = self.saving.as_mut().map(|saving| saving.forget(of_part)).unwrap_or_default();
+        let spread = parted.link.spread();
+        parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back(part, spread, None));
+        self.decide(Input::ForgetPart { part: part.0 });
+        unanswered.into_iter().for_each(|answer| self.tell(answer, None));
+        self.count_withheld();
+        self.ack(PartAck::Forgotten { part, fence });
+    }
+
+    fn part_moved(&mut self, part: PartId, to: Option<ShardId>) {
+        let own = self.id;
+        let Some(parted) = self.parted.as_mut() else { return };
+        if parted.link.spread().shard_of_part(part.0) == own
+            && (to == Some(own)) != (parted.owners[part.index()] == Some(own))
+        {
+            // Whether this shard serves it, it has been told by itself.
+            return;
+        }
+        parted.owners[part.index()] = to;
+        let spread = parted.link.spread();
+        parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back(part, spread, to));
+        if let Some(to) = to {
+            self.look_anew(to, |feed| spread.part_of(feed.room.as_str()) == Some(part.0));
+        }
+        self.pump_all();
+    }
+
+    fn mail_lost(&mut self, from: ShardSet) {
+        crate::marks::hit("mail of another node that is lost");
+        let Some(parted) = self.parted.as_mut() else { return };
+        parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back_from(from));
+        let feeds: Vec<u32> =
+            self.feeds.numbered().filter(|(_, feed)| from.contains(feed.owner)).map(|(at, _)| at).collect();
+        feeds.into_iter().for_each(|feed| self.lose(feed));
+        self.pump_all();
+    }
+
+    fn life_ended(&mut self, of: ShardSet) {
+        let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
+        for conn in self.seats.connections_on(of) {
+            self.decide(Input::Away { conn, waits_until });
+        }
+        self.ack(PartAck::Purged { shard: self.id, of });
+    }
+
+    /// The connection's node is about to end.
+    pub(super) fn goes_away(&mut self, conn: ConnId) {
+        let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
+        self.decide(Input::Away { conn, waits_until });
+    }
+
+    /// Once a tick: what lost its grant is not decided about, and what waits too long is asked again or refused.
+    pub(super) fn look_after_parts(&mut self) {
+        let (own, now) = (self.id, self.at.now.mono);
+        let Some(parted) = self.parted.as_mut() else { return };
+        let numbered = (0..).map(PartId).zip(&parted.owners);
+        let own_parts: Vec<PartId> = numbered.filter(|(_, owner)| **owner == Some(own)).map(|(part, _)| part).collect();
+        for part in own_parts {
+            let Some(parted) = self.parted.as_mut() else { return };
+            let (may, is_paused) = (parted.link.may_decide(part, now), parted.paused.contains(&part));
+            if may && is_paused {
+                parted.paused.retain(|of| *of != part);
+                self.decide(Input::Thaw { part: part.0 });
+            } else if !may && !is_paused {
+                parted.paused.push(part);
+                self.decide(Input::Freeze { part: part.0 });
+            }
+        }
+        self.settle_parts();
+        self.return_again();
+        self.refuse_overdue();
+        self.pump_all();
+    }
+}

@@ -1,0 +1,96 @@
+//! What is told of rooms that other shards own, looked through for holes.
+//!
+//! Invariant: what happens in a room is told in the order of its numbers, within one life of the room; after a hole, or
+//! under a new owner, nothing is told before whoever looks at the room has been shown it anew. Never here: full states.
+
+use crate::audience::feeds::Feed;
+use crate::engine::command::{Caller, Input, Ticket};
+use crate::engine::ids::{Epoch, ShardId};
+use crate::limits::cluster::COMMAND_AGAIN_MS;
+use crate::node::Node;
+use crate::node::letters::{Letter, Return};
+use crate::node::session::Stage;
+
+impl Node {
+    /// These feeds have another owner: who looks at their rooms asks there.
+    pub(super) fn look_anew(&mut self, owner: ShardId, is_meant: impl Fn(&Feed) -> bool) {
+        let feeds: Vec<u32> = self.feeds.numbered().filter(|(_, feed)| is_meant(feed)).map(|(at, _)| at).collect();
+        for feed in feeds {
+            self.feeds.get_mut(feed).owner = owner;
+            self.lose(feed);
+        }
+    }
+
+    /// Everybody who looks at a room of which something was missed asks for it. Whether there was one.
+    pub(in crate::node) fn mend_lost(&mut self) -> bool {
+        let Some(parted) = self.parted.as_mut().filter(|parted| !parted.lost.is_empty()) else { return false };
+        let ring_max = self.rules.second.ring_max;
+        for feed in std::mem::take(&mut parted.lost) {
+            if self.feeds.existing(feed).is_none() {
+                continue;
+            }
+            if let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut() {
+                deltas.renew(Epoch(0), 0, ring_max);
+                self.feeds.weigh_history(feed);
+                self.mapless.push((feed, true));
+            }
+            let view = &self.feeds.get(feed).view;
+            let members = u32::try_from(view.len()).expect("members are bounded");
+            let slots: Vec<u32> = (0..members).map(|at| view.slot_at(at)).collect();
+            slots.into_iter().for_each(|slot| self.show_anew(slot));
+        }
+        true
+    }
+
+    /// Asks the owners of the rooms that the connection looks at to let it in, as it is, and to show it them.
+    pub(in crate::node) fn ask_to_return(&mut self, slot: u32) {
+        let conn = self.sessions.id(slot);
+        let Some(session) = self.sessions.get(slot).filter(|session| session.stage == Stage::Open) else { return };
+        let Some(client) = session.client().cloned() else { return };
+        let (origin, identity) = (session.origin(), session.identity().cloned());
+        let feeds = session.memberships.iter().map(|membership| (self.feeds.get(membership.feed), membership.at));
+        let skipping = feeds.filter(|(feed, at)| feed.view.is_skipping(*at));
+        let rooms: Vec<_> = skipping.map(|(feed, _)| (feed.room.clone(), feed.owner)).collect();
+        let now = self.at.now.mono;
+        let Some(parted) = self.parted.as_mut() else { return };
+        if rooms.is_empty() {
+            parted.returning.remove(&slot);
+            return;
+        }
+        parted.returning.insert(slot, now);
+        for (room, owner) in rooms {
+            self.figures.resyncs += 1;
+            let (client, identity) = (client.clone(), identity.clone());
+            let of = Return { conn, client, origin, identity, room };
+            if let Some(session) = self.sessions.get_mut(slot) {
+                session.touched.insert(owner);
+            }
+            if owner == self.id {
+                self.let_back_in(&of);
+            } else {
+                self.post.letter(owner, Letter::Return(Box::new(of)));
+            }
+        }
+    }
+
+    /// Who has asked to be shown a room, and was not, asks again.
+    pub(super) fn return_again(&mut self) {
+        let now = self.at.now.mono;
+        let Some(parted) = &self.parted else { return };
+        let due = parted.returning.iter().filter(|(_, since)| now.since(**since) >= COMMAND_AGAIN_MS);
+        let due: Vec<u32> = due.map(|(slot, _)| *slot).collect();
+        due.into_iter().for_each(|slot| self.ask_to_return(slot));
+    }
+
+    /// A member of a room that had another owner before is let in as it is.
+    pub(in crate::node) fn let_back_in(&mut self, of: &Return) {
+        let Return { conn, client, origin, identity, room } = of;
+        if !self.decides(room.as_str()) {
+            // It asks again.
+            return;
+        }
+        let (ticket, identity) = (Ticket::default(), identity.as_ref());
+        let caller = Caller { conn: *conn, client, origin: *origin, ticket, identity };
+        self.decide(Input::Return { caller, room: room.as_str() });
+    }
+}

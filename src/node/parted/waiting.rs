@@ -1,0 +1,138 @@
+//! Requests of this shard's connections until they are answered, by whichever shard owns their rooms then.
+//!
+//! A connection's requests are answered in their order: those under way are all with one shard, and the next one goes
+//! elsewhere only when they are answered. Invariants: what is answered was asked, and is answered once; a request that
+//! nobody answers is refused in the end. Never here: decisions about seats.
+
+use crate::cluster::names::PartId;
+use crate::engine::command::{Asker, CartRequest, Effect, Reject, RequestType, Resumed};
+use crate::engine::ids::{RoomId, SeatId, ShardId, ShardSet, Spread};
+use crate::engine::time::Millis;
+use crate::limits::cluster::COMMAND_AGAIN_MS;
+use crate::node::Node;
+use crate::node::letters::{Command, Letter, Wanted};
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) command: Command,
+    since: Millis,
+    /// Who was asked, and when.
+    pub(super) asked: Option<(ShardId, Millis)>,
+}
+
+impl Waiting {
+    /// Requests about the part go there now: one that was sent elsewhere is sent again.
+    pub(super) fn comes_back(&mut self, part: PartId, spread: Spread, to: Option<ShardId>) {
+        let of = self.command.wanted.room().and_then(|room| spread.part_of(room.as_str()));
+        if of == Some(part.0) && self.asked.is_some_and(|(asked, _)| Some(asked) != to) {
+            crate::marks::hit("a request that is sent again");
+            self.asked = None;
+        }
+    }
+
+    /// What these addresses were asked is asked again.
+    pub(super) fn comes_back_from(&mut self, from: ShardSet) {
+        if self.asked.is_some_and(|(asked, _)| from.contains(asked)) {
+            self.asked = None;
+        }
+    }
+}
+
+impl Node {
+    /// Keeps a request until it is answered, and asks whoever owns its room.
+    pub(in crate::node) fn ask_somebody(&mut self, slot: u32, command: Command) {
+        let since = self.at.now.mono;
+        let Some(parted) = self.parted.as_mut() else { return };
+        parted.waiting.entry(slot).or_default().push_back(Waiting { command, since, asked: None });
+        self.pump(slot);
+    }
+
+    /// Sends whatever may be sent.
+    pub(super) fn pump_all(&mut self) {
+        let slots: Vec<u32> = self.parted.iter().flat_map(|parted| parted.waiting.keys().copied()).collect();
+        slots.into_iter().for_each(|slot| self.pump(slot));
+    }
+
+    /// Requests that were asked for while effects were performed go on. Whether there were some.
+    pub(in crate::node) fn pump_queued(&mut self) -> bool {
+        let Some(parted) = self.parted.as_mut().filter(|parted| !parted.pumps.is_empty()) else { return false };
+        for (slot, generation) in std::mem::take(&mut parted.pumps) {
+            if self.sessions.live(slot, generation).is_some() {
+                self.pump(slot);
+            }
+        }
+        true
+    }
+
+    /// Sends the requests of a connection that may be sent, in order.
+    fn pump(&mut self, slot: u32) {
+        let now = self.at.now.mono;
+        loop {
+            let Some(parted) = self.parted.as_mut() else { return };
+            let Some(queue) = parted.waiting.get_mut(&slot) else { return };
+            let Some(at) = queue.iter().position(|waiting| waiting.asked.is_none()) else { return };
+            let with = queue.iter().take(at).find_map(|waiting| waiting.asked).map(|(shard, _)| shard);
+            let room = queue[at].command.wanted.room().map(RoomId::as_str);
+            let to = room.and_then(|room| parted.owners[usize::from(parted.link.spread().part_of(room)?)]);
+            let Some(to) = to.filter(|to| with.is_none_or(|with| with == *to)) else { return };
+            queue[at].asked = Some((to, now));
+            let command = queue[at].command.clone();
+            let Some(session) = self.sessions.get_mut(slot) else { return };
+            session.touched.insert(to);
+            if to == self.id {
+                let ticket = command.ticket;
+                self.passed_on(&command);
+                let is_back = |parted: &super::Parted| {
+                    let queue = parted.waiting.get(&slot);
+                    queue.into_iter().flatten().any(|of| of.command.ticket == ticket && of.asked.is_none())
+                };
+                if self.parted.as_deref().is_some_and(is_back) {
+                    return;
+                }
+            } else {
+                crate::marks::hit("a request for another shard");
+                self.post.letter(to, Letter::Command(Box::new(command)));
+            }
+        }
+    }
+
+    /// Asks again what has no answer for long, and refuses what has none for too long.
+    pub(super) fn refuse_overdue(&mut self) {
+        let now = self.at.now.mono;
+        let Some(parted) = self.parted.as_mut() else { return };
+        let own_shards = parted.link.spread().shards();
+        for waiting in parted.waiting.values_mut().flatten() {
+            let is_lost = |(to, at): (ShardId, Millis)| to.index() >= own_shards && now.since(at) >= COMMAND_AGAIN_MS;
+            if waiting.asked.is_some_and(is_lost) {
+                waiting.asked = None;
+            }
+        }
+        let patience_ms = parted.patience_ms;
+        let is_over = |waiting: &Waiting| now.since(waiting.since) >= patience_ms;
+        let due = parted.waiting.iter().filter(|(_, queue)| queue.front().is_some_and(is_over));
+        let due: Vec<u32> = due.map(|(slot, _)| *slot).collect();
+        for slot in due {
+            crate::marks::hit("a request that nobody decides");
+            let parted = self.parted.as_ref().expect("looked at above");
+            let Some(first) = parted.waiting.get(&slot).and_then(|queue| queue.front()) else { continue };
+            let refusal = refusal(&first.command);
+            self.answered(first.command.conn, refusal, None);
+        }
+    }
+}
+
+/// What is told in the place of an answer that does not come.
+fn refusal(command: &Command) -> Effect {
+    let to = Asker { conn: command.conn, ticket: command.ticket };
+    let (request, room, seat): (RequestType, &RoomId, Option<&SeatId>) = match &command.wanted {
+        Wanted::First(request) => (request.as_ref().kind(), request.room(), request.seat()),
+        Wanted::Cart { room, request: CartRequest::Leave } => {
+            return Effect::Left { to, client: command.client.clone(), room: room.clone() };
+        }
+        Wanted::Cart { room, request } => (request.kind(), room, None),
+        Wanted::Resume { .. } => return Effect::Resumed(Box::new(Resumed { to, carts: Vec::new() })),
+    };
+    let (room, seat, reject) = (room.clone(), seat.cloned(), Reject::PersistenceUnavailable);
+    Effect::Refused { to, reject, request, room, seat, details: None }
+}
