@@ -96,8 +96,10 @@ pub const ORDER_TTL_MS_MAX: u64 = 7_200_000;
 pub const BACK_TO_CART_MS: u64 = 60_000;
 /// Shortest life of a hold that a room may have. At the bound: the request is refused.
 pub const ROOM_HOLD_MS_MIN: u64 = 100;
-/// How long a room is kept after its event.
+/// Default of `ROOM_KEEP_MS`: how long a room is kept after its event.
 pub const ROOM_KEEP_MS: u64 = 7 * 86_400_000;
+/// Largest `ROOM_KEEP_MS` that is accepted.
+pub const ROOM_KEEP_MS_MAX: u64 = 3_650 * 86_400_000;
 /// Seats that one answer to the backend lists. At the bound it says that there are more.
 pub const SEATS_LISTED_MAX: usize = 10_000;
 /// Default of `RESTORE_GRACE_MS`: how long a restored hold waits for its client after a restart.

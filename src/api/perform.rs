@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
 use super::Server;
@@ -68,8 +68,9 @@ impl Asking {
     fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         serde_json::from_slice(body).map_err(|error| {
-            let kind = if error.is_data() { &INVALID } else { &NOT_JSON };
-            Problem::new(kind, error.to_string())
+            // A field that is not known is met before what is broken behind it.
+            let is_json = error.is_data() && serde_json::from_slice::<IgnoredAny>(body).is_ok();
+            Problem::new(if is_json { &INVALID } else { &NOT_JSON }, error.to_string())
         })
     }
 }

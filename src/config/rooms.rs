@@ -45,6 +45,7 @@ impl Rooms {
                 life_max_ms: values.u64("HOLD_LIFE_MAX_MS")?,
                 warn_ms: values.u64("HOLD_WARN_MS")?,
                 only_declared: values.choice("ROOMS")? == Some("declared"),
+                room_keep_ms: values.u64("ROOM_KEEP_MS")?,
             },
             tick_v2_ms: values.u64("TICK_V2_MS")?,
             ring_max: values.usize("ROOM_RING_MAX")?,

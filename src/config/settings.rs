@@ -109,6 +109,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("HOLD_LIFE_MAX_MS", ROOMS, up_to(1, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_LIFE_MAX_MS), "How long a cart may live after its first seat, however often it is extended"),
     row("HOLD_WARN_MS", ROOMS, up_to(0, limits::HOLD_TTL_MS_MAX), Default::Number(limits::HOLD_WARN_MS), "How long before its end the owner of a cart is warned; 0 is never"),
     row("ROOMS", ROOMS, Kind::Choice(&["open", "declared"]), Default::Text("open"), "Whether clients make rooms by naming them, or only the backend does"),
+    row("ROOM_KEEP_MS", ROOMS, up_to(0, limits::ROOM_KEEP_MS_MAX), Default::Number(limits::ROOM_KEEP_MS), "How long a room is kept, with its bookings, after its ends_at"),
     row("LAYOUTS_DIR", ROOMS, Kind::Text("a path"), Default::Text(""), "Folder of layouts: NAME.json, or NAME.pretix.json as pretix writes it"),
     row("ROOMS_FILE", ROOMS, Kind::Text("a path"), Default::Text(""), "JSON object of rooms and their settings, which are there from the start"),
     row("TICK_V2_MS", ROOMS, up_to(1, limits::TICK_V2_MS_MAX), Default::Number(limits::TICK_V2_MS), "Time between two deltas of a room, for members of the second protocol"),

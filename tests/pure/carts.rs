@@ -12,8 +12,14 @@ use butaca::engine::shard::{CartRules, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
 
 const HOLD_MS: u64 = 1_000;
-const RULES: CartRules =
-    CartRules { grace_ms: 300, extends_max: 1, life_max_ms: 1_800, warn_ms: 200, only_declared: false };
+const RULES: CartRules = CartRules {
+    grace_ms: 300,
+    extends_max: 1,
+    life_max_ms: 1_800,
+    warn_ms: 200,
+    only_declared: false,
+    room_keep_ms: 0,
+};
 
 /// A shard with one room, and people with sessions.
 struct Hall {

@@ -24,7 +24,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 const HOLD_MS: u64 = 400;
 const RULES: Rules = Rules { hold_ttl_ms: HOLD_MS, seats_per_client_max: 3 };
 const CARTS: CartRules =
-    CartRules { grace_ms: 150, extends_max: 1, life_max_ms: 700, warn_ms: 100, only_declared: false };
+    CartRules { grace_ms: 150, extends_max: 1, life_max_ms: 700, warn_ms: 100, only_declared: false, room_keep_ms: 0 };
 const ROOMS: [&str; 2] = ["r", "Zürich"];
 const SEATS: [&str; 5] = ["A1", "A2", "A3", "B1", "B2"];
 const ORDERS: [&str; 3] = ["o1", "o2", "o3"];

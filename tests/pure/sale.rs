@@ -392,7 +392,10 @@ fn a_room_has_its_sale() {
     assert_eq!(shop.ask(&SaleRequest::GetRoom), "UnknownRoom");
     assert_eq!(shop.hold("ana", 1, "A1"), None, "whoever names it makes it anew");
     assert_eq!(shop.ask(&SaleRequest::GetRoom), "none");
-    assert_eq!(shop.ask(&patch(Sale::Open)), "UnknownRoom");
+    assert_eq!(shop.ask(&patch(Sale::Open)), "none", "so it is already");
+    let alone = RoomPatch { no_orphans: Some(true), ..RoomPatch::default() };
+    assert_eq!(shop.ask(&SaleRequest::PatchRoom { patch: alone, plan: None }), "NoLayout");
+    assert_eq!(shop.ask(&SaleRequest::GetRoom), "none", "what is refused decides nothing");
     let too_short = RoomSettings { hold_ms: Some(99), ..RoomSettings::default() };
     assert_eq!(shop.ask(&SaleRequest::PutRoom { settings: too_short, plan: None }), "BadRequest");
 }

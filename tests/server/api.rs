@@ -146,7 +146,7 @@ fn the_pages_and_the_figures() {
 }
 
 /// What the command prints: the key and its line.
-fn new_key(name: &str, role: &str) -> (String, String) {
+pub(crate) fn new_key(name: &str, role: &str) -> (String, String) {
     let mut make = command(&[("HOLD_TTL_MS", "nonsense that does not matter")]);
     let output = make.args(["api-key", name, role]).output().expect("it ends");
     let text = String::from_utf8(output.stdout).expect("text");

@@ -15,7 +15,7 @@ fn call(server: &Server, line: &str, body: &Value) -> u16 {
 }
 
 /// The events that a path has, which are `NDJSON`.
-fn events(server: &Server, path: &str) -> Vec<Value> {
+pub(crate) fn events(server: &Server, path: &str) -> Vec<Value> {
     let answer = ask(server, &format!("GET {path}"), "", "");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")), "{path}");
     let text = String::from_utf8(answer.body.clone()).expect("JSON is UTF-8");

@@ -12,6 +12,7 @@ mod arriving;
 mod balance;
 mod churn;
 mod closing;
+mod contract;
 mod cpu_hogs;
 mod dialogues;
 mod ending;

@@ -3,7 +3,7 @@
 mod carts;
 mod requests;
 mod rooms;
-mod script;
+pub(crate) mod script;
 mod seen;
 
 use script::{SHARDS, has};

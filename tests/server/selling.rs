@@ -10,7 +10,7 @@ use crate::harness::{Client, Server, eventually};
 const MEMORY: [&[(&str, &str)]; 2] = [&[("SHARDS", "1")], &[("SHARDS", "2")]];
 
 /// One call and its answer: `METHOD PATH`, body or null, status, what is in the answer.
-type Line = (&'static str, Value, u16, Value);
+pub(crate) type Line = (&'static str, Value, u16, Value);
 
 pub(crate) fn call(server: &Server, line: &str, body: &Value) -> (u16, Value) {
     let text = if body.is_null() { String::new() } else { body.to_string() };
@@ -20,7 +20,7 @@ pub(crate) fn call(server: &Server, line: &str, body: &Value) -> (u16, Value) {
 }
 
 /// Whether `found` has everything that `expected` has; lists are compared as a whole.
-fn has(found: &Value, expected: &Value) -> bool {
+pub(crate) fn has(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
             expected.iter().all(|(name, value)| found.get(name).is_some_and(|found| has(found, value)))
@@ -32,7 +32,7 @@ fn has(found: &Value, expected: &Value) -> bool {
     }
 }
 
-fn check(server: &Server, lines: &[Line]) {
+pub(crate) fn check(server: &Server, lines: &[Line]) {
     for (number, (line, body, status, expected)) in lines.iter().enumerate() {
         let (found, answer) = call(server, &line.replacen(" /", " /v1/rooms/", 1), body);
         assert_eq!(found, *status, "line {number}: {line} {body}: {answer}");
@@ -46,7 +46,7 @@ fn each(lines: &[Line]) {
     }
 }
 
-fn code(code: &str) -> Value {
+pub(crate) fn code(code: &str) -> Value {
     json!({ "code": code })
 }
 
@@ -207,7 +207,7 @@ fn blocks_and_what_the_shop_says() {
 }
 
 /// What it is told next that is about this.
-fn told(client: &mut Client, kind: &str, seat: &str) -> Value {
+pub(crate) fn told(client: &mut Client, kind: &str, seat: &str) -> Value {
     loop {
         let message = client.json();
         if message["type"] == kind && message["seat_id"] == seat {

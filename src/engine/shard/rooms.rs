@@ -17,7 +17,7 @@ use crate::engine::deadlines::{Deadline, Due};
 use crate::engine::ids::ConnId;
 use crate::engine::slab::Slot;
 use crate::engine::time::{Now, WallMillis};
-use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLD_MS_MIN, ROOM_KEEP_MS};
+use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLD_MS_MIN};
 
 impl Shard {
     /// How a room is told to the backend.
@@ -69,7 +69,8 @@ impl Shard {
         (patch, plan): (&RoomPatch, Option<&RoomPlan>),
         effects: &mut Effects,
     ) -> Sold {
-        let before = self.rooms[room].settings().ok_or(Reject::UnknownRoom)?.clone();
+        // A room that a client has made is as the server has it.
+        let before = self.rooms[room].settings().cloned().unwrap_or_default();
         let RoomPatch { sale, hold_ms, max_seats, no_orphans, ends_at, message, layout } = patch.clone();
         let settings = RoomSettings {
             sale: sale.unwrap_or(before.sale),
@@ -87,6 +88,9 @@ impl Shard {
         let plan = if settings.layout == before.layout { own.as_ref() } else { plan };
         if settings.layout == before.layout && plan.is_none() {
             // Without a layout, or with one that is not at hand.
+            if settings.no_orphans && settings.layout.is_none() {
+                return Err(Reject::NoLayout.into());
+            }
             is_length(&settings)?;
         } else {
             is_possible(&settings, plan)?;
@@ -151,7 +155,7 @@ impl Shard {
         }
         let Some(settings) = self.rooms[room].settings() else { return };
         let opens_at = if let Sale::Scheduled { opens_at } = settings.sale { opens_at } else { None };
-        let goes_at = settings.ends_at.map(|ends_at| ends_at.after(ROOM_KEEP_MS));
+        let goes_at = settings.ends_at.map(|ends_at| ends_at.after(self.carts.room_keep_ms));
         let Some(next) = opens_at.into_iter().chain(goes_at).min() else { return };
         let number = self.next_number();
         self.rooms[room].sale_mut().alarm = number;
@@ -164,7 +168,7 @@ impl Shard {
     pub(super) fn room_due(&mut self, now: Now, room: Slot, effects: &mut Effects) {
         self.rooms[room].sale_mut().alarm = 0;
         let settings = self.rooms[room].settings().expect("only what is decided has a time");
-        if settings.ends_at.is_some_and(|ends_at| ends_at.after(ROOM_KEEP_MS) <= now.wall) {
+        if settings.ends_at.is_some_and(|ends_at| ends_at.after(self.carts.room_keep_ms) <= now.wall) {
             self.clear_room(room, effects);
             return self.drop_if_empty(room);
         }

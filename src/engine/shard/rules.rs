@@ -1,6 +1,6 @@
 //! What the operator decides, and how much there is. Never here: decisions.
 
-use crate::limits::{HOLD_EXTENDS_MAX, HOLD_LIFE_MAX_MS, HOLD_WARN_MS, SESSION_GRACE_MS};
+use crate::limits::{HOLD_EXTENDS_MAX, HOLD_LIFE_MAX_MS, HOLD_WARN_MS, ROOM_KEEP_MS, SESSION_GRACE_MS};
 
 /// What the operator decides about seats.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub struct CartRules {
     pub warn_ms: u64,
     /// Whether only the backend makes rooms.
     pub only_declared: bool,
+    /// How long a room is kept after its event.
+    pub room_keep_ms: u64,
 }
 
 impl Default for CartRules {
@@ -34,6 +36,7 @@ impl Default for CartRules {
             life_max_ms: HOLD_LIFE_MAX_MS,
             warn_ms: HOLD_WARN_MS,
             only_declared: false,
+            room_keep_ms: ROOM_KEEP_MS,
         }
     }
 }

@@ -15,14 +15,14 @@ use crate::harness::server::Server;
 use crate::selling::call;
 
 /// Who, what is sent, what comes back.
-pub(super) type Line = (&'static str, Value, Value);
+pub(crate) type Line = (&'static str, Value, Value);
 
 /// One shard, two, and a room that is on both.
-pub(super) const SHARDS: [&[(&str, &str)]; 3] =
+pub(crate) const SHARDS: [&[(&str, &str)]; 3] =
     [&[("SHARDS", "1")], &[("SHARDS", "2")], &[("SHARDS", "2"), ("HOT_ROOM_MEMBERS", "1")]];
 
 /// Whether everything that is expected is found, in lists item by item. `null` is whatever is there.
-pub(super) fn has(expected: &Value, found: &Value) -> bool {
+pub(crate) fn has(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::Null, _) => true,
         (Value::Object(expected), Value::Object(found)) => {
@@ -60,7 +60,7 @@ fn folded(mut next: impl FnMut() -> Value, to: &Value) -> Value {
 }
 
 /// Plays a dialogue on a fresh server with these settings, and with each number of shards.
-pub(super) fn check(settings: &[(&str, &str)], lines: &[Line]) {
+pub(crate) fn check(settings: &[(&str, &str)], lines: &[Line]) {
     for shards in SHARDS {
         let all: Vec<(&str, &str)> = shards.iter().chain(settings).copied().collect();
         play(&Server::start(&all), &mut BTreeMap::new(), lines);
@@ -79,7 +79,7 @@ fn with_sessions(sessions: &BTreeMap<&str, Value>, value: &Value) -> Value {
 }
 
 /// Plays a dialogue with these connections, and those that it opens.
-pub(super) fn play(server: &Server, clients: &mut BTreeMap<&'static str, Client>, lines: &[Line]) {
+pub(crate) fn play(server: &Server, clients: &mut BTreeMap<&'static str, Client>, lines: &[Line]) {
     let mut sessions = BTreeMap::new();
     for (number, (who, send, expected)) in lines.iter().enumerate() {
         let case = || format!("line {number}: {who} {send}\n  expected {expected}");
@@ -129,6 +129,6 @@ fn connect(server: &Server, who: &str) -> (Client, Value) {
 }
 
 /// A call of the backend.
-pub(super) fn api(line: &str, body: &Value) -> Value {
+pub(crate) fn api(line: &str, body: &Value) -> Value {
     json!({ "call": line, "body": body })
 }
