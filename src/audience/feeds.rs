@@ -35,6 +35,8 @@ pub struct Feed {
     /// The life of the room, and the number of the last change that was told; `None`: not known. Only a node among several
     /// keeps it.
     pub at: Option<(Epoch, u64)>,
+    /// Something was missed, or the room has another owner: nothing is told before that has shown where the room stands.
+    pub is_lost: bool,
     /// Seats that are held, after the last change.
     pub held: usize,
     /// The members, and the log of frames from which they are served.
@@ -204,6 +206,7 @@ impl Feeds {
             room: room.clone(),
             owner,
             at: None,
+            is_lost: false,
             held: 0,
             view: View::default(),
             ring: None,

@@ -7,7 +7,9 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::command::{Act, Change, ChangeKind, Claim, ReleaseReason, RoomSettings, SeatStatus, Ticket, transition};
+use super::command::{
+    Act, Change, ChangeKind, Claim, Position, ReleaseReason, RoomSettings, SeatStatus, Ticket, transition,
+};
 use super::deadlines::HoldNumber;
 use super::ids::{ClientId, ConnId, Epoch, Origin, RoomId, SeatId, ShardId, ShardSet};
 use super::keyed::{Keyed, KeyedMap};
@@ -176,6 +178,11 @@ impl Room {
             audience: ShardSet::EMPTY,
             keyed,
         }
+    }
+
+    /// Where it stands.
+    pub(super) fn position(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.seq }
     }
 
     /// Whether nothing keeps the room alive.

@@ -5,11 +5,14 @@
 //! always meets the state of its own moment; a refusal changes nothing.
 //! Never here: a clock, I/O, JSON, or a second way to change a room beside [`Shard::handle`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::barred::Barred;
 use super::clocks::Clocks;
-use super::command::{Act, Asker, Caller, CartView, Effect, Effects, Input, Kept, Reject, ReleaseReason, RequestType};
+use super::command::{
+    Act, Asker, Caller, CartView, Effect, Effects, Input, Kept, Position, Reject, ReleaseReason, RequestType,
+};
 use super::counter::Counter;
 use super::deadlines::{Deadline, Deadlines, Due, HoldNumber};
 use super::ids::{ConnId, RoomId, SeatId, ShardId, Spread};
@@ -83,6 +86,8 @@ pub struct Shard {
     fairness: Fairness,
     barred: Barred,
     shares: Shares,
+    /// Where rooms that are not there yet go on, if they come to be.
+    lives: BTreeMap<RoomId, Position>,
     /// Parts of which nothing ends by itself for now.
     frozen: Vec<u16>,
     /// `{}`, what most clients send, kept once.
@@ -122,6 +127,7 @@ impl Shard {
             fairness: Fairness::default(),
             barred: Barred::new(keyed),
             shares: Shares::new(keyed),
+            lives: BTreeMap::new(),
             frozen: Vec::new(),
             no_user_info: "{}".into(),
             #[cfg(debug_assertions)]
@@ -164,6 +170,7 @@ impl Shard {
             Input::Away { conn, waits_until } => self.away(conn, waits_until, effects),
             Input::Return { caller, room } => self.come_back(caller, room, effects),
             Input::ForgetPart { part } => self.forget_part(part),
+            Input::LiveOn { room, at } => self.live_on(room, at),
             Input::Freeze { part } => self.freeze_part(part),
             Input::Thaw { part } => self.frozen.retain(|&of| of != part),
             Input::Tick => {}
@@ -370,7 +377,11 @@ impl Shard {
     fn open(&mut self, room: &str) -> Slot {
         let id = self.room_id(room);
         let epoch = self.epochs.epoch(self.rooms_made.next());
-        let slot = self.rooms.insert(Room::new(id.clone(), epoch, self.keyed));
+        let mut made = Room::new(id.clone(), epoch, self.keyed);
+        if let Some(at) = self.lives.remove(room) {
+            (made.epoch, made.seq) = (at.epoch, at.seq);
+        }
+        let slot = self.rooms.insert(made);
         self.by_id.insert(id, slot);
         slot
     }

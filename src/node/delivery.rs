@@ -384,15 +384,6 @@ impl Node {
         }
     }
 
-    /// The connection is shown its rooms anew, since what it was told of one is not what that is.
-    pub(super) fn show_anew(&mut self, slot: u32) {
-        self.skip_rooms(slot);
-        if let Some(out) = self.sessions.outbox(slot) {
-            out.lag();
-        }
-        self.queue_flush(slot);
-    }
-
     /// Lets all rooms' frames pass the connection by until it gets full states.
     pub(super) fn skip_rooms(&mut self, slot: u32) {
         let Some(session) = self.sessions.get(slot) else { return };

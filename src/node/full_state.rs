@@ -162,8 +162,12 @@ impl Node {
         if captured.as_ref().is_some_and(|captured| captured.is_deferred) {
             return self.await_states(slot);
         }
-        self.feeds.get_mut(feed).view.resume(at);
         self.shown_at(room.as_str(), (epoch, seq));
+        let view = &mut self.feeds.get_mut(feed).view;
+        if self.parted.is_some() && !view.is_skipping(at) {
+            return crate::marks::hit("a room that goes on where it was under another owner");
+        }
+        view.resume(at);
         let now = self.tenths();
         if let Some(out) = self.sessions.outbox(slot) {
             out.set_resynced(now);

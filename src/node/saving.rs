@@ -133,6 +133,7 @@ impl Saving {
             | Input::Return { .. }
             | Input::ForgetPart { .. }
             | Input::Freeze { .. }
+            | Input::LiveOn { .. }
             | Input::Thaw { .. }
             | Input::Resume { .. }
             | Input::Sale { .. }
@@ -166,6 +167,7 @@ impl Saving {
             | Input::Return { .. }
             | Input::ForgetPart { .. }
             | Input::Freeze { .. }
+            | Input::LiveOn { .. }
             | Input::Thaw { .. }
             | Input::Resume { .. }
             | Input::Tick
@@ -195,6 +197,7 @@ fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
         | Input::Return { .. }
         | Input::ForgetPart { .. }
         | Input::Freeze { .. }
+        | Input::LiveOn { .. }
         | Input::Thaw { .. }
         | Input::Resume { .. }
         | Input::Tick

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::acts::event::Resumed;
 use crate::cluster::names::PartId;
-use crate::engine::command::RestoredRoom;
+use crate::engine::command::{Position, RestoredRoom};
 use crate::engine::ids::{RoomId, ShardId, ShardSet, Spread};
 use crate::engine::time::Millis;
 use crate::persist::record::StoredHold;
@@ -48,6 +48,8 @@ pub struct StoredPart {
     pub holds: Vec<StoredHold>,
     /// What concerns the log.
     pub log: Resumed,
+    /// Where its rooms stood when another node gave it away; nothing after a crash: then what was told last is not known.
+    pub lives: Vec<(RoomId, Position)>,
 }
 
 /// What shards answer.
@@ -89,6 +91,8 @@ struct Out<L> {
     acks: Vec<PartAck>,
     letters: Vec<Outgoing<L>>,
     is_rung: bool,
+    /// Where the rooms of parts that are given away stand.
+    lives: BTreeMap<PartId, Vec<(RoomId, Position)>>,
 }
 
 /// What the cluster's thread found.
@@ -106,7 +110,7 @@ impl<L> PartLink<L> {
     pub fn new(spread: Spread, lease_ms: u64) -> Self {
         let parts = spread.parts().expect("a cluster has parts");
         let grants = std::iter::repeat_with(AtomicU64::default).take(usize::from(parts)).collect();
-        let out = Out { acks: Vec::new(), letters: Vec::new(), is_rung: false };
+        let out = Out { acks: Vec::new(), letters: Vec::new(), is_rung: false, lives: BTreeMap::new() };
         Self { spread, lease_ms, grants, out: Mutex::new(out), bell: Condvar::new() }
     }
 
@@ -136,6 +140,17 @@ impl<L> PartLink<L> {
     /// A shard answers.
     pub fn ack(&self, ack: PartAck) {
         self.ring(|out| out.acks.push(ack));
+    }
+
+    /// A shard leaves a part with its rooms standing here, before it says that it has settled.
+    pub fn leave(&self, part: PartId, lives: Vec<(RoomId, Position)>) {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner).lives.insert(part, lives);
+    }
+
+    /// For the cluster's thread: where the rooms of a part that is given away stand, for the next owner.
+    #[must_use]
+    pub fn take_lives(&self, part: PartId) -> Vec<(RoomId, Position)> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner).lives.remove(&part).unwrap_or_default()
     }
 
     /// Posts a shard's letters of one turn, and leaves none.

@@ -58,6 +58,8 @@ pub enum Input<'a> {
     Return { caller: Caller<'a>, room: &'a str },
     /// The rooms of this part of a cluster are another node's: nothing of them is left, and nobody is told.
     ForgetPart { part: u16 },
+    /// The room goes on from here, where another node has left it.
+    LiveOn { room: &'a str, at: Position },
     /// Nothing of this part ends by itself until it thaws: this node decides about it no more, or not yet.
     Freeze { part: u16 },
     /// This node decides about the part again.

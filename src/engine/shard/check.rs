@@ -93,6 +93,7 @@ impl Shard {
             | Input::Away { .. }
             | Input::ForgetPart { .. }
             | Input::Freeze { .. }
+            | Input::LiveOn { .. }
             | Input::Thaw { .. }
             | Input::Resume { .. }
             | Input::Tick => return,

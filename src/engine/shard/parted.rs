@@ -5,9 +5,10 @@
 //! Never here: who owns what.
 
 use super::Shard;
-use crate::engine::command::{Caller, Effect, Effects};
+use crate::engine::command::{Caller, Effect, Effects, Position};
 use crate::engine::deadlines::Due;
-use crate::engine::ids::{ConnId, ShardSet, Spread};
+use crate::engine::ids::{ConnId, RoomId, ShardSet, Spread};
+use crate::engine::room::Room;
 use crate::engine::slab::Slot;
 use crate::engine::time::Millis;
 
@@ -58,12 +59,33 @@ impl Shard {
         assert!(self.spread.parts().is_some_and(|parts| part < parts), "only a cluster has parts");
         let is_of = |id: &str| self.spread.part_of(id) == Some(part);
         let rooms: Vec<Slot> = self.by_id.iter().filter(|(id, _)| is_of(id.as_str())).map(|(_, &room)| room).collect();
+        self.lives.retain(|room, _| self.spread.part_of(room.as_str()) != Some(part));
         let mut untold = Effects::new();
         for room in rooms {
             self.clear_room(room, &mut untold);
             self.drop_if_empty(room);
         }
         self.owners.of_nothing().into_iter().for_each(|party| self.forget_party(party));
+    }
+
+    /// The room goes on where another node has left it, now or when it comes to be.
+    pub(super) fn live_on(&mut self, room: &str, at: Position) {
+        let Some(slot) = self.find(room) else {
+            let room = self.room_id(room);
+            _ = self.lives.insert(room, at);
+            return;
+        };
+        let of = &mut self.rooms[slot];
+        if at.seq >= of.seq {
+            (of.epoch, of.seq) = (at.epoch, at.seq);
+        }
+    }
+
+    /// Where the rooms of a part stand.
+    #[must_use]
+    pub fn lives_of(&self, part: u16) -> Vec<(RoomId, Position)> {
+        let of_part = |room: &&Room| self.spread.part_of(room.id.as_str()) == Some(part);
+        self.rooms.iter().filter(of_part).map(|room| (room.id.clone(), room.position())).collect()
     }
 
     pub(super) fn freeze_part(&mut self, part: u16) {

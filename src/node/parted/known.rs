@@ -4,6 +4,7 @@
 //! Invariants: what is answered was asked, and is answered once; what happens in a room is told in the order of its numbers,
 //! within one life of the room. Never here: who is asked, and when.
 
+use crate::audience::deltas::Mode;
 use crate::engine::command::{Change, Effect, Ticket, Told};
 use crate::engine::ids::{ConnId, Epoch};
 use crate::node::Node;
@@ -58,6 +59,7 @@ impl Node {
         let safe = self.saving.as_ref().map_or(u64::MAX, |saving| saving.safe);
         let Some(parted) = self.parted.as_mut() else { return };
         for (part, fence, _) in parted.settling.extract_if(.., |(_, _, needed)| *needed <= safe) {
+            parted.link.leave(part, self.seats.lives_of(part.0));
             parted.link.ack(PartAck::Settled { part, fence });
         }
     }
@@ -111,36 +113,67 @@ impl Node {
         if self.parted.is_none() {
             return true;
         }
-        let of = self.feeds.get_mut(feed);
+        let (own, of) = (self.id, self.feeds.get_mut(feed));
+        let next = Some((change.epoch, change.seq));
         match of.at {
+            _ if of.is_lost => false,
             Some((epoch, seq)) if epoch == change.epoch && seq + 1 == change.seq => {
-                of.at = Some((epoch, change.seq));
+                of.at = next;
                 true
             }
             // It has been told, or was a former owner's.
             Some((epoch, seq)) if epoch == change.epoch && change.seq <= seq => false,
-            Some(_) => {
+            // Nobody was shown the room here: what happens in a room of this shard is kept for those who will be.
+            None if of.owner == own => {
+                of.at = next;
+                true
+            }
+            Some(_) | None => {
                 crate::marks::hit("a hole in a room");
                 self.lose(feed);
                 false
             }
-            None => false,
         }
     }
 
-    /// Somebody here is shown the room as it was then.
+    /// The owner of the room shows somebody here where that stands. After a loss: whether it goes on where it was known is told
+    /// to all, and if not they are not told anything before each has been shown the room.
     pub(in crate::node) fn shown_at(&mut self, room: &str, at: (Epoch, u64)) {
-        if self.parted.is_some()
-            && let Some(feed) = self.feeds.find(room)
-        {
-            self.feeds.get_mut(feed).at = Some(at);
+        if self.parted.is_none() {
+            return;
         }
+        let Some(feed) = self.feeds.find(room) else { return };
+        let of = self.feeds.get_mut(feed);
+        let goes_on = !of.is_lost || of.at == Some(at);
+        (of.at, of.is_lost) = (Some(at), false);
+        if goes_on {
+            return;
+        }
+        crate::marks::hit("a room that does not go on where it was");
+        let members = u32::try_from(of.view.len()).expect("members are bounded");
+        (0..members).for_each(|member| of.view.skip(member));
+        if let Some(deltas) = of.deltas.as_mut() {
+            deltas.renew(at.0, at.1, self.rules.second.ring_max);
+        }
+        self.feeds.weigh(feed);
+        self.feeds.weigh_history(feed);
     }
 
-    /// What is known of the room here is not what it is: everybody who looks at it is shown it anew.
+    /// Whether a member of the second protocol knows the room as it stands here, so that it need not be told again.
+    pub(in crate::node) fn knows_all(&self, slot: u32, room: &str, at: (Epoch, u64)) -> bool {
+        let Some(feed) = self.feeds.find(room).filter(|_| self.parted.is_some()) else { return false };
+        let second = self.sessions.get(slot).and_then(|session| session.second());
+        let Some(member) = second.and_then(|second| second.members.find(feed)) else { return false };
+        let deltas = self.feeds.get(feed).deltas.as_ref();
+        deltas.is_some_and(|deltas| {
+            (deltas.history().epoch(), deltas.history().seq()) == at && deltas.mode(member.at) != Mode::Waiting
+        })
+    }
+
+    /// What is known of the room here may not be what it is: everybody who looks at it asks.
     pub(super) fn lose(&mut self, feed: u32) {
         let Some(parted) = self.parted.as_mut() else { return };
         parted.lost.push(feed);
-        self.feeds.get_mut(feed).at = None;
+        self.feeds.get_mut(feed).is_lost = true;
     }
 }

@@ -111,10 +111,11 @@ impl Node {
         // What is left of an earlier time is not what the store has.
         self.decide(Input::ForgetPart { part: part.0 });
         self.decide(Input::Freeze { part: part.0 });
-        let StoredPart { rooms, holds, log } = stored;
+        let StoredPart { rooms, holds, log, lives } = stored;
         self.restore_numbers(&log.numbers, &rooms);
         self.restore_rooms(&rooms);
         self.restore(&holds);
+        lives.iter().for_each(|(room, at)| self.decide(Input::LiveOn { room: room.as_str(), at: *at }));
         self.log_lapsed(&log.lapsed);
         self.ack(PartAck::Loaded { part, fence });
     }

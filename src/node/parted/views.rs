@@ -5,10 +5,11 @@
 
 use crate::audience::feeds::Feed;
 use crate::engine::command::{Caller, Input, Ticket};
-use crate::engine::ids::{Epoch, ShardId};
+use crate::engine::ids::ShardId;
 use crate::limits::cluster::COMMAND_AGAIN_MS;
 use crate::node::Node;
 use crate::node::letters::{Letter, Return};
+use crate::node::second::Want;
 use crate::node::session::Stage;
 
 impl Node {
@@ -24,20 +25,14 @@ impl Node {
     /// Everybody who looks at a room of which something was missed asks for it. Whether there was one.
     pub(in crate::node) fn mend_lost(&mut self) -> bool {
         let Some(parted) = self.parted.as_mut().filter(|parted| !parted.lost.is_empty()) else { return false };
-        let ring_max = self.rules.second.ring_max;
         for feed in std::mem::take(&mut parted.lost) {
-            if self.feeds.existing(feed).is_none() {
-                continue;
-            }
-            if let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut() {
-                deltas.renew(Epoch(0), 0, ring_max);
-                self.feeds.weigh_history(feed);
-                self.mapless.push((feed, true));
-            }
-            let view = &self.feeds.get(feed).view;
-            let members = u32::try_from(view.len()).expect("members are bounded");
-            let slots: Vec<u32> = (0..members).map(|at| view.slot_at(at)).collect();
-            slots.into_iter().for_each(|slot| self.show_anew(slot));
+            let Some(of) = self.feeds.existing(feed) else { continue };
+            let room = of.room.clone();
+            let members = u32::try_from(of.view.len()).expect("members are bounded");
+            let first: Vec<u32> = (0..members).map(|at| of.view.slot_at(at)).collect();
+            let second: Vec<u32> = of.deltas.iter().flat_map(|deltas| deltas.slots()).collect();
+            first.into_iter().for_each(|slot| self.ask_to_return(slot));
+            second.into_iter().for_each(|slot| self.want(slot, Want { room: room.clone(), rejoin: true }));
         }
         true
     }
@@ -49,8 +44,8 @@ impl Node {
         let Some(client) = session.client().cloned() else { return };
         let (origin, identity) = (session.origin(), session.identity().cloned());
         let feeds = session.memberships.iter().map(|membership| (self.feeds.get(membership.feed), membership.at));
-        let skipping = feeds.filter(|(feed, at)| feed.view.is_skipping(*at));
-        let rooms: Vec<_> = skipping.map(|(feed, _)| (feed.room.clone(), feed.owner)).collect();
+        let unknown = feeds.filter(|(feed, at)| feed.is_lost || feed.view.is_skipping(*at));
+        let rooms: Vec<_> = unknown.map(|(feed, _)| (feed.room.clone(), feed.owner)).collect();
         let now = self.at.now.mono;
         let Some(parted) = self.parted.as_mut() else { return };
         if rooms.is_empty() {

@@ -95,7 +95,7 @@ impl Node {
     pub(super) fn enter_second(&mut self, slot: u32, room: &RoomId, at: Position, knows: bool) {
         let owner = self.owner(room.as_str());
         let feed = self.feeds.remember(room, owner, (at.epoch, at.seq), self.rules.second.ring_max);
-        self.begin_life(feed, room, at);
+        self.shown_at(room.as_str(), (at.epoch, at.seq));
         let seq = knows.then_some(at.seq);
         let session = self.sessions.get_mut(slot).expect("the caller found it");
         let known = session.second().and_then(|second| second.members.find(feed));
@@ -118,18 +118,6 @@ impl Node {
         self.feeds.schedule_tick(feed, self.at.ns);
         if !knows {
             self.want(slot, Want { room: room.clone(), rejoin: false });
-        }
-    }
-
-    /// Among several nodes: somebody is shown a room that lives anew, since it has another owner. All others are, too.
-    fn begin_life(&mut self, feed: u32, room: &RoomId, at: Position) {
-        self.shown_at(room.as_str(), (at.epoch, at.seq));
-        let ring_max = self.rules.second.ring_max;
-        let is_parted = self.parted.is_some();
-        let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut().filter(|_| is_parted) else { return };
-        if deltas.history().epoch() != at.epoch {
-            deltas.renew(at.epoch, at.seq, ring_max);
-            self.feeds.weigh_history(feed);
         }
     }
 
@@ -224,7 +212,7 @@ impl Node {
     }
 
     /// Something is to be asked for the connection, as soon as that may be.
-    fn want(&mut self, slot: u32, want: Want) {
+    pub(in crate::node) fn want(&mut self, slot: u32, want: Want) {
         let generation = self.sessions.generation(slot);
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
         if !second.wants.contains(&want) {

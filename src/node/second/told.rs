@@ -85,6 +85,12 @@ impl Node {
             second.is_used = true;
         }
         let Entered { to, room, at, layout, sale, hold_ms, max_seats, cart, .. } = entered;
+        self.shown_at(room.as_str(), (at.epoch, at.seq));
+        if matches!(asked, Asked::Node) && self.knows_all(slot, room.as_str(), (at.epoch, at.seq)) {
+            crate::marks::hit("a member that need not be told who owns its room");
+            self.sessions.get_mut(slot).expect("the caller found it").free_room();
+            return *to;
+        }
         let (now, tick_ms) = (self.at.now.wall, self.rules.second.tick_ms);
         let joined = Joined {
             room: room.as_str(),

@@ -134,6 +134,7 @@ impl Model {
             Input::Away { .. }
             | Input::Return { .. }
             | Input::ForgetPart { .. }
+            | Input::LiveOn { .. }
             | Input::Freeze { .. }
             | Input::Thaw { .. } => unreachable!("one node alone"),
             Input::Restore { room, seat, hold } => self.restore((room, seat), hold),

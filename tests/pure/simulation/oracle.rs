@@ -130,6 +130,7 @@ impl Oracle {
             Input::Away { .. }
             | Input::Return { .. }
             | Input::ForgetPart { .. }
+            | Input::LiveOn { .. }
             | Input::Freeze { .. }
             | Input::Thaw { .. } => unreachable!("one node alone"),
             Input::Restore { .. } | Input::Retract { .. } => {
