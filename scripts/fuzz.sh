@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../tests/fuzz"
 
 seconds=${1:-60}
 shift || true
-if [ $# -eq 0 ]; then set -- http_head socket_bytes message_json shard_ops v2_json node_turns layout_json pretix_plan jwt; fi
+if [ $# -eq 0 ]; then set -- http_head socket_bytes message_json shard_ops v2_json node_turns layout_json pretix_plan jwt letter; fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 # The coverage that libFuzzer steers by, which is all that a stable compiler needs; a target of its own name keeps it out

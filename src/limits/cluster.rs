@@ -29,6 +29,13 @@ pub const CLUSTER_STAY_MS: u64 = 1_500;
 pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
 /// Letters of one entry. At the bound the rest goes into the next one.
 pub const ENTRY_LETTERS_MAX: usize = 4_096;
+/// Longest letter between nodes, in bytes, and twice the longest full state. At the bound a letter is not written, and an
+/// answer is written without its full state, which its reader then asks for in vain.
+pub const LETTER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A longer letter is cut into pieces of so many bytes, for which entries have room.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// Full states of one turn that the answers behind them share. At the bound the oldest is written again when it is needed.
+pub const STATES_SHARED_MAX: usize = 16;
 /// Entries to one node that Redis has not confirmed. At the bound the oldest is given up: the reader sees a hole.
 pub const ENTRIES_UNCONFIRMED_MAX: usize = 64;
 /// How long Redis remembers the heartbeat of a node that is silent.
@@ -56,3 +63,4 @@ const _: () = assert!(CLUSTER_LEASE_TENTHS < 10, "a node stops before its lease 
 const _: () = assert!(CLUSTER_CALL_MS * 2 <= CLUSTER_LEASE_MS_MIN / 2, "a lost renewal is repeated in time");
 const _: () = assert!(CLUSTER_HAND_OVER_MS < CLUSTER_LEASE_MS_MIN, "a hand-over fits a lease");
 const _: () = assert!(MAIL_WAIT_MS * 2 < STORE_ANSWER_MS, "a read that waits is not taken for a Redis that is away");
+const _: () = assert!(PIECE_BYTES * 2 < ENTRY_BYTES_MAX && PIECE_BYTES < LETTER_BYTES_MAX, "a piece fits an entry");

@@ -13,6 +13,7 @@
 //! Never here: descriptors, clocks, glommio, files, threads.
 
 pub mod acts;
+pub mod afar;
 mod check;
 mod closing;
 mod deciding;

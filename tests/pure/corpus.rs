@@ -64,3 +64,8 @@ fn jwt() {
 fn pretix_plan() {
     replay("pretix_plan", targets::pretix_plan::run);
 }
+
+#[test]
+fn letter() {
+    replay("letter", targets::letter::run);
+}

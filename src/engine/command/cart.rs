@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::caller::Asker;
 use super::change::ReleaseReason;
 use super::refusal::RequestType;
-use super::room::{RoomPlan, Sale};
+use super::room::{RoomLayout, Sale};
 use super::status::SeatStatus;
 use crate::engine::ids::{ConnId, Epoch, OrderId, RoomId, SeatId};
 use crate::engine::time::WallMillis;
@@ -208,7 +208,7 @@ pub struct Entered {
     /// Members, with this one.
     pub members: usize,
     /// The layout, if it has one.
-    pub layout: Option<RoomPlan>,
+    pub layout: Option<RoomLayout>,
     /// The sale.
     pub sale: Sale,
     /// How long a cart lives.

@@ -29,7 +29,7 @@ pub use effect::{Effect, Effects, RoomChanged, RoomNews};
 pub use keep::{Kept, KeptCart, KeptEntry, KeptOrder, RestoredRoom, RestoredSeat};
 pub use refusal::{Details, Reject, RequestType};
 pub use request::{OwnedRequest, Request};
-pub use room::{LayoutName, RoomPatch, RoomPlan, RoomSettings, Sale};
+pub use room::{LayoutName, RoomLayout, RoomPatch, RoomPlan, RoomSettings, Sale};
 pub use sale::{
     ApiAnswer, BookMode, CancelTo, OrderState, OrderTold, OwnerName, Places, RoomTold, SaleAnswer, SaleRequest,
     SeatTold, SeatsQuery, Tally, Wanted, Whose,

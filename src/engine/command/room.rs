@@ -53,6 +53,24 @@ impl LayoutName {
     }
 }
 
+/// What the members of a room are told of its layout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomLayout {
+    /// Which one.
+    pub name: LayoutName,
+    /// Its number of seats.
+    pub seats: u32,
+}
+
+impl RoomLayout {
+    /// What is told of this one.
+    #[must_use]
+    pub fn of(layout: &Layout) -> Self {
+        let seats = u32::try_from(layout.len()).expect("a layout is bounded");
+        Self { name: LayoutName::of(layout), seats }
+    }
+}
+
 /// A layout itself. Two of one name are one: a version never changes.
 #[derive(Clone)]
 pub struct RoomPlan(pub Arc<Layout>);

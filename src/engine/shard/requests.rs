@@ -9,7 +9,7 @@ use super::meeting::{Met, Unmet};
 use super::plan::{Buyer, Plan, Refusal};
 use crate::engine::command::{
     Act, Asker, Caller, CartReason, CartRequest, CartView, CartWhy, Effect, Effects, Entered, Position, Reject,
-    ReleaseReason, RequestType, Resumed, ResumedCart, RoomPlan, SeatStatus, Synced, Told,
+    ReleaseReason, RequestType, Resumed, ResumedCart, RoomLayout, SeatStatus, Synced, Told,
 };
 use crate::engine::deadlines::HoldNumber;
 use crate::engine::ids::{RoomId, SeatId};
@@ -97,7 +97,7 @@ impl Shard {
             at: self.position(slot),
             since,
             members: of.member_count(),
-            layout: of.hall().map(|hall| RoomPlan(Arc::clone(hall.layout()))),
+            layout: of.hall().map(|hall| RoomLayout::of(hall.layout())),
             sale: of.settings().map(|settings| settings.sale).unwrap_or_default(),
             hold_ms: self.hold_ms(Some(slot)),
             max_seats: self.owners.parties[met.party].max_seats.unwrap_or_else(|| self.max_seats(Some(slot))),

@@ -97,10 +97,10 @@ impl Node {
             epoch: at.epoch,
             seq: at.seq,
             now,
-            layout: layout.as_ref().map(|plan| LayoutName {
-                id: plan.0.id(),
-                version: plan.0.version(),
-                seats: u32::try_from(plan.0.len()).expect("a layout is bounded"),
+            layout: layout.as_ref().map(|layout| LayoutName {
+                id: &layout.name.id,
+                version: &layout.name.version,
+                seats: layout.seats,
             }),
             sale: sale.word(),
             hold_ms: *hold_ms,

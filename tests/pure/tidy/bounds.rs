@@ -12,6 +12,14 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
     ("cluster::entry", &["VERSION"], "the format of an entry"),
     ("engine::time", &["DAY_MS"], "a unit"),
     ("figures::histogram", &["US", "MS", "S", "FINE_WHOLE", "FINE_PER_DECADE"], "units, and the shape of the buckets"),
+    (
+        "node::afar",
+        &[
+            "COMMAND", "RESYNC", "GONE", "ANSWER", "NEWS", "ROOM", "NOT_MINE", "AWAY", "RETURN", "STATE", "FORGET",
+            "PIECE", "FIRST", "MIDDLE", "LAST",
+        ],
+        "the format of a letter",
+    ),
     ("node::rate", &["TICKS_PER_S"], "a unit"),
     ("node::proofs", &["DIGITS"], "the format of a proof"),
     (

@@ -3,6 +3,7 @@
 pub mod http_head;
 pub mod jwt;
 pub mod layout_json;
+pub mod letter;
 pub mod message_json;
 pub mod node_turns;
 pub mod pretix_plan;
