@@ -8,7 +8,8 @@ to nobody else. The shop speaks to the seat server's API. Every call there has a
 dies, the shop asks again what it asked before. Payments are a fake: one in ten fails, one in ten comes too late.
 
 Settings: SHOP_PORT, SHOP_DB (a file), ROOM, LAYOUT_FILE, BUTACA_API, BUTACA_KEY_FILE, BUTACA_URL (where browsers find the
-seat server), CHECKOUT_S (how long a buyer may take to pay), and JWT_SECRET_FILE where the seat server asks for tokens.
+seat server), CHECKOUT_S (how long a buyer may take to pay), SHOP_ORIGINS (other pages that may buy here, as those of the React
+and Vue examples), FAKE_PAYMENT (paid, failed or late, always), and JWT_SECRET_FILE where the seat server asks for tokens.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ import time
 import fastapi
 import httpx
 import uvicorn
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 
 HERE = pathlib.Path(__file__).parent
@@ -38,8 +40,7 @@ FOR_EVER = 1_000_000
 
 
 def file_of(setting):
-    path = os.environ.get(setting)
-    return pathlib.Path(path).read_text().strip() if path else None
+    return pathlib.Path(os.environ[setting]).read_text().strip() if os.environ.get(setting) else None
 
 
 SECRET = file_of("JWT_SECRET_FILE")
@@ -105,7 +106,7 @@ def visitor_token(person):
 
 async def fake_payment():
     """What a payment provider says: ok, failed, or ok after the checkout has run out."""
-    chance = secrets.randbelow(10)
+    chance = {"failed": 0, "late": 1, "paid": 2}.get(os.environ.get("FAKE_PAYMENT"), secrets.randbelow(10))
     if chance == 0:
         return "failed"
     await asyncio.sleep(CHECKOUT_S + 1 if chance == 1 else 0.05)
@@ -130,8 +131,7 @@ settling = set()
 
 
 def settle_soon(order):
-    task = asyncio.get_running_loop().create_task(settle(order))
-    settling.add(task)
+    settling.add(task := asyncio.get_running_loop().create_task(settle(order)))
     task.add_done_callback(settling.discard)
 
 
@@ -147,6 +147,7 @@ async def lifespan(_):
 orders = Orders(os.environ.get("SHOP_DB", "shop.sqlite"))
 seats = Seats()
 app = fastapi.FastAPI(lifespan=lifespan)
+app.add_middleware(CORSMiddleware, allow_origins=os.environ.get("SHOP_ORIGINS", "").split(), allow_methods=["*"], allow_headers=["*"])
 
 
 @app.get("/")

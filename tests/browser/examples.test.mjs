@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,6 +12,7 @@ import { after, before, describe, test } from "node:test";
 import { launch, Visitor } from "./lib/browser.mjs";
 import { LiveServer } from "./lib/live.mjs";
 import { Server } from "./lib/server.mjs";
+import { open } from "./lib/shop.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 const run = promisify(execFile);
@@ -55,10 +57,10 @@ for (const framework of ["react", "vue"]) {
       await server?.stop();
     });
 
-    async function visit(name, address = server.ws, protocol = "v1") {
+    async function visit(name, address = server.ws, protocol = "v1", more = {}) {
       const visitor = await Visitor.open(browser);
       visitors.push(visitor);
-      await visitor.page.goto(`${pages.url}/?${new URLSearchParams({ server: address, name, protocol })}`);
+      await visitor.page.goto(`${pages.url}/?${new URLSearchParams({ server: address, name, protocol, ...more })}`);
       await visitor.page.getByText(`${name}: open`).waitFor();
       visitor.seat = (seatId) => visitor.page.locator(`[data-seat="${seatId}"]`);
       visitor.sees = (seatId, look) => visitor.page.locator(`[data-seat="${seatId}"].${look}`).waitFor();
@@ -84,6 +86,26 @@ for (const framework of ["react", "vue"]) {
       await luis.sees("A1", "booked");
       assert.deepEqual([...ana.complaints, ...luis.complaints], []);
       await carts.stop();
+    });
+
+    test("a cart is paid for at the shop", async () => {
+      const seats = ["A1", "A2", "B1"].map((id) => ({ id, section: "Stalls", row: id[0], number: Number(id[1]), category: "a", x: 0, y: 0 }));
+      const layouts = await mkdtemp(join(tmpdir(), "butaca-layout-"));
+      const file = join(layouts, "small.json");
+      await writeFile(file, JSON.stringify({ seats }));
+      const shop = await open({}, { ROOM: "hall", LAYOUT_FILE: file, SHOP_ORIGINS: pages.url, FAKE_PAYMENT: "paid" });
+      const ana = await visit("Ana", shop.server.ws, "auto", { shop: shop.url });
+      await ana.click("A1");
+      await ana.click("A2");
+      await ana.sees("A2", "mine");
+      await ana.page.getByRole("button", { name: "Pay" }).click();
+      await ana.page.getByText(/Order \S+: yours/).waitFor();
+      await ana.sees("A1", "booked");
+      await ana.sees("A2", "booked");
+      await ana.page.getByText("A1, A2: booked").waitFor();
+      assert.deepEqual(ana.complaints, []);
+      await shop.close();
+      await rm(layouts, { recursive: true });
     });
 
     test("two people, a refusal, another room, a restart", async () => {

@@ -2,55 +2,16 @@
 // closed while one runs.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { after, before, describe, test } from "node:test";
 import { launch, Visitor } from "./lib/browser.mjs";
-import { Server } from "./lib/server.mjs";
+import { open, PYTHON, SHOP } from "./lib/shop.mjs";
 
-const PYTHON = process.env.WEB_PYTHON ?? "python3";
-const SHOP = fileURLToPath(new URL("../../examples/shop/shop.py", import.meta.url));
 const CHECK = fileURLToPath(new URL("shop_check.py", import.meta.url));
 const run = promisify(execFile);
-
-async function freePort() {
-  const { createServer } = await import("node:net");
-  const listener = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => listener.once("listening", resolve));
-  const { port } = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
-}
-
-async function waitFor(url) {
-  for (const until = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-    if ((await fetch(url).catch(() => undefined))?.ok) return;
-    assert.ok(Date.now() < until, `${url} does not answer`);
-  }
-}
-
-/** A seat server with its API, and a shop. */
-async function open(settings = {}, shopSettings = {}) {
-  const [api, port] = [await freePort(), await freePort()];
-  const server = await Server.start({ API_PORT: String(api), RESELECT_AFTER_MS: "0", MAX_CONNECTIONS_PER_IP: "0", ...settings });
-  const env = {
-    PATH: process.env.PATH, HOME: process.env.HOME, SHOP_PORT: String(port), SHOP_DB: join(server.folder, "shop.sqlite"),
-    BUTACA_API: `http://127.0.0.1:${api}`, BUTACA_URL: server.http, CHECKOUT_S: "3", ...shopSettings,
-  };
-  const child = spawn(PYTHON, [SHOP], { env });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  const url = `http://127.0.0.1:${port}`;
-  await waitFor(url).catch((error) => assert.fail(`${error}\n${output}`));
-  const close = async () => {
-    child.kill();
-    await server.stop();
-  };
-  return { server, api: `http://127.0.0.1:${api}`, url, close };
-}
 
 test("the shop is a file of at most 200 lines", async () => {
   const text = await readFile(SHOP, "utf8");
@@ -126,13 +87,76 @@ describe("in the browser", () => {
     await bob.page.locator("#say", { hasText: "Order" }).waitFor();
     const [, order] = /Order (\S+),/.exec(await bob.page.locator("#say").textContent());
     await bob.close();
-    for (const until = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-      const { state } = await (await fetch(`${shop.url}/orders/${order}`)).json();
-      if (state !== "paying") {
-        assert.match(state, /^(booked|failed)$/);
-        break;
-      }
-      assert.ok(Date.now() < until);
-    }
+    assert.match(await endOf(shop, order), /^(booked|failed)$/);
+  });
+});
+
+/** How an order ends. */
+async function endOf(shop, order) {
+  for (const until = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    const { state } = await (await fetch(`${shop.url}/orders/${order}`)).json();
+    if (state !== "paying") return state;
+    assert.ok(Date.now() < until, `${order} is still ${state}`);
+  }
+}
+
+describe("in the browser, with payments that go wrong", () => {
+  let browser;
+
+  before(async () => {
+    browser = await launch();
+  });
+
+  after(() => browser?.close());
+
+  /** Somebody with a seat in the cart clicks on Buy. */
+  async function buy(shop, seat) {
+    const visitor = await Visitor.open(browser);
+    await visitor.page.goto(shop.url);
+    await visitor.page.locator("#hall button.free").nth(seat).click();
+    await visitor.page.getByText(/: 12 €/).waitFor();
+    await visitor.page.getByRole("button", { name: "Buy" }).click();
+    await visitor.page.locator("#say", { hasText: "Order" }).waitFor();
+    const [, order] = /Order (\S+),/.exec(await visitor.page.locator("#say").textContent());
+    return { visitor, order };
+  }
+
+  const counts = async (shop) => (await (await fetch(`${shop.api}/v1/rooms/cinema-tonight/counts`)).json()).total;
+
+  test("a payment that fails: the seats are in the cart again", async () => {
+    const shop = await open({}, { FAKE_PAYMENT: "failed" });
+    const { visitor } = await buy(shop, 3);
+    await visitor.page.getByText("the payment failed: your seats are back in your cart").waitFor();
+    await visitor.page.locator("#hall button.mine").waitFor();
+    await visitor.page.getByRole("button", { name: "Buy", disabled: false }).waitFor();
+    const { held, booked, checkout } = await counts(shop);
+    assert.deepEqual({ held, booked, checkout }, { held: 1, booked: 0, checkout: 0 });
+    assert.deepEqual(visitor.complaints, []);
+    await visitor.close();
+    await shop.close();
+  });
+
+  test("a payment that comes late: the seats, if nobody has them; else the money", async () => {
+    const shop = await open({}, { FAKE_PAYMENT: "late", CHECKOUT_S: "1" });
+    const [ana, bob] = [await buy(shop, 3), await buy(shop, 3)];
+    // Nobody takes the first one's seat. The second one's is taken as soon as it is free.
+    const [{ seat }] = (await (await fetch(`${shop.api}/v1/rooms/cinema-tonight/seats?order=${bob.order}`)).json()).seats;
+    const block = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ seats: [seat], label: "late" }) };
+    for (const until = Date.now() + 30_000; !(await fetch(`${shop.api}/v1/rooms/cinema-tonight/block`, block)).ok; ) assert.ok(Date.now() < until);
+    assert.equal(await endOf(shop, ana.order), "booked");
+    await ana.visitor.page.getByText("yours. Enjoy the show!").waitFor();
+    assert.equal(await endOf(shop, bob.order), "money back");
+    await bob.visitor.page.getByText("the money goes back").waitFor();
+    assert.deepEqual([(await counts(shop)).booked, ...ana.visitor.complaints, ...bob.visitor.complaints], [1]);
+    for (const { visitor } of [ana, bob]) await visitor.close();
+    await shop.close();
+  });
+
+  test("a tab that is closed while a late payment runs: the order comes to its end all the same", async () => {
+    const shop = await open({}, { FAKE_PAYMENT: "late", CHECKOUT_S: "1" });
+    const { visitor, order } = await buy(shop, 0);
+    await visitor.close();
+    assert.equal(await endOf(shop, order), "booked");
+    await shop.close();
   });
 });

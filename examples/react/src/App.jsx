@@ -1,9 +1,10 @@
 import { useCallback, useState } from "react";
+import { pay } from "./pay.js";
 import { useButacaEvent, useCart, useClient, useRoom, useStatus, useTicker } from "./useButaca.js";
 
 const SEATS = ["A", "B", "C", "D", "E"].flatMap((row) => Array.from({ length: 10 }, (_, index) => `${row}${index + 1}`));
 
-export function App({ url, name, protocol }) {
+export function App({ url, name, protocol, shop }) {
   const client = useClient(url, name, protocol);
   const status = useStatus(client);
   const [roomId, setRoomId] = useState("hall");
@@ -33,7 +34,7 @@ export function App({ url, name, protocol }) {
           {name}: {status}
         </span>
       </p>
-      <Room client={client} roomId={roomId} />
+      <Room client={client} roomId={roomId} onPay={shop && (() => pay(shop, client, setNotice))} />
       <p role="log" aria-live="polite">
         {notice}
       </p>
@@ -41,7 +42,7 @@ export function App({ url, name, protocol }) {
   );
 }
 
-function Room({ client, roomId }) {
+function Room({ client, roomId, onPay }) {
   const room = useRoom(client, roomId);
   return (
     <>
@@ -50,7 +51,7 @@ function Room({ client, roomId }) {
           <Seat key={seatId} client={client} roomId={roomId} seatId={seatId} seat={room.seat(seatId)} />
         ))}
       </div>
-      <Cart client={client} room={room} />
+      <Cart client={client} room={room} onPay={onPay} />
     </>
   );
 }
@@ -82,7 +83,7 @@ function labelOf(seatId, { status, userInfo, clientId }) {
 }
 
 /** One cart has one clock (v2); in v1 each seat has its own. */
-function Cart({ client, room }) {
+function Cart({ client, room, onPay }) {
   const cart = useCart(client, room);
   if (!cart) return <Holds client={client} room={room} />;
   return (
@@ -95,7 +96,12 @@ function Cart({ client, room }) {
           </button>{" "}
           <button type="button" onClick={() => client.releaseAll(room.roomId)}>
             Release all
-          </button>
+          </button>{" "}
+          {onPay && (
+            <button type="button" onClick={onPay}>
+              Pay
+            </button>
+          )}
         </p>
       )}
       <ul aria-label="Your seats">

@@ -6,9 +6,11 @@ import "./style.css";
 const query = new URLSearchParams(location.search);
 const url = query.get("server") ?? import.meta.env.VITE_BUTACA_URL ?? "ws://localhost:8001";
 const name = query.get("name") ?? `react-${Math.random().toString(36).slice(2, 6)}`;
+// The shop of examples/shop, for the pay button.
+const shop = query.get("shop") ?? import.meta.env.VITE_SHOP_URL;
 
 createRoot(document.getElementById("root")).render(
   <StrictMode>
-    <App url={url} name={name} protocol={query.get("protocol") ?? "auto"} />
+    <App url={url} name={name} protocol={query.get("protocol") ?? "auto"} shop={shop} />
   </StrictMode>,
 );
