@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs what docker-compose.yml has Redis and Grafana run, without containers: a password may be any text, and the ones
-that stand in the file do not reach beyond loopback. Needs PyYAML; without a redis-server it says what it left out.
+that stand in the file do not reach beyond loopback. Looks that shop and relay are given what they read, where it is, and
+runs the relay as the file does. Needs PyYAML; without a redis-server, or a relay that is built, it says what it left out.
 """
 
 import os
@@ -84,13 +85,80 @@ def check_refusals(name, script, bind, password, default):
             assert ("set " in said) == (wanted == 64), said
 
 
+def check_places(name, service, services, volumes):
+    """What a service is built from and mounts is there, who it waits for says when it is ready, and it is open to this
+    machine only, unless somebody says otherwise; the seat server alone is for all.
+    """
+    build = service.get("build")
+    if build:
+        folder = build if isinstance(build, str) else build["context"]
+        dockerfile = "Dockerfile" if isinstance(build, str) else build["dockerfile"]
+        assert os.path.isfile(os.path.join(folder, dockerfile)), f"{name} is built from nothing"
+    for volume in service.get("volumes", []):
+        source = volume.split(":")[0]
+        assert os.path.exists(source) if source.startswith(".") else source in volumes, f"{name}: there is no {source}"
+    for other in service.get("depends_on", {}):
+        assert "healthcheck" in services[other] or other == "websocket", f"{name} waits for {other}, which says nothing"
+    for port in service.get("ports", []):
+        assert name == "websocket" or ":-127.0.0.1}:" in port, f"{name}: {port} is open to other machines"
+
+
+def check_shop(shop):
+    """Every setting is one that the shop reads, and its files are where its image looks for them."""
+    with open("examples/shop/shop.py", encoding="utf-8") as text:
+        source = text.read()
+    for name in shop["environment"]:
+        assert f'"{name}"' in source, f"the shop does not read {name}"
+    with open("examples/shop/Dockerfile", encoding="utf-8") as text:
+        copied = [word for line in re.findall(r"^COPY (.*) \S+$", text.read(), re.M) for word in line.split()]
+    for path in copied:
+        assert os.path.exists(os.path.join("examples", path)), f"the shop's image copies {path}, which is not there"
+
+
+def check_relay(relay):
+    """The relay takes its settings as they are: it begins, and says that it waits for the log."""
+    program = os.environ.get("RELAY_BINARY", "target/debug/butaca-relay")
+    if not os.access(program, os.X_OK):
+        return print(f"docker-compose.yml: NOT TESTED with the relay: there is no {program}")
+    assert relay["entrypoint"] == ["butaca-relay"] and "command" not in relay
+    defaults = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in relay["environment"].items()}
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "relay.key"), "w", encoding="utf-8") as key:
+            key.write("a-key\n")
+        # Ports at which nobody is: everything else is what the file says.
+        elsewhere = {
+            "RELAY_SERVER": defaults["RELAY_SERVER"].replace("websocket:8000", f"127.0.0.1:{free_port()}"),
+            "RELAY_MONGO": defaults["RELAY_MONGO"].replace("//mongo/", f"//127.0.0.1:{free_port()}/")
+            + "?serverSelectionTimeoutMS=100",
+            "RELAY_KEY_FILE": defaults["RELAY_KEY_FILE"].replace("/keys", folder),
+            "RELAY_METRICS_PORT": str(free_port()),
+        }
+        assert set(elsewhere) == set(defaults), f"a setting that this does not know: {set(defaults) ^ set(elsewhere)}"
+        assert all(elsewhere[name] != defaults[name] for name in elsewhere), "a setting has another form now"
+        run = subprocess.Popen([program], env=elsewhere, stderr=subprocess.PIPE, text=True)
+        try:
+            for line in run.stderr:
+                if "trying again" in line:
+                    break
+            else:
+                raise AssertionError(f"the relay ends with {run.wait()}")
+        finally:
+            run.kill()
+            run.wait()
+    print("docker-compose.yml: the relay takes its settings")
+
+
 def main():
     with open("docker-compose.yml", encoding="utf-8") as text:
-        services = yaml.safe_load(text)["services"]
+        compose = yaml.safe_load(text)
+    services = compose["services"]
     for name, service in services.items():
         # A tag that moves brings what nobody has tried. Ours is built here.
         tag = service["image"].rpartition(":")[2]
         assert "build" in service or re.match(r"v?\d+\.\d+\.\d+", tag), f"{name}: {service['image']} is no exact version"
+        check_places(name, service, services, compose["volumes"])
+    check_shop(services["shop"])
+    check_relay(services["relay"])
     redis, grafana = services["redis"], services["grafana"]
     check_refusals("redis", script_of(redis), "REDIS_BIND", "REDIS_PASSWORD", "butaca")
     check_refusals("grafana", script_of(grafana), "MONITORING_BIND", "GF_SECURITY_ADMIN_PASSWORD", "admin")
