@@ -75,6 +75,8 @@ pub enum Command {
     Hall(HallArgs),
     /// Put two results of --json side by side
     Compare(CompareArgs),
+    /// Draw curves of several runs from a file of points, one SVG each
+    Curves(CurvesArgs),
 }
 
 /// Where the server is.
@@ -393,4 +395,13 @@ pub struct CompareArgs {
     pub a: PathBuf,
     /// Another result
     pub b: PathBuf,
+}
+
+/// Flags of `curves`.
+#[derive(Debug, Args)]
+pub struct CurvesArgs {
+    /// The points, as JSON: charts with a name, a title, what stands on x and y, and curves of named points
+    pub from: PathBuf,
+    /// The folder for the pictures
+    pub into: PathBuf,
 }

@@ -77,6 +77,7 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
             crate::purchase::run(args)
         }
         Command::Compare(args) => crate::compare::run(&args.a, &args.b),
+        Command::Curves(args) => crate::report::curves::run(&args.from, &args.into),
         Command::Multi(args) => multi(args, command_line),
         Command::Onsale(args) => onsale(args, command_line),
         Command::Connect(args) => quiet("connect", args, command_line),

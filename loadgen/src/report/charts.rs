@@ -10,7 +10,7 @@ use plotters::prelude::{
 };
 
 /// Size of every chart; the page scales it.
-const SIZE: (u32, u32) = (640, 300);
+pub(super) const SIZE: (u32, u32) = (640, 300);
 const GRID: RGBAColor = RGBAColor(128, 128, 128, 0.25);
 const FINE_GRID: RGBAColor = RGBAColor(128, 128, 128, 0.08);
 const AXIS: RGBAColor = RGBAColor(128, 128, 128, 0.8);

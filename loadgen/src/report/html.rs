@@ -21,7 +21,7 @@ pub fn write(path: &Path, outcome: &Outcome) -> Result<(), String> {
     fs::write(path, render(outcome)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
