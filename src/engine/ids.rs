@@ -85,6 +85,13 @@ impl<Kind> TextId<Kind> {
         is_valid_id(text).then(|| Self { text: text.into(), kind: PhantomData })
     }
 
+    /// The id with a text that was checked where it came in: what a request, an input or a layout names.
+    #[must_use]
+    pub fn checked(text: &str) -> Self {
+        debug_assert!(is_valid_id(text), "{text:?} was let in");
+        Self { text: text.into(), kind: PhantomData }
+    }
+
     /// The text of the id.
     #[must_use]
     pub fn as_str(&self) -> &str {

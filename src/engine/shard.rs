@@ -371,7 +371,7 @@ impl Shard {
             return id.clone();
         }
         assert_eq!(self.spread.shard_of(room), self.id, "a command for a room of another shard");
-        RoomId::new(room).expect("the ids of an input are valid")
+        RoomId::checked(room)
     }
 
     fn open(&mut self, room: &str) -> Slot {
@@ -396,8 +396,7 @@ impl Shard {
     fn refuse(&self, to: Asker, reject: Reject, request: RequestType, at: (&str, Option<&str>), effects: &mut Effects) {
         let (room, seat) = at;
         let held = |seat| Some(self.rooms[self.find(room)?].seat(seat)?.1.id.clone());
-        let seat =
-            seat.map(|seat| held(seat).unwrap_or_else(|| SeatId::new(seat).expect("the ids of an input are valid")));
+        let seat = seat.map(|seat| held(seat).unwrap_or_else(|| SeatId::checked(seat)));
         effects.push(Effect::Refused { to, reject, request, room: self.room_id(room), seat, details: None });
     }
 }

@@ -210,7 +210,7 @@ impl Node {
     /// theirs.
     pub(super) fn happened(&mut self, change: &Arc<Change>) {
         let actor = change.actor.filter(|actor| actor.shard() == self.id).and_then(|actor| self.sessions.find(actor));
-        let feed = self.feeds.find(change.room.as_str());
+        let feed = self.feed_for(actor, change.room.as_str());
         // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody else.
         let actor = actor.filter(|&slot| !(has_run_out(change) && self.is_member(slot, feed)));
         let actor = actor.filter(|&slot| change.answers.is_none_or(|ticket| self.awaits(slot, ticket)));

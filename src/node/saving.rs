@@ -180,15 +180,14 @@ impl Saving {
 
 /// The refusal of a request, for this reason.
 fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
-    let room_id = |room| RoomId::new(room).expect("the ids of an input are valid");
     let (caller, request, room, seat) = match *input {
-        Input::Select { caller, room, seat, .. } => (caller, RequestType::Select, room, SeatId::new(seat)),
-        Input::Release { caller, room, seat } => (caller, RequestType::Release, room, SeatId::new(seat)),
+        Input::Select { caller, room, seat, .. } => (caller, RequestType::Select, room, Some(SeatId::checked(seat))),
+        Input::Release { caller, room, seat } => (caller, RequestType::Release, room, Some(SeatId::checked(seat))),
         Input::Join { caller, room } => (caller, RequestType::Join, room, None),
         Input::Cart { caller, room, request } => (caller, request.kind(), room, None),
         Input::Sale { room, reply_to, .. } => {
             let answer = SaleAnswer::Refused { reject, details: Details::default() };
-            return Some(Effect::Api(Box::new(ApiAnswer { to: reply_to, room: room_id(room), answer })));
+            return Some(Effect::Api(Box::new(ApiAnswer { to: reply_to, room: RoomId::checked(room), answer })));
         }
         Input::Leave { .. }
         | Input::Resync { .. }
@@ -205,7 +204,7 @@ fn refusal(input: &Input<'_>, reject: Reject) -> Option<Effect> {
         | Input::RestoreRoom { .. }
         | Input::Retract { .. } => return None,
     };
-    Some(Effect::Refused { to: caller.asker(), reject, request, room: room_id(room), seat, details: None })
+    Some(Effect::Refused { to: caller.asker(), reject, request, room: RoomId::checked(room), seat, details: None })
 }
 
 impl Node {

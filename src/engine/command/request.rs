@@ -48,15 +48,17 @@ impl<'a> Request<'a> {
     /// The same, to be kept or sent elsewhere.
     #[must_use]
     pub fn to_owned(self) -> OwnedRequest {
-        let room_id = |room| RoomId::new(room).expect("the ids of a request are valid");
-        let seat_id = |seat| SeatId::new(seat).expect("the ids of a request are valid");
         match self {
-            Self::Join { room } => OwnedRequest::Join { room: room_id(room) },
-            Self::Leave { room } => OwnedRequest::Leave { room: room_id(room) },
-            Self::Select { room, seat, user_info } => {
-                OwnedRequest::Select { room: room_id(room), seat: seat_id(seat), user_info: user_info.into() }
+            Self::Join { room } => OwnedRequest::Join { room: RoomId::checked(room) },
+            Self::Leave { room } => OwnedRequest::Leave { room: RoomId::checked(room) },
+            Self::Select { room, seat, user_info } => OwnedRequest::Select {
+                room: RoomId::checked(room),
+                seat: SeatId::checked(seat),
+                user_info: user_info.into(),
+            },
+            Self::Release { room, seat } => {
+                OwnedRequest::Release { room: RoomId::checked(room), seat: SeatId::checked(seat) }
             }
-            Self::Release { room, seat } => OwnedRequest::Release { room: room_id(room), seat: seat_id(seat) },
         }
     }
 }

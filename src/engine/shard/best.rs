@@ -38,7 +38,7 @@ impl Shard {
         let Some(hall) = self.hall_without(room, &plan.release) else { return Ok(()) };
         let chosen: Vec<u32> = plan.take.iter().filter_map(|(_, place)| *place).collect();
         let Some(orphans) = hall.orphans(&chosen).filter(|_| !chosen.is_empty()) else { return Ok(()) };
-        let name = |&place: &u32| SeatId::new(hall.layout().id_of(place)).expect("a layout names seats by ids");
+        let name = |&place: &u32| SeatId::checked(hall.layout().id_of(place));
         let alternatives = orphans.alternatives.iter().map(|seats| seats.iter().map(name).collect()).collect();
         let details = Details { conflicts: Vec::new(), alternatives };
         Err(Refusal { reject: Reject::OrphanSeat, seat: plan.take.first().map(|(seat, _)| seat.clone()), details })
@@ -69,7 +69,7 @@ impl Shard {
             BestRefusal::NotEnough { free } => Reject::NotEnoughSeats { free },
             BestRefusal::NotAdjacent { largest } => Reject::NoAdjacentSeats { largest },
         })?;
-        let id = |place: u32| SeatId::new(hall.layout().id_of(place)).expect("a layout names seats by ids");
+        let id = |place: u32| SeatId::checked(hall.layout().id_of(place));
         let seats: Vec<SeatId> = places.iter().map(|&place| id(place)).collect();
         // What is released and taken again in one step stays where it is.
         let of = &self.rooms[room];

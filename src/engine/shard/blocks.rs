@@ -126,6 +126,6 @@ impl Shard {
             return Err(Reject::UnknownSeat.into());
         }
         let places = sections.iter().flat_map(|section| layout.seats_of_section(section));
-        Ok(places.map(|place| SeatId::new(layout.id_of(place)).expect("a layout names seats by ids")).collect())
+        Ok(places.map(|place| SeatId::checked(layout.id_of(place))).collect())
     }
 }

@@ -92,7 +92,7 @@ impl Shard {
         let more = ids.len() > limit;
         ids.truncate(limit);
         let told = |id: &str| SeatTold {
-            seat: SeatId::new(id).expect("a layout names seats by ids"),
+            seat: SeatId::checked(id),
             status: SeatStatus::Free,
             client: None,
             owner: None,

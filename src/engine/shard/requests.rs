@@ -333,7 +333,7 @@ impl Shard {
         user_info: &str,
         effects: &mut Effects,
     ) {
-        let id = SeatId::new(seat).expect("the ids of an input are valid");
+        let id = SeatId::checked(seat);
         let Some(party) = self.party_of(caller, (room, RequestType::Select), effects) else { return };
         let known = self.find(room);
         if let Some((slot, cart)) = known.and_then(|slot| Some((slot, self.owners.cart_in(party, slot)?)))
@@ -364,7 +364,7 @@ impl Shard {
 
     /// `release_seat` of protocol v1 by somebody with a token.
     pub(super) fn release_as_owner(&mut self, caller: Caller<'_>, (room, seat): (&str, &str), effects: &mut Effects) {
-        let id = SeatId::new(seat).expect("the ids of an input are valid");
+        let id = SeatId::checked(seat);
         let Some(party) = self.party_of(caller, (room, RequestType::Release), effects) else { return };
         let known = self.find(room);
         let found = self.plan_release(party, known, std::slice::from_ref(&id));

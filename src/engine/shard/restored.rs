@@ -27,7 +27,7 @@ impl Shard {
         let room = known.unwrap_or_else(|| self.open(room));
         let party = self.owners.former(hold.client, hold.origin);
         let cart = self.owners.cart_for(party, room);
-        let id = SeatId::new(seat).expect("the ids of an input are valid");
+        let id = SeatId::checked(seat);
         let held = Hold {
             number,
             status: SeatStatus::Held,

@@ -35,7 +35,7 @@ impl Shard {
         if let Some(reject) = self.select_limit(caller, known, user_info).or_else(|| self.too_soon(caller, at)) {
             return self.refuse(caller.asker(), reject, RequestType::Select, (room, Some(seat)), effects);
         }
-        let id = SeatId::new(seat).expect("the ids of an input are valid");
+        let id = SeatId::checked(seat);
         if known.is_some_and(|slot| !self.rooms[slot].has_place(&id)) {
             let at = (room, Some(seat));
             return self.refuse(caller.asker(), Reject::UnknownSeat, RequestType::Select, at, effects);

@@ -64,11 +64,11 @@ impl Node {
 }
 
 fn room_id(room: &str) -> RoomId {
-    RoomId::new(room).expect("the ids of a request are valid")
+    RoomId::checked(room)
 }
 
 fn seat_ids(seats: &[&str]) -> Vec<SeatId> {
-    seats.iter().map(|seat| SeatId::new(seat).expect("the ids of a request are valid")).collect()
+    seats.iter().copied().map(SeatId::checked).collect()
 }
 
 fn position(since: Since) -> Position {
