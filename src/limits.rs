@@ -328,8 +328,8 @@ pub const CONNECTIONS_MAX: u64 = 16_000_000;
 pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 /// The size of the ring that is tried at the start, the same that a shard makes.
 pub const RING_ENTRIES: u32 = 128;
-/// Rings that glommio 0.9.0 makes for each shard.
-pub const RINGS_PER_SHARD: usize = 3;
+/// Rings of each shard: three of glommio 0.9.0's, and one for sends.
+pub const RINGS_PER_SHARD: usize = 4;
 /// Memory that a shard registers with its rings, which nothing here uses. The least that glommio takes.
 pub const RING_MEMORY_BYTES: usize = 64 * 1024;
 

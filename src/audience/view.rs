@@ -383,10 +383,25 @@ impl View {
         }
     }
 
+    /// Whether a pass is running.
+    #[must_use]
+    pub fn has_pass(&self) -> bool {
+        self.pass.is_some()
+    }
+
     /// The next member of the running pass that is owed something; `None` ends the pass. Frames that arrive during a
     /// pass go to the members not yet served and wait for the next pass for the others: a pass that looped until nobody
     /// is behind would never end under load.
     pub fn step(&mut self) -> Option<Serve> {
+        let met = self.meet();
+        if met.is_none() {
+            self.finish_pass();
+        }
+        met
+    }
+
+    /// The same, but the pass does not end, and the log stays as it is, until [`View::step`] finds nobody either.
+    pub fn meet(&mut self) -> Option<Serve> {
         let pass = self.pass.as_mut()?;
         let end = self.end;
         while let Some(member) = self.members.get_mut(self.next) {
@@ -401,7 +416,6 @@ impl View {
                 Mode::Served | Mode::Behind | Mode::Skipping => {}
             }
         }
-        self.finish_pass();
         None
     }
 

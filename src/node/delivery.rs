@@ -11,7 +11,7 @@ use super::observer::Observed;
 use super::session::Membership;
 use crate::audience::frames::count_frames;
 use crate::audience::outbox::{Kind, LogPart};
-use crate::audience::view::{Position, Serve};
+use crate::audience::view::{Position, Serve, View};
 use crate::limits::STATE_SEAT_BYTES;
 use crate::planted::{self, Bug};
 
@@ -22,7 +22,7 @@ pub enum Source {
     Replies,
     /// This connection's, what is queued.
     Slot(u32),
-    /// The members' of the room whose slice [`Node::next_slice`] has begun.
+    /// The members' of the room whose slice [`Node::next_slice`] has begun, if [`Node::offer_members`] has none of them.
     Slice,
 }
 
@@ -53,6 +53,19 @@ pub(super) enum Offered {
     Member { slot: u32, at: u32, from: Position, len: usize },
     /// A member of the second protocol whose room has its tick.
     Told { slot: u32, at: u32, len: usize },
+}
+
+/// What was offered and not reported yet: one thing, or what a slice owes to several members.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    one: Option<Offered>,
+    members: Vec<Offered>,
+}
+
+impl Offers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.one.is_none() && self.members.is_empty()
+    }
 }
 
 /// The connection whose queue is being sent.
@@ -95,15 +108,44 @@ impl Node {
     /// The next bytes to send; `None` when there are none of these, or the turn's budget is used up. Then
     /// [`Node::take_orders`] follows.
     pub fn next_send(&mut self, source: Source) -> Option<Send<'_>> {
-        assert!(self.offered.is_none(), "what was offered has been reported");
+        assert!(self.offers.is_empty(), "what was offered has been reported");
         let offered = match source {
             Source::Slice if self.slice.is_some_and(|slice| slice.is_tick) => self.next_told()?,
-            Source::Slice => self.next_member()?,
+            Source::Slice => self.next_member(View::step)?,
             Source::Replies => self.next_queue(None)?,
             Source::Slot(slot) => self.next_queue(Some(slot))?,
         };
-        self.offered = Some(offered);
+        self.offers.one = Some(offered);
         Some(self.bytes_of(offered))
+    }
+
+    /// Offers what the slice owes to the members that it may still serve, to all of them at once: [`Node::offers`] are the
+    /// bytes, and [`Node::sent_all`] takes note of all that became of them. Says whether there are any. The members' entries
+    /// are read here one after the other, which the processor does side by side; between sends each would be waited for.
+    pub fn offer_members(&mut self) -> bool {
+        assert!(self.offers.is_empty(), "what was offered has been reported");
+        if self.slice.is_some_and(|slice| slice.is_tick) {
+            return false;
+        }
+        while let Some(offered) = self.next_member(View::meet) {
+            self.offers.members.push(offered);
+        }
+        !self.offers.members.is_empty()
+    }
+
+    /// What is offered to members.
+    pub fn offers(&self) -> impl Iterator<Item = Send<'_>> {
+        self.offers.members.iter().map(|&offered| self.bytes_of(offered))
+    }
+
+    /// Takes note of what became of each of [`Node::offers`].
+    pub fn sent_all(&mut self, taken: impl ExactSizeIterator<Item = Taken>, orders: &mut Vec<super::Order>) {
+        let mut members = std::mem::take(&mut self.offers.members);
+        assert_eq!(members.len(), taken.len(), "each offer is reported");
+        members.drain(..).zip(taken).for_each(|(offered, taken)| self.note_taken_of(offered, taken));
+        self.offers.members = members;
+        self.follow_up();
+        orders.append(&mut self.orders);
     }
 
     fn bytes_of(&self, offered: Offered) -> Send<'_> {
@@ -194,7 +236,13 @@ impl Node {
 
     /// Takes note of what became of the bytes that were offered.
     pub fn sent(&mut self, taken: Taken, orders: &mut Vec<super::Order>) {
-        let offered = self.offered.take().expect("bytes were offered");
+        let offered = self.offers.one.take().expect("bytes were offered");
+        self.note_taken_of(offered, taken);
+        self.follow_up();
+        orders.append(&mut self.orders);
+    }
+
+    fn note_taken_of(&mut self, offered: Offered, taken: Taken) {
         match (offered, taken) {
             (Offered::Queue { slot, part, len }, Taken::Bytes(sent)) => self.queue_sent(slot, part, sent, len),
             (Offered::Member { slot, at, from, len }, Taken::Bytes(sent)) => {
@@ -214,8 +262,6 @@ impl Node {
                 }
             }
         }
-        self.follow_up();
-        orders.append(&mut self.orders);
     }
 
     fn count_sent(&mut self, sent: usize, len: usize) {
@@ -281,12 +327,12 @@ impl Node {
     }
 
     /// The next member of the slice to whom bytes can be sent; others are left behind what waits for their sockets.
-    fn next_member(&mut self) -> Option<Offered> {
+    fn next_member(&mut self, step: impl Fn(&mut View) -> Option<Serve>) -> Option<Offered> {
         let slice = self.slice.as_mut().expect("a slice is being served");
         while slice.left > 0 {
             let view = &mut self.feeds.get_mut(slice.feed).view;
-            let Some(Serve { index: at, slot, from }) = view.step() else {
-                slice.is_over = true;
+            let Some(Serve { index: at, slot, from }) = step(view) else {
+                slice.is_over = !view.has_pass();
                 return None;
             };
             slice.left -= 1;

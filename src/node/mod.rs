@@ -66,7 +66,7 @@ use crate::wire::v2::request as v2;
 pub(crate) const SESSION_BYTES: usize = size_of::<crate::slots::Place<session::Session>>();
 
 use acts::Acts;
-use delivery::{Flushing, Offered, Slice};
+use delivery::{Flushing, Offers, Slice};
 pub use delivery::{Send, Source, Taken};
 use full_state::Got;
 use hot::HotRooms;
@@ -244,7 +244,7 @@ pub struct Node {
     flush_bytes_left: u64,
     flushing: Option<Flushing>,
     slice: Option<Slice>,
-    offered: Option<Offered>,
+    offers: Offers,
     /// It is a big room's turn.
     big_turn: bool,
     /// It is the turn of a tick.
@@ -301,7 +301,7 @@ impl Node {
             flush_bytes_left: bounds.flush_bytes,
             flushing: None,
             slice: None,
-            offered: None,
+            offers: Offers::default(),
             big_turn: false,
             tick_turn: false,
             drain: closing::Drain::default(),
@@ -321,7 +321,7 @@ impl Node {
 
     /// A turn begins.
     pub fn begin_turn(&mut self, at: Moment) {
-        debug_assert!(self.offered.is_none() && self.flushing.is_none(), "a send of the last turn was never reported");
+        debug_assert!(self.offers.is_empty() && self.flushing.is_none(), "a send of the last turn was never reported");
         self.at = at;
         self.flush_bytes_left = self.bounds.flush_bytes;
     }

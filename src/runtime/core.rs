@@ -27,6 +27,7 @@ use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
 use crate::runtime::origins::Origins;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::send_ring::Sender;
 use crate::runtime::site::Health;
 use crate::runtime::site::gathers::Gathers;
 use crate::runtime::site::rooms::Bodies;
@@ -89,7 +90,9 @@ pub(crate) struct Core {
     pub(crate) now_ns: u64,
     /// When this turn began to accept, or to read.
     pub(crate) reading_since_ns: u64,
-    orders: Vec<Order>,
+    pub(crate) orders: Vec<Order>,
+    /// How slices are sent.
+    pub(crate) sender: Sender,
     /// Messages read, to measure one in so many.
     pub(crate) messages: u32,
     /// Sockets to be read: slot and generation.
@@ -105,6 +108,7 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { id, listen, connections, rooms, promise, site, .. } = parts;
         let Parts { connections_max, node, mesh, abroad, board, desk, declared, readiness, clock, origins, .. } = parts;
+        let sender = Sender::new(board.executor);
         Self {
             id,
             listen,
@@ -132,6 +136,7 @@ impl Core {
             clock,
             origins,
             orders: Vec::new(),
+            sender,
             messages: 0,
             reads: VecDeque::new(),
             broken: Vec::new(),
@@ -167,7 +172,7 @@ impl Core {
         self.carry_out();
     }
 
-    fn carry_out(&mut self) {
+    pub(crate) fn carry_out(&mut self) {
         while !self.orders.is_empty() {
             let mut orders = std::mem::take(&mut self.orders);
             orders.drain(..).for_each(|order| self.obey(order));
@@ -294,7 +299,7 @@ impl Core {
     }
 
     /// The socket is full: its connection waits until it is writable.
-    fn blocked(&mut self, slot: u32) {
+    pub(crate) fn blocked(&mut self, slot: u32) {
         let generation = self.sockets.generation(slot);
         let Some(socket) = self.sockets.get_mut(slot) else { return };
         socket.full = true;

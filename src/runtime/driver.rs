@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::limits::{PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, RELIEF_MS, TICK_MS};
-use crate::node::{Event, Source};
+use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
 use crate::runtime::listener::Listener;
@@ -212,7 +212,7 @@ impl Driver {
         let budget = PASSES_NS_PER_TURN.max((began - core.now_ns) * PASSES_PER_INPUT);
         let mut now = began;
         while now - began <= budget && core.node.next_slice(now) {
-            while core.send_next(Source::Slice) {}
+            core.send_slice();
             let slice_began = std::mem::replace(&mut now, core.clock.nanos());
             core.node.slice_done(slice_began, now);
         }

@@ -17,6 +17,7 @@ pub(crate) mod readiness;
 pub(crate) mod doorstep;
 pub(crate) mod memory;
 pub(crate) mod random;
+pub(crate) mod send_ring;
 pub(crate) mod socket;
 pub(crate) mod wheel;
 
@@ -32,5 +33,6 @@ pub(crate) mod listener;
 pub(crate) mod origin;
 pub(crate) mod origins;
 pub(crate) mod site;
+pub(crate) mod slices;
 
 pub(crate) mod driver;

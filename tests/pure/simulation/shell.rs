@@ -40,9 +40,12 @@ impl Shared {
     }
 
     /// Sends what the socket takes, which is less than it could now and then.
-    fn send(&mut self, pipe: usize, len: usize, bytes: &[u8]) -> usize {
-        debug_assert!(len <= bytes.len());
-        self.pipes[pipe].send(&bytes[..len])
+    fn send_some(&mut self, socket: &mut Socket, bytes: &[u8]) -> usize {
+        let is_short = self.chance.percent(15);
+        let len = if is_short { self.chance.below(bytes.len() + 1) } else { bytes.len() };
+        let sent = self.pipes[socket.pipe].send(&bytes[..len]);
+        socket.full |= sent < bytes.len();
+        sent
     }
 }
 
@@ -304,13 +307,28 @@ impl Shell {
                 self.node.sent(Taken::Broken, &mut self.orders);
                 continue;
             }
-            let is_short = shared.chance.percent(15);
-            let len = if is_short { shared.chance.below(bytes.len() + 1) } else { bytes.len() };
-            let sent = shared.send(socket.pipe, len, bytes);
-            socket.full |= sent < bytes.len();
+            let sent = shared.send_some(socket, bytes);
             self.node.sent(Taken::Bytes(sent), &mut self.orders);
         }
         self.node.take_orders(&mut self.orders);
+        self.carry_out(shared);
+        broken
+    }
+
+    /// Sends what is offered to several members, and returns the sockets that turned out to be broken.
+    fn send_offers(&mut self, shared: &mut Shared) -> Vec<u32> {
+        let (mut broken, mut taken) = (Vec::new(), Vec::new());
+        for Send { slot, bytes } in self.node.offers() {
+            let socket = self.sockets[slot as usize].as_mut().expect("a session has a socket");
+            if shared.pipes[socket.pipe].peer == Peer::Gone {
+                broken.push(slot);
+                taken.push(Taken::Broken);
+                continue;
+            }
+            let sent = shared.send_some(socket, bytes);
+            taken.push(Taken::Bytes(sent));
+        }
+        self.node.sent_all(taken.into_iter(), &mut self.orders);
         self.carry_out(shared);
         broken
     }
@@ -321,7 +339,12 @@ impl Shell {
             if !self.node.next_slice(ns) {
                 return;
             }
-            let broken = self.send(Source::Slice, shared);
+            let mut broken = Vec::new();
+            // A shell may ask for one member after the other, or for as many as the slice has.
+            while shared.chance.percent(70) && self.node.offer_members() {
+                broken.extend(self.send_offers(shared));
+            }
+            broken.extend(self.send(Source::Slice, shared));
             let cost = shared.chance.below(2_000_000) as u64;
             self.node.slice_done(ns, ns + cost);
             broken.into_iter().for_each(|slot| self.end(slot, shared));
@@ -342,5 +365,28 @@ impl Shell {
         let is_idle = !self.node.has_work() && self.node.next_paced_ns().is_none() && !self.node.is_saving();
         let is_idle = is_idle && self.node.waiting_for_full_states() == 0;
         self.sockets.iter().flatten().all(is_quiet) && !has_mail && is_idle && self.node.waiting_bytes() == 0
+    }
+
+    /// What waits here, for people.
+    pub(crate) fn unrest(&self, shared: &Shared) -> String {
+        let waits = |socket: &Socket| {
+            let pipe = &shared.pipes[socket.pipe];
+            let quiet = socket.unread.is_empty() && pipe.up.is_empty() && !socket.full && !socket.stalled;
+            (!quiet || pipe.peer != Peer::There).then(|| {
+                let Socket { unread, full, stalled, closing, .. } = socket;
+                format!("unread {} full {full} stalled {stalled} closing {closing} {:?}", unread.len(), pipe.peer)
+            })
+        };
+        let sockets: Vec<String> = self.sockets.iter().flatten().filter_map(waits).collect();
+        let node = &self.node;
+        format!(
+            "sockets {sockets:?} mail {} work {} paced {:?} saving {} states {} bytes {}",
+            self.out.iter().map(VecDeque::len).sum::<usize>(),
+            node.has_work(),
+            node.next_paced_ns(),
+            node.is_saving(),
+            node.waiting_for_full_states(),
+            node.waiting_bytes()
+        )
     }
 }

@@ -48,7 +48,7 @@ const BOUNDS: Bounds = Bounds {
     origin_rate: Rate::OFF,
 };
 /// Rounds in which everything that waits must come to rest.
-const ROUNDS_MAX: usize = 300;
+const ROUNDS_MAX: usize = 600;
 
 pub(crate) struct World {
     pub(crate) shared: Shared,
@@ -358,7 +358,7 @@ impl World {
         let mut rounds = 0;
         while !self.is_at_rest() {
             rounds += 1;
-            assert!(rounds <= ROUNDS_MAX, "it does not come to rest");
+            assert!(rounds <= ROUNDS_MAX, "it does not come to rest: {:?}", self.unrest());
             // Rooms wait for their time, and what waits for a tick waits for it.
             self.pass_time(usize::try_from(TICK_MS).expect("small"));
             (0..self.shells.len()).for_each(|shell| self.full_turn(shell));
@@ -397,6 +397,11 @@ impl World {
         let pipes = &self.shared.pipes;
         let clients = self.clients.iter().filter_map(|client| client.pipe).map(|pipe| &pipes[pipe]);
         no_mail && shells && store && clients.into_iter().all(|pipe| pipe.down.is_empty() && !pipe.is_closed)
+    }
+
+    /// What waits in each shard.
+    fn unrest(&self) -> Vec<String> {
+        self.shells.iter().map(|shell| shell.unrest(&self.shared)).collect()
     }
 
     /// Everybody has read everything: every request is answered and every map is the truth.
