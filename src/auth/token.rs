@@ -204,5 +204,4 @@ fn moment(seconds: f64) -> Option<WallMillis> {
 }
 
 #[cfg(test)]
-#[path = "token/tests.rs"]
 mod tests;

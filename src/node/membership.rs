@@ -4,7 +4,7 @@
 
 use super::Node;
 use super::session::Membership;
-use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::ids::RoomId;
 
 impl Node {
     /// The feed of the first room that the connection is in, if it is this one: most are in one room, and comparing names
@@ -17,11 +17,6 @@ impl Node {
     /// The feed of a room of which this connection may be a member.
     pub(super) fn feed_for(&self, slot: Option<u32>, room: &str) -> Option<u32> {
         slot.and_then(|slot| self.own_feed(slot, room)).or_else(|| self.feeds.find(room))
-    }
-
-    /// Who owns a room of which the connection may be a member.
-    pub(super) fn owner_for(&self, slot: u32, room: &str) -> ShardId {
-        self.own_feed(slot, room).map_or_else(|| self.owner(room), |feed| self.feeds.get(feed).owner)
     }
 
     /// The connection is a member of the room from here on. Without a full state events pass a new one by until that comes.

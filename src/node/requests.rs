@@ -49,7 +49,7 @@ impl Node {
             self.forbid(slot, request);
             return Next::ReadOn;
         }
-        let owner = self.owner_for(slot, request.room());
+        let owner = self.owner(request.room());
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else {
             return Next::ReadOn;
         };

@@ -11,10 +11,10 @@ use butaca::persist::batch::{Deltas, Logged, RoomDelta};
 use butaca::persist::stores::redis::parts::mail::Streams;
 use butaca::persist::stores::redis::parts::{Begun, Cut, PartStore, PartsConfig, Share, Step};
 
-use crate::chance::Chance;
 use crate::model::Redis as Model;
 use crate::redis_server::RedisServer;
 use crate::rig::{HOLD_TTL_MS, delta, held, now, redis_config, room, seat};
+use kit::Chance;
 
 const LEASE_MS: u64 = 60_000;
 const PARTS: u16 = 2;

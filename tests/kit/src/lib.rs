@@ -9,6 +9,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
 pub mod binary;
+pub mod chance;
 pub mod client;
 pub mod dialogue;
 pub mod expect;
@@ -24,6 +25,7 @@ pub mod train;
 pub mod wait;
 pub mod watcher;
 
+pub use chance::Chance;
 pub use client::{Client, Got};
 pub use dialogue::{VARIANTS, check};
 pub use rooms::{room_on, unique};

@@ -17,7 +17,7 @@ use butaca::cluster::member::{Event, Rules};
 use butaca::cluster::names::{Life, NodeName, PartId};
 use butaca::engine::time::Millis;
 
-use crate::simulation::chance::Chance;
+use kit::Chance;
 use node::{Ask, Node, Said};
 use redis::Redis;
 

@@ -3,7 +3,6 @@
 //!
 //! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000.
 
-pub(crate) mod chance;
 mod client;
 mod frames;
 mod names;

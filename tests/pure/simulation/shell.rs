@@ -12,11 +12,11 @@ use butaca::node::letters::{Letter, Moving};
 use butaca::node::{Arrival, Event, Moment, Next, Node, Opening, Order, Send, Source, Taken};
 use butaca::wire::message::{BadMessage, Fault, Message};
 
-use super::chance::Chance;
 use super::frames::Request;
 use super::names;
 use super::oracle::Oracle;
 use super::pipe::{Peer, Pipe};
+use kit::Chance;
 
 /// Requests that one read brings.
 pub(crate) const READ_MAX: usize = 4;

@@ -21,13 +21,13 @@ use butaca::node::rate::Rate;
 use butaca::node::{self, Bounds, Event, Node, SecondRules, Source};
 use butaca::wire::message::BroadcastUserInfo;
 
-use super::chance::Chance;
 use super::client::{Client, Pace};
 use super::frames::{self, Request};
 use super::oracle::Oracle;
 use super::pipe::{Peer, Pipe};
 use super::shell::{Mail, Shared, Shell};
 use super::store::Store;
+use kit::Chance;
 
 /// Requests that a client sends before it waits for the server to read some.
 const PIPELINED_MAX: usize = 24;

@@ -22,8 +22,8 @@ use butaca::engine::time::{Millis, Now, WallMillis};
 use butaca::persist::stores::store::Store;
 use butaca::persist::thread::restore::{Restored, sift};
 
-use crate::simulation::chance::Chance;
 use disk::{Access, Disk, LEASE_MS, Mood};
+use kit::Chance;
 use oracle::Oracle;
 use server::Server;
 
