@@ -127,7 +127,7 @@ impl View {
         self.members.len() - self.behind - self.skipping
     }
 
-    /// Whether a pass may have something to do: those who are behind are no reason for one.
+    /// Whether a pass may have something to do, for those who are not behind.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.end != self.passed && self.served_len() > 0
@@ -384,7 +384,6 @@ impl View {
     }
 
     /// Whether a pass is running.
-    #[must_use]
     pub fn has_pass(&self) -> bool {
         self.pass.is_some()
     }

@@ -150,8 +150,10 @@ impl Node {
     /// Takes the connection out of its rooms and tells the owners. Doing it twice does nothing.
     fn retire(&mut self, slot: u32) {
         let conn = self.sessions.id(slot);
+        debug_assert_eq!(conn.shard(), self.id, "a connection ends where it lives");
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let touched = std::mem::take(&mut session.touched);
+        assert!(session.stage == Stage::Open || touched.is_empty(), "only a WebSocket asks");
         self.waits_no_more(slot);
         let Some(session) = self.sessions.get_mut(slot) else { return };
         for Membership { feed, at } in std::mem::take(&mut session.memberships).iter() {
@@ -200,6 +202,7 @@ impl Node {
             return;
         }
         crate::marks::hit("a drain");
+        assert!(!self.is_performing, "a goodbye stands behind what was decided");
         self.drain.is_closing = true;
         let open: Vec<u32> =
             self.sessions.iter().filter(|(_, session)| session.stage == Stage::Open).map(|(slot, _)| slot).collect();

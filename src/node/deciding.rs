@@ -60,6 +60,7 @@ impl Node {
 
     /// Performs effects in order.
     pub(super) fn perform_all(&mut self, effects: &mut Effects) {
+        assert!(!self.is_performing, "effects are performed in order, not one inside of another");
         self.is_performing = true;
         for effect in effects.drain(..) {
             let captured = self.capture(&effect);

@@ -180,6 +180,7 @@ impl Node {
     }
 
     fn begin_flush(&mut self, only: Option<u32>) -> Option<u32> {
+        debug_assert!(self.flushing.is_none(), "one queue after the other");
         let slot = loop {
             if self.flush_bytes_left == 0 {
                 if planted::has(Bug::BudgetLosesRest) {
@@ -274,6 +275,7 @@ impl Node {
         self.count_sent(sent, len);
         self.flush_bytes_left = self.flush_bytes_left.saturating_sub(sent as u64);
         let Some(session) = self.sessions.get_mut(slot) else { return };
+        assert!(!session.blocked, "nothing is offered to a full socket");
         session.blocked = sent < len;
         let is_blocked = session.blocked;
         self.note_taken(slot, sent, is_blocked);
@@ -299,7 +301,8 @@ impl Node {
     /// The room that is served next, if one is due: [`Source::Slice`] then brings its members' bytes, and
     /// [`Node::slice_done`] ends it.
     pub fn next_slice(&mut self, now_ns: u64) -> bool {
-        assert!(self.slice.is_none(), "the last slice is over");
+        assert!(self.slice.is_none() && self.offers.is_empty(), "the last slice is over");
+        debug_assert!(self.bounds.slice_members > 0, "a slice gets on");
         self.feeds.release_paced(now_ns);
         self.tick_turn = !self.tick_turn;
         if self.tick_turn && self.next_tick(now_ns) {
@@ -313,6 +316,8 @@ impl Node {
 
     /// The slice is over; it took from `began_ns` to `now_ns`.
     pub fn slice_done(&mut self, began_ns: u64, now_ns: u64) {
+        assert!(self.offers.is_empty(), "what was offered to members has been reported");
+        debug_assert!(began_ns <= now_ns, "a slice takes its time");
         let Slice { feed, is_over, is_tick, .. } = self.slice.take().expect("a slice is being served");
         if is_tick {
             return self.feeds.tick_done(feed, now_ns.saturating_sub(began_ns), is_over, now_ns);
@@ -358,6 +363,7 @@ impl Node {
         if sent == len {
             return;
         }
+        debug_assert!(!view.is_behind(at), "who is behind is not served by passes");
         crate::marks::hit("a send that the socket did not take whole");
         let rest = view.fall_behind(at, from, sent);
         if !rest.is_empty()

@@ -242,6 +242,7 @@ impl Node {
         let share = self.rules.share;
         let lag_bytes = self.fair_log_bytes(self.bounds.queue_bytes.min(self.bounds.log_bytes));
         let feed = self.feeds.get_mut(index);
+        debug_assert_eq!(feed.room, change.room, "a feed is fed with its own room");
         feed.held = change.held as usize;
         if let Some(ring) = &mut feed.ring {
             ring.push(change);

@@ -167,6 +167,7 @@ impl Node {
         if self.parted.is_some() && !view.is_skipping(at) {
             return crate::marks::hit("a room that goes on where it was under another owner");
         }
+        debug_assert_eq!(view.slot_at(at), slot, "they name each other");
         view.resume(at);
         let now = self.tenths();
         if let Some(out) = self.sessions.outbox(slot) {

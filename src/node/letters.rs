@@ -137,6 +137,7 @@ impl Post {
     /// Posts a letter at the end of this turn.
     pub(super) fn letter(&mut self, to: ShardId, letter: Letter) {
         assert_ne!(to, self.own, "a shard writes no letters to itself");
+        debug_assert!(to.index() < self.out.len(), "only shards that are there are written to");
         self.posted += 1;
         self.out[to.index()].push(letter);
     }

@@ -48,6 +48,7 @@ impl Node {
         let Some(feed) = self.feeds.find(room.as_str()) else { return };
         let session = self.sessions.get_mut(slot).expect("the caller found it");
         let Some(Membership { at, .. }) = session.memberships.find(feed) else { return };
+        debug_assert_eq!(self.feeds.get(feed).view.slot_at(at), slot, "they name each other");
         session.free_room();
         if self.got.get(&slot).is_some_and(|got| got.feed == feed) {
             self.got.remove(&slot);
@@ -61,6 +62,7 @@ impl Node {
     pub(super) fn leave_feed(&mut self, feed: u32, at: u32) {
         for moved in self.feeds.remove(feed, at).into_iter().flatten() {
             let session = self.sessions.get_mut(moved.slot).expect("a member has a session");
+            assert!(session.memberships.find(feed).is_some(), "a member knows that it is one");
             session.memberships.moved(feed, moved.index);
         }
     }

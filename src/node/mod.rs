@@ -328,6 +328,7 @@ impl Node {
 
     /// The one door: does what follows from `event`, and appends what the shell must do. The time is the turn's.
     pub fn handle(&mut self, event: Event<'_>, orders: &mut Vec<Order>) -> Next {
+        assert!(self.offers.is_empty(), "what was offered is reported before anything happens");
         let mut next = Next::ReadOn;
         match event {
             Event::Opened { slot, generation } => self.sessions.open(slot, generation),

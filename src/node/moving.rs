@@ -64,6 +64,8 @@ impl Node {
         let Who { client, origin, standing } = *session.who.expect("only a WebSocket moves");
         let client = client.expect("only a WebSocket moves");
         crate::marks::hit("a hand-over");
+        assert_ne!(to, self.id, "who moves goes to another shard");
+        assert!(session.memberships.iter().next().is_none(), "who moves is in no feed");
         self.figures.handovers_out += 1;
         Some((to, Moving { from: self.id, client, origin, join, standing }))
     }
@@ -71,6 +73,7 @@ impl Node {
     /// A connection came over from another shard.
     pub(super) fn arrived(&mut self, slot: u32, generation: u32, moving: Moving) -> Next {
         let Moving { from, client, origin, join, standing } = moving;
+        assert_ne!(from, self.id, "who arrives comes from another shard");
         self.figures.handovers_in += 1;
         self.sessions.open(slot, generation);
         self.comes_from(slot, origin);

@@ -41,6 +41,8 @@ impl Node {
     /// The connection, which may move, waits to depart.
     pub(super) fn park_move(&mut self, slot: u32, to: ShardId, join: Option<Join>) -> Next {
         let Some(session) = self.sessions.get_mut(slot) else { return Next::ReadOn };
+        assert!(session.parked.is_none(), "nothing is read behind what is parked");
+        assert!(session.touched.is_empty() && session.open_requests() == 0, "who moves is known to nobody");
         session.parked = Some(Box::new(Parked::Move { to, join }));
         Next::Move
     }

@@ -78,7 +78,9 @@ impl Node {
         let conn = self.sessions.id(slot);
         let is_parted = self.parted.is_some();
         let Some(session) = self.sessions.get_mut(slot) else { return };
+        debug_assert!(session.parked.is_none(), "nothing is asked behind what is parked");
         let ticket = if is_parted { session.take_ticket() } else { session.ask(owner) };
+        debug_assert!(session.open_requests() > 0, "a request is open until it is answered");
         let client = session.client().cloned().expect("only a WebSocket asks");
         let (origin, identity) = (session.origin(), session.identity().cloned());
         if is_parted {

@@ -68,6 +68,7 @@ impl Node {
             }
             return;
         }
+        debug_assert!(self.sessions.get(slot).is_some_and(|session| !session.blocked), "its socket has drained");
         crate::marks::hit("a resynchronisation");
         self.full_states.begin(slot, generation, self.at.now.mono);
         if let Some(out) = self.sessions.outbox(slot) {

@@ -92,6 +92,11 @@ impl Saving {
             return;
         }
         let batch = self.needed();
+        assert!(self.gate.is_none(), "in durable mode the gate withholds answers");
+        assert!(
+            self.answers.back().is_none_or(|(last, ..)| *last <= batch),
+            "what is decided later waits for no earlier batch"
+        );
         marks::hit("an answer to the backend that is withheld");
         self.answers.extend(effects.extract_if(.., is_answer).map(|answer| (batch, now, answer)));
     }
@@ -264,6 +269,7 @@ impl Node {
             marks::hit("a full state that is withheld");
         }
         gate.withhold(now, batch, (effect, captured));
+        debug_assert!(!gate.is_empty() && gate.bytes() > 0, "what is withheld is counted");
         self.memory.withheld.set(gate.bytes());
         None
     }

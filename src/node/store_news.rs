@@ -43,6 +43,7 @@ impl Node {
             let safe = saving.pending.committed(committed);
             assert!(safe <= committed, "no more is safe than is committed");
             saving.safe = saving.safe.max(safe);
+            assert!(saving.safe < saving.pending.number(), "what is being filled is not safe");
             self.tell_committed(safe);
             self.answer_committed(safe);
         }
@@ -52,6 +53,7 @@ impl Node {
 
     fn tell_committed(&mut self, batch: u64) {
         let gate = |node: &mut Self| node.saving.as_mut()?.gate.as_mut()?.next_committed(batch);
+        assert!(!self.is_performing, "what was withheld is told between two decisions");
         self.is_performing = true;
         while let Some((effect, captured)) = gate(self) {
             let captured = self.told_now(&effect, captured);

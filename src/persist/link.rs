@@ -114,6 +114,7 @@ impl StoreLink {
     }
 
     fn slip(&self, shard: ShardId) -> &Slip {
+        debug_assert!(shard.index() < self.slips.len(), "each shard of this server has a slip");
         &self.slips[shard.index()]
     }
 }

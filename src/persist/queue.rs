@@ -91,6 +91,7 @@ impl Queue {
             return Err(offer);
         }
         let number = offer.number;
+        debug_assert!(!offer.batch.is_empty(), "a batch has something to commit");
         *place = Some(offer);
         places.note(shard, number);
         self.wake_if_idle(places);
@@ -143,6 +144,7 @@ impl Queue {
         for (shard, offer) in &offers {
             assert_eq!(offer.number, places.last[shard.index()], "a shard's place has what it offered last");
         }
+        debug_assert!(places.offers.iter().all(Option::is_none), "all there was is taken");
         Taken { offers, is_last: places.is_closed }
     }
 

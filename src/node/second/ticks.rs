@@ -74,6 +74,10 @@ impl Node {
         self.figures.bytes_sent += sent as u64;
         let frame = Arc::clone(self.tick_frame());
         let feed = self.slice.expect("a slice is being served").feed;
+        debug_assert!(
+            self.sessions.get(slot).is_some_and(|session| !session.blocked),
+            "it was offered to one that takes it"
+        );
         let deltas = self.feeds.get_mut(feed).deltas.as_mut().expect("a pass is running");
         if sent == 0 {
             deltas.falls_behind(at);

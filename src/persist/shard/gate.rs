@@ -133,6 +133,7 @@ impl Gate {
             self.conns.entry(conn).or_default().add(bytes);
         }
         self.queue.push_back(Entry { batch, since: now, waiting });
+        debug_assert!(self.bytes >= bytes, "what is withheld is counted");
     }
 
     /// The next effect that waits for no more than this batch.
@@ -163,6 +164,7 @@ impl Gate {
         effects.extend(states.into_iter().map(|effect| undoing.renumber(effect)));
         effects.extend(undoing.carts_after());
         effects.iter_mut().for_each(|effect| undoing.show_as_it_is(effect));
+        debug_assert!(self.is_empty(), "everything that waited is given up");
         let retracts = undoing.rooms.into_iter().map(|((room, _), undone)| Retract {
             room,
             epoch: undone.epoch,
@@ -177,6 +179,7 @@ impl Gate {
         let of_gone = |entry: &Entry| parties(&entry.waiting.0).1.is_some_and(|room| is_gone(room.as_str()));
         let (gone, kept) = std::mem::take(&mut self.queue).into_iter().partition::<VecDeque<_>, _>(of_gone);
         self.queue = kept;
+        debug_assert!(self.queue.iter().is_sorted_by_key(|entry| entry.batch), "what is left keeps its order");
         gone.iter().for_each(|entry| self.count_down(&entry.waiting));
         gone.into_iter().map(|entry| entry.waiting.0).filter(|effect| matches!(effect, Effect::Api(_))).collect()
     }
@@ -184,6 +187,7 @@ impl Gate {
     fn count_down(&mut self, waiting: &Waiting) {
         let (conn, room) = parties(&waiting.0);
         let bytes = bytes_of(waiting);
+        assert!(self.bytes >= bytes, "what leaves was counted when it came");
         self.bytes -= bytes;
         if let Some(room) = room {
             down(&mut self.rooms, room, bytes);

@@ -147,7 +147,8 @@ impl Pending {
     pub fn committed(&mut self, number: u64) -> u64 {
         assert!(number < self.number, "only what was handed over is committed");
         match self.unsure {
-            Some((_, Some(last))) if number >= last => {
+            Some((floor, Some(last))) if number >= last => {
+                assert!(floor < last, "a full state ends behind what came before it");
                 self.unsure = None;
                 number
             }
@@ -162,6 +163,7 @@ impl Pending {
         let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
         assert!(floor < self.number, "what came before was handed over");
         self.unsure = Some((floor, None));
+        debug_assert!(self.batch.is_empty(), "a full state holds every change");
         self.owed = Owed::All;
         self.status.count_full_state();
     }
@@ -190,6 +192,7 @@ impl Pending {
             let Some(offer) = self.next_offer(now) else { break };
             self.queue.offer_last(self.shard, offer);
         }
+        assert!(self.batch.is_empty(), "nothing stays behind");
     }
 
     /// Whether no full state is on its way.

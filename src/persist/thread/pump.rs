@@ -91,6 +91,7 @@ impl Pump {
             *number = offer.number;
             self.since = Some(self.since.map_or(offer.since, |since| since.min(offer.since)));
             self.group.add(shard, self.shards, offer.batch);
+            debug_assert!(!self.is_idle(), "what was taken is to be committed");
         }
     }
 

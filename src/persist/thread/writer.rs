@@ -241,6 +241,7 @@ impl StoreThread {
         // What came during a long commit has been gathered already.
         let gather_ms = if self.setup.is_durable { 0 } else { STORE_GATHER_MS.saturating_sub(self.last_commit_ms) };
         self.last_commit_ms = 0;
+        debug_assert!(gather_ms <= STORE_GATHER_MS, "gathering is bounded");
         let taken = self.queue.take(idle_ms, gather_ms);
         let is_last = taken.is_last && taken.offers.is_empty();
         self.pump.add(taken.offers, self.setup.clock.now().wall);
