@@ -20,8 +20,8 @@ const SAID: usize = 1 + 16 + 8 + 8;
 /// Bytes of its code: half of an HMAC with SHA-256.
 const CODE: usize = 16;
 const VERSION: u8 = 1;
-/// Bits of an incarnation that count the milliseconds between a token and its use.
-const MS_BITS: u32 = 26;
+/// Bits of an incarnation that tell those of one millisecond apart.
+const CHANCE_BITS: u32 = 20;
 
 /// What a token proves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,19 +30,17 @@ pub struct Proven {
     pub session: SessionId,
     /// The number of the connection that was given the token.
     pub incarnation: u64,
-    /// When that was.
-    given: WallMillis,
 }
 
 impl Proven {
-    /// The number of the connection that goes on with the session now. It is higher than all before it in this line, and of
-    /// two that use one token, that of the later one is higher; `random` tells those of the same millisecond apart.
+    /// The number of the connection that goes on with the session now. Whoever does that later has a higher one,
+    /// whichever token it shows: the answer with the newest may have been lost. It is higher than that of the token in
+    /// any case, also when the clock has been set back. `random` tells those of the same millisecond apart.
     #[must_use]
     pub fn next_incarnation(&self, now: WallMillis, random: u64) -> u64 {
-        let resumes = (self.incarnation >> 32).saturating_add(1).min(u64::from(u32::MAX));
-        let ms = now.0.saturating_sub(self.given.0).min((1 << MS_BITS) - 1);
-        let few_bits = 32 - MS_BITS;
-        resumes << 32 | ms << few_bits | random & ((1 << few_bits) - 1)
+        let chance = random & ((1 << CHANCE_BITS) - 1);
+        let by_time = now.0.min(u64::MAX >> CHANCE_BITS) << CHANCE_BITS | chance;
+        by_time.max(self.incarnation.saturating_add(1 + chance % 8))
     }
 }
 
@@ -124,10 +122,10 @@ impl SessionTokens {
         };
         let number = |range: std::ops::Range<usize>| u64::from_be_bytes(token[range].try_into().expect("8 bytes"));
         let id = u128::from(number(1..9)) << 64 | u128::from(number(9..17));
-        let given = WallMillis(number(25..SAID));
+        let given = number(25..SAID);
         let is_signed = is_by(&self.own) | self.shared.get().is_some_and(is_by);
-        let is_good = is_signed && token[0] == VERSION && now.0.saturating_sub(given.0) <= SESSION_TOKEN_MS;
-        is_good.then(|| Proven { session: SessionId::new(id), incarnation: number(17..25), given })
+        let is_good = is_signed && token[0] == VERSION && now.0.saturating_sub(given) <= SESSION_TOKEN_MS;
+        is_good.then(|| Proven { session: SessionId::new(id), incarnation: number(17..25) })
     }
 }
 
@@ -200,14 +198,17 @@ mod tests {
     #[test]
     fn whoever_goes_on_later_is_newer() {
         let tokens = SessionTokens::new([1, 2]);
-        let session = SessionId::new(1);
         let first = first_incarnation(u64::MAX);
-        let proven = tokens.check(&tokens.give(session, first, NOW), NOW).expect("it is good");
-        let second = proven.next_incarnation(NOW, 0);
-        let later = proven.next_incarnation(NOW.after(1), 0);
-        assert!(first < second && second < later, "{first} {second} {later}");
-        assert_ne!(second, proven.next_incarnation(NOW, 1), "two of one millisecond");
-        let third = tokens.check(&tokens.give(session, second, NOW.after(9)), NOW).expect("it is good");
-        assert!(proven.next_incarnation(NOW.after(SESSION_TOKEN_MS), 0) < third.next_incarnation(NOW, 0));
+        let proven =
+            |incarnation| tokens.check(&tokens.give(SessionId::new(1), incarnation, NOW), NOW).expect("it is good");
+        let second = proven(first).next_incarnation(NOW, u64::MAX);
+        assert!(first < second);
+        let third = proven(second).next_incarnation(NOW.after(1), 0);
+        assert!(second < third);
+        assert!(third < proven(first).next_incarnation(NOW.after(2), 0), "with the oldest token, too");
+        assert_ne!(second, proven(first).next_incarnation(NOW, 1), "two of one millisecond");
+        let back = WallMillis(NOW.0 - 3_600_000);
+        assert!(third < proven(third).next_incarnation(back, 0), "the clock was set back");
+        assert_eq!(proven(u64::MAX).next_incarnation(NOW, 7), u64::MAX);
     }
 }

@@ -7,7 +7,7 @@ use super::source::Source;
 /// Constants that invent a number and bound nothing, by module, and what they are instead.
 const NUMBERS: &[(&str, &[&str], &str)] = &[
     ("audience::history", &["STATE_SHIFT"], "where bits stand"),
-    ("auth::session", &["SAID", "CODE", "VERSION", "MS_BITS"], "the format of a token"),
+    ("auth::session", &["SAID", "CODE", "VERSION", "CHANCE_BITS"], "the format of a token"),
     ("audience::pace", &["PER_CORE"], "a unit"),
     ("cluster::entry", &["VERSION"], "the format of an entry"),
     ("engine::time", &["DAY_MS"], "a unit"),
