@@ -81,6 +81,9 @@ impl Node {
             && !self.feeds.get(feed).view.is_empty()
         {
             let slot = self.feeds.get(feed).view.slot_at(0);
+            // No pass will tell it the end of its seats.
+            self.take_owed(slot);
+            self.queue_flush(slot);
             self.leave(slot, room);
         }
     }

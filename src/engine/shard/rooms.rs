@@ -14,7 +14,7 @@ use crate::engine::command::{
 };
 use crate::engine::command::{LayoutName, RoomPlan};
 use crate::engine::deadlines::{Deadline, Due};
-use crate::engine::ids::ConnId;
+use crate::engine::ids::{ConnId, SeatId};
 use crate::engine::slab::Slot;
 use crate::engine::time::{Now, WallMillis};
 use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLD_MS_MIN};
@@ -192,6 +192,10 @@ impl Shard {
         let mut seats: Vec<_> = self.rooms[room].seats().map(|(slot, seat)| (seat.id.clone(), slot)).collect();
         seats.sort_unstable();
         let carts: Vec<Slot> = self.carts_of(room);
+        let held = |cart: &Slot| -> Vec<_> {
+            self.owners.carts[*cart].seats.iter().map(|&seat| self.rooms[room].seat_at(seat).id.clone()).collect()
+        };
+        let gone: Vec<Vec<SeatId>> = carts.iter().map(held).collect();
         for &cart in &carts {
             self.owners.carts[cart].orders.clear();
             self.owners.carts[cart].paying = 0;
@@ -201,8 +205,8 @@ impl Shard {
             debug_assert_ne!(self.rooms[room].seat_at(seat).hold.status, SeatStatus::Free);
             self.end((room, seat), (Act::Clear, ReleaseReason::RoomDeleted), (conn, None), effects);
         }
-        for cart in carts {
-            let why = CartWhy::Changed { reason: CartReason::ReleasedByOperator, gone: Vec::new(), order: None };
+        for (cart, gone) in carts.into_iter().zip(gone) {
+            let why = CartWhy::Changed { reason: CartReason::ReleasedByOperator, gone, order: None };
             self.tell_owner(cart, None, why, effects);
             self.settle(cart, false, effects);
         }
