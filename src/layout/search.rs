@@ -62,6 +62,25 @@ impl<'a> Pairs<'a> {
         Self { layout, set, before, here: pairs(layout, set, at), next: pairs(layout, set, at + 1) }
     }
 
+    /// Goes to word `at`, which is not before the last one: those in between cost nothing.
+    #[inline]
+    fn go_to(&mut self, last: &mut usize, at: usize) {
+        if *last + 1 == at {
+            self.step(at);
+        } else if *last != at {
+            *self = Self::around(self.layout, self.set, at);
+        }
+        *last = at;
+    }
+
+    /// Where windows of `size` would leave somebody alone, among the places of this word, if there are such windows.
+    #[inline]
+    fn leaving_alone(&self, size: usize) -> u64 {
+        let left_alone = (self.here << 1 | self.before >> 63) & !(self.here << 2 | self.before >> 62);
+        let right_alone = self.behind(size - 1) & !self.behind(size);
+        left_alone | right_alone
+    }
+
     /// Steps to word `at`, which follows the last one.
     #[inline]
     fn step(&mut self, at: usize) {
@@ -120,15 +139,8 @@ impl<'a> Field<'a> {
         if any == 0 {
             return Starts { good: 0, any: 0 };
         }
-        Starts { good: any & !self.leaving_alone(size, at), any }
-    }
-
-    /// Windows of `size` from these places of word `at` would leave somebody alone, if there are such windows.
-    fn leaving_alone(&self, size: usize, at: usize) -> u64 {
-        let pairs = Pairs::around(self.layout, self.free, at);
-        let left_alone = (pairs.here << 1 | pairs.before >> 63) & !(pairs.here << 2 | pairs.before >> 62);
-        let right_alone = pairs.behind(size - 1) & !pairs.behind(size);
-        left_alone | right_alone
+        let free = Pairs::around(self.layout, self.free, at);
+        Starts { good: any & !free.leaving_alone(size), any }
     }
 
     /// The best window: one that leaves nobody alone, in the best row that has one, as near to the middle of that row as
@@ -136,6 +148,8 @@ impl<'a> Field<'a> {
     pub(super) fn window(&self, size: usize) -> Option<usize> {
         let (set, mut second) = (self.usable(), None);
         let mut pairs = Pairs::new(self.layout, set);
+        // Where all that is free may be given, the pairs are the same.
+        let (mut free, mut last) = (Pairs::around(self.layout, self.free, 0), 0);
         for at in 0..self.words() {
             pairs.step(at);
             let any = match size {
@@ -146,7 +160,13 @@ impl<'a> Field<'a> {
             if any == 0 {
                 continue;
             }
-            let good = any & !self.leaving_alone(size, at);
+            let alone = if self.usable.is_some() {
+                free.go_to(&mut last, at);
+                free.leaving_alone(size)
+            } else {
+                pairs.leaving_alone(size)
+            };
+            let good = any & !alone;
             if good != 0 {
                 return Some(
                     self.nearest_the_middle(size, at * 64 + good.trailing_zeros() as usize, |starts| starts.good),
@@ -217,9 +237,10 @@ impl<'a> Field<'a> {
     }
 
     /// Where stretches shorter than `size` (at most 50) begin, by length and in order, no more than `enough` says of each
-    /// length. There are no longer ones.
+    /// length. There are no longer ones. With enough of the longest that can be, others need not be complete.
     pub(super) fn by_length(&self, size: usize, enough: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
         let (set, mut by_length) = (self.usable(), vec![Vec::new(); size]);
+        let enough: Vec<usize> = (0..size).map(|length| if length == 0 { 0 } else { enough(length) }).collect();
         let mut pairs = Pairs::new(self.layout, set);
         for (at, word) in set.iter().enumerate() {
             pairs.step(at);
@@ -230,13 +251,16 @@ impl<'a> Field<'a> {
                 }
                 let longer = starts & pairs.behind(length - 1);
                 let exactly = starts & !longer;
-                let missing = if exactly == 0 { 0 } else { enough(length).saturating_sub(found.len()) };
-                if missing > 0 {
+                if exactly != 0 && found.len() < enough[length] {
+                    let missing = enough[length] - found.len();
                     found.extend(bits::ones(exactly).take(missing).map(|bit| at * 64 + bit));
                 }
                 starts = longer;
             }
             debug_assert_eq!(starts, 0, "no stretch is as long as the group");
+            if size > 1 && by_length[size - 1].len() == enough[size - 1] {
+                break;
+            }
         }
         by_length
     }

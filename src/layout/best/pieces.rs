@@ -24,7 +24,8 @@ pub(super) fn choose(field: Field<'_>, quantity: usize) -> Vec<usize> {
         let rest = quantity - places.len();
         let longest = stretches.longest();
         let (start, size) = if longest >= rest {
-            let left = Field { usable: Some(&usable), free: &free, ..field };
+            // Where all that is free may be given, what is left of both is the same.
+            let left = Field { usable: field.usable.map(|_| &*usable), free: &free, ..field };
             (left.window(rest).expect("a stretch is long enough"), rest)
         } else {
             let start = stretches.take(longest);
@@ -41,7 +42,7 @@ pub(super) fn choose(field: Field<'_>, quantity: usize) -> Vec<usize> {
 }
 
 impl Stretches {
-    /// More than a group can use of one length is left out.
+    /// More than a group can use of one length is left out: of the longest that can be, two always suffice.
     fn find(field: Field<'_>, quantity: usize) -> Self {
         let mut by_length = field.by_length(quantity, |length| quantity / length + 1);
         // From the end they are taken at no cost.
