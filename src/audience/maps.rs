@@ -15,6 +15,8 @@ use crate::limits::{MAP_KEPT_MS, MAPS_KEPT_MAX};
 pub enum What {
     /// The whole map.
     Map,
+    /// The same, packed.
+    Packed,
     /// What has changed since this number.
     Since(u64),
 }

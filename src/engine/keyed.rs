@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
+use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 
 use super::ids::{Epoch, ShardId};
@@ -67,6 +68,46 @@ impl BuildHasher for Keyed {
 
     fn build_hasher(&self) -> SipHasher13 {
         SipHasher13::new_with_keys(self.0[0], self.0[1])
+    }
+}
+
+/// Finds things in numbered slots by names that the things themselves have: five bytes a place, where a map would keep
+/// each name a second time.
+#[derive(Debug)]
+pub(super) struct Index {
+    keyed: Keyed,
+    slots: HashTable<u32>,
+}
+
+impl Index {
+    pub(super) fn new(keyed: Keyed) -> Self {
+        Self { keyed, slots: HashTable::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// All slots, in an order that follows from the history and the key.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().copied()
+    }
+
+    /// The slot of what has this name, as `is_its` says.
+    pub(super) fn find(&self, name: &impl Hash, is_its: impl Fn(u32) -> bool) -> Option<u32> {
+        self.slots.find(self.keyed.hash_one(name), |&slot| is_its(slot)).copied()
+    }
+
+    /// Takes in what has a name that nothing else has.
+    pub(super) fn insert<'n, N: Hash + 'n>(&mut self, name: &N, slot: u32, name_of: impl Fn(u32) -> &'n N) {
+        let keyed = self.keyed;
+        self.slots.insert_unique(keyed.hash_one(name), slot, |&slot| keyed.hash_one(name_of(slot)));
+    }
+
+    /// Takes out what has this name and slot.
+    pub(super) fn remove(&mut self, name: &impl Hash, slot: u32) {
+        let entry = self.slots.find_entry(self.keyed.hash_one(name), |&of| of == slot);
+        _ = entry.expect("it is known by its name").remove();
     }
 }
 

@@ -7,8 +7,9 @@
 //! restart has no connection. Never here: what a room or a seat is, and when something ends.
 
 use super::command::Owner;
+use super::few::Few;
 use super::ids::{ClientId, ConnId, Origin};
-use super::keyed::{Keyed, KeyedMap};
+use super::keyed::{Index, Keyed, KeyedMap};
 use super::slab::{Slab, Slot};
 use super::time::{Millis, WallMillis};
 
@@ -18,28 +19,31 @@ pub(super) enum Who {
     /// A session, a subject, a holder, or a v1 connection that has something in an order.
     Owner(Owner),
     /// A v1 client from before a restart, which came from there. What it holds has clocks of its own.
-    Former(ClientId, Origin),
+    Former(Box<(ClientId, Origin)>),
 }
 
+/// Every connection of the second protocol that looks at a room is one, or a part of one.
 #[derive(Debug)]
 pub(super) struct Party {
     pub(super) who: Who,
-    pub(super) conns: Vec<ConnId>,
+    pub(super) conns: Few<ConnId>,
     /// Of the newest connection of a session.
     pub(super) incarnation: u64,
     /// Seats that it may have in one room, if its token says so.
     pub(super) max_seats: Option<u32>,
     /// The number of its grace while it is away; 0 while nobody is waited for.
     pub(super) grace: u64,
-    pub(super) carts: Vec<Slot>,
+    pub(super) carts: Few<Slot>,
 }
+
+const _: () = assert!(size_of::<Party>() <= 80);
 
 impl Party {
     /// Its owner, unless that is a client from before a restart.
     pub(super) fn owner(&self) -> Option<&Owner> {
         match &self.who {
             Who::Owner(owner) => Some(owner),
-            Who::Former(..) => None,
+            Who::Former(_) => None,
         }
     }
 
@@ -96,7 +100,7 @@ pub(super) struct Clock {
 #[derive(Debug)]
 pub(super) struct Owners {
     by_conn: KeyedMap<ConnId, Slot>,
-    by_owner: KeyedMap<Owner, Slot>,
+    by_owner: Index,
     formers: KeyedMap<ClientId, Vec<Slot>>,
     pub(super) parties: Slab<Party>,
     pub(super) carts: Slab<Cart>,
@@ -107,7 +111,7 @@ impl Owners {
     pub(super) fn new(names: Keyed, connections: Keyed) -> Self {
         Self {
             by_conn: KeyedMap::with_hasher(connections),
-            by_owner: KeyedMap::with_hasher(names),
+            by_owner: Index::new(names),
             formers: KeyedMap::with_hasher(names),
             parties: Slab::new(),
             carts: Slab::new(),
@@ -125,7 +129,7 @@ impl Owners {
 
     /// The party of this owner.
     pub(super) fn find(&self, owner: &Owner) -> Option<Slot> {
-        self.by_owner.get(owner).copied()
+        self.by_owner.find(owner, |slot| self.parties[slot].owner() == Some(owner))
     }
 
     /// The party of this owner, made if need be.
@@ -134,13 +138,14 @@ impl Owners {
             return slot;
         }
         let slot = self.add(Who::Owner(owner.clone()));
-        self.by_owner.insert(owner.clone(), slot);
+        let parties = &self.parties;
+        self.by_owner.insert(owner, slot, |slot| parties[slot].owner().expect("only owners are in it"));
         slot
     }
 
     /// The party of a client from before a restart, made if need be.
     pub(super) fn former(&mut self, client: &ClientId, origin: Origin) -> Slot {
-        let who = Who::Former(client.clone(), origin);
+        let who = Who::Former(Box::new((client.clone(), origin)));
         let known = self.formers.get(client).into_iter().flatten().find(|&&slot| self.parties[slot].who == who);
         if let Some(&slot) = known {
             return slot;
@@ -156,19 +161,16 @@ impl Owners {
     }
 
     fn add(&mut self, who: Who) -> Slot {
-        let (conns, carts) = (Vec::new(), Vec::new());
+        let (conns, carts) = (Few::None, Few::None);
         self.parties.insert(Party { who, conns, incarnation: 0, max_seats: None, grace: 0, carts })
     }
 
     /// One connection more.
     pub(super) fn attach(&mut self, party: Slot, conn: ConnId) {
-        assert!(!matches!(self.parties[party].who, Who::Former(..)), "who was here before a restart has no connection");
+        assert!(!matches!(self.parties[party].who, Who::Former(_)), "who was here before a restart has no connection");
         let before = self.by_conn.insert(conn, party);
         assert_eq!(before, None, "{conn:?} belongs to two");
-        let conns = &mut self.parties[party].conns;
-        // Of nearly all there is one.
-        conns.reserve_exact(1);
-        conns.push(conn);
+        self.parties[party].conns.push(conn);
     }
 
     /// The connection is nobody's any more.
@@ -178,8 +180,8 @@ impl Owners {
         }
         let party = self.by_conn.remove(&conn)?;
         let conns = &mut self.parties[party].conns;
-        let at = conns.iter().position(|&of| of == conn).expect("both know each other");
-        conns.swap_remove(at);
+        assert!(conns.contains(&conn), "both know each other");
+        conns.retain(|of| of != conn);
         Some(party)
     }
 
@@ -209,7 +211,7 @@ impl Owners {
         let Cart { party, seats, paying, orders, alarm, .. } = self.carts.remove(cart);
         assert!(seats.is_empty() && orders.is_empty(), "a cart with something in it is forgotten");
         assert!(paying == 0 && alarm == 0, "something of a cart that is forgotten goes on");
-        self.parties[party].carts.retain(|&of| of != cart);
+        self.parties[party].carts.retain(|of| of != cart);
     }
 
     /// All connections that belong to somebody.
@@ -220,7 +222,7 @@ impl Owners {
     /// Parties of which nothing is left.
     pub(super) fn of_nothing(&self) -> Vec<Slot> {
         let is_nothing = |slot: &Slot| self.parties[*slot].conns.is_empty() && self.parties[*slot].carts.is_empty();
-        let all = self.by_owner.values().chain(self.formers.values().flatten()).copied();
+        let all = self.by_owner.slots().chain(self.formers.values().flatten().copied());
         all.filter(is_nothing).collect()
     }
 
@@ -233,9 +235,10 @@ impl Owners {
         let Party { who, grace, .. } = self.parties.remove(party);
         match who {
             Who::Owner(owner) => {
-                assert_eq!(self.by_owner.remove(&owner), Some(party), "an owner has one party");
+                self.by_owner.remove(&owner, party);
             }
-            Who::Former(client, _) => {
+            Who::Former(former) => {
+                let client = former.0;
                 let all = self.formers.get_mut(&client).expect("it is known by its name");
                 all.retain(|&of| of != party);
                 if all.is_empty() {
@@ -259,8 +262,10 @@ impl Owners {
         let (mut seats, mut own) = (0, 0);
         for party in self.parties.iter() {
             assert!(!party.conns.is_empty() || !party.carts.is_empty(), "a party of nothing");
+            let is_found = party.owner().is_none_or(|owner| self.find(owner).is_some());
+            assert!(is_found, "an owner that is not found");
             assert!(party.grace == 0 || party.conns.is_empty(), "somebody who is here is waited for");
-            for &cart in &party.carts {
+            for &cart in party.carts.iter() {
                 let cart = &self.carts[cart];
                 assert!(!cart.seats.is_empty() || !cart.orders.is_empty(), "an empty cart");
                 let has_clock = cart.alarm != 0;

@@ -168,7 +168,7 @@ impl Node {
         session.answered(ticket);
         self.no_longer_waits(slot, ticket);
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        if session.open_requests() == 0 && session.second().is_some_and(|second| !second.wants.is_empty()) {
+        if session.open_requests() == 0 && session.second().is_some_and(|second| !second.wants().is_empty()) {
             self.go_on.push((slot, generation));
         }
         let Some(session) = self.sessions.get_mut(slot) else { return };

@@ -130,7 +130,7 @@ impl Node {
             who.client = Some(name.clone());
         }
         let standing = who.standing.as_mut().expect("the caller has made it");
-        let incarnation = standing.second.as_ref().map_or(0, |second| second.incarnation);
+        let incarnation = standing.identity.as_ref().map_or(0, |identity| identity.incarnation);
         let (owner, max_seats) = (Owner::Subject(Arc::clone(&claims.subject)), claims.max_seats);
         standing.identity = Some(Identity { owner, incarnation, max_seats });
         (standing.auth, standing.claims) = (AuthState::Ok, Some(Box::new(claims)));
@@ -226,9 +226,9 @@ impl Node {
         let generation = self.sessions.generation(slot);
         let Some(standing) = self.sessions.get_mut(slot).and_then(Session::standing_mut) else { return };
         // An earlier look will see that it may stay longer, and look again: a client cannot make more of them.
-        let looked_at = standing.until.map_or(ends, |until| until.looked_at.min(ends));
-        let is_looked_at = standing.until.is_some_and(|until| until.looked_at == looked_at);
-        standing.until = Some(Until { ends, looked_at });
+        let looked_at = standing.until.as_ref().map_or(ends, |until| until.looked_at.min(ends));
+        let is_looked_at = standing.until.as_ref().is_some_and(|until| until.looked_at == looked_at);
+        standing.until = Some(Box::new(Until { ends, looked_at }));
         if !is_looked_at {
             self.entrance.looks.push(Reverse((looked_at, slot, generation)));
         }
@@ -248,10 +248,10 @@ impl Node {
             self.entrance.looks.pop();
             let session = self.sessions.live(slot, generation).filter(|session| session.stage == Stage::Open);
             let Some(standing) = session.and_then(Session::standing_mut) else { continue };
-            let Some(until) = standing.until.filter(|until| until.looked_at == at) else { continue };
+            let Some(until) = standing.until.as_mut().filter(|until| until.looked_at == at) else { continue };
             if until.ends > now {
                 crate::marks::hit("a token that was renewed");
-                standing.until = Some(Until { looked_at: until.ends, ..until });
+                until.looked_at = until.ends;
                 self.entrance.looks.push(Reverse((until.ends, slot, generation)));
                 continue;
             }

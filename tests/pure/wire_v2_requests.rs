@@ -39,12 +39,17 @@ fn the_requests_of_the_table() {
     );
     check(r#"{"type":"resume","session_token":""}"#, None, Kind::Resume, Ask::Resume { token: "", rooms: vec![] });
     check(r#"{"type":"auth","token":"a.b.c"}"#, None, Kind::Auth, Ask::Auth { token: "a.b.c" });
-    check(r#"{"type":"join_room","room_id":"r"}"#, None, Kind::Join, Ask::Join { room: "r", since: None });
+    check(
+        r#"{"type":"join_room","room_id":"r"}"#,
+        None,
+        Kind::Join,
+        Ask::Join { room: "r", since: None, packed: false },
+    );
     check(
         r#"{"type":"join_room","room_id":"r","since":{"epoch":"5f0c00000000000a","seq":9001}}"#,
         None,
         Kind::Join,
-        Ask::Join { room: "r", since: Some(Since { epoch: 0x5f0c_0000_0000_000a, seq: 9001 }) },
+        Ask::Join { room: "r", since: Some(Since { epoch: 0x5f0c_0000_0000_000a, seq: 9001 }), packed: false },
     );
     check(r#"{"type":"leave_room","room_id":"r"}"#, None, Kind::Leave, Ask::Leave { room: "r" });
     check(
@@ -78,7 +83,11 @@ fn the_requests_of_the_table() {
         Ask::Release { room: "r", seats: Some(Names::One("A1")) },
     );
     check(r#"{"type":"extend_hold","room_id":"r"}"#, None, Kind::ExtendHold, Ask::Extend { room: "r" });
-    check(r#"{"type":"sync","room_id":"r"}"#, None, Kind::Sync, Ask::Sync { room: "r" });
+    for (packed, expected) in [("true", true), ("false", false), ("1", false), ("null", false), (r#""true""#, false)] {
+        let text = format!(r#"{{"type":"sync","room_id":"r","packed":{packed}}}"#);
+        check(&text, None, Kind::Sync, Ask::Sync { room: "r", packed: expected });
+    }
+    check(r#"{"type":"sync","room_id":"r"}"#, None, Kind::Sync, Ask::Sync { room: "r", packed: false });
     check(r#"{"type":"ping"}"#, None, Kind::Ping, Ask::Ping { t: None });
     check(r#"{"type":"ping","t":1.5e3}"#, None, Kind::Ping, Ask::Ping { t: Some(Written::Number("1.5e3")) });
     check(r#"{"type":"ping","t":"x"}"#, None, Kind::Ping, Ask::Ping { t: Some(Written::Text("x")) });
@@ -210,7 +219,7 @@ fn a_position_that_is_none_is_as_if_there_were_none() {
     let good = r#"{"seq":7,"epoch":"00000000000000ff","x":[1]}"#;
     let check_since = |since: &str, expected: Option<Since>| {
         let text = format!(r#"{{"type":"join_room","room_id":"r","since":{since}}}"#);
-        check(&text, None, Kind::Join, Ask::Join { room: "r", since: expected });
+        check(&text, None, Kind::Join, Ask::Join { room: "r", since: expected, packed: false });
     };
     check_since(good, Some(Since { epoch: 255, seq: 7 }));
     check_since(
@@ -235,7 +244,7 @@ fn what_is_not_known_is_ignored() {
         r#"{"type":"ping","type":"sync","room_id":"no","room_id":"\u0072","id":[],"id":1}"#,
         ONE,
         Kind::Sync,
-        Ask::Sync { room: "r" },
+        Ask::Sync { room: "r", packed: false },
     );
     check_bad(r#"{"type":"ping","t":{}}"#, "t must be a number or a string of at most 64 bytes");
     check_bad(r#"{"type":"auth"}"#, "token is missing");

@@ -95,7 +95,7 @@ impl Shard {
     /// Nobody is waited for any more: what the party holds becomes free, and it is told of what is booked no more.
     pub(super) fn give_up(&mut self, party: Slot, effects: &mut Effects) {
         assert!(self.owners.parties[party].conns.is_empty(), "somebody who is here is given up");
-        for cart in self.owners.parties[party].carts.clone() {
+        for &cart in self.owners.parties[party].carts.clone().iter() {
             let room = self.owners.carts[cart].room;
             self.end_cart(cart, ReleaseReason::Disconnected, effects);
             let of = &self.rooms[room];

@@ -62,7 +62,8 @@ impl Shard {
             RestoreBy::Proof => origin.is_owner_of(of),
         };
         for party in self.owners.formers(client).to_vec() {
-            let Who::Former(_, from) = self.owners.parties[party].who else { unreachable!("it is listed as one") };
+            let Who::Former(former) = &self.owners.parties[party].who else { unreachable!("it is listed as one") };
+            let from = former.1;
             let Some(cart) = self.owners.cart_in(party, room).filter(|_| its(from)) else { continue };
             for seat in std::mem::take(&mut self.owners.carts[cart].seats) {
                 self.rooms[room].adopt(seat, conn);

@@ -95,7 +95,7 @@ impl Node {
         let ticket = if is_parted { session.take_ticket() } else { session.ask(owner) };
         let client = session.client().cloned().expect("only a WebSocket asks");
         let (origin, identity) = (session.origin(), session.identity().cloned());
-        session.second_mut().expect("it speaks the second protocol").asked.push_back(asked);
+        session.second_mut().expect("it speaks the second protocol").busy().asked.push_back(asked);
         let command = Command { conn, client, origin, ticket, identity, wanted };
         if is_parted {
             return self.ask_somebody(slot, command);
@@ -111,7 +111,7 @@ impl Node {
     pub(super) fn ask_for_wanted(&mut self, slot: u32) {
         loop {
             let Some(session) = self.sessions.get(slot).filter(|session| session.stage == Stage::Open) else { return };
-            let Some(want) = session.second().and_then(|second| second.wants.first()).cloned() else { return };
+            let Some(want) = session.second().and_then(|second| second.wants().first()).cloned() else { return };
             let owner = self.owner(want.room.as_str());
             let session = self.sessions.get(slot).expect("looked at above");
             let may_ask = session.parked.is_none() && session.open_requests() < self.bounds.open_requests;
@@ -120,7 +120,9 @@ impl Node {
                 return crate::marks::hit("a map that is asked for later");
             }
             let session = self.sessions.get_mut(slot).expect("looked at above");
-            session.second_mut().expect("it wants something").wants.remove(0);
+            let second = session.second_mut().expect("it wants something");
+            second.busy().wants.remove(0);
+            second.settle();
             if want.rejoin && !self.has_place_for(slot, want.room.as_str()) {
                 continue;
             }

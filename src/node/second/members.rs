@@ -91,6 +91,22 @@ impl Node {
         Some(bytes)
     }
 
+    /// The map as the connection wants it: packed once for all of this shard who want the same so.
+    pub(super) fn as_wished(&mut self, slot: u32, (room, at): (&RoomId, Position), map: Arc<Shared>) -> Arc<Shared> {
+        let session = self.sessions.get(slot);
+        if !session.and_then(|session| session.second()).is_some_and(|second| second.packs) {
+            return map;
+        }
+        let (now, moment) = (self.at.now.mono, (at.epoch, at.seq));
+        if let Some(same) = self.maps.find(room, moment, What::Packed, now) {
+            return same;
+        }
+        let Some(packed) = map::packed(map.bytes()) else { return map };
+        let bytes = self.full_states.share(packed);
+        self.maps.keep(room, moment, What::Packed, &bytes, now);
+        bytes
+    }
+
     /// The connection is a member of the room from here on, and knows it up to `knows`; or it waits for its map.
     pub(super) fn enter_second(&mut self, slot: u32, room: &RoomId, at: Position, knows: bool) {
         let owner = self.owner(room.as_str());
@@ -144,7 +160,10 @@ impl Node {
         session.free_room();
         let second = session.second_mut().expect("it is a member");
         second.members.remove(feed);
-        second.wants.retain(|want| want.room != *room);
+        if let Some(busy) = second.busy.as_mut() {
+            busy.wants.retain(|want| want.room != *room);
+            second.settle();
+        }
         self.leave_deltas(membership);
     }
 
@@ -169,8 +188,7 @@ impl Node {
     pub(in crate::node) fn leave_all_second(&mut self, slot: u32) {
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
         let members = std::mem::take(&mut second.members);
-        second.asked = std::collections::VecDeque::new();
-        (second.wants, second.resuming) = (Vec::new(), None);
+        second.busy = None;
         members.iter().for_each(|membership| self.leave_deltas(membership));
     }
 
@@ -215,8 +233,8 @@ impl Node {
     pub(in crate::node) fn want(&mut self, slot: u32, want: Want) {
         let generation = self.sessions.generation(slot);
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
-        if !second.wants.contains(&want) {
-            second.wants.push(want);
+        if !second.wants().contains(&want) {
+            second.busy().wants.push(want);
         }
         self.go_on.push((slot, generation));
     }

@@ -40,6 +40,11 @@ impl Node {
                 self.resume(slot, ResumeAsk { id: id.map(RequestId::to_owned), token: token.into(), rooms });
             }
             (ask, Some(room)) => {
+                if let Ask::Join { packed, .. } | Ask::Sync { packed, .. } = ask
+                    && let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut())
+                {
+                    second.packs = packed;
+                }
                 let asked = Asked::Client { id: id.map(RequestId::to_owned), kind };
                 return self.cart_request(slot, CartAsk { room, request: cart_request(ask), asked });
             }

@@ -64,7 +64,7 @@ pub(super) struct Standing {
     /// What its token says, when it has one.
     pub(super) claims: Option<Box<Claims>>,
     /// How long it may stay, when it may not for ever.
-    pub(super) until: Option<Until>,
+    pub(super) until: Option<Box<Until>>,
     /// Tokens that it has shown and that were not good.
     pub(super) tokens_refused: u8,
     /// What it speaks the second protocol with.
@@ -78,23 +78,55 @@ impl Standing {
     }
 }
 
-/// What is known of a connection that speaks the second protocol.
+const _: () = assert!(size_of::<Standing>() <= 112);
+
+/// What is known of a connection that speaks the second protocol. Its number in its session is in its identity.
 #[derive(Debug)]
 pub(super) struct Second {
     /// Its session.
     pub(super) session: SessionId,
-    /// The number of this connection in its session.
-    pub(super) incarnation: u64,
-    /// Its requests that are not answered, in order.
-    pub(super) asked: VecDeque<Asked>,
     /// The rooms that it looks at.
     pub(super) members: Memberships,
     /// It has joined a room or held a seat: it cannot go on as another session any more.
     pub(super) is_used: bool,
+    /// Maps may come packed: so it said when it last joined a room or asked for a map.
+    pub(super) packs: bool,
+    /// What it waits for: nothing, nearly all the time.
+    pub(super) busy: Option<Box<Busy>>,
+}
+
+/// What a connection of the second protocol waits for.
+#[derive(Default, Debug)]
+pub(super) struct Busy {
+    /// Its requests that are not answered, in order.
+    pub(super) asked: VecDeque<Asked>,
     /// It is going on as another session.
-    pub(super) resuming: Option<Box<Resuming>>,
+    pub(super) resuming: Option<Resuming>,
     /// What must be asked for it, though it has not: rooms whose map it waits for.
     pub(super) wants: Vec<Want>,
+}
+
+impl Second {
+    /// To wait for something more.
+    pub(super) fn busy(&mut self) -> &mut Busy {
+        self.busy.get_or_insert_default()
+    }
+
+    /// What is to be asked for it.
+    pub(super) fn wants(&self) -> &[Want] {
+        self.busy.as_ref().map_or(&[], |busy| &busy.wants)
+    }
+
+    /// It is going on as another session.
+    pub(super) fn resuming(&mut self) -> Option<&mut Resuming> {
+        self.busy.as_mut()?.resuming.as_mut()
+    }
+
+    /// Something is not waited for any more.
+    pub(super) fn settle(&mut self) {
+        let is_idle = |busy: &Busy| busy.asked.is_empty() && busy.resuming.is_none() && busy.wants.is_empty();
+        self.busy.take_if(|busy| is_idle(busy));
+    }
 }
 
 /// A request that is not answered.
@@ -178,6 +210,7 @@ impl Session {
 
     /// Whether nothing is read from it because it is going on as another session.
     pub(super) fn is_resuming(&self) -> bool {
-        self.second().is_some_and(|second| second.resuming.is_some())
+        let busy = self.second().and_then(|second| second.busy.as_ref());
+        busy.is_some_and(|busy| busy.resuming.is_some())
     }
 }

@@ -57,15 +57,8 @@ impl Node {
             Shown::Refused(why) => return self.close(slot, frame::CLOSE_UNAUTHORIZED, why),
         };
         let (session_id, incarnation) = (SessionId::new(random.session), first_incarnation(random.incarnation));
-        let second = Second {
-            session: session_id,
-            incarnation,
-            asked: std::collections::VecDeque::new(),
-            members: Memberships::default(),
-            is_used: false,
-            resuming: None,
-            wants: Vec::new(),
-        };
+        let second =
+            Second { session: session_id, members: Memberships::default(), is_used: false, packs: false, busy: None };
         let identity = Identity { owner: Owner::Session(session_id), incarnation, max_seats: None };
         self.stands(slot, Standing { identity: Some(identity), second: Some(second), ..Standing::new(auth) });
         self.say_hello(slot, None, false, &[]);
@@ -78,7 +71,8 @@ impl Node {
         let Some(second) = session.second() else { return };
         let standing = session.who.as_ref().and_then(|who| who.standing.as_ref());
         let auth = standing.map_or(AuthState::Off, |standing| standing.auth);
-        let (session_id, incarnation) = (second.session, second.incarnation);
+        let incarnation = session.identity().map_or(0, |identity| identity.incarnation);
+        let session_id = second.session;
         let token = self.tokens.as_ref().map(|tokens| tokens.give(session_id, incarnation, now));
         let (name, token) = (session_text(session_id), token.unwrap_or_default());
         let hello = Hello {
@@ -103,6 +97,7 @@ impl Node {
             session.parked = Some(Box::new(Parked::Resume(Box::new(ask))));
             return;
         }
+        let before = session.identity().map_or(0, |identity| identity.incarnation);
         let Some(second) = session.second_mut() else { return };
         let ResumeAsk { id, token, rooms } = ask;
         let request_type = Some(Kind::Resume.as_str());
@@ -125,9 +120,9 @@ impl Node {
         let left = self.by_lane(&rooms);
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
         // What told the fresh session's connection apart tells this one apart, too.
-        let incarnation = proven.next_incarnation(now, second.incarnation);
-        (second.session, second.incarnation, second.is_used) = (proven.session, incarnation, true);
-        second.resuming = Some(Box::new(Resuming { id, rooms, left, carts: Vec::new() }));
+        let incarnation = proven.next_incarnation(now, before);
+        (second.session, second.is_used) = (proven.session, true);
+        second.busy().resuming = Some(Resuming { id, rooms, left, carts: Vec::new() });
         self.act_for(slot, proven.session, incarnation);
         if !self.keep_out(slot) {
             self.resume_on(slot);
@@ -150,23 +145,24 @@ impl Node {
     /// The connection acts for this session from now on, unless it acts for the subject of a token.
     fn act_for(&mut self, slot: u32, session: SessionId, incarnation: u64) {
         let standing = self.sessions.get_mut(slot).and_then(|session| session.who.as_mut()?.standing.as_mut());
-        if let Some(identity) = standing.and_then(|standing| standing.identity.as_mut())
-            && matches!(identity.owner, Owner::Session(_))
-        {
-            (identity.owner, identity.incarnation) = (Owner::Session(session), incarnation);
+        let Some(identity) = standing.and_then(|standing| standing.identity.as_mut()) else { return };
+        identity.incarnation = incarnation;
+        if let Owner::Session(_) = identity.owner {
+            identity.owner = Owner::Session(session);
         }
     }
 
     /// Asks the next shard what the session holds there; when all have answered the client is told.
     fn resume_on(&mut self, slot: u32) {
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
-        let Some(resuming) = second.resuming.as_mut() else { return };
+        let Some(resuming) = second.resuming() else { return };
         if let Some((_, rooms)) = resuming.left.pop() {
             let owner = self.owner(rooms[0].as_str());
             return self.ask_as(slot, owner, Asked::Node, Wanted::Resume { rooms });
         }
-        let Some(resuming) = second.resuming.take() else { return };
-        let Resuming { id, rooms, carts, .. } = *resuming;
+        let Some(resuming) = second.busy().resuming.take() else { return };
+        second.settle();
+        let Resuming { id, rooms, carts, .. } = resuming;
         let extends_left = self.rules.second.extends_max;
         let empty = Arc::new(CartView { extends_left, ..CartView::default() });
         let found = |room: &RoomId| carts.iter().find(|(of, _)| of == room).map(|(_, cart)| Arc::clone(cart));

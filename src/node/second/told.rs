@@ -59,11 +59,8 @@ impl Node {
     fn take_asked(&mut self, slot: u32) -> Asked {
         let second = self.sessions.get_mut(slot).and_then(|session| session.second_mut());
         let asked = second.and_then(|second| {
-            let asked = second.asked.pop_front();
-            // Nearly every connection waits for nothing nearly all the time.
-            if second.asked.is_empty() {
-                second.asked = std::collections::VecDeque::new();
-            }
+            let asked = second.busy().asked.pop_front();
+            second.settle();
             asked
         });
         asked.expect("every request of a connection of the second protocol is kept until it is answered")
@@ -73,7 +70,7 @@ impl Node {
     fn resumed(&mut self, slot: u32, resumed: Resumed) {
         let generation = self.sessions.generation(slot);
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
-        if let Some(resuming) = second.resuming.as_mut() {
+        if let Some(resuming) = second.resuming() {
             resuming.carts.extend(resumed.carts.into_iter().map(|found| (found.room, found.cart)));
         }
         self.go_on.push((slot, generation));
@@ -110,6 +107,7 @@ impl Node {
         self.write(slot, Kind::Reply, |out| write::room_joined(out, asked.id(), &joined));
         let knows = match captured {
             Some(Captured { state: Some(state), .. }) => {
+                let state = self.as_wished(slot, (room, *at), state);
                 self.write(slot, Kind::Reply, |out| map::snapshot(out, None, state.bytes(), cart));
                 true
             }
@@ -128,6 +126,7 @@ impl Node {
         let asked = self.take_asked(slot);
         let Synced { to, room, at, cart } = synced;
         if let Some(state) = captured.and_then(|captured| captured.state) {
+            let state = self.as_wished(slot, (room, *at), state);
             self.write(slot, Kind::Reply, |out| map::snapshot(out, asked.id(), state.bytes(), cart));
             self.knows_map(slot, room, at.seq);
         }

@@ -3,8 +3,12 @@
 //! Invariants: a map is encoded once, whoever needs it, and what is personal stands behind it; nobody's name is in it.
 //! Never here: who needs what, states of seats beyond their two bits.
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
 use super::request::RequestId;
 use super::write::{answer, cart, list};
@@ -28,16 +32,39 @@ pub enum Place<'a> {
 #[must_use]
 pub fn map_of_states(room: &str, (epoch, seq): (Epoch, u64), states: &[u8]) -> Vec<u8> {
     map(room, (epoch, seq), |mut object| {
-        let out = object.member("states");
-        out.push(b'"');
-        let at = out.len();
-        let len = base64::encoded_len(states.len(), true).expect("a map is far smaller than memory");
-        out.resize(at + len, 0);
-        let written = BASE64_STANDARD.encode_slice(states, &mut out[at..]).expect("there is room for all");
-        debug_assert_eq!(written, len);
-        out.push(b'"');
+        encoded(object.member("states"), states);
     })
 }
+
+/// Appends bytes as base64.
+fn encoded(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    let at = out.len();
+    let len = base64::encoded_len(bytes.len(), true).expect("a map is far smaller than memory");
+    out.resize(at + len, 0);
+    let written = BASE64_STANDARD.encode_slice(bytes, &mut out[at..]).expect("there is room for all");
+    debug_assert_eq!(written, len);
+    out.push(b'"');
+}
+
+/// The same map with `packed` instead of `states`: the base64 of the same bytes behind DEFLATE (RFC 1951, without a head).
+/// Nothing when there are no `states`, which is so in a room without a layout.
+#[must_use]
+pub fn packed(map: &[u8]) -> Option<Vec<u8>> {
+    const STATES: &[u8] = b"\"states\":";
+    // What stands before them is short, and no name can say this without its quotes being escaped.
+    let at = map.windows(STATES.len()).take(HEAD_BYTES_MAX).position(|part| part == STATES)?;
+    let text = map[at + STATES.len()..].strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
+    deflate.write_all(&BASE64_STANDARD.decode(text).ok()?).ok()?;
+    let mut packed = map[..at].to_vec();
+    packed.extend_from_slice(b"\"packed\":");
+    encoded(&mut packed, &deflate.finish().ok()?);
+    Some(packed)
+}
+
+/// Longest text before the states: the name of a room, each of whose bytes may be escaped, and its position.
+const HEAD_BYTES_MAX: usize = 6 * crate::limits::ID_BYTES_MAX + 128;
 
 /// The same of a room without: its seats that are not free, with their states.
 #[must_use]

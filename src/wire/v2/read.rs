@@ -78,10 +78,11 @@ enum Field {
     Rooms,
     Token,
     Time,
+    Packed,
 }
 
 impl<'a> Fields<'a> {
-    const NAMES: [&'static str; 18] = [
+    const NAMES: [&'static str; 19] = [
         "id",
         "type",
         "room_id",
@@ -100,6 +101,7 @@ impl<'a> Fields<'a> {
         "rooms",
         "token",
         "t",
+        "packed",
     ];
 
     fn new(values: [Value<'a>; Fields::NAMES.len()]) -> Self {
@@ -136,7 +138,7 @@ impl<'a> Fields<'a> {
                 Ask::Resume { token, rooms: self.names(Field::Rooms, RESUMED_ROOMS_MAX)? }
             }
             Kind::Auth => Ask::Auth { token: self.text(Field::Token)? },
-            Kind::Join => Ask::Join { room: self.room()?, since: self.since() },
+            Kind::Join => Ask::Join { room: self.room()?, since: self.since(), packed: self.packed() },
             Kind::Leave => Ask::Leave { room: self.room()? },
             Kind::SelectSeats | Kind::SelectSeat => {
                 let room = self.room()?;
@@ -152,7 +154,7 @@ impl<'a> Fields<'a> {
             Kind::ReleaseSeats => Ask::Release { room: self.room()?, seats: self.seats_or_all()? },
             Kind::ReleaseSeat => Ask::Release { room: self.room()?, seats: Some(self.seats(true)?) },
             Kind::ExtendHold => Ask::Extend { room: self.room()? },
-            Kind::Sync => Ask::Sync { room: self.room()? },
+            Kind::Sync => Ask::Sync { room: self.room()?, packed: self.packed() },
             Kind::Ping => Ask::Ping { t: self.time()? },
         })
     }
@@ -227,6 +229,11 @@ impl<'a> Fields<'a> {
                 Err(self.bad_type(field, "true or false", self.get(field)))
             }
         }
+    }
+
+    /// Whether maps may come packed. What is no such word is no wish.
+    fn packed(&self) -> bool {
+        *self.get(Field::Packed) == Value::Bool(true)
     }
 
     /// No name stands twice in both lists together.

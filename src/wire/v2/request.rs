@@ -169,8 +169,8 @@ pub enum Ask<'a> {
     Resume { token: &'a str, rooms: Vec<&'a str> },
     /// To be the subject of this token.
     Auth { token: &'a str },
-    /// To see a room. `since` is missing as well when it is no position.
-    Join { room: &'a str, since: Option<Since> },
+    /// To see a room. `since` is missing as well when it is no position. `packed`: its map may come packed.
+    Join { room: &'a str, since: Option<Since>, packed: bool },
     /// To see it no longer.
     Leave { room: &'a str },
     /// To have these seats, and to give back those, in one step.
@@ -181,8 +181,8 @@ pub enum Ask<'a> {
     Release { room: &'a str, seats: Option<Names<'a>> },
     /// To hold what one holds for longer.
     Extend { room: &'a str },
-    /// The state of a room.
-    Sync { room: &'a str },
+    /// The state of a room, packed if that may be.
+    Sync { room: &'a str, packed: bool },
     /// A sign of life, with what the client calls it.
     Ping { t: Option<Written<'a>> },
 }
@@ -198,7 +198,7 @@ impl<'a> Ask<'a> {
             | Self::Best { room, .. }
             | Self::Release { room, .. }
             | Self::Extend { room }
-            | Self::Sync { room } => Some(room),
+            | Self::Sync { room, .. } => Some(room),
             Self::Resume { .. } | Self::Auth { .. } | Self::Ping { .. } => None,
         }
     }
