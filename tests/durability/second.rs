@@ -239,6 +239,40 @@ fn a_session_that_comes_back_while_the_store_is_away_gets_its_cart() {
     kill(server);
 }
 
+#[test]
+fn after_a_crash_a_cart_waits_for_who_has_its_proof() {
+    for mut home in [Home::embedded("durable"), Home::redis("durable")] {
+        home.set("SHARDS", "2");
+        let server = home.start();
+        let (mut ana, hello) = Fan::connect(&server, "ana");
+        assert_eq!(ana.select(&["A1", "A2"], &[])["type"], "seats_held");
+        let told = ana.ask(json!({"type": "extend_hold"}));
+        assert_eq!(told["type"], "hold_extended", "{told}");
+        kill(server);
+        let server = home.start();
+        // Others of her name have nothing of hers, whatever they speak.
+        let (mut other, _) = Fan::connect(&server, "ana");
+        let release = json!({"type": "release_seats", "seats": ["A1"]});
+        assert_eq!(other.ask(release.clone())["code"], "not_owner");
+        assert_eq!(other.select(&["A1"], &[])["code"], "seats_unavailable");
+        let mut first = Client::connect(&server, "ana");
+        first.release(ROOM, "A1");
+        assert_eq!(first.json()["code"], "not_owner");
+        let (mut back, _) = Fan::connect(&server, "ana");
+        let resume = json!({"type": "resume", "session_token": hello["session_token"], "rooms": [ROOM]});
+        back.client.write(&text_frame(&resume.to_string()));
+        let resumed = back.client.json();
+        assert_eq!((&resumed["resumed"], &resumed["session_id"]), (&true.into(), &hello["session_id"]), "{resumed}");
+        let (cart, before) = (&resumed["carts"][0]["cart"], &told["cart"]);
+        for member in ["seats", "extends_left", "orders", "expires_at"] {
+            assert_eq!(cart[member], before[member], "{member}: {cart} {before}");
+        }
+        assert_eq!(back.ask(json!({"type": "extend_hold"}))["code"], "extend_limit");
+        assert_eq!(back.ask(release)["type"], "seats_released");
+        kill(server);
+    }
+}
+
 /// In both modes with a store: what the shop is not told may have happened, and asking again says what has.
 #[test]
 fn an_order_that_could_not_be_stored_is_asked_for_again() {

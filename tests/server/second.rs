@@ -1,10 +1,14 @@
 //! The second protocol on the real binary: a cart, its deltas, and a session that goes on with another connection.
 
 mod carts;
+mod choosing;
+mod clock;
+mod maps;
 mod requests;
 mod rooms;
 pub(crate) mod script;
 mod seen;
+mod sessions;
 
 use script::{SHARDS, has};
 use serde_json::{Value, json};

@@ -178,6 +178,48 @@ fn it_says_who_where_and_how_many() {
 }
 
 #[test]
+fn all_connections_of_one_person_share_a_cart_until_the_last_has_gone() {
+    for shards in SHARDS {
+        let server = server(shards, &[("SESSION_GRACE_MS", "0")]);
+        let room = unique("room");
+        let dial_as = |sub: &str| dial(&server, sub, &format!("?v=2&token={}", token(sub, &json!({}))), "");
+        let mut watcher = dial(&server, "w", &format!("?token={}", token("w", &json!({}))), "");
+        ask(&mut watcher, &json!({"type": "join_room", "room_id": room}), &json!({"type": "room_joined"}));
+        let (mut one, mut two) = (dial_as("u"), dial_as("u"));
+        for client in [&mut one, &mut two] {
+            get(client, &json!({"type": "hello"}));
+            ask(client, &json!({"type": "join_room", "room_id": room}), &json!({"type": "room_joined"}));
+            get(client, &json!({"type": "snapshot"}));
+        }
+        let told = |client: &mut Client, gone: Value, seats: Value| {
+            let found = get(client, &json!({"type": "cart", "reason": "other_connection", "gone": gone}));
+            assert_eq!(found["cart"]["seats"], seats, "{found}");
+            found["cart"]["extends_left"].clone()
+        };
+        let select = json!({"type": "select_seats", "id": 1, "room_id": room, "seats": ["A", "B"]});
+        ask(&mut one, &select, &json!({"type": "seats_held", "id": 1}));
+        assert_eq!(told(&mut two, json!([]), json!(["A", "B"])), 1);
+        ask(&mut two, &json!({"type": "extend_hold", "id": 2, "room_id": room}), &json!({"type": "hold_extended"}));
+        assert_eq!(told(&mut one, json!([]), json!(["A", "B"])), 0);
+        let swap = json!({"type": "select_seats", "id": 3, "room_id": room, "seats": ["C"], "release": ["A"]});
+        ask(&mut two, &swap, &json!({"type": "seats_held", "id": 3}));
+        told(&mut one, json!(["A"]), json!(["B", "C"]));
+        ask(
+            &mut one,
+            &json!({"type": "release_seats", "id": 4, "room_id": room, "seats": ["B"]}),
+            &json!({"type": "seats_released", "id": 4}),
+        );
+        told(&mut two, json!(["B"]), json!(["C"]));
+        drop(one);
+        ask(&mut two, &json!({"type": "ping", "id": 5}), &json!({"type": "pong", "id": 5}));
+        ask(&mut two, &select, &json!({"type": "seats_held", "id": 1, "seats": ["A", "B"]}));
+        drop(two);
+        let found = std::iter::repeat_with(|| watcher.json()).find(|found| found["reason"] == "disconnected");
+        assert_eq!(found.expect("for ever")["seat_id"], "C", "in the order of selecting");
+    }
+}
+
+#[test]
 fn it_ends_unless_it_is_renewed_and_stays_one_persons() {
     let server = server("2", &[("JWT_LEEWAY_S", "0")]);
     let soon = token("u", &json!({"exp": in_s(2)}));

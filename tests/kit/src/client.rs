@@ -130,7 +130,8 @@ impl Client {
         self.is_upgraded()
     }
 
-    fn answer_to_upgrade(&mut self) -> String {
+    /// The head of the answer to the upgrade.
+    pub fn answer_to_upgrade(&mut self) -> String {
         let end = loop {
             if let Some(at) = self.rest().windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;

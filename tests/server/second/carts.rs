@@ -176,7 +176,7 @@ fn a_hold_ends_as_a_whole_and_its_owner_hears_of_it_before() {
     let extend =
         ("a", json!(EXTEND), json!({"type": "hold_extended", "cart": {"seats": ["A1", "A2"], "extends_left": 0}}));
     check(
-        &[("HOLD_TTL_MS", "1000"), ("HOLD_WARN_MS", "200")],
+        &[("HOLD_TTL_MS", "2000"), ("HOLD_WARN_MS", "1900")],
         &[lines[0].clone(), warned.clone(), extend, warned, ended],
     );
 }

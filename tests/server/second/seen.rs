@@ -99,3 +99,51 @@ fn only_declared_rooms_are_there_when_that_is_asked_for() {
         ],
     );
 }
+
+#[test]
+fn a_room_that_is_deleted_ends_for_everybody() {
+    let (deleted, join) = (
+        json!({"type": "room_state", "room_id": "r", "sale": "deleted"}),
+        json!({"type": "join_room", "room_id": "r"}),
+    );
+    let freed =
+        |seq: u32, seat: &str| json!({"type": "seat_released", "seq": seq, "seat_id": seat, "reason": "room_deleted"});
+    check(
+        &[],
+        &[
+            ("api", api("PUT /rooms/r", &json!({"hold_ms": 60_000})), json!({"status": 201})),
+            ("v1", join.clone(), json!({"type": "room_joined", "seq": 0})),
+            ("a", join.clone(), json!({"type": "room_joined"})),
+            ("a", json!(null), json!({"type": "snapshot"})),
+            ("a", select(&json!(["A2", "A1"])), json!({"type": "seats_held", "seq": 2})),
+            (
+                "api",
+                api("PUT /rooms/r/orders/o", &json!({"owner": {"session_id": "$a"}, "seats": ["A1"]})),
+                json!({"status": 201}),
+            ),
+            ("a", json!(null), json!({"type": "cart", "reason": "checkout", "gone": ["A1"]})),
+            ("api", api("DELETE /rooms/r", &json!(null)), json!({"status": 409})),
+            ("api", api("DELETE /rooms/r?force=1", &json!(null)), json!({"status": 200})),
+            (
+                "a",
+                json!(null),
+                json!({"type": "cart", "room_id": "r", "reason": "released_by_operator", "gone": ["A2"],
+                       "cart": {"seats": [], "expires_at": null, "orders": []}}),
+            ),
+            ("a", json!(null), deleted),
+            ("v1", json!(null), json!({"type": "seat_selected", "seq": 1, "seat_id": "A2"})),
+            ("v1", json!(null), json!({"type": "seat_selected", "seq": 2, "seat_id": "A1"})),
+            ("v1", json!(null), json!({"type": "seat_selected", "seq": 3, "status": "checkout"})),
+            ("v1", json!(null), freed(4, "A1")),
+            ("v1", json!(null), freed(5, "A2")),
+            // It is no member any more, and may be one of the room that is made anew.
+            ("a", json!({"type": "sync", "room_id": "r"}), json!({"type": "error", "code": "bad_request"})),
+            (
+                "a",
+                json!({"type": "join_room", "room_id": "r", "since": {"epoch": "~a", "seq": 0}}),
+                json!({"type": "room_joined", "seq": 0}),
+            ),
+            ("a", json!(null), json!({"type": "snapshot", "seats": [], "cart": {"seats": []}})),
+        ],
+    );
+}
