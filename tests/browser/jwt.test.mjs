@@ -6,7 +6,9 @@ import { createHmac, randomBytes } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
+import WebSocket from "ws";
 import { tokenFor } from "../../examples/jwt/shop.mjs";
+import { ButacaClient } from "../../static/butaca-client.js";
 import { launch, Visitor } from "./lib/browser.mjs";
 import { Server } from "./lib/server.mjs";
 
@@ -76,5 +78,59 @@ test("the page asks for a token and enters with it", async () => {
   await ana.close();
   for (const name of ["system", "holder:x", ""]) {
     assert.equal((await fetch(`${await address}token?name=${name}`, { method: "POST" })).status, 404);
+  }
+});
+
+/** Until this holds; looked at with every event. */
+function until(client, holds) {
+  const types = ["change", "status", "cart", "message"];
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!holds()) return;
+      for (const type of types) client.removeEventListener(type, look);
+      resolve();
+    };
+    for (const type of types) client.addEventListener(type, look);
+    look();
+  });
+}
+
+test("the module renews its token on one connection, and without one the connection ends", async () => {
+  const server = await Server.start({ AUTH: "jwt", JWT_SECRET: secret, JWT_LEEWAY_S: "0", SESSION_GRACE_MS: "60000" });
+  let [given, sockets, gives] = [0, 0, true];
+  class Socket extends WebSocket {
+    constructor(address) {
+      super(address);
+      sockets += 1;
+    }
+  }
+  const token = () => {
+    if (!gives) throw new Error("the shop does not know this person any more");
+    given += 1;
+    // It was made nearly ten minutes ago: three seconds are left of it.
+    return tokenFor(secret, { sub: "7", name: "Ana" }, Date.now() - 597_000);
+  };
+  const options = { clientId: "ana", storage: null, WebSocket: Socket, heartbeatMs: 250, token };
+  const client = new ButacaClient({ url: server.ws, ...options });
+  const renewed = [];
+  client.addEventListener("message", ({ detail: { direction, frame } }) => {
+    if (direction === "in" && frame.type === "authenticated") renewed.push(frame.expires_at);
+  });
+  try {
+    client.connect();
+    await until(client, () => client.status === "open");
+    assert.equal((await client.join("hall")).ok, true);
+    assert.equal((await client.select("hall", ["A1"])).ok, true);
+    // The first token has long ended when the fourth comes.
+    await until(client, () => renewed.length === 4);
+    assert.deepEqual([client.status, sockets, given], ["open", 1, 4]);
+    assert.ok(renewed.every((at, index) => index === 0 || at > renewed[index - 1]), String(renewed));
+    assert.deepEqual(client.room("hall").cart.seats, ["A1"]);
+    gives = false;
+    await until(client, () => client.status === "closed");
+    assert.equal(sockets, 1, "4500: it does not come back by itself");
+  } finally {
+    client.close();
+    await server.stop();
   }
 });
