@@ -9,7 +9,7 @@
 //! * [`limits`]: every bound. [`files`]: the files of the page. [`marks`] and [`planted`]: what simulations see and
 //!   break, in debug builds.
 //! * [`engine`]: rooms, seats, holds. Pure. The one door is [`engine::shard::Shard::handle`].
-//! * [`cluster`]: who owns which rooms when several nodes share a Redis. Pure, and not reachable yet.
+//! * [`cluster`]: who owns which rooms when several nodes share a Redis. Pure.
 //! * [`layout`]: plans of halls and which seats are the best. Pure. It stands below the engine, of which it knows the
 //!   ids.
 //! * [`wire`]: bytes to vocabulary and back. Pure.
@@ -17,6 +17,7 @@
 //! * [`figures`], [`config`], [`clock`], [`log`]: what is counted, the environment, the clocks, the log.
 //! * [`acts`]: the log that the shop's backend reads. [`persist`]: what is acknowledged survives.
 //! * [`auth`]: who somebody is, by proof. Pure.
+//! * [`peers`]: the threads between Redis and the shards of a node of a cluster.
 //! * [`node`]: one shard of the service, without sockets. Pure. The one door is [`node::Node::handle`].
 //! * [`runtime`]: sockets and threads around nodes. It decides nothing that a client could notice.
 //! * [`api`]: the API of the shop's backend, on a thread of its own. Its [`api::keys`] stand before [`config`].
@@ -52,6 +53,8 @@ pub mod persist;
 
 pub mod auth;
 
+pub mod peers;
+
 mod slots;
 
 pub mod node;
@@ -61,6 +64,7 @@ pub mod runtime;
 pub mod api;
 
 mod keyring;
+mod neighbours;
 mod opening;
 mod signals;
 mod storage;

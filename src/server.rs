@@ -116,8 +116,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
     let key = origins_key(&config.store);
     let tokens = SessionTokens::new(key);
-    let known = (&board.layouts, &log);
-    let storage = Storage::start(&config.store, config.rooms.hold_ttl_ms, known, &mesh, (clock, &tokens))?;
+    let storage = storage(&config, bound.port(), &log, (&mesh, &board), (clock, &tokens))?;
     keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
@@ -164,6 +163,20 @@ fn start(config: Config) -> Result<Started, Failure> {
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, &api_line, shards, connections_max, &choice);
     Ok(Started { shards: running, storage, api })
+}
+
+/// The store, when there is one: this server's own, or that of several nodes.
+fn storage(
+    config: &Config,
+    port: u16,
+    log: &Arc<Ring>,
+    (mesh, board): (&Mesh, &Arc<Board>),
+    (clock, tokens): (Clock, &SessionTokens),
+) -> Result<Option<Storage>, Failure> {
+    if let Some(nodes) = &config.nodes {
+        return Storage::join((config, nodes, port), log, (mesh, board), (clock, tokens)).map(Some);
+    }
+    Storage::start(&config.store, config.rooms.hold_ttl_ms, (&board.layouts, log), mesh, (clock, tokens))
 }
 
 /// What wakes each shard, and the mailboxes.

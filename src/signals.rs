@@ -49,19 +49,22 @@ pub(crate) fn obey(
     signals.handle().add_signal(SIGTERM)?;
     signals.handle().add_signal(SIGINT)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut is_told = false;
         for signal in &mut signals {
             if signal == SIGHUP && (rereads.api.is_some() || rereads.keys.is_some()) {
                 rereads.api.iter().for_each(|reread| reread());
                 rereads.keys.iter().for_each(|reread| reread());
             } else if CALLS.contains(&signal) {
                 tracing::info!(signal, "a signal that changes nothing");
-            } else if board.is_draining() {
+            } else if std::mem::replace(&mut is_told, true) {
                 log::finish();
                 std::process::exit(EXIT_SECOND_SIGNAL);
             } else {
                 tracing::info!(signal, "draining");
-                board.drain();
-                (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
+                if !board.begin_drain() {
+                    board.drain();
+                    (0..mesh.shards()).for_each(|shard| mesh.wake(ShardId::new(shard)));
+                }
             }
         }
     })?;

@@ -13,19 +13,24 @@ use std::thread::JoinHandle;
 use crate::acts::ring::Ring;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
-use crate::config::{Store as Kind, StoreSettings};
+use crate::cluster::names::NodeName;
+use crate::config::{Config, Nodes, Store as Kind, StoreSettings};
 use crate::engine::command::{LayoutName, RoomPlan};
-use crate::engine::ids::ShardId;
+use crate::engine::ids::{ShardId, Spread};
 use crate::layout::catalog::Catalog;
 use crate::log;
+use crate::neighbours::Ours;
 use crate::node::letters::Letter;
+use crate::peers::{self, Peers};
 use crate::persist::link::StoreLink;
 use crate::persist::parts::PartLink;
 use crate::persist::stores::embedded::EmbeddedStore;
 use crate::persist::stores::embedded::sync_behind::Behind;
+use crate::persist::stores::redis::parts::PartsConfig;
 use crate::persist::stores::redis::{RedisConfig, RedisStore, owner};
 use crate::persist::stores::store::Store;
 use crate::persist::thread::writer::{self, Opener, Report, Setup, StoreEvent};
+use crate::runtime::board::Board;
 use crate::runtime::mailbox::Mesh;
 use crate::wire::message;
 
@@ -39,7 +44,15 @@ pub(crate) struct Storage {
     pub(crate) link: Arc<StoreLink>,
     /// What a node among several shares with its shards.
     pub(crate) parts: Option<Arc<PartLink<Letter>>>,
-    thread: JoinHandle<()>,
+    threads: Threads,
+}
+
+/// Who writes to the store.
+enum Threads {
+    /// The store thread.
+    One(JoinHandle<()>),
+    /// Those of a node among several.
+    Node(Box<Peers>),
 }
 
 impl Storage {
@@ -86,17 +99,70 @@ impl Storage {
         let thread = writer::start(setup, opener, queue, status, report).map_err(no_thread)?;
         match verdicts.recv() {
             Ok(Some(line)) => Err((EXIT_TAKEN, line)),
-            Ok(None) | Err(_) => Ok(Some(Self { link, parts: None, thread })),
+            Ok(None) | Err(_) => Ok(Some(Self { link, parts: None, threads: Threads::One(thread) })),
+        }
+    }
+
+    /// Starts the threads of a node among several; returns when Redis was reached, or the first attempt has failed.
+    ///
+    /// # Errors
+    /// The exit code and one line: the namespace is not one of these nodes, or Redis cannot be.
+    pub(crate) fn join(
+        (config, nodes, port): (&Config, &Nodes, u16),
+        acts: &Arc<Ring>,
+        (mesh, board): (&Mesh, &Arc<Board>),
+        (clock, tokens): (Clock, &SessionTokens),
+    ) -> Result<Self, (u8, String)> {
+        let link = Arc::new(StoreLink::new(mesh.shards()));
+        let spread = Spread::over(mesh.shards()).with_parts(nodes.parts);
+        let parts = Arc::new(PartLink::new(spread, nodes.lease_ms));
+        let redis = PartsConfig {
+            settings: config.store.redis.clone(),
+            hold_ttl_ms: config.rooms.hold_ttl_ms,
+            lease_ms: nodes.lease_ms,
+            log_events_max: config.acts.events_max,
+        };
+        let setup = peers::Setup {
+            redis,
+            node: nodes.name.clone().map_or_else(|| own_name(port), Ok)?,
+            parts: nodes.parts,
+            is_durable: config.store.promise.is_durable(),
+            is_user_info: message::is_object,
+            clock,
+            log: Arc::clone(acts),
+            tokens: tokens.clone(),
+            fresh: fresh_secret("a node"),
+        };
+        let (verdict, verdicts) = channel();
+        let ours = Ours { mesh: mesh.clone(), board: Arc::clone(board), verdict };
+        let no_thread = |error: io::Error| (EXIT_STORE, format!("cannot start the cluster's thread: {error}"));
+        let peers = Peers::start(setup, ours, &link, &parts).map_err(no_thread)?;
+        board.first_comes(peers.drain());
+        match verdicts.recv() {
+            Ok(Err(refused)) => Err(refused),
+            Ok(Ok(())) | Err(_) => Ok(Self { link, parts: Some(parts), threads: Threads::Node(Box::new(peers)) }),
         }
     }
 
     /// The shards have ended: commits what they left and lets another server in.
     pub(crate) fn finish(self) {
-        self.link.queue.close();
-        if self.thread.join().is_err() {
-            tracing::error!("the store thread panicked");
+        match self.threads {
+            Threads::Node(peers) => peers.finish(),
+            Threads::One(thread) => {
+                self.link.queue.close();
+                if thread.join().is_err() {
+                    tracing::error!("the store thread panicked");
+                }
+            }
         }
     }
+}
+
+/// The name of a node that was given none.
+fn own_name(port: u16) -> Result<NodeName, (u8, String)> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = NodeName::new(&format!("{}:{port}", host.trim()));
+    name.ok_or_else(|| (EXIT_STORE, "the host name is no name of a node: set NODE_ID".into()))
 }
 
 /// Carries what the store thread says to where it belongs. The first word decides whether the server starts.

@@ -30,6 +30,8 @@ struct Inner {
     whole_from: u64,
     /// Whether the process has given a place.
     is_begun: bool,
+    /// Others give the places, and this process follows them.
+    is_shared: bool,
     wakers: Vec<Waker>,
 }
 
@@ -71,6 +73,46 @@ impl Ring {
         let outgrown = self.outgrown(&inner, 0, 0);
         inner.forget(outgrown);
         inner.begin(now);
+    }
+
+    /// The log of several nodes begins, of which this is there, with the last place that was given.
+    pub fn open_shared(&self, stored: Vec<Placed>, last: u64) {
+        let mut inner = self.lock();
+        assert!(inner.events.is_empty(), "a log is opened before something happens");
+        (inner.is_begun, inner.is_shared) = (true, true);
+        inner.whole_from = stored.first().map_or(last, |(first, _)| first - 1);
+        inner.last = stored.last().map_or(last, |(place, _)| *place).max(last);
+        for (place, event) in stored {
+            inner.bytes += event.cost();
+            inner.events.push_back((place, event));
+        }
+        let outgrown = self.outgrown(&inner, 0, 0);
+        inner.forget(outgrown);
+    }
+
+    /// These are committed, by whichever node, with the places that they got; a place without an event is a gap.
+    pub fn follow(&self, events: Vec<(u64, Option<Event>)>) {
+        let mut inner = self.lock();
+        debug_assert!(inner.is_shared, "a log of one process gives its places");
+        for (place, event) in events {
+            if inner.events.back().is_some_and(|(last, _)| *last >= place) {
+                continue;
+            }
+            inner.last = inner.last.max(place);
+            let Some(event) = event else {
+                let all = inner.events.len();
+                inner.forget(all);
+                inner.whole_from = place;
+                continue;
+            };
+            let outgrown = self.outgrown(&inner, 1, event.cost());
+            inner.forget(outgrown);
+            inner.bytes += event.cost();
+            inner.events.push_back((place, event));
+        }
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Gives the events places behind all others.
@@ -151,7 +193,9 @@ impl Ring {
         let inner = self.lock();
         let after = match after {
             None => inner.whole_from,
-            Some(after) if after < inner.whole_from || after > inner.last => return Err(TooOld),
+            Some(after) if after < inner.whole_from => return Err(TooOld),
+            // Of a log of several nodes another one may have shown more already.
+            Some(after) if after > inner.last && !inner.is_shared => return Err(TooOld),
             Some(after) => after,
         };
         let start = inner.events.partition_point(|(place, _)| *place <= after);
@@ -263,6 +307,27 @@ mod tests {
         let end = ring.read(None, 10, None).unwrap().seen;
         ring.note_gap(now);
         assert_eq!(ring.read(Some(end), 10, None), Err(TooOld));
+    }
+
+    #[test]
+    fn a_log_of_several_nodes_is_read_on_at_any_of_them() {
+        let (behind, ahead) = (Ring::new(3), Ring::new(3));
+        let events: Vec<_> = (1..=4_u64).map(|n| (10 * n, Some(event("a", n)))).collect();
+        for (ring, to) in [(&behind, 2), (&ahead, 4)] {
+            ring.open_shared(vec![(10, event("a", 1))], 10);
+            ring.follow(events[..to].to_vec());
+        }
+        let seen = ahead.read(None, 10, None).unwrap().seen;
+        assert_eq!((seen, ahead.read(Some(5), 10, None)), (40, Err(TooOld)));
+        assert_eq!(behind.read(Some(seen), 10, None).unwrap().events, [], "it has not come here yet");
+        behind.follow(events);
+        assert_eq!(texts(&behind.read(Some(20), 10, None).unwrap()), ["{3}", "{4}"]);
+        behind.follow(vec![(50, None), (60, Some(event("a", 9)))]);
+        assert_eq!(behind.read(Some(40), 10, None), Err(TooOld), "a gap");
+        assert_eq!(texts(&behind.read(Some(50), 10, None).unwrap()), ["{9}"]);
+        let empty = Ring::new(3);
+        empty.open_shared(Vec::new(), 70);
+        assert_eq!((empty.read(Some(60), 10, None), empty.read(Some(70), 10, None).is_ok()), (Err(TooOld), true));
     }
 
     #[test]

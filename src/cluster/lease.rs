@@ -27,6 +27,11 @@ impl Lease {
         now < self.until || planted::has(Bug::LeaseNotChecked)
     }
 
+    /// When the holder stops.
+    pub(super) fn until(self) -> Millis {
+        self.until
+    }
+
     /// The later one of two: answers may come in any order.
     pub(super) fn or_later(self, other: Self) -> Self {
         if other.since > self.since { other } else { self }

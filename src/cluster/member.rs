@@ -97,6 +97,12 @@ impl Member {
         self.parts[part.index()].may_decide(now)
     }
 
+    /// Until when this node decides about the part, unless its lease is renewed. `None`: it does not.
+    #[must_use]
+    pub fn decides_until(&self, part: PartId) -> Option<Millis> {
+        self.parts[part.index()].decides_until()
+    }
+
     /// Who has the part, as far as is known: where commands go.
     #[must_use]
     pub fn owner_of(&self, part: PartId, now: Millis) -> Option<&Life> {

@@ -25,11 +25,12 @@
 //! has no answer is sent again, in order; what was done is answered again. That table is committed with the part, so it
 //! survives takeover and hand-over.
 //!
-//! State: the shell is not there yet (streams, scripts, settings), so nothing of this is reachable. What Redis must do is
-//! executable in `tests/pure/cluster_simulation/redis.rs`, which the scripts will have to equal.
+//! The shell is [`crate::peers`]. What Redis must do is executable in `tests/pure/cluster_simulation/redis.rs`, which the
+//! scripts equal; commands done once ([`commands`]) are not used there: the protocol repeats what has no answer.
 //!
 //! Start reading at [`member::Member::handle`]. Never here: sockets, threads, clocks, Redis, seats.
 
+mod beat;
 pub mod call;
 pub mod commands;
 pub mod entry;

@@ -78,6 +78,11 @@ impl Part {
         is_serving && self.lease.is_some_and(|lease| lease.is_held(now))
     }
 
+    /// Until when it decides, unless its lease is renewed.
+    pub(super) fn decides_until(&self) -> Option<Millis> {
+        self.lease.filter(|_| self.state == State::Serving).map(Lease::until)
+    }
+
     /// A fence was seen in Redis.
     pub(super) fn saw(&mut self, fence: u64) {
         self.highest = self.highest.max(fence);

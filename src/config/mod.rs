@@ -16,6 +16,7 @@ mod listen;
 mod log;
 mod network;
 mod new_key;
+mod nodes;
 mod redis;
 mod rooms;
 mod settings;
@@ -36,6 +37,7 @@ pub use halls::Halls;
 pub use listen::Listen;
 pub use log::{Log, LogFormat};
 pub use network::Network;
+pub use nodes::Nodes;
 pub use rooms::{BroadcastUserInfo, RestoreBy, Rooms};
 use settings::{Default, SETTINGS};
 pub use site::Site;
@@ -60,6 +62,8 @@ pub struct Config {
     pub rates: Rates,
     /// Where holds survive a restart.
     pub store: StoreSettings,
+    /// How this server is one of several; `None`: it is the only one.
+    pub nodes: Option<Nodes>,
     /// Threads, and the pace of rooms.
     pub cores: Cores,
     /// What is answered by HTTP.
@@ -120,13 +124,15 @@ impl Config {
     }
 
     fn from_values(values: &Values) -> Result<Self, String> {
+        let store = StoreSettings::read(values)?;
         Ok(Self {
             listen: Listen::read(values)?,
             rooms: Rooms::read(values)?,
             halls: Halls::read(values)?,
             connections: Connections::read(values)?,
             rates: Rates::read(values)?,
-            store: StoreSettings::read(values)?,
+            nodes: Nodes::read(values, &store)?,
+            store,
             cores: Cores::read(values)?,
             site: Site::read(values)?,
             log: Log::read(values)?,

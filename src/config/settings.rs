@@ -79,6 +79,7 @@ const ROOMS: &str = "Rooms and seats";
 const BOUNDS: &str = "Bounds of one connection and of all";
 const STORE: &str = "Store";
 const REDIS: &str = "Redis";
+const NODES: &str = "Several servers on one Redis";
 const CORES: &str = "Cores and pace";
 const TELL: &str = "HTTP and logs";
 const AUTH: &str = "Tokens of the shop";
@@ -144,12 +145,17 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("REDIS_PORT", REDIS, up_to(1, 65_535), Default::Number(6379), "Port of Redis"),
     row("REDIS_PASSWORD", REDIS, Kind::Secret("printable text"), Default::Text(""), "Password of Redis"),
     row("REDIS_DB", REDIS, up_to(0, 65_535), Default::Number(0), "Database number of Redis"),
-    row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Every key begins with {NAMESPACE:, so a Redis user needs ~{butaca:*; one server at a time may use it"),
+    row("REDIS_NAMESPACE", REDIS, Kind::Text("1 to 64 letters, digits, and . _ - :"), Default::Text("butaca"), "Every key begins with {NAMESPACE:, so a Redis user needs ~{butaca:*; one server at a time may use it, unless CLUSTER=1"),
     row("REDIS_LEASE_MS", REDIS, up_to(limits::store::REDIS_LEASE_MS_MIN, limits::store::REDIS_LEASE_MS_MAX), Default::Number(limits::store::REDIS_LEASE_MS), "How long the sale goes on without Redis before another server may take over"),
     row("REDIS_COMPAT_KEYS", REDIS, Kind::Switch, Default::Number(0), "Also write the old service's selection:{room}:{seat} keys"),
     row("REDIS_SENTINELS", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "Sentinels to ask for the master"),
     row("REDIS_SENTINEL_MASTER", REDIS, Kind::Text("a name"), Default::Text("mymaster"), "Name of the master at the sentinels"),
     row("REDIS_CLUSTER_NODES", REDIS, Kind::Text("host:port, several separated by commas"), Default::Text(""), "First nodes of a Redis Cluster"),
+
+    row("CLUSTER", NODES, Kind::Switch, Default::Number(0), "Share the rooms with all servers that have the same REDIS_NAMESPACE and CLUSTER=1; every key then begins with {NAMESPACE}:"),
+    row("NODE_ID", NODES, Kind::Text("1 to 128 visible ASCII characters"), Default::Depends("host name and port"), "Name of this server among them, which no other one has"),
+    row("PARTS", NODES, up_to(1, limits::cluster::CLUSTER_PARTS_MAX as u64), Default::Number(limits::cluster::CLUSTER_PARTS as u64), "Parts of the rooms, each of which one server has at a time; the same for all, for ever"),
+    row("CLUSTER_LEASE_MS", NODES, up_to(limits::cluster::CLUSTER_LEASE_MS_MIN, limits::cluster::CLUSTER_LEASE_MS_MAX), Default::Number(limits::cluster::CLUSTER_LEASE_MS), "How long the sale goes on without Redis, and how long the rooms of a server that died wait for another one; the same for all"),
 
     row("SHARDS", CORES, up_to(1, limits::SHARDS_MAX as u64), Default::Depends("one per usable CPU"), "Threads that own rooms"),
     row("RUNTIME", CORES, Kind::Choice(&["auto", "glommio", "threads"]), Default::Text("auto"), "What the shards run on; auto is glommio, and plain threads where io_uring is refused"),

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use super::settings::{Kind, SETTINGS};
 use super::values::{Source, Values, command};
 use super::{Config, Durability, Promise, Store};
+use crate::cluster::names::NodeName;
 
 fn config(given: &[(&'static str, &str)]) -> Result<Config, String> {
     let mut values = Values::default();
@@ -34,6 +35,23 @@ fn the_store_follows_from_what_is_set() {
     check(&[("REDIS_HOST", "")], Store::Embedded, Durability::Window);
     check(&[("REDIS_HOST", "redis"), ("STORE", "memory")], Store::Memory, Durability::Memory);
     check(&[("STORE", "Embedded"), ("DURABILITY", "DURABLE")], Store::Embedded, Durability::Durable);
+}
+
+#[test]
+fn several_servers_share_redis_and_nothing_else() {
+    let of = |given: &[(&'static str, &str)]| config(given).map(|config| config.nodes);
+    assert!(of(&[("PARTS", "7")]).unwrap().is_none());
+    let nodes = of(&[("CLUSTER", "1"), ("REDIS_HOST", "redis"), ("NODE_ID", "a-0")]).unwrap().expect("it is one");
+    assert_eq!((nodes.name.as_ref().map(NodeName::as_str), nodes.parts, nodes.lease_ms), (Some("a-0"), 256, 5_000));
+    let refused = |given: &[(&'static str, &str)], line: &str| assert_eq!(of(given).unwrap_err(), line, "{given:?}");
+    refused(&[("CLUSTER", "1")], "CLUSTER=1: needs STORE=redis, and it is embedded");
+    let redis = [("CLUSTER", "1"), ("STORE", "redis")];
+    let with = |more| [&redis[..], &[more]].concat();
+    refused(&with(("REDIS_COMPAT_KEYS", "1")), "REDIS_COMPAT_KEYS=1: not with CLUSTER=1");
+    refused(&with(("PARTS", "4097")), "PARTS=4097: allowed is a whole number from 1 to 4096");
+    refused(&with(("NODE_ID", "a b")), "NODE_ID=a b: allowed is 1 to 128 visible ASCII characters");
+    let why = "START_WITHOUT_STORE=1: not with CLUSTER=1, others may have what this one would overwrite";
+    refused(&with(("START_WITHOUT_STORE", "1")), why);
 }
 
 #[test]

@@ -38,6 +38,26 @@ pub const PIECE_BYTES: usize = 256 * 1024;
 pub const STATES_SHARED_MAX: usize = 16;
 /// Entries to one node that Redis has not confirmed. At the bound the oldest is given up: the reader sees a hole.
 pub const ENTRIES_UNCONFIRMED_MAX: usize = 64;
+/// How often a node looks at its parts.
+pub const CLUSTER_TICK_MS: u64 = 50;
+/// How often it says that it is there.
+pub const CLUSTER_BEAT_MS: u64 = 500;
+/// Parts that are read at once.
+pub const CLUSTER_LOADS_AT_ONCE: usize = 32;
+/// How long the end of a node waits until others have its parts. At the bound it ends with what it has.
+pub const CLUSTER_DRAIN_MS: u64 = 3_000;
+/// How long the addresses of a life that has ended mean nobody before they mean somebody else.
+pub const ADDRESS_KEPT_MS: u64 = 60_000;
+/// A life is over when its heart has not moved for so many leases, while Redis was there.
+pub const SILENT_LEASES: u64 = 2;
+/// Bytes of the letter that says where the rooms of a part stand. At the bound the rest of them live anew.
+pub const GIVEN_BYTES_MAX: usize = ENTRY_BYTES_MAX / 2;
+/// How often what was read of the mail is taken away.
+pub const MAIL_TRIM_MS: u64 = 1_000;
+/// Default of `PARTS`.
+pub const CLUSTER_PARTS: u16 = 256;
+/// Default of `CLUSTER_LEASE_MS`.
+pub const CLUSTER_LEASE_MS: u64 = 5_000;
 /// How long Redis remembers the heartbeat of a node that is silent.
 pub const CLUSTER_BEAT_KEPT_MS: u64 = 180_000;
 /// Entries of one node's stream. At the bound the oldest go: their reader sees a hole.
@@ -63,4 +83,8 @@ const _: () = assert!(CLUSTER_LEASE_TENTHS < 10, "a node stops before its lease 
 const _: () = assert!(CLUSTER_CALL_MS * 2 <= CLUSTER_LEASE_MS_MIN / 2, "a lost renewal is repeated in time");
 const _: () = assert!(CLUSTER_HAND_OVER_MS < CLUSTER_LEASE_MS_MIN, "a hand-over fits a lease");
 const _: () = assert!(MAIL_WAIT_MS * 2 < STORE_ANSWER_MS, "a read that waits is not taken for a Redis that is away");
+const _: () = assert!(CLUSTER_TICK_MS < CLUSTER_BEAT_MS && CLUSTER_BEAT_MS * 4 <= CLUSTER_LEASE_MS_MIN);
+const _: () = assert!(CLUSTER_LEASE_MS_MAX * SILENT_LEASES < CLUSTER_BEAT_KEPT_MS, "who is silent is missed before");
+const _: () = assert!(CLUSTER_LEASE_MS_MIN <= CLUSTER_LEASE_MS && CLUSTER_LEASE_MS <= CLUSTER_LEASE_MS_MAX);
+const _: () = assert!(CLUSTER_PARTS <= CLUSTER_PARTS_MAX);
 const _: () = assert!(PIECE_BYTES * 2 < ENTRY_BYTES_MAX && PIECE_BYTES < LETTER_BYTES_MAX, "a piece fits an entry");

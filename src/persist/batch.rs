@@ -234,6 +234,40 @@ impl Batch {
         debug_assert_eq!(self.entries, self.rooms.values().map(RoomDelta::len).sum::<usize>());
     }
 
+    /// The same in pieces, by what `of` says of each room; the log goes to none of them. Where a full state begins, each of
+    /// `whole` begins one; others have the rooms without it.
+    #[must_use]
+    pub fn cut(mut self, of: impl Fn(&RoomId) -> u16, whole: &[u16]) -> BTreeMap<u16, Self> {
+        let mut pieces = BTreeMap::<u16, Self>::new();
+        if let Some(existing) = self.existing.take() {
+            whole.iter().for_each(|piece| pieces.entry(*piece).or_default().existing = Some(BTreeSet::new()));
+            for room in existing {
+                let piece = pieces.get_mut(&of(&room));
+                piece
+                    .and_then(|piece| piece.existing.as_mut())
+                    .into_iter()
+                    .for_each(|rooms| _ = rooms.insert(room.clone()));
+            }
+        }
+        for (room, delta) in self.rooms {
+            let piece = pieces.entry(of(&room)).or_default();
+            piece.entries += delta.len();
+            piece.bytes += cost_of(&room, &delta);
+            piece.rooms.insert(room, delta);
+        }
+        pieces
+    }
+
+    /// These rooms are another one's from now on: what is here of them is forgotten.
+    pub fn forget_rooms(&mut self, is_gone: impl Fn(&RoomId) -> bool) {
+        let gone: Vec<RoomId> = self.rooms.keys().filter(|room| is_gone(room)).cloned().collect();
+        gone.iter().for_each(|room| self.forget(room));
+        if let Some(existing) = &mut self.existing {
+            existing.retain(|room| !is_gone(room));
+        }
+        self.log.events.retain(|event| !is_gone(&event.room));
+    }
+
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -261,9 +295,7 @@ impl Batch {
     fn forget(&mut self, room: &RoomId) {
         if let Some(delta) = self.rooms.remove(room) {
             self.entries -= delta.len();
-            self.bytes -=
-                delta.beside.iter().map(|(name, entry)| cost_beside(room, name, entry.as_ref())).sum::<usize>();
-            self.bytes -= delta.seats.iter().map(|(seat, held)| cost(room, seat, held.as_ref())).sum::<usize>();
+            self.bytes -= cost_of(room, &delta);
         }
     }
 }
@@ -333,6 +365,13 @@ impl Group {
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.resets.is_empty()
     }
+}
+
+/// About what the changes of a room take in memory.
+fn cost_of(room: &RoomId, delta: &RoomDelta) -> usize {
+    let beside = delta.beside.iter().map(|(name, entry)| cost_beside(room, name, entry.as_ref()));
+    let seats = delta.seats.iter().map(|(seat, held)| cost(room, seat, held.as_ref()));
+    beside.chain(seats).sum()
 }
 
 /// About what something beside the seats takes in memory.

@@ -46,6 +46,8 @@ struct Places {
     last: Vec<u64>,
     /// Whether the store thread sleeps until there is something. It is not woken while it gathers.
     is_idle: bool,
+    /// Somebody has other news for the store thread.
+    is_nudged: bool,
     is_closed: bool,
 }
 
@@ -64,7 +66,7 @@ impl Queue {
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let offers = std::iter::repeat_with(|| None).take(shards).collect();
-        let places = Places { offers, last: vec![0; shards], is_idle: false, is_closed: false };
+        let places = Places { offers, last: vec![0; shards], is_idle: false, is_nudged: false, is_closed: false };
         Self { places: Mutex::new(places), wake: Condvar::new() }
     }
 
@@ -114,6 +116,13 @@ impl Queue {
         self.wake_if_idle(places);
     }
 
+    /// Wakes the store thread, now or at its next wait, for something that is not in the queue.
+    pub fn nudge(&self) {
+        let mut places = self.lock();
+        places.is_nudged = true;
+        self.wake_if_idle(places);
+    }
+
     /// Nothing will be offered any more.
     pub fn close(&self) {
         self.lock().is_closed = true;
@@ -125,12 +134,13 @@ impl Queue {
     pub fn take(&self, idle_ms: u64, gather_ms: u64) -> Taken {
         let mut places = self.lock();
         places.is_idle = true;
-        let nothing = |places: &mut Places| !places.is_closed && places.offers.iter().all(Option::is_none);
+        let nothing =
+            |places: &mut Places| !places.is_closed && !places.is_nudged && places.offers.iter().all(Option::is_none);
         (places, _) = self
             .wake
             .wait_timeout_while(places, Duration::from_millis(idle_ms), nothing)
             .expect("nobody panics with the lock");
-        places.is_idle = false;
+        (places.is_idle, places.is_nudged) = (false, false);
         let is_any = places.offers.iter().any(Option::is_some);
         if gather_ms > 0 && is_any {
             let gather = Duration::from_millis(gather_ms);

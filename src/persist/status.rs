@@ -30,15 +30,21 @@ struct Kept {
     unsynced: Option<Millis>,
     /// What was missing at the start, unless that was accepted.
     damage: Option<String>,
+    /// Which rooms nobody serves, in a cluster.
+    unserved: Option<String>,
 }
 
 /// A group that was committed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Commit {
-    pub(super) entries: usize,
-    pub(super) started: Millis,
-    pub(super) took_us: u64,
-    pub(super) since: Millis,
+pub struct Commit {
+    /// Changes in it.
+    pub entries: usize,
+    /// When it began.
+    pub started: Millis,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// When its oldest change was made.
+    pub since: Millis,
 }
 
 impl StoreStatus {
@@ -59,18 +65,26 @@ impl StoreStatus {
         self.full_states.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether something was missing at the start that nobody has said may be.
+    /// Whether something was missing at the start that nobody has said may be, or nobody serves some rooms.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.lock().damage.is_some()
+        let kept = self.lock();
+        kept.damage.is_some() || kept.unserved.is_some()
     }
 
-    /// Whether the store does what is asked of it at this moment, and if not, why, or else what was missing at the start.
+    /// Some rooms have no node that serves them, in words.
+    pub fn set_unserved(&self, text: Option<String>) {
+        self.lock().unserved = text;
+    }
+
+    /// Whether the store does what is asked of it at this moment, and if not, why, or else what was missing at
+    /// the start or is not served.
     #[must_use]
     pub fn health(&self, now: Millis) -> (bool, Option<String>) {
         let kept = self.lock();
         let error = kept.error(now);
-        (self.is_connected() && error.is_none(), error.or_else(|| kept.damage.clone()))
+        let others = || kept.damage.clone().or_else(|| kept.unserved.clone());
+        (self.is_connected() && error.is_none(), error.or_else(others))
     }
 
     /// The figures of this moment.
@@ -129,21 +143,23 @@ impl StoreStatus {
         figures.error = Some(error);
     }
 
-    pub(super) fn set_restored(&self, restored: u64, skipped: u64) {
+    /// So many holds were restored, and so many records skipped.
+    pub fn set_restored(&self, restored: u64, skipped: u64) {
         let figures = &mut self.lock().figures;
         figures.restored = restored;
         figures.skipped = skipped;
     }
 
-    /// Something was missing at the start.
-    pub(super) fn set_damaged(&self, missing: u64, text: &str, is_accepted: bool) {
+    /// Something was missing when it was read.
+    pub fn set_damaged(&self, missing: u64, text: &str, is_accepted: bool) {
         let mut kept = self.lock();
         kept.figures.is_damaged = true;
         kept.figures.restored_damaged = missing;
         kept.damage = (!is_accepted).then(|| text.to_owned());
     }
 
-    pub(super) fn set_backlog(&self, entries: usize, bytes: usize, oldest: Option<Millis>) {
+    /// What waits, and since when.
+    pub fn set_backlog(&self, entries: usize, bytes: usize, oldest: Option<Millis>) {
         let mut kept = self.lock();
         kept.figures.backlog_entries = entries as u64;
         kept.figures.backlog_bytes = bytes as u64;
@@ -159,7 +175,8 @@ impl StoreStatus {
         self.lock().figures.sync_us.record(took_us, 1);
     }
 
-    pub(super) fn add_commit(&self, commit: Commit) {
+    /// A group was committed.
+    pub fn add_commit(&self, commit: Commit) {
         debug_assert!(commit.since <= commit.started, "a change is made before it is committed");
         let figures = &mut self.lock().figures;
         figures.commits += 1;

@@ -5,10 +5,10 @@
 //! queues.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::audience::budget::Budget;
 use crate::auth::bans::Bans;
@@ -34,6 +34,15 @@ pub(crate) struct Pulse {
     pub(crate) pokes: AtomicU64,
 }
 
+/// What comes before a drain.
+struct BeforeDrain(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for BeforeDrain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BeforeDrain")
+    }
+}
+
 /// The board.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -44,6 +53,8 @@ pub(crate) struct Board {
     /// way between two shards.
     websockets: AtomicUsize,
     draining: AtomicBool,
+    /// What comes before a drain.
+    before: OnceLock<BeforeDrain>,
     /// What the shards run on.
     pub(crate) executor: Executor,
     /// The rooms that are hot.
@@ -70,6 +81,7 @@ impl Board {
             connections: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            before: OnceLock::new(),
             executor,
             hot: HotRooms::default(),
             by_ip: Mutex::default(),
@@ -141,6 +153,17 @@ impl Board {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Before the drain this is to be done; whoever does it says when it is over ([`Board::drain`]).
+    pub(crate) fn first_comes(&self, what: Box<dyn Fn() + Send + Sync>) {
+        let is_first = self.before.set(BeforeDrain(what)).is_ok();
+        debug_assert!(is_first, "one thing comes first");
+    }
+
+    /// Begins what comes before the drain. Says whether there is such a thing.
+    pub(crate) fn begin_drain(&self) -> bool {
+        self.before.get().inspect(|before| (before.0)()).is_some()
     }
 
     /// Whether this shard serves.

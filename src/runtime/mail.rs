@@ -36,7 +36,6 @@ pub(crate) enum Mail {
     /// What was asked.
     Told { to: ConnId, told: Box<Told> },
     /// The cluster's thread tells something about parts.
-    #[allow(dead_code, reason = "the thread is not there yet")]
     Part(PartNews),
     /// The API asks.
     Desk { ticket: ApiTicket, question: DeskQuestion },

@@ -14,6 +14,7 @@ mod embedded;
 mod faults;
 mod lease;
 mod parts;
+mod peers;
 mod redis_damage;
 mod redis_store;
 mod restore;

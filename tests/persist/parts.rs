@@ -2,12 +2,15 @@
 //! is committed is read again, once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use butaca::acts::event::{Event, Number};
 use butaca::cluster::call::{Answer, Call, Kind};
 use butaca::cluster::names::{Life, NodeName, PartId};
 use butaca::limits::store::REDIS_SEATS_PER_CALL_MAX;
 use butaca::persist::batch::{Deltas, Logged, RoomDelta};
+use butaca::persist::stores::identity::Identity;
+use butaca::persist::stores::redis::RedisStore;
 use butaca::persist::stores::redis::parts::mail::Streams;
 use butaca::persist::stores::redis::parts::{Begun, Cut, PartStore, PartsConfig, Share, Step};
 
@@ -276,6 +279,9 @@ fn a_namespace_has_one_number_of_parts_and_no_single_writer() {
     assert!(second > first);
     assert_eq!(store.secret([1, 2]).expect("it answers"), [1, 2]);
     assert_eq!(open(&server).secret([3, 4]).expect("it answers"), [1, 2]);
+    let single = RedisStore::open(&redis_config(&server.url()), &Arc::new(Identity::passing("one")), "one", wall);
+    let line = "the Redis namespace \"test\" is one of several nodes: CLUSTER=1 joins them";
+    assert_eq!(single.err().map(|error| error.to_string()).as_deref(), Some(line));
     server.ask::<String>(&["SET", "{test:lease}:token", "7"]);
     assert_eq!(store.begin(256, wall, 1).expect("it answers"), Begun::SingleWriter);
 }
@@ -306,14 +312,17 @@ fn the_newest_beat_of_a_node_is_told() {
     say(&life("a", 1), 4, b"a four");
     assert_eq!(say(&life("b", 9), 1, b"b one"), [b"a five".to_vec(), b"b one".to_vec()]);
     assert_eq!(say(&life("a", 2), 1, b"a new"), [b"a new".to_vec(), b"b one".to_vec()]);
+    [life("a", 1), life("b", 9)].iter().for_each(|life| store.leave(life).expect("it answers"));
+    assert_eq!(store.beat(&life("c", 1), 1, b"c", 1).expect("it answers").0, [b"a new".to_vec(), b"c".to_vec()]);
 }
 
 #[test]
 fn mail_is_read_in_its_order_with_the_log_and_trimmed() {
     let server = RedisServer::start();
-    let (mut writer, mut reader) = (Streams::new(&config(&server)).unwrap(), Streams::new(&config(&server)).unwrap());
+    let (mut writer, mut reader) =
+        (Streams::new(&config(&server)).expect("an address"), Streams::new(&config(&server)).expect("an address"));
     let (own, other) = (NodeName::new("a").expect("a name"), NodeName::new("b").expect("a name"));
-    let entry = |text: &str| std::sync::Arc::<[u8]>::from(text.as_bytes());
+    let entry = |text: &str| Arc::<[u8]>::from(text.as_bytes());
     let entries = [(&own, entry("1")), (&other, entry("x")), (&own, entry("2"))];
     writer.post(entries.iter().map(|(to, bytes)| (*to, bytes))).expect("it answers");
     let mut store = open(&server);

@@ -75,11 +75,6 @@ impl Pending {
         self.numbers.insert(room.clone(), n);
     }
 
-    /// These rooms are another node's: their events are numbered there. What is on its way the store thread leaves out.
-    pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
-        self.numbers.retain(|room, _| !is_gone(room.as_str()));
-    }
-
     /// Takes events of the log in: they go to the store in one commit with the changes of the same input. Beyond
     /// [`LOG_WAITING_BYTES_MAX`] they are lost, and the log says so.
     pub fn log(&mut self, now: Millis, events: Vec<Event>) {
@@ -193,6 +188,18 @@ impl Pending {
             self.queue.offer_last(self.shard, offer);
         }
         assert!(self.batch.is_empty(), "nothing stays behind");
+    }
+
+    /// These rooms are another node's: what waits of them is forgotten, and their events are numbered there. What was handed
+    /// over the store thread leaves out.
+    pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        let is_gone = |room: &RoomId| is_gone(room.as_str());
+        self.batch.forget_rooms(is_gone);
+        if let Owed::Rooms(rooms) = &mut self.owed {
+            rooms.retain(|room| !is_gone(room));
+        }
+        self.log.events.retain(|event| !is_gone(&event.room));
+        self.numbers.retain(|room, _| !is_gone(room));
     }
 
     /// Whether no full state is on its way.

@@ -137,10 +137,23 @@ impl RedisStore {
             }
             _ => return Err(strange()),
         }
+        self.refuse_nodes()?;
         self.look_around()?;
         let claims = (0..REDIS_PARTS).map(|part| self.keys.claim(&self.writer(), part)).collect();
         let answers = self.call(claims)?;
         self.judge(answers.into_iter()).map(drop)
+    }
+
+    /// Several nodes share this namespace: what they have is not this server's. Who may not look finds none.
+    fn refuse_nodes(&mut self) -> Result<(), StoreError> {
+        let found = self.call(vec![self.keys.has_nodes()]).ok().and_then(|mut answers| number(&answers.pop()?));
+        if found.is_none_or(|found| found == 0) {
+            return Ok(());
+        }
+        self.close();
+        let namespace = &self.config.settings.namespace;
+        let text = format!("the Redis namespace \"{namespace}\" is one of several nodes: CLUSTER=1 joins them");
+        Err(StoreError::Taken(Taken { text, lease_ms: None }))
     }
 
     /// The secret that all servers with this namespace share: `fresh` from the first one on.

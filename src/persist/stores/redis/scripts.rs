@@ -197,6 +197,13 @@ impl Keys {
         call
     }
 
+    /// Whether several nodes share the namespace.
+    pub(super) fn has_nodes(&self) -> Cmd {
+        let mut call = cmd("EXISTS");
+        call.arg(format!("{{{}}}:cluster", self.namespace));
+        call
+    }
+
     /// All rooms of a part.
     pub(super) fn rooms(&self, part: usize) -> Cmd {
         let mut call = cmd("ZRANGE");

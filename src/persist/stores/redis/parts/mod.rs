@@ -194,8 +194,13 @@ impl PartStore {
     /// # Errors
     /// Redis is away.
     pub fn begin(&mut self, parts: u16, now: WallMillis, fresh: u64) -> Result<Begun, StoreError> {
-        let mut answers = self.ask(vec![self.keys.has_single_writer()])?;
-        if number(&answers.pop().unwrap_or_default()).ok_or_else(strange)? > 0 {
+        let single = match self.ask(vec![self.keys.has_single_writer()]) {
+            Ok(mut answers) => answers.pop().as_ref().and_then(number).ok_or_else(strange)?,
+            // Who may not look finds none.
+            Err(StoreError::Away(why)) if why.contains("NOPERM") => 0,
+            Err(error) => return Err(error),
+        };
+        if single > 0 {
             return Ok(Begun::SingleWriter);
         }
         let answer = self.ask(vec![self.keys.begin(parts, now.0, &format!("{fresh:016x}"))])?.pop();
@@ -243,6 +248,14 @@ impl PartStore {
             Some(bytes[at + 1..].to_vec())
         };
         Ok((said.ok_or_else(strange)?.into_iter().filter_map(behind_numbers).collect(), era))
+    }
+
+    /// This life is over: nobody is told of it any more.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub fn leave(&mut self, life: &Life) -> Result<(), StoreError> {
+        self.ask(vec![self.keys.leave(life)]).map(drop)
     }
 
     fn note_era(&mut self, said: String) -> u64 {

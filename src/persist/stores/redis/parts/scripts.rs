@@ -155,6 +155,15 @@ for i = 1, #beaten, 2 do
 end
 return {era(), redis.call('HVALS', KEYS[1])}";
 
+/// Keys: beats, beaten. Arguments: node, incarnation.
+const LEAVE: &str = "
+local last = redis.call('HGET', KEYS[1], ARGV[1])
+if last and string.match(last, '^(%d+) ') == ARGV[2] then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+end
+return 'OK'";
+
 /// Keys: cluster, era, life. Arguments: parts, the wall clock in ms, a random text. Answers how many parts there are, and
 /// the incarnation of a new life.
 const BEGIN: &str = "
@@ -260,6 +269,14 @@ impl PartKeys {
         let mut made = cmd("EVAL");
         made.arg(&self.beat).arg(3).arg(self.key("beats")).arg(self.key("era")).arg(self.key("beaten"));
         made.arg(life.node.as_str()).arg(life.incarnation).arg(number).arg(says).arg(fresh).arg(CLUSTER_BEAT_KEPT_MS);
+        made
+    }
+
+    /// A life is over.
+    pub(super) fn leave(&self, life: &Life) -> Cmd {
+        let mut made = cmd("EVAL");
+        made.arg(LEAVE).arg(2).arg(self.key("beats")).arg(self.key("beaten"));
+        made.arg(life.node.as_str()).arg(life.incarnation);
         made
     }
 
