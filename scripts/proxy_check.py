@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Talks to the server through a proxy: proxy_check.py PORT MAX_PER_IP. Needs nothing but Python.
 
+proxy_check.py PORT spread NODE... talks to nodes through a balancer and asks each how many sockets it has got.
+
 Proves that an upgrade passes, that messages pass both ways at once, that the server counts connections by the client's
 own address (MAX_CONNECTIONS_PER_IP=MAX_PER_IP), whatever the client claims in X-Forwarded-For, and that the server's
 pings keep a silent connection alive beyond the proxy's time-out (PING_AFTER_MS and the time-out are shorter here).
 """
 
+import http.client
+import json
 import pathlib
 import sys
 
@@ -28,7 +32,24 @@ def expect(what, have, want):
     print(f"ok: {what}")
 
 
+def sockets_of(port):
+    # From an address that is no proxy: what comes from there begins with the request.
+    node = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=("127.0.0.9", 0))
+    node.request("GET", "/health")
+    return json.load(node.getresponse())["active_connections"]
+
+
+def spread(front, ports):
+    """Nine sockets through a balancer are three on each node."""
+    clients = [connect(front, "127.0.0.2") for _ in range(3 * len(ports))]
+    expect("upgrades pass", {client.status for client in clients}, {101})
+    expect("sockets are spread evenly", [sockets_of(port) for port in ports], [3] * len(ports))
+
+
 def main():
+    if sys.argv[2] == "spread":
+        spread(int(sys.argv[1]), [int(port) for port in sys.argv[3:]])
+        return
     port, max_per_ip = int(sys.argv[1]), int(sys.argv[2])
     clients = [connect(port, "127.0.0.2") for _ in range(max_per_ip)]
     expect("upgrades pass", {client.status for client in clients}, {101})

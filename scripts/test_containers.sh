@@ -10,10 +10,12 @@ echo "Dockerfile: no finding"
 compose-lint --version >/dev/null
 compose-lint docker-compose.yml | tail -2
 if docker compose version >/dev/null 2>&1; then
-  docker compose --profile monitoring config -q && echo "docker-compose.yml: valid"
+  docker compose --profile monitoring --profile shop --profile cluster config -q && echo "docker-compose.yml: valid"
 elif command -v docker-compose >/dev/null; then
-  docker-compose --profile monitoring config -q && echo "docker-compose.yml: valid"
+  docker-compose --profile monitoring --profile shop --profile cluster config -q && echo "docker-compose.yml: valid"
 fi
+kubernetes-validate --strict --quiet deploy/kubernetes/statefulset.yaml deploy/kubernetes/services.yaml deploy/kubernetes/disruption.yaml
+echo "deploy/kubernetes: no finding"
 for script in scripts/*.sh scripts/lib/*.sh perf/*.sh perf/tools/*.sh docker/*.sh .ci/run; do bash -n "$script"; done
 if command -v shellcheck >/dev/null; then
   shellcheck -x scripts/*.sh scripts/lib/*.sh docker/*.sh .ci/run

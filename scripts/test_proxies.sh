@@ -41,3 +41,41 @@ for version in send-proxy-v2 send-proxy; do
   until_true 'HAProxy' serves "$front"
   python3 scripts/proxy_check.py "$front" 2
 done
+
+# Three servers stand in for three nodes here: what a balancer sees of a node is its /ready and its sockets.
+three() { # three SETTING...: their ports are in $ports.
+  ports=()
+  for node in one two three; do
+    start_server "node-$node-$1" SHARDS=1 TRUSTED_PROXIES=127.0.0.1 "${@:2}"
+    ports+=("$port")
+  done
+}
+of_nodes() { # of_nodes FILE FRONT: the example with the nodes' ports.
+  sed -e "s/node-1:8001/127.0.0.1:${ports[0]}/" -e "s/node-2:8001/127.0.0.1:${ports[1]}/" \
+    -e "s/node-3:8001/127.0.0.1:${ports[2]}/" -e "s/bind :8080/bind 127.0.0.1:$2/" \
+    -e "s/listen 8080/listen 127.0.0.1:$2/" -e 's/maxconn 400000/maxconn 400/' "$1"
+}
+
+echo "--- HAProxy, three nodes"
+three haproxy PROXY_PROTOCOL=1
+front=$(free_port)
+of_nodes examples/proxy/haproxy-cluster.cfg "$front" >"$work/haproxy-cluster.cfg"
+spawn haproxy-cluster haproxy -f "$work/haproxy-cluster.cfg"
+until_true 'HAProxy' serves "$front"
+python3 scripts/proxy_check.py "$front" spread "${ports[@]}"
+
+echo "--- nginx, three nodes"
+three nginx
+front=$(free_port)
+mkdir -p "$work/nginx-cluster"
+{
+  echo "daemon off; pid $work/nginx-cluster/pid; error_log $work/nginx-cluster.log; worker_processes 1;"
+  echo "events { worker_connections 256; }"
+  echo "http { access_log off; client_body_temp_path $work/nginx-cluster; proxy_temp_path $work/nginx-cluster;"
+  echo "fastcgi_temp_path $work/nginx-cluster; uwsgi_temp_path $work/nginx-cluster; scgi_temp_path $work/nginx-cluster;"
+  of_nodes examples/proxy/nginx-cluster.conf "$front"
+  echo "}"
+} >"$work/nginx-cluster.conf"
+spawn nginx-cluster-itself nginx -e "$work/nginx-cluster.log" -p "$work/nginx-cluster" -c "$work/nginx-cluster.conf"
+until_true 'nginx' serves "$front"
+python3 scripts/proxy_check.py "$front" spread "${ports[@]}"
