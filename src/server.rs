@@ -19,6 +19,7 @@ use crate::acts::ring::Ring;
 use crate::api::{self, Api, Listening, NotListening};
 use crate::audience::budget::Budget;
 use crate::audience::pace::Pace;
+use crate::auth::owner_key::OwnerKey;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
@@ -114,11 +115,10 @@ fn start(config: Config) -> Result<Started, Failure> {
     // Before anybody is served: who finds a healthy server may tell it to end.
     let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
-    let key = origins_key(&config.store);
-    let tokens = SessionTokens::new(key);
+    let (key, tokens) = secrets(&config.store);
     let storage = storage(&config, bound.port(), &log, (&mesh, &board), (clock, &tokens))?;
     keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
-    let (origins, proofs) = (Origins::new(key), Proofs::new(key, RandomState::new().hash_one("this life")));
+    let (origins, proofs) = owners(&storage, &tokens, key);
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
 
     let (mut running, mut watched) = (Vec::new(), Vec::new());
@@ -126,7 +126,8 @@ fn start(config: Config) -> Result<Started, Failure> {
         let id = ShardId::new(index);
         let readiness = Readiness::new(alarm).map_err(no_files)?;
         watched.push(readiness.as_fd().try_clone_to_owned().map_err(no_files)?);
-        let node = node(&config, (id, shards), &board, (storage.as_ref(), &log)).with_secrets(proofs, tokens.clone());
+        let node =
+            node(&config, (id, shards), &board, (storage.as_ref(), &log)).with_secrets(proofs.clone(), tokens.clone());
         let parts = Parts {
             id,
             listen: Arc::clone(&listen),
@@ -143,7 +144,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             declared: declared.extract_if(.., |room, _| shard_of(room.as_str(), shards) == id).collect(),
             readiness,
             clock,
-            origins,
+            origins: origins.clone(),
         };
         // With a store the shard serves when it has got its holds back.
         board.pulse(id).serving.store(storage.is_none(), Ordering::Release);
@@ -177,6 +178,19 @@ fn storage(
         return Storage::join((config, nodes, port), log, (mesh, board), (clock, tokens)).map(Some);
     }
     Storage::start(&config.store, config.rooms.hold_ttl_ms, (&board.layouts, log), mesh, (clock, tokens))
+}
+
+/// The key of this server, and what is made of it.
+fn secrets(store: &StoreSettings) -> ([u64; 2], SessionTokens) {
+    let key = origins_key(store);
+    (key, SessionTokens::new(key))
+}
+
+/// What tells addresses and connections apart: by a key of this server, or of all nodes.
+fn owners(storage: &Option<Storage>, tokens: &SessionTokens, key: [u64; 2]) -> (Origins, Proofs) {
+    let is_node = storage.as_ref().is_some_and(|storage| storage.parts.is_some());
+    let key = if is_node { tokens.owner_key(key) } else { OwnerKey::new(key) };
+    (Origins::new(key.clone()), Proofs::new(key, RandomState::new().hash_one("this life")))
 }
 
 /// What wakes each shard, and the mailboxes.

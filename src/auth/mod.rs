@@ -7,5 +7,6 @@
 
 pub mod bans;
 pub mod keys;
+pub mod owner_key;
 pub mod session;
 pub mod token;

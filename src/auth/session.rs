@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
 
+use super::owner_key::OwnerKey;
 use crate::engine::command::SessionId;
 use crate::engine::time::WallMillis;
 use crate::limits::SESSION_TOKEN_MS;
@@ -72,6 +73,8 @@ pub struct SessionTokens {
     own: hmac::Key,
     /// Made of the secret that all servers of one store share.
     shared: Arc<OnceLock<hmac::Key>>,
+    /// Made of that, too: see [`OwnerKey`].
+    owners: Arc<OnceLock<[u64; 2]>>,
 }
 
 impl std::fmt::Debug for SessionTokens {
@@ -84,13 +87,23 @@ impl SessionTokens {
     /// With a secret of this machine that outlives the process.
     #[must_use]
     pub fn new(secret: [u64; 2]) -> Self {
-        Self { own: key(secret), shared: Arc::default() }
+        Self { own: key(secret), shared: Arc::default(), owners: Arc::default() }
     }
 
     /// The store has told its secret: tokens are made by it from now on, and those of before stay good. Only the first one
     /// counts.
     pub fn learn(&self, secret: [u64; 2]) {
         self.shared.get_or_init(|| key(secret));
+        self.owners.get_or_init(|| {
+            let code = derive(secret, b"owners");
+            [0, 8].map(|at| u64::from_le_bytes(code.as_ref()[at..at + 8].try_into().expect("8 bytes")))
+        });
+    }
+
+    /// The key that all nodes of a cluster share with these tokens; before they know it, `own`.
+    #[must_use]
+    pub fn owner_key(&self, own: [u64; 2]) -> OwnerKey {
+        OwnerKey::of_nodes(own, Arc::clone(&self.owners))
     }
 
     /// A token for the connection with this number of a session.
@@ -131,9 +144,13 @@ impl SessionTokens {
 
 /// The key that is made of a secret, which other things are made of, too.
 fn key(secret: [u64; 2]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, derive(secret, b"tokens of sessions").as_ref())
+}
+
+/// What is made of a secret for one purpose.
+fn derive(secret: [u64; 2], purpose: &[u8]) -> hmac::Tag {
     let secret: Vec<u8> = secret.iter().flat_map(|half| half.to_le_bytes()).collect();
-    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"tokens of sessions");
-    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), purpose)
 }
 
 #[cfg(test)]
@@ -190,6 +207,7 @@ mod tests {
         one.learn([9, 9]);
         other.learn([9, 9]);
         one.learn([1, 1]);
+        assert_eq!(one.owner_key([1, 1]).get(), other.owner_key([2, 2]).get(), "one key for all nodes");
         let token = clone.give(SessionId::new(7), 5, NOW);
         assert!(other.check(&token, NOW).is_some() && one.check(&token, NOW).is_some());
         assert!(one.check(&early, NOW).is_some() && other.check(&early, NOW).is_none());

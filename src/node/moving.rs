@@ -36,7 +36,7 @@ impl Node {
         let who = session.who.get_or_insert_default();
         who.origin = origin;
         // One that has moved has its number already.
-        if let Some(proofs) = self.proofs.filter(|_| origin.owner == 0) {
+        if let Some(proofs) = self.proofs.as_ref().filter(|_| origin.owner == 0) {
             who.origin.owner = proofs.owner(conn);
         }
     }

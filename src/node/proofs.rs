@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{self, Hasher128};
 
 use super::Node;
+use crate::auth::owner_key::OwnerKey;
 use crate::engine::ids::{ClientId, ConnId};
 
 /// Digits of a proof: the number and two halves of a code, each of 64 bits.
@@ -38,9 +39,9 @@ impl Proof {
 }
 
 /// Makes proofs and checks them.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Proofs {
-    key: [u64; 2],
+    key: OwnerKey,
     /// Another one in each life of the process: connections of two lives have different numbers.
     life: u64,
 }
@@ -54,13 +55,14 @@ impl std::fmt::Debug for Proofs {
 impl Proofs {
     /// With a key that outlives the process, and a random number that does not.
     #[must_use]
-    pub fn new(key: [u64; 2], life: u64) -> Self {
+    pub fn new(key: OwnerKey, life: u64) -> Self {
         Self { key, life }
     }
 
     /// One pass of 128 bits, and bytes instead of numbers: a proof is made at every join.
-    fn code(self, owner: u64, client: &ClientId) -> [u64; 2] {
-        let mut hasher = sip128::SipHasher24::new_with_keys(self.key[0], self.key[1]);
+    fn code(&self, owner: u64, client: &ClientId) -> [u64; 2] {
+        let key = self.key.get();
+        let mut hasher = sip128::SipHasher24::new_with_keys(key[0], key[1]);
         hasher.write(&owner.to_le_bytes());
         hasher.write(client.as_str().as_bytes());
         let code = hasher.finish128();
@@ -68,25 +70,26 @@ impl Proofs {
     }
 
     /// The number of a connection.
-    pub(super) fn owner(self, conn: ConnId) -> u64 {
+    pub(super) fn owner(&self, conn: ConnId) -> u64 {
         let place = u64::from(conn.slot()) << 8 | conn.shard().index() as u64;
         let mut bytes = [0; 24];
         for (part, number) in bytes.chunks_exact_mut(8).zip([self.life, place, conn.generation().into()]) {
             part.copy_from_slice(&number.to_le_bytes());
         }
-        let mut hasher = SipHasher24::new_with_keys(self.key[0], self.key[1]);
+        let key = self.key.get();
+        let mut hasher = SipHasher24::new_with_keys(key[0], key[1]);
         hasher.write(&bytes);
         hasher.finish().max(1)
     }
 
     /// What proves that one is the owner of this number.
-    pub(super) fn proof(self, owner: u64, client: &ClientId) -> Proof {
+    pub(super) fn proof(&self, owner: u64, client: &ClientId) -> Proof {
         let [first, second] = self.code(owner, client);
         Proof::new([owner, first, second])
     }
 
     /// Whose number the client has proven to own.
-    pub(super) fn proven(self, proof: &str, client: &ClientId) -> Option<u64> {
+    pub(super) fn proven(&self, proof: &str, client: &ClientId) -> Option<u64> {
         let digits =
             Some(proof).filter(|proof| proof.len() == DIGITS && proof.bytes().all(|b| b.is_ascii_hexdigit()))?;
         let number = |at: usize| u64::from_str_radix(&digits[16 * at..16 * (at + 1)], 16).ok();
@@ -108,7 +111,7 @@ impl Node {
 
     /// The client proves which connection of before it was, and is that one from now on. What proves nothing changes nothing.
     pub(super) fn take_proof(&mut self, slot: u32, resume: &str) {
-        let Some((proofs, session)) = self.proofs.zip(self.sessions.get_mut(slot)) else { return };
+        let Some((proofs, session)) = self.proofs.as_ref().zip(self.sessions.get_mut(slot)) else { return };
         let proven = session.client().and_then(|client| proofs.proven(resume, client));
         if let (Some(owner), Some(who)) = (proven, &mut session.who) {
             who.origin.owner = owner;
@@ -117,21 +120,25 @@ impl Node {
 
     /// What the client of a connection can prove with later that it was this one.
     pub(super) fn proof(&self, slot: u32) -> Option<Proof> {
-        let (proofs, session) = (self.proofs?, self.sessions.get(slot)?);
+        let (proofs, session) = (self.proofs.as_ref()?, self.sessions.get(slot)?);
         Some(proofs.proof(session.origin().owner, session.client()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Proofs;
+    use super::{OwnerKey, Proofs};
     use crate::engine::ids::{ClientId, ConnId, ShardId};
+
+    fn proofs(key: [u64; 2], life: u64) -> Proofs {
+        Proofs::new(OwnerKey::new(key), life)
+    }
 
     #[test]
     fn a_proof_is_good_for_its_client_in_every_life_and_for_nobody_else() {
         let [ana, eve] = ["ana", "eve"].map(|name| ClientId::new(name).expect("a name"));
         let conn = |slot, generation| ConnId::new(ShardId::new(1), slot, generation);
-        let (first, second, other) = (Proofs::new([1, 2], 3), Proofs::new([1, 2], 4), Proofs::new([1, 3], 3));
+        let (first, second, other) = (proofs([1, 2], 3), proofs([1, 2], 4), proofs([1, 3], 3));
         let owner = first.owner(conn(7, 0));
         assert_eq!(owner, first.owner(conn(7, 0)));
         for another in [first.owner(conn(7, 1)), first.owner(conn(8, 0)), second.owner(conn(7, 0))] {

@@ -8,22 +8,24 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
+use crate::auth::owner_key::OwnerKey;
 use crate::engine::ids::Origin;
 
 /// Hashes addresses with a key that nobody is told.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Origins {
-    key: [u64; 2],
+    key: OwnerKey,
 }
 
 impl Origins {
-    pub(crate) fn new(key: [u64; 2]) -> Self {
+    pub(crate) fn new(key: OwnerKey) -> Self {
         Self { key }
     }
 
     /// Where connections from this address come from.
-    pub(crate) fn of(self, ip: IpAddr) -> Origin {
-        let mut hasher = SipHasher24::new_with_keys(self.key[0], self.key[1]);
+    pub(crate) fn of(&self, ip: IpAddr) -> Origin {
+        let key = self.key.get();
+        let mut hasher = SipHasher24::new_with_keys(key[0], key[1]);
         match ip.to_canonical() {
             IpAddr::V4(ip) => hasher.write(&ip.octets()),
             IpAddr::V6(ip) => hasher.write(&ip.octets()[..8]),
@@ -35,11 +37,11 @@ impl Origins {
 
 #[cfg(test)]
 mod tests {
-    use super::Origins;
+    use super::{Origins, OwnerKey};
 
     #[test]
     fn an_origin_is_an_address_or_a_network() {
-        let (ours, other) = (Origins::new([1, 2]), Origins::new([1, 3]));
+        let (ours, other) = (Origins::new(OwnerKey::new([1, 2])), Origins::new(OwnerKey::new([1, 3])));
         let of = |text: &str| ours.of(text.parse().expect("an address"));
         for (a, b, is_same) in [
             ("192.0.2.1", "192.0.2.1", true),

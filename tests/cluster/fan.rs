@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kit::client::{Client, Got, join};
+use kit::client::{Client, join};
 use kit::server::Server;
 use serde_json::Value;
 
@@ -39,18 +39,6 @@ impl Fan {
         let message = self.client.json();
         self.follow(&message);
         message
-    }
-
-    /// The same unless the connection has ended.
-    pub(crate) fn next_or_end(&mut self) -> Option<Value> {
-        match self.client.got() {
-            Got::Text(text) => {
-                let message = serde_json::from_str(&text).expect("JSON");
-                self.follow(&message);
-                Some(message)
-            }
-            _ => None,
-        }
     }
 
     pub(crate) fn until(&mut self, room: &str, kind: &str) -> Value {
