@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use rustix::net::{RecvFlags, recv};
 use serde_json::Value;
 
 use super::server::Server;
@@ -227,6 +228,12 @@ impl Client {
                 Err(error) => panic!("{} waits in vain: {error}", self.id),
             }
         }
+    }
+
+    /// Whether something has come that was not read.
+    pub fn has_something(&self) -> bool {
+        let peeked = recv(&self.stream, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !self.rest().is_empty() || peeked.is_ok_and(|(_, len)| len > 0)
     }
 
     fn rest(&self) -> &[u8] {
