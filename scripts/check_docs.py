@@ -92,7 +92,7 @@ def check_compose(butaca):
     listed = subprocess.run([butaca, "--print-config"], check=True, capture_output=True, text=True).stdout
     settings = {line.split()[0] for line in listed.splitlines()}
     service = re.search(r"^  websocket:\n(.*?)^  \w", read("docker-compose.yml"), re.M | re.S).group(1)
-    environment = re.search(r"^    environment:\n((?:      .*\n)+)", service, re.M).group(1)
+    environment = re.search(r"^    environment:.*\n((?:      .*\n)+)", service, re.M).group(1)
     passed = dict(re.findall(r"^ +([A-Z0-9_]+): (.*)$", environment, re.M))
     for name in settings - passed.keys() - DECIDED_BY_COMPOSE:
         fault("docker-compose.yml", f"{name} does not reach the server")

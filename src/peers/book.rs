@@ -69,8 +69,9 @@ impl Book {
         if *life == self.own {
             return true;
         }
-        if let Some(entry) = self.entries.iter().find(|entry| entry.life == *life) {
-            return entry.end.is_none();
+        let same = || self.entries.iter().filter(|entry| entry.life == *life);
+        if same().next().is_some() {
+            return same().any(|entry| entry.end.is_none());
         }
         self.add(life, shards)
     }

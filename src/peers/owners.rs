@@ -17,8 +17,9 @@ pub(super) struct Owners {
 struct Known {
     owner: Option<Life>,
     fence: u64,
-    /// Where commands go, as the shards were told; `None` as long as nothing was told.
-    told: Option<Option<ShardId>>,
+    /// Where commands go, and under which fence, as the shards were told; `None` as long as nothing was told. Under another
+    /// fence the same owner has read the part anew, and knows nobody who looks at its rooms.
+    told: Option<Option<(ShardId, u64)>>,
 }
 
 impl Owners {
@@ -62,8 +63,9 @@ impl Owners {
             let owner = known.owner.as_ref().filter(|owner| is_there(part, owner));
             // The same rule on every node, for each with its own number of shards.
             let to = owner.and_then(|owner| book.address(owner, index * book.shards(owner)? / count));
-            if known.told != Some(to) {
-                known.told = Some(to);
+            let told = to.map(|to| (to, known.fence));
+            if known.told != Some(told) {
+                known.told = Some(told);
                 moved.push((part, to));
             }
         }

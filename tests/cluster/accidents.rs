@@ -8,7 +8,7 @@ use kit::wait::now;
 use rustix::process::Signal;
 
 use crate::fan::Fan;
-use crate::nodes::{Cluster, LEASE_MS, parts_of, rooms};
+use crate::nodes::{Cluster, LEASE_MS, PARTS, rooms};
 
 /// What a room may be without an owner beyond the lease, on a machine that does other things, too.
 const SLACK_MS: u64 = 6_000;
@@ -41,14 +41,16 @@ fn a_node_that_dies_takes_nothing_along() {
     let mut again = Client::connect(&b, "ana");
     for room in &rooms {
         again.send(&format!(r#"{{"type":"join_room","room_id":"{room}","resume":"{resume}"}}"#));
-        again.release(room, "A1");
-        loop {
-            let message = again.json();
-            if message["room_id"] == room.as_str() && message["seat_id"] == "A1" {
-                assert_eq!(message["type"], "seat_released", "{message}");
-                break;
+        // In a room of the node that lives, her connection is waited for until that node takes the other one for dead.
+        eventually("what she held is hers", || {
+            again.release(room, "A1");
+            loop {
+                let message = again.json();
+                if message["room_id"] == room.as_str() && message["seat_id"] == "A1" {
+                    break (message["type"] == "seat_released").then_some(());
+                }
             }
-        }
+        });
     }
 }
 
@@ -87,7 +89,7 @@ fn a_node_that_ends_is_not_noticed() {
         assert_eq!(ben.release(room, "A1"), "seat_released");
     }
     assert!(slowest < Duration::from_millis(1_000 + SLACK_MS), "{slowest:?}");
-    eventually("the other one has all", || (parts_of(&b) == 16).then_some(()));
+    eventually("the other one has all", || (cluster.parts_of("b") == PARTS).then_some(()));
 }
 
 /// A node that stood still for longer than its lease has lost its rooms, and sells nothing twice when it goes on.
@@ -105,14 +107,13 @@ fn a_node_that_stands_still_is_deposed() {
         ana.client.select(room, "A1");
     }
     a.signal(Signal::CONT);
-    for room in &rooms {
-        ana.until_held(room, "A1", Some("ben"));
-    }
     let mut answers = 0;
-    while answers < rooms.len() {
+    while answers < rooms.len() || rooms.iter().any(|room| ana.rooms[room].held.get("A1").is_none_or(|by| by != "ben"))
+    {
         let message = ana.next();
         if message["type"] == "error" {
-            assert_eq!(message["code"], "seat_taken", "{message}");
+            // It may have waited too long for somebody who decides.
+            assert!(message["code"] == "seat_taken" || message["code"] == "persistence_unavailable", "{message}");
             answers += 1;
         }
     }

@@ -15,6 +15,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("RESTORE_BY", "proof"),
     ("SHARDS", "1"),
 ];
+/// The number of parts.
+pub(crate) const PARTS: usize = 16;
 /// The length of a lease, as a setting.
 const LEASE: &str = "2000";
 /// The same in milliseconds.
@@ -49,16 +51,15 @@ impl Cluster {
     /// Nodes of these names, once each has parts.
     pub(crate) fn nodes<const N: usize>(&self, names: [&str; N]) -> [Server; N] {
         let nodes = names.map(|name| self.node(name));
-        for node in &nodes {
-            eventually("it has parts", || (parts_of(node) > 0).then_some(()));
-        }
+        eventually("all have parts", || names.iter().all(|name| self.parts_of(name) > 0).then_some(()));
         nodes
     }
-}
 
-/// How many parts the node owns.
-pub(crate) fn parts_of(node: &Server) -> u64 {
-    node.get("/health").json()["cluster"]["parts_owned"].as_u64().unwrap_or(0)
+    /// How many parts a node has, as Redis knows it.
+    pub(crate) fn parts_of(&self, name: &str) -> usize {
+        let owner = |part: usize| self.redis.ask::<Option<String>>(&["HGET", &format!("{{butaca}}:part:{part}"), "o"]);
+        (0..PARTS).filter(|&part| owner(part).as_deref() == Some(name)).count()
+    }
 }
 
 /// Rooms enough that every node owns some of them.

@@ -73,7 +73,7 @@ impl Shards for Fakes {
     type Reader = Plain;
 
     fn tell(&self, to: ShardId, news: PartNews) -> Result<(), PartNews> {
-        let mut told = self.told.lock().expect("no panic");
+        let mut told = self.told.lock().expect("nobody panics with the lock");
         match news {
             PartNews::Load { part, fence, stored } => {
                 told.loaded.insert(part, stored.rooms.len() + stored.holds.len());
@@ -92,7 +92,7 @@ impl Shards for Fakes {
     }
 
     fn deliver(&self, to: ShardId, letter: String) -> Result<(), String> {
-        self.told.lock().expect("no panic").letters.push((to, letter));
+        self.told.lock().expect("nobody panics with the lock").letters.push((to, letter));
         Ok(())
     }
 
@@ -113,11 +113,11 @@ impl Shards for Fakes {
     }
 
     fn drained(&self) {
-        self.told.lock().expect("no panic").is_drained = true;
+        self.told.lock().expect("nobody panics with the lock").is_drained = true;
     }
 
     fn replaced(&self, line: String) {
-        self.told.lock().expect("no panic").replaced = Some(line);
+        self.told.lock().expect("nobody panics with the lock").replaced = Some(line);
     }
 }
 
@@ -214,7 +214,7 @@ fn two_nodes_share_parts_mail_and_the_log_and_one_leaves_with_nothing_lost() {
     let page = two.log.read(None, 10, None).expect("it begins there");
     assert_eq!(page.events, one.log.read(None, 10, None).expect("it begins there").events);
     let of_two = two.decides();
-    let where_is = |part: u16| one.told.lock().expect("no panic").moved[&PartId(part)];
+    let where_is = |part: u16| one.told.lock().expect("nobody panics with the lock").moved[&PartId(part)];
     let elsewhere = || of_two.iter().all(|part| where_is(*part).is_some_and(|to| to.index() >= SHARDS));
     until("the first one knows where they are", elsewhere);
 
@@ -223,16 +223,22 @@ fn two_nodes_share_parts_mail_and_the_log_and_one_leaves_with_nothing_lost() {
     let to = where_is(part).expect("somebody has it");
     one.parts.post(ShardId::new(0), to, &mut vec!["hello".into(), "again".into()]);
     let expected = ["hello", "again"].map(|text| (shard_of(part), text.to_owned()));
-    until("the letters are there", || two.told.lock().expect("no panic").letters == expected);
+    until("the letters are there", || two.told.lock().expect("nobody panics with the lock").letters == expected);
 
     // The first one leaves.
     one.peers.drain()();
-    until("all is handed over", || one.told.lock().expect("no panic").is_drained);
+    until("all is handed over", || one.told.lock().expect("nobody panics with the lock").is_drained);
     until("the second one has everything", || two.decides().len() == usize::from(PARTS));
     assert!(one.decides().is_empty());
     one.peers.finish();
-    assert_eq!(two.told.lock().expect("no panic").loaded[&PartId(3)], 1, "the hold came with its part");
-    until("it is noticed that the first one has gone", || two.told.lock().expect("no panic").ended >= SHARDS as u64);
+    assert_eq!(
+        two.told.lock().expect("nobody panics with the lock").loaded[&PartId(3)],
+        1,
+        "the hold came with its part"
+    );
+    until("it is noticed that the first one has gone", || {
+        two.told.lock().expect("nobody panics with the lock").ended >= SHARDS as u64
+    });
     two.peers.finish();
 }
 
@@ -267,7 +273,9 @@ fn a_namespace_of_others_is_refused_with_one_line() {
     assert_eq!(refused, Some((78, "CLUSTER=1: a single server uses the Redis namespace \"test\"".into())));
     let again = RedisServer::start();
     let (older, newer) = (Node::start(&again, "one"), Node::start(&again, "one"));
-    until("it is told that it is replaced", || older.told.lock().expect("no panic").replaced.is_some());
-    assert!(newer.told.lock().expect("no panic").replaced.is_none());
+    until("it is told that it is replaced", || {
+        older.told.lock().expect("nobody panics with the lock").replaced.is_some()
+    });
+    assert!(newer.told.lock().expect("nobody panics with the lock").replaced.is_none());
     [one, older, newer].into_iter().for_each(|node| node.peers.finish());
 }

@@ -35,6 +35,13 @@ impl Shard {
         effects.push(Effect::Snapshot { to: caller.conn, room, seq, epoch });
     }
 
+    /// Among several nodes: the connection asks for something of the room before it was let in again, or without looking at
+    /// it. What it held there where the room was owned before is its own.
+    pub(super) fn know_again(&mut self, caller: Caller<'_>, room: Option<Slot>) {
+        let Some(room) = room.filter(|_| self.spread.parts().is_some() && caller.origin.owner != 0) else { return };
+        self.adopt_those(caller, room, |of| caller.origin.is_owner_of(of));
+    }
+
     /// The node of the connection has ended, or is about to: what the connection holds waits for it until then, as after a
     /// restart.
     pub(super) fn away(&mut self, conn: ConnId, waits_until: Millis, effects: &mut Effects) {

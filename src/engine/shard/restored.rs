@@ -54,13 +54,22 @@ impl Shard {
 
     /// A client that was absent is in the room again: its holds there are this connection's from now on. A name is no proof of
     /// who it is, so it must come from the same place; of a hold without one nothing but the name is known.
-    pub(super) fn adopt(&mut self, Caller { conn, client, origin, .. }: Caller<'_>, room: Slot) {
-        let rule = self.fairness.restore_by;
-        let its = |of: Origin| match rule {
+    pub(super) fn adopt(&mut self, caller: Caller<'_>, room: Slot) {
+        let (rule, origin) = (self.fairness.restore_by, caller.origin);
+        self.adopt_those(caller, room, |of| match rule {
             RestoreBy::ClientId => true,
             RestoreBy::Address => of.address == 0 || of.is_neighbour_of(origin) || origin.is_owner_of(of),
             RestoreBy::Proof => origin.is_owner_of(of),
-        };
+        });
+    }
+
+    /// The same of those from there.
+    pub(super) fn adopt_those(
+        &mut self,
+        Caller { conn, client, .. }: Caller<'_>,
+        room: Slot,
+        its: impl Fn(Origin) -> bool,
+    ) {
         for party in self.owners.formers(client).to_vec() {
             let Who::Former(former) = &self.owners.parties[party].who else { unreachable!("it is listed as one") };
             let from = former.1;

@@ -29,6 +29,7 @@ impl Shard {
         #[cfg(debug_assertions)]
         self.grant_twice(conn, room, seat);
         let known = self.find(room);
+        self.know_again(caller, known);
         if let Some((slot, held)) = known.and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?.1))) {
             return effects.push(Self::select_taken(caller, &self.rooms[slot], held));
         }
@@ -114,6 +115,7 @@ impl Shard {
             return self.release_as_owner(caller, (room, seat), effects);
         }
         let conn = caller.conn;
+        self.know_again(caller, self.find(room));
         let found = self.find(room).and_then(|slot| Some((slot, self.rooms[slot].seat(seat)?)));
         let reject = match found {
             None => Reject::NotHeld,

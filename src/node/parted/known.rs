@@ -151,7 +151,12 @@ impl Node {
         }
         crate::marks::hit("a room that does not go on where it was");
         let members = u32::try_from(of.view.len()).expect("members are bounded");
-        (0..members).for_each(|member| of.view.skip(member));
+        for member in 0..members {
+            let slot = self.feeds.get(feed).view.slot_at(member);
+            self.keep_owed(slot, feed);
+            self.feeds.get_mut(feed).view.skip(member);
+        }
+        let of = self.feeds.get_mut(feed);
         if let Some(deltas) = of.deltas.as_mut() {
             deltas.renew(at.0, at.1, self.rules.second.ring_max);
         }

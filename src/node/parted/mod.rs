@@ -172,6 +172,8 @@ impl Node {
         if let Some(to) = to {
             self.look_anew(to, |feed| spread.part_of(feed.room.as_str()) == Some(part.0));
         }
+        // Who looks at a room is let in before it asks for something there: what it holds is its own again.
+        self.mend_lost();
         self.pump_all();
     }
 
@@ -182,6 +184,7 @@ impl Node {
         let feeds: Vec<u32> =
             self.feeds.numbered().filter(|(_, feed)| from.contains(feed.owner)).map(|(at, _)| at).collect();
         feeds.into_iter().for_each(|feed| self.lose(feed));
+        self.mend_lost();
         self.pump_all();
     }
 

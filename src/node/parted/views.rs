@@ -3,6 +3,8 @@
 //! Invariant: what happens in a room is told in the order of its numbers, within one life of the room; after a hole, or
 //! under a new owner, nothing is told before whoever looks at the room has been shown it anew. Never here: full states.
 
+use std::collections::BTreeSet;
+
 use crate::audience::feeds::Feed;
 use crate::engine::command::{Caller, Input, Ticket};
 use crate::engine::ids::ShardId;
@@ -25,15 +27,16 @@ impl Node {
     /// Everybody who looks at a room of which something was missed asks for it. Whether there was one.
     pub(in crate::node) fn mend_lost(&mut self) -> bool {
         let Some(parted) = self.parted.as_mut().filter(|parted| !parted.lost.is_empty()) else { return false };
+        let mut first = BTreeSet::new();
         for feed in std::mem::take(&mut parted.lost) {
             let Some(of) = self.feeds.existing(feed) else { continue };
             let room = of.room.clone();
             let members = u32::try_from(of.view.len()).expect("members are bounded");
-            let first: Vec<u32> = (0..members).map(|at| of.view.slot_at(at)).collect();
+            first.extend((0..members).map(|at| of.view.slot_at(at)));
             let second: Vec<u32> = of.deltas.iter().flat_map(|deltas| deltas.slots()).collect();
-            first.into_iter().for_each(|slot| self.ask_to_return(slot));
             second.into_iter().for_each(|slot| self.want(slot, Want { room: room.clone(), rejoin: true }));
         }
+        first.into_iter().for_each(|slot| self.ask_to_return(slot));
         true
     }
 
