@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
 mod accidents;
+mod carts;
 mod fan;
 mod nodes;
 mod one_sale;
