@@ -18,6 +18,18 @@ pub enum Bug {
     StaleDeadline,
     /// Engine: a connection that has ended stays a member of one of its rooms.
     LeakedMember,
+    /// Engine: of the seats that a cart is to get those that are free are taken, though others are not.
+    PartialHold,
+    /// Engine: nobody waits for a session whose connection has ended.
+    GraceForgotten,
+    /// Engine: the connection that a newer one takes a session over from keeps it as well.
+    TwoConnections,
+    /// Engine: an older connection of a session takes it back.
+    OlderTakesOver,
+    /// Engine: a cart that is let go begins a new life.
+    NewLife,
+    /// Engine: an extension is not counted.
+    EndlessExtension,
 
     /// Audience: a pass cuts the log away from a member that falls behind after the pass has met it.
     CutAboveLaggard,
@@ -31,6 +43,15 @@ pub enum Bug {
     PacedForgotten,
     /// Audience: a full state of another moment is taken for that of this one.
     StateOfAnotherMoment,
+    /// Audience: of what has changed since a member was told last the first change is left out.
+    DeltaHole,
+    /// Audience: a map of another moment is taken for that of this one.
+    MapOfAnotherMoment,
+    /// Audience: a member that was behind is not told what it has missed.
+    BehindForgotten,
+
+    /// Authentication: what a token of a session says is believed.
+    TokenUnchecked,
 
     /// Node: an answer that needs nobody overtakes those to earlier requests.
     AnswerOvertakes,
@@ -46,6 +67,10 @@ pub enum Bug {
     MoveLosesQueue,
     /// Node: what is queued when the budget of a turn is used up is forgotten.
     BudgetLosesRest,
+    /// Node: nobody asks for the maps of those who wait for one.
+    MapNotAsked,
+    /// Node: a cart that changes while its session is looked for elsewhere is told as it was.
+    StaleCart,
 
     /// Persistence: what a batch brings is told when the batch before it is committed.
     AckTooEarly,

@@ -14,6 +14,7 @@ use super::shared::Shared;
 use crate::engine::command::Change;
 use crate::engine::ids::Epoch;
 use crate::limits::LAG_CHANGES_MAX;
+use crate::planted::{Bug, has};
 
 /// How a member gets what happens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -285,6 +286,7 @@ impl Deltas {
         match member.mode {
             Mode::Served => return GoesOn::Served,
             Mode::Waiting => return GoesOn::Map,
+            Mode::Behind if has(Bug::BehindForgotten) => return GoesOn::Served,
             Mode::Behind => {}
         }
         let epoch = self.history.epoch();

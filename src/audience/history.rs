@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use crate::engine::command::Change;
 use crate::engine::ids::{Epoch, SeatId};
+use crate::planted::{Bug, has};
 use crate::wire::v2::map::{Place, delta};
 
 /// Where the state stands in a place of a layout: the two highest bits.
@@ -155,7 +156,7 @@ impl History {
     #[must_use]
     pub fn write_since(&self, out: &mut Vec<u8>, room: &str, epoch: Epoch, seq: u64) -> Option<()> {
         let count = self.known_since(epoch, seq)?;
-        let first = self.steps.len() - count;
+        let first = self.steps.len() - count + usize::from(has(Bug::DeltaHole) && count > 1);
         let numbers = (seq + 1, self.seq);
         match &self.steps {
             Steps::Indexed(steps) => {

@@ -73,6 +73,10 @@ impl Node {
     pub(super) fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
         let slot = self.sessions.find(to).filter(|&slot| self.is_awaited(slot, &effect));
         let Some(slot) = slot else { return crate::marks::hit("an answer that finds nobody") };
+        // Its session goes on elsewhere and it is about to be closed: what it has asked since is not answered any more.
+        if self.superseded.contains(&(slot, self.sessions.generation(slot))) {
+            return crate::marks::hit("an answer for one whose session goes on elsewhere");
+        }
         if let Effect::Superseded { .. } = effect {
             crate::marks::hit("a session that goes on elsewhere");
             return self.superseded.push((slot, self.sessions.generation(slot)));
@@ -240,7 +244,8 @@ impl Node {
 
     fn feed(&mut self, index: u32, change: &Arc<Change>) {
         let share = self.rules.share;
-        let lag_bytes = self.fair_log_bytes(self.bounds.queue_bytes.min(self.bounds.log_bytes));
+        let log_bytes = self.bounds.log_bytes;
+        let lag_bytes = self.fair_log_bytes(self.bounds.queue_bytes.min(log_bytes));
         let feed = self.feeds.get_mut(index);
         debug_assert_eq!(feed.room, change.room, "a feed is fed with its own room");
         feed.held = change.held as usize;
@@ -262,7 +267,9 @@ impl Node {
         }
         let deliveries = feed.view.len() as u64;
         self.figures.deliveries += deliveries;
-        if feed.view.append(lag_bytes, |log| message::change_for_members(log, change, share)) {
+        let is_long = feed.view.append(lag_bytes, |log| message::change_for_members(log, change, share));
+        // The bound itself holds however little has come since the laggards were looked for.
+        if is_long || feed.view.log_len() > log_bytes {
             self.drop_laggards(index);
         }
         self.feeds.ask_for(deliveries, self.at.ns);

@@ -151,6 +151,7 @@ impl Node {
             Parked::Resume(ask) => self.resume(slot, *ask),
             Parked::Move { .. } => unreachable!("it was not taken"),
         }
+        self.go_on_wanting(slot);
         self.read_on(slot);
     }
 }

@@ -14,6 +14,7 @@ use crate::engine::ids::ConnId;
 use crate::engine::owners::Clock;
 use crate::engine::slab::Slot;
 use crate::engine::time::Now;
+use crate::planted::{Bug, has};
 
 impl Shard {
     /// The clock with which an empty cart of this party begins, in this room.
@@ -84,7 +85,7 @@ impl Shard {
         let (party, room, clock, has_orders) = (of.party, of.room, of.clock, !of.orders.is_empty());
         if let Some(clock) = clock {
             let owner = self.owners.parties[party].owner().expect("who has a clock has a name");
-            if let_go && !self.owners.parties[party].is_holder() {
+            if let_go && !self.owners.parties[party].is_holder() && !has(Bug::NewLife) {
                 let until = self.clock.after(self.hold_ms(Some(room)));
                 self.clocks.keep(owner, self.rooms[room].id.as_str(), clock, until);
             }

@@ -9,6 +9,7 @@ use crate::engine::deadlines::{Deadline, Due};
 use crate::engine::ids::{ConnId, SeatId};
 use crate::engine::slab::Slot;
 use crate::limits::CONNECTIONS_PER_OWNER_MAX;
+use crate::planted::{Bug, has};
 
 /// Who has come.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +44,13 @@ impl Shard {
         if let Owner::Session(_) = identity.owner
             && let Some(party) = self.owners.find(&identity.owner)
         {
-            if identity.incarnation < self.owners.parties[party].incarnation {
+            if identity.incarnation < self.owners.parties[party].incarnation && !has(Bug::OlderTakesOver) {
                 effects.push(Effect::Superseded { conn });
                 return Err(Unmet::Superseded);
             }
-            if let Some(&old) = self.owners.parties[party].conns.first() {
+            if let Some(&old) = self.owners.parties[party].conns.first()
+                && !has(Bug::TwoConnections)
+            {
                 effects.push(Effect::Superseded { conn: old });
                 self.owners.detach(old);
             }
@@ -74,7 +77,7 @@ impl Shard {
         if !of.conns.is_empty() {
             return;
         }
-        let waits = self.carts.grace_ms > 0 && !matches!(of.owner(), Some(Owner::Conn(_)));
+        let waits = self.carts.grace_ms > 0 && !has(Bug::GraceForgotten) && !matches!(of.owner(), Some(Owner::Conn(_)));
         if of.carts.is_empty() {
             self.forget_party(party);
         } else if waits {

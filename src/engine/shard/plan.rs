@@ -9,6 +9,7 @@ use crate::engine::ids::{ClientId, ConnId, Origin, SeatId};
 use crate::engine::room::{Holder, Room};
 use crate::engine::slab::Slot;
 use crate::limits::SEATS_PER_REQUEST_MAX;
+use crate::planted::{Bug, has};
 
 /// Who wants seats for its cart.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +144,8 @@ impl Shard {
                 Some((_, taken)) => conflicts.push((taken.id.clone(), taken.hold.status)),
             }
         }
-        if !conflicts.is_empty() {
+        let takes_some = has(Bug::PartialHold) && !take.is_empty();
+        if !conflicts.is_empty() && !takes_some {
             return Err(Refusal::of_seats(Reject::SeatsUnavailable, conflicts));
         }
         let late = take.iter().find_map(|(seat, _)| {

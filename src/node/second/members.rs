@@ -16,7 +16,8 @@ use crate::engine::ids::RoomId;
 use crate::limits::ROOM_RING_KEPT_MS;
 use crate::node::Node;
 use crate::node::letters::Letter;
-use crate::node::session::Membership;
+use crate::node::session::{Membership, Session};
+use crate::planted::{self, Bug};
 use crate::wire::v2::{map, write};
 
 impl Node {
@@ -239,10 +240,21 @@ impl Node {
         self.go_on.push((slot, generation));
     }
 
+    /// What had to wait until something else was answered may be asked for now.
+    pub(in crate::node) fn go_on_wanting(&mut self, slot: u32) {
+        let wants = |session: &Session| session.second().is_some_and(|second| !second.wants().is_empty());
+        if self.sessions.get(slot).is_some_and(wants) {
+            self.go_on.push((slot, self.sessions.generation(slot)));
+        }
+    }
+
     /// Everybody in the room who waits for its map gets it, as soon as that may be.
     pub(in crate::node) fn want_maps(&mut self, feed: u32, rejoin: bool) {
         let Some(of) = self.feeds.existing(feed) else { return };
         let room = of.room.clone();
+        if planted::has(Bug::MapNotAsked) {
+            return;
+        }
         let waiting: Vec<u32> = of.deltas.iter().flat_map(|deltas| deltas.waiting()).collect();
         waiting.into_iter().for_each(|slot| self.want(slot, Want { room: room.clone(), rejoin }));
     }

@@ -11,6 +11,7 @@ use crate::engine::command::{
 };
 use crate::engine::ids::{OrderId, RoomId};
 use crate::node::Node;
+use crate::planted::{self, Bug};
 use crate::wire::code::{self, Code};
 use crate::wire::v2::map;
 use crate::wire::v2::request::{OwnedRequestId, RequestId};
@@ -139,6 +140,13 @@ impl Node {
             Told::Asker(asker, _) => (Some(*asker), self.take_asked(slot)),
             Told::Conn(_) => (None, Asked::Node),
         };
+        let resuming = self.sessions.get_mut(slot).and_then(|session| session.second_mut()?.resuming());
+        if !planted::has(Bug::StaleCart)
+            && let Some((_, found)) = resuming.and_then(|of| of.carts.iter_mut().find(|(found, _)| found == room))
+        {
+            crate::marks::hit("a cart that changes while its session is looked for elsewhere");
+            found.clone_from(cart);
+        }
         let (id, at) = (asked.id(), (room.as_str(), *seq));
         let is_held = matches!(why, CartWhy::Held { .. });
         self.write(slot, Kind::Reply, |out| match why {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::audience::full_states::Captured;
 use crate::engine::command::{
     Asker, CartReason, CartTold, CartView, CartWhy, Change, ChangeKind, Details, Effect, Entered, Reject,
-    ReleaseReason, RequestType, SaleAnswer, SeatStatus, Synced, Told,
+    ReleaseReason, RequestType, ResumedCart, SaleAnswer, SeatStatus, Synced, Told,
 };
 use crate::engine::ids::{ConnId, Epoch, RoomId, SeatId};
 use crate::engine::time::Millis;
@@ -112,7 +112,12 @@ impl Gate {
         let (conn, room) = parties(effect);
         let conn_is_free = conn.is_none_or(|conn| !self.conns.contains_key(&conn));
         let tells_state = !matches!(effect, Effect::Refused { .. } | Effect::Left { .. });
-        let room_waits = room.is_some_and(|room| self.rooms.contains_key(room));
+        let mut told: &[ResumedCart] = &[];
+        if let Effect::Resumed(resumed) = effect {
+            told = &resumed.carts;
+        }
+        let mut rooms = room.into_iter().chain(told.iter().map(|found| &found.room));
+        let room_waits = rooms.any(|room| self.rooms.contains_key(room));
         !needs_commit(effect) && conn_is_free && !(tells_state && room_waits)
     }
 
@@ -141,7 +146,7 @@ impl Gate {
         let batch = batch + u64::from(has(Bug::AckTooEarly));
         let entry = self.queue.pop_front_if(|entry| entry.batch <= batch)?;
         self.count_down(&entry.waiting);
-        debug_assert_eq!(self.queue.is_empty(), self.rooms.is_empty(), "rooms are counted while something waits");
+        debug_assert!(!self.queue.is_empty() || self.rooms.is_empty(), "rooms are counted while something waits");
         assert!(!self.queue.is_empty() || self.conns.is_empty(), "connections are counted while something waits");
         Some(entry.waiting)
     }
@@ -264,6 +269,18 @@ impl Undoing {
             }
             Effect::Joined { .. } => Some(self.renumber(effect)),
             Effect::Cart(told) => Some(self.undo_cart(told)),
+            Effect::Entered(mut entered) => {
+                self.take_out_undone(&entered.room, &mut entered.cart);
+                Some(Effect::Entered(entered))
+            }
+            Effect::Synced(mut synced) => {
+                self.take_out_undone(&synced.room, &mut synced.cart);
+                Some(Effect::Synced(synced))
+            }
+            Effect::Resumed(mut resumed) => {
+                resumed.carts.iter_mut().for_each(|found| self.take_out_undone(&found.room, &mut found.cart));
+                Some(Effect::Resumed(resumed))
+            }
             Effect::Api(mut answer) => {
                 // What has become of it is not known, and asking again is safe.
                 let (reject, details) = (Reject::PersistenceUnavailable, Details::default());
@@ -273,17 +290,27 @@ impl Undoing {
             Effect::Left { .. }
             | Effect::Snapshot { .. }
             | Effect::Refused { .. }
-            | Effect::Entered(_)
-            | Effect::Synced(_)
-            | Effect::Resumed(_)
             | Effect::Superseded { .. }
             | Effect::Keep(_)
             | Effect::Room(_) => Some(effect),
         }
     }
 
-    /// Who asked for seats of a room whose changes are undone has not got them. All else is told with the cart as it is then.
-    fn undo_cart(&mut self, told: Box<CartTold>) -> Effect {
+    /// The cart as it was at this point without what has never been: so each is told in the order of what happened, and the
+    /// last one is what its owner has.
+    fn take_out_undone(&self, room: &RoomId, cart: &mut Arc<CartView>) {
+        let lives = self.rooms.iter().filter(|((of, _), _)| of == room);
+        let is_undone = |seat: &SeatId| lives.clone().any(|(_, undone)| undone.held.contains_key(seat));
+        if cart.seats.iter().any(is_undone) {
+            let cart = Arc::make_mut(cart);
+            cart.seats.retain(|seat| !is_undone(seat));
+            cart.expires_at = cart.expires_at.filter(|_| !cart.seats.is_empty());
+        }
+    }
+
+    /// Who asked for seats of a room whose changes are undone has not got them. All else is told with the cart as it was then,
+    /// without them.
+    fn undo_cart(&mut self, mut told: Box<CartTold>) -> Effect {
         if let (Told::Asker(to, request), CartWhy::Held { .. }) = (told.to, &told.why)
             && self.rooms.contains_key(&(told.room.clone(), told.epoch.0))
         {
@@ -291,15 +318,22 @@ impl Undoing {
             self.carts.push(*told);
             return Effect::Refused { to, reject, request, room, seat: None, details: None };
         }
+        self.take_out_undone(&told.room, &mut told.cart);
+        if let Some(undone) = self.rooms.get(&(told.room.clone(), told.epoch.0)) {
+            told.seq = undone.seq;
+        }
         Effect::Cart(told)
     }
 
     /// Who has not got its seats may have given others back in the same step: it is told what it has.
-    fn carts_after(&mut self) -> Vec<Effect> {
+    fn carts_after(&self) -> Vec<Effect> {
         let why = || CartWhy::Changed { reason: CartReason::Restored, gone: Vec::new(), order: None };
-        let told = std::mem::take(&mut self.carts).into_iter();
-        told.map(|told| Effect::Cart(Box::new(CartTold { to: Told::Conn(told.to.conn()), why: why(), ..told })))
-            .collect()
+        let seq = |told: &CartTold| self.rooms.get(&(told.room.clone(), told.epoch.0)).map_or(told.seq, |of| of.seq);
+        let after = |told: &CartTold| {
+            let to = Told::Conn(told.to.conn());
+            Effect::Cart(Box::new(CartTold { to, why: why(), seq: seq(told), ..told.clone() }))
+        };
+        self.carts.iter().map(after).collect()
     }
 
     fn of(&mut self, room: &RoomId, epoch: Epoch, seq: u64) -> &mut Undone {
@@ -321,8 +355,6 @@ impl Undoing {
             (&entered.room, entered.at.epoch, &mut entered.at.seq)
         } else if let Effect::Synced(synced) = effect {
             (&synced.room, synced.at.epoch, &mut synced.at.seq)
-        } else if let Effect::Cart(told) = effect {
-            (&told.room, told.epoch, &mut told.seq)
         } else {
             return;
         };

@@ -4,7 +4,7 @@
 //! Invariant: everything that is due has ended before anything is undone, so its number is among those that are given
 //! anew. Pure. Never here: clocks, the store.
 
-use crate::engine::command::{Effect, Effects, Input};
+use crate::engine::command::{CartReason, CartWhy, Effect, Effects, Input};
 use crate::engine::shard::Shard;
 use crate::engine::time::Now;
 
@@ -31,7 +31,9 @@ pub fn undo(now: Now, gate: &mut Gate, pending: &mut Pending, shard: &mut Shard)
     }
     let mut effects = failed.effects;
     for effect in &mut effects {
+        // Who has not got its seats is told what it has.
         if let Effect::Cart(told) = effect
+            && matches!(told.why, CartWhy::Changed { reason: CartReason::Restored, .. })
             && failed.retracts.iter().any(|retract| retract.room == told.room)
         {
             told.cart = shard.cart_of(told.to.conn(), told.room.as_str());

@@ -14,7 +14,7 @@ pub(crate) type Room = usize;
 pub(crate) type Seat = usize;
 pub(crate) type Name = usize;
 
-/// A request of a client.
+/// A request of a client of the first protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Request {
     Join(Room),
@@ -27,12 +27,23 @@ pub(crate) enum Request {
     Bad,
 }
 
-/// What a client knows of a held seat.
+/// Names from here on are those of clients of the second protocol.
+pub(crate) const SECOND_NAMES: Name = 50;
+
+/// What a client knows of a seat that is not free.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Seen {
     pub(crate) client: Name,
     pub(crate) user_info: String,
-    pub(crate) expires_at: WallMillis,
+    /// Of a seat in a cart it is not looked at: it moves with the cart's clock, which members of the first protocol are not
+    /// told.
+    pub(crate) expires_at: Option<WallMillis>,
+}
+
+impl Seen {
+    pub(crate) fn new(client: Name, user_info: String, expires_at: Option<WallMillis>) -> Self {
+        Self { client, user_info, expires_at: expires_at.filter(|_| client < SECOND_NAMES) }
+    }
 }
 
 /// The held seats of a room.
@@ -82,19 +93,33 @@ pub(crate) enum Message {
 
 /// Takes the first whole frame off `bytes`.
 pub(crate) fn read(bytes: &mut Vec<u8>) -> Option<Message> {
+    Some(match take(bytes)? {
+        Frame::Close(code) => Message::Close(code),
+        Frame::Text(json) => message(&json),
+    })
+}
+
+/// A frame of the server.
+pub(crate) enum Frame {
+    Text(Value),
+    Close(u16),
+}
+
+/// Takes the first whole frame off `bytes`, whatever it says.
+pub(crate) fn take(bytes: &mut Vec<u8>) -> Option<Frame> {
     let (head, len) = match *bytes.get(..2)? {
         [0x81 | 0x88, 126] => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().expect("two bytes")))),
         [0x81 | 0x88, len] if len < 126 => (2, usize::from(len)),
         ref other => panic!("a frame begins with {other:?}"),
     };
     let payload = bytes.get(head..head + len)?;
-    let message = if bytes[0] == 0x88 {
-        Message::Close(u16::from_be_bytes(payload[..2].try_into().expect("two bytes")))
+    let frame = if bytes[0] == 0x88 {
+        Frame::Close(u16::from_be_bytes(payload[..2].try_into().expect("two bytes")))
     } else {
-        message(&serde_json::from_slice(payload).expect("the server writes JSON"))
+        Frame::Text(serde_json::from_slice(payload).expect("the server writes JSON"))
     };
     bytes.drain(..head + len);
-    Some(message)
+    Some(frame)
 }
 
 fn message(json: &Value) -> Message {
@@ -131,11 +156,11 @@ fn message(json: &Value) -> Message {
 fn seen(json: &Value) -> Seen {
     let client = names::number_of(json["client_id"].as_str().expect("a client"));
     let user_info = json.get("user_info").map_or(String::new(), Value::to_string);
-    Seen { client, user_info, expires_at: time(json["expires_at"].as_str().expect("a time")) }
+    Seen::new(client, user_info, json["expires_at"].as_str().map(time))
 }
 
 /// Reads a time of the wire, RFC 3339 with milliseconds in UTC.
-fn time(text: &str) -> WallMillis {
+pub(crate) fn time(text: &str) -> WallMillis {
     let number = |from: usize, to: usize| text[from..to].parse::<u64>().expect("digits");
     let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
     // Days since 1970 by the proleptic Gregorian calendar, with years that begin in March.
@@ -147,9 +172,6 @@ fn time(text: &str) -> WallMillis {
 
 /// The selections of a shard as a client would know them.
 pub(crate) fn seen_by_all(selection: &command::Selection<'_>) -> Seen {
-    Seen {
-        client: names::number(selection.client),
-        user_info: selection.user_info.to_owned(),
-        expires_at: selection.expires_at.expect("a hold ends"),
-    }
+    let client = names::number(selection.client);
+    Seen::new(client, selection.user_info.to_owned(), selection.expires_at)
 }

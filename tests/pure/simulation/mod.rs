@@ -1,8 +1,10 @@
 //! A cluster of real nodes, run in one thread from one seed, with clients that check what they are told and an oracle that
 //! checks everything else. Nothing of a shard is written again here: only sockets, mailboxes and a store are models.
 //!
-//! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000.
+//! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000;
+//! `SIM_TRACE=1` writes everything down that is decided.
 
+mod carts;
 mod client;
 mod frames;
 mod names;
@@ -10,6 +12,8 @@ mod oracle;
 mod pipe;
 #[cfg(debug_assertions)]
 mod planted;
+mod second;
+mod settings;
 mod shell;
 mod store;
 mod world;
@@ -31,7 +35,12 @@ const FAULTS: &[&str] = &[
     "a client that goes unnoticed",
     "a client that never reads",
     "a client that reads slowly",
+    "a cart that changes while its session is looked for elsewhere",
     "a client that went during its hand-over",
+    "a delta for a socket that is broken",
+    "a delta for one who was behind",
+    "a delta for several who come back",
+    "a delta that the socket did not take whole",
     "a drain",
     "a drain that waits for the store",
     "a frame of a log that was begun",
@@ -40,6 +49,17 @@ const FAULTS: &[&str] = &[
     "a full state for several",
     "a full state that is withheld",
     "a hand-over that goes back",
+    "a history that begins anew",
+    "a map for several",
+    "a map that is asked for later",
+    "a member of the second protocol that falls behind",
+    "a parked request of the second protocol",
+    "a parked resume",
+    "a request of the second protocol for another shard",
+    "a session that goes on elsewhere",
+    "a tick that is longer than the history",
+    "a tick that was interrupted",
+    "somebody who comes back and is told what has changed",
     "a hand-over with requests behind the join",
     "a laggard that leaves with what it was owed",
     "a laggard that leaves without what it was owed",
@@ -74,7 +94,6 @@ const FAULTS: &[&str] = &[
     "requests that are read on",
     "selects that are undone",
     "somebody who waits for a full state",
-    "too slow even for a full state",
 ];
 
 type Happened = BTreeMap<&'static str, u64>;

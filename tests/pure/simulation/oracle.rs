@@ -6,28 +6,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use butaca::engine::command::{Change, ChangeKind, Effect, Input, Reject, ReleaseReason};
+use butaca::engine::command::{Change, ChangeKind, Claim, Effect, Input, Owner, Reject, ReleaseReason, SessionId};
 use butaca::engine::ids::{ConnId, Epoch, ShardId, ShardSet};
-use butaca::engine::shard::{Rules, Shard};
+use butaca::engine::shard::{CartRules, Rules, Shard};
 use butaca::engine::time::{Millis, Now};
 use butaca::node::observer::Observed;
 use butaca::persist::shard::gate::Retract;
 
+use super::carts::Carts;
 use super::frames::{Room, Seat, SeatMap, Seen, seen_by_all};
 use super::names;
+use super::second::truth::ends_by_itself;
 
-struct Held {
-    conn: ConnId,
-    deadline: Millis,
+/// Who holds a seat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whose {
+    /// A connection of the first protocol, until then.
+    Conn(ConnId, Millis),
+    /// A session, until the clock of its cart ends.
+    Session(SessionId),
+}
+
+pub(crate) struct Held {
+    pub(crate) whose: Whose,
     seen: Seen,
     /// The number of the select.
-    seq: u64,
+    pub(crate) seq: u64,
+}
+
+impl Held {
+    fn is_of(&self, conn: ConnId) -> bool {
+        matches!(self.whose, Whose::Conn(of, _) if of == conn)
+    }
 }
 
 pub(crate) struct Oracle {
-    rules: Rules,
-    shards: usize,
-    holds: BTreeMap<(Room, Seat), Held>,
+    pub(crate) rules: Rules,
+    pub(crate) shards: usize,
+    pub(crate) holds: BTreeMap<(Room, Seat), Held>,
+    pub(crate) carts: Carts,
     members: BTreeSet<(Room, ConnId)>,
     /// The rooms that live.
     alive: BTreeMap<Room, Epoch>,
@@ -39,6 +56,8 @@ pub(crate) struct Oracle {
     pub(crate) lagged: BTreeSet<usize>,
     /// The last moment in which a shard decided.
     now: Now,
+    /// `SIM_TRACE=1`: everything that is decided is written down.
+    is_traced: bool,
 }
 
 /// What was true after a change.
@@ -50,13 +69,26 @@ struct Moment {
 }
 
 impl Oracle {
-    pub(crate) fn new(rules: Rules, shards: usize) -> Self {
+    pub(crate) fn new(rules: Rules, carts: CartRules, shards: usize) -> Self {
         let (holds, members, alive, histories, pipes, lagged) = Default::default();
-        Self { rules, shards, holds, members, alive, histories, pipes, lagged, now: Now::default() }
+        let carts = Carts::new(carts, rules.hold_ttl_ms);
+        let is_traced = super::number_from_environment("SIM_TRACE").is_some();
+        Self { rules, shards, holds, carts, members, alive, histories, pipes, lagged, now: Now::default(), is_traced }
     }
 
     /// Hears what a shard has decided.
     pub(crate) fn hear(&mut self, id: ShardId, observed: Observed<'_>) {
+        if self.is_traced {
+            match &observed {
+                Observed::Decided { now, input, effects, .. } => {
+                    eprintln!("{id:?} {:?} {input:?}\n    -> {effects:?}", now.mono)
+                }
+                Observed::Undone { retracts, effects, .. } => {
+                    eprintln!("{id:?} UNDONE {retracts:?}\n    -> {effects:?}")
+                }
+                Observed::Dropped { .. } => {}
+            }
+        }
         match observed {
             Observed::Decided { now, input, effects, seats } => {
                 self.now = now;
@@ -64,6 +96,7 @@ impl Oracle {
             }
             Observed::Undone { retracts, effects, seats } => {
                 retracts.iter().for_each(|retract| self.undo(retract, effects));
+                self.settle(self.now, false);
                 self.close_empty_rooms();
                 self.compare((id, seats), self.now);
             }
@@ -100,33 +133,44 @@ impl Oracle {
 
     /// Looks at what a shard has made of an input.
     fn observe(&mut self, at: (ShardId, &Shard), now: Now, input: &Input<'_>, effects: &[Effect]) {
-        // What is due expires before the input does anything.
-        let is_expiry = |effect: &&Effect| {
-            let Effect::Change(change) = effect else { return false };
-            matches!(change.kind, ChangeKind::Released { reason: ReleaseReason::Expired })
-        };
-        let expired = effects.iter().take_while(is_expiry).count();
-        effects[..expired].iter().for_each(|effect| self.check_effect(now, input, effect));
-        if let Input::Gone { conn } = input {
-            let (id, shards) = (at.0, self.shards);
-            self.members.retain(|(room, member)| member != conn || names::owner(*room, shards) != id);
+        // What is due ends before the input does anything.
+        let due = effects.iter().take_while(|effect| self.is_due(at.0, now, effect)).count();
+        effects[..due].iter().for_each(|effect| {
+            self.check_effect(at.0, now, input, effect);
             self.close_empty_rooms();
+        });
+        self.settle(now, false);
+        match input {
+            Input::Gone { conn } => {
+                let (id, shards) = (at.0, self.shards);
+                self.members.retain(|(room, member)| member != conn || names::owner(*room, shards) != id);
+                self.carts.part(now, id, *conn);
+                self.close_empty_rooms();
+            }
+            Input::Cart { .. } | Input::Resume { .. } => {
+                self.observe_second(at.0, now, input, &effects[due..]);
+                return self.compare(at, now);
+            }
+            _ => {}
         }
-        effects[expired..].iter().for_each(|effect| self.check_effect(now, input, effect));
-        let answers = effects.len() - expired;
+        effects[due..].iter().for_each(|effect| {
+            self.check_effect(at.0, now, input, effect);
+            self.close_empty_rooms();
+        });
+        self.settle(now, false);
+        let answers = effects[due..].iter().filter(|effect| !matches!(effect, Effect::Keep(_))).count();
         match input {
             Input::Tick => assert_eq!(answers, 0, "a tick is answered"),
             Input::Resync { .. } => assert!(answers <= 1),
             Input::Gone { conn } => {
                 let mut own = self.holds.iter().filter(|((room, _), _)| names::owner(*room, self.shards) == at.0);
-                assert!(own.all(|(_, held)| held.conn != *conn), "a hold outlives its owner {conn:?}");
+                assert!(own.all(|(_, held)| !held.is_of(*conn)), "a hold outlives its owner {conn:?}");
             }
             Input::Join { .. } | Input::Leave { .. } | Input::Select { .. } | Input::Release { .. } => {
                 assert_eq!(answers, 1, "one reply to {input:?}: {effects:?}")
             }
-            Input::Cart { .. } | Input::Resume { .. } | Input::Sale { .. } | Input::RestoreRoom { .. } => {
-                unreachable!("v1 alone")
-            }
+            Input::Cart { .. } | Input::Resume { .. } => unreachable!("looked at above"),
+            Input::Sale { .. } | Input::RestoreRoom { .. } => unreachable!("nobody sells"),
             Input::Away { .. }
             | Input::Return { .. }
             | Input::ForgetPart { .. }
@@ -140,7 +184,43 @@ impl Oracle {
         self.compare(at, now);
     }
 
-    fn close_empty_rooms(&mut self) {
+    /// Whether an effect tells what ends by itself.
+    fn is_due(&self, id: ShardId, now: Now, effect: &Effect) -> bool {
+        match effect {
+            Effect::Change(change) => match change.kind {
+                ChangeKind::Released { reason: ReleaseReason::Expired } => true,
+                ChangeKind::Released { reason: ReleaseReason::Disconnected } => {
+                    let held = self.holds.get(&(names::number(&change.room), names::number(&change.seat)));
+                    held.is_some_and(
+                        |held| matches!(held.whose, Whose::Session(of) if self.carts.is_given_up(now, id, of)),
+                    )
+                }
+                _ => false,
+            },
+            Effect::Cart(told) => ends_by_itself(&told.why),
+            Effect::Keep(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Carts that have lost their last seat are forgotten. `let_go`: their owner gave it back.
+    pub(crate) fn settle(&mut self, now: Now, let_go: bool) {
+        let holds = &self.holds;
+        let has_seats =
+            |session, room| holds.iter().any(|((of, _), held)| *of == room && held.whose == Whose::Session(session));
+        self.carts.settle(now, let_go, has_seats);
+    }
+
+    /// The rooms of a shard that live.
+    pub(crate) fn rooms_of(&self, id: ShardId) -> impl Iterator<Item = Room> {
+        self.alive.keys().copied().filter(move |&room| names::owner(room, self.shards) == id)
+    }
+
+    pub(crate) fn is_member(&self, room: Room, conn: ConnId) -> bool {
+        self.members.contains(&(room, conn))
+    }
+
+    pub(crate) fn close_empty_rooms(&mut self) {
         let (holds, members) = (&self.holds, &self.members);
         self.alive.retain(|room, _| holds.keys().any(|(of, _)| of == room) || members.iter().any(|(of, _)| of == room));
     }
@@ -149,8 +229,13 @@ impl Oracle {
     fn compare(&self, (id, shard): (ShardId, &Shard), now: Now) {
         let is_own = |room: Room| names::owner(room, self.shards) == id;
         for (&(room, seat), held) in self.holds.iter().filter(|((room, _), _)| is_own(*room)) {
-            assert!(held.deadline > now.mono, "room {room} seat {seat} outlives its deadline");
+            let deadline = self.deadline(room, held);
+            assert!(deadline > now.mono, "room {room} seat {seat} outlives its deadline");
+            if let Whose::Session(session) = held.whose {
+                assert!(!self.carts.is_given_up(now, id, session), "room {room} seat {seat} outlives the grace");
+            }
         }
+        self.compare_carts((id, shard));
         assert_eq!(shard.rooms().count(), self.alive.keys().filter(|room| is_own(**room)).count(), "rooms that live");
         for id in shard.rooms() {
             let room = names::number(id);
@@ -164,7 +249,15 @@ impl Oracle {
         }
     }
 
-    fn check_effect(&mut self, now: Now, input: &Input<'_>, effect: &Effect) {
+    /// When a hold ends by itself.
+    pub(crate) fn deadline(&self, room: Room, held: &Held) -> Millis {
+        match held.whose {
+            Whose::Conn(_, deadline) => deadline,
+            Whose::Session(session) => self.carts.clock(session, room).expect("a cart with seats has a clock").ends,
+        }
+    }
+
+    pub(crate) fn check_effect(&mut self, id: ShardId, now: Now, input: &Input<'_>, effect: &Effect) {
         match effect {
             Effect::Joined { to, room, seq, epoch, .. } => {
                 let room = names::number(room);
@@ -178,12 +271,20 @@ impl Oracle {
                 assert!(self.members.contains(&(room, *to)), "a stranger gets a full state");
                 assert_eq!((self.alive.get(&room), *seq), (Some(epoch), self.seq(room, *epoch)));
             }
-            Effect::Change(change) => self.check_change(now, input, change),
+            Effect::Change(change) => self.check_change(id, now, input, change),
             Effect::Again { to, room, seat, expires_at, .. } => {
                 let held = self.holds.get(&(names::number(room), names::number(seat))).expect("it is held");
-                assert_eq!((held.conn, held.seen.expires_at), (to.conn, *expires_at));
-                assert!(held.deadline > now.mono, "an expired hold answers");
+                assert!(held.is_of(to.conn) && held.seen.expires_at == Some(*expires_at));
+                assert!(self.deadline(names::number(room), held) > now.mono, "an expired hold answers");
             }
+            Effect::Entered(entered) => {
+                let room = names::number(&entered.room);
+                self.check_life(room, entered.at.epoch);
+                assert_eq!(entered.at.seq, self.seq(room, entered.at.epoch));
+                self.members.insert((room, entered.to.conn));
+            }
+            Effect::Cart(told) => self.check_cart(id, now, told),
+            Effect::Keep(_) => {}
             Effect::Refused { to, reject, room, seat, .. } => {
                 let seat = seat.as_ref().map(names::number);
                 assert!(
@@ -191,20 +292,19 @@ impl Oracle {
                     "a refusal that lies: {effect:?}"
                 );
             }
-            _ => unreachable!("v1 alone"),
+            _ => unreachable!("nobody sells"),
         }
-        self.close_empty_rooms();
     }
 
     fn is_truthful(&self, now: Now, to: ConnId, reject: Reject, room: Room, seat: Option<Seat>) -> bool {
         let held = seat.and_then(|seat| self.holds.get(&(room, seat)));
         match reject {
             Reject::SeatTaken | Reject::NotOwner => {
-                held.is_some_and(|held| held.conn != to && held.deadline > now.mono)
+                held.is_some_and(|held| !held.is_of(to) && self.deadline(room, held) > now.mono)
             }
             Reject::NotHeld => held.is_none(),
             Reject::LimitExceeded => {
-                let own = self.holds.iter().filter(|((of, _), held)| *of == room && held.conn == to).count();
+                let own = self.holds.iter().filter(|((of, _), held)| *of == room && held.is_of(to)).count();
                 held.is_none()
                     && self.rules.seats_per_client_max != 0
                     && own >= self.rules.seats_per_client_max as usize
@@ -215,7 +315,7 @@ impl Oracle {
         }
     }
 
-    fn check_change(&mut self, now: Now, input: &Input<'_>, change: &Change) {
+    fn check_change(&mut self, id: ShardId, now: Now, input: &Input<'_>, change: &Change) {
         let (room, seat) = (names::number(&change.room), names::number(&change.seat));
         self.check_life(room, change.epoch);
         let last = self.seq(room, change.epoch);
@@ -225,33 +325,30 @@ impl Oracle {
         assert_eq!(change.audience, audience, "who looks at room {room}");
         let name = names::number(&change.client);
         match &change.kind {
-            ChangeKind::Selected { at, expires_at, user_info, .. } => {
-                let &Input::Select { caller, .. } = input else { panic!("{input:?} selects a seat") };
-                assert_eq!(change.actor, Some(caller.conn));
-                assert_eq!((*at, *expires_at), (now.wall, Some(now.wall.after(self.rules.hold_ttl_ms))));
-                let deadline = now.mono.after(self.rules.hold_ttl_ms);
-                let expires_at = now.wall.after(self.rules.hold_ttl_ms);
-                let seen = Seen { client: name, user_info: user_info.to_string(), expires_at };
-                let held = Held { conn: caller.conn, deadline, seen, seq: change.seq };
-                let before = self.holds.insert((room, seat), held);
+            ChangeKind::Selected { at, expires_at, user_info, claim, .. } => {
+                let (whose, ends_at) = match *input {
+                    Input::Select { caller, .. } => {
+                        assert_eq!((change.actor, claim), (Some(caller.conn), &None));
+                        let ttl_ms = self.rules.hold_ttl_ms;
+                        (Whose::Conn(caller.conn, now.mono.after(ttl_ms)), now.wall.after(ttl_ms))
+                    }
+                    Input::Cart { caller, .. } => {
+                        let session = self.carts.session(id, caller.conn).expect("who asks was met");
+                        let of = Claim::Cart(Owner::Session(session));
+                        assert_eq!((change.actor, claim.as_deref()), (None, Some(&of)), "a stranger gets the seat");
+                        (Whose::Session(session), self.carts.begin(now, session, room).expires_at)
+                    }
+                    _ => panic!("{input:?} selects a seat"),
+                };
+                assert_eq!((*at, *expires_at), (now.wall, Some(ends_at)));
+                let seen = Seen::new(name, user_info.to_string(), Some(ends_at));
+                let before = self.holds.insert((room, seat), Held { whose, seen, seq: change.seq });
                 assert!(before.is_none(), "room {room} seat {seat} has two owners");
             }
             ChangeKind::Released { reason } => {
                 let held = self.holds.remove(&(room, seat)).expect("a free seat is released");
                 assert_eq!(held.seen.client, name);
-                match (reason, input) {
-                    (ReleaseReason::Released, Input::Release { caller, .. }) => {
-                        assert_eq!((held.conn, change.actor), (caller.conn, Some(caller.conn)));
-                    }
-                    (ReleaseReason::Expired, _) => {
-                        assert!(held.deadline <= now.mono, "room {room} seat {seat} expires early");
-                        assert_eq!(change.actor, Some(held.conn));
-                    }
-                    (ReleaseReason::Disconnected, Input::Gone { conn }) => {
-                        assert_eq!((held.conn, change.actor), (*conn, None));
-                    }
-                    _ => panic!("{input:?} releases a seat as {reason:?}"),
-                }
+                self.check_release(id, now, input, (room, &held), (*reason, change.actor));
             }
         }
         let held = self.holds.iter().filter(|((of, _), _)| *of == room);
@@ -259,6 +356,41 @@ impl Oracle {
         let moment = Moment { seats, answers: change.actor.filter(|_| change.answers.is_some()) };
         assert_eq!(change.held as usize, moment.seats.len(), "how many seats of room {room} are held");
         self.histories.get_mut(&(room, change.epoch.0)).expect("the life has begun").push(moment);
+    }
+
+    /// Whether a hold may end for this reason.
+    fn check_release(
+        &self,
+        id: ShardId,
+        now: Now,
+        input: &Input<'_>,
+        (room, held): (Room, &Held),
+        (reason, actor): (ReleaseReason, Option<ConnId>),
+    ) {
+        match (reason, held.whose, input) {
+            (ReleaseReason::Released, Whose::Conn(conn, _), Input::Release { caller, .. }) => {
+                assert_eq!((conn, actor), (caller.conn, Some(caller.conn)));
+            }
+            (ReleaseReason::Released, Whose::Session(session), Input::Cart { caller, .. }) => {
+                assert_eq!((self.carts.session(id, caller.conn), actor), (Some(session), None), "a stranger's seat");
+            }
+            (ReleaseReason::Expired, Whose::Conn(conn, _), _) => {
+                assert!(self.deadline(room, held) <= now.mono, "a seat of room {room} expires early");
+                assert_eq!(actor, Some(conn));
+            }
+            (ReleaseReason::Expired, Whose::Session(_), _) => {
+                assert!(self.deadline(room, held) <= now.mono, "a cart of room {room} expires early");
+                assert_eq!(actor, None);
+            }
+            (ReleaseReason::Disconnected, Whose::Conn(conn, _), Input::Gone { conn: gone }) => {
+                assert_eq!((conn, actor), (*gone, None));
+            }
+            (ReleaseReason::Disconnected, Whose::Session(session), _) => {
+                assert!(self.carts.is_given_up(now, id, session), "a cart of room {room} is lost within its grace");
+                assert_eq!(actor, None);
+            }
+            _ => panic!("{input:?} releases a seat as {reason:?}"),
+        }
     }
 
     /// A room's life ends when it is empty, and a new one has a new epoch.
@@ -302,5 +434,6 @@ impl Oracle {
 
     pub(crate) fn assert_empty(&self) {
         assert!(self.holds.is_empty() && self.members.is_empty() && self.alive.is_empty());
+        self.carts.assert_empty();
     }
 }

@@ -3,6 +3,16 @@
 use std::collections::VecDeque;
 
 use super::frames::Request;
+use super::second::requests::Asked;
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(crate) enum Up {
+    /// Of the first protocol.
+    First(Request),
+    /// Of the second, with what its client calls it.
+    Second(u64, Asked),
+}
 
 /// How the client's side of a socket is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +26,7 @@ pub(crate) enum Peer {
 
 /// A socket.
 pub(crate) struct Pipe {
-    pub(crate) up: VecDeque<Request>,
+    pub(crate) up: VecDeque<Up>,
     pub(crate) down: Vec<u8>,
     pub(crate) capacity: usize,
     pub(crate) peer: Peer,

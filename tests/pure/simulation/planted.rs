@@ -22,5 +22,27 @@ fn every_planted_bug_is_found() {
         Bug::MoveLosesQueue,
         Bug::BudgetLosesRest,
     ];
-    crate::planted::check(&[&engine[..], &audience, &node].concat(), super::SEEDS, |seed| drop(super::run(seed)));
+    check(&[&engine[..], &audience, &node].concat());
+}
+
+#[test]
+fn every_planted_bug_of_the_second_protocol_is_found() {
+    check(&[
+        Bug::PartialHold,
+        Bug::GraceForgotten,
+        Bug::TwoConnections,
+        Bug::OlderTakesOver,
+        Bug::NewLife,
+        Bug::EndlessExtension,
+        Bug::DeltaHole,
+        Bug::MapOfAnotherMoment,
+        Bug::BehindForgotten,
+        Bug::TokenUnchecked,
+        Bug::MapNotAsked,
+        Bug::StaleCart,
+    ]);
+}
+
+fn check(bugs: &[Bug]) {
+    crate::planted::check(bugs, super::SEEDS, |seed| drop(super::run(seed)));
 }

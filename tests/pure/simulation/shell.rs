@@ -15,7 +15,8 @@ use butaca::wire::message::{BadMessage, Fault, Message};
 use super::frames::Request;
 use super::names;
 use super::oracle::Oracle;
-use super::pipe::{Peer, Pipe};
+use super::pipe::{Peer, Pipe, Up};
+use super::second::requests;
 use kit::Chance;
 
 /// Requests that one read brings.
@@ -53,7 +54,7 @@ impl Shared {
 struct Socket {
     pipe: usize,
     /// Requests that were received and not looked at.
-    unread: VecDeque<Request>,
+    unread: VecDeque<Up>,
     /// It is not read before the node says so.
     stalled: bool,
     /// It was full and has not been told since that it is writable.
@@ -65,7 +66,7 @@ struct Socket {
 /// A letter, or a socket that moves with what it has sent.
 pub(crate) enum Mail {
     Letter(Letter),
-    Socket { pipe: usize, unread: VecDeque<Request>, moving: Moving },
+    Socket { pipe: usize, unread: VecDeque<Up>, moving: Moving },
 }
 
 pub(crate) struct Shell {
@@ -92,7 +93,7 @@ impl Shell {
         self.node.begin_turn(self.at);
     }
 
-    fn admit(&mut self, pipe: usize, unread: VecDeque<Request>) -> u32 {
+    fn admit(&mut self, pipe: usize, unread: VecDeque<Up>) -> u32 {
         let slot = self.sockets.iter().position(Option::is_none).unwrap_or_else(|| {
             self.sockets.push(None);
             self.generations.push(0);
@@ -103,14 +104,19 @@ impl Shell {
     }
 
     /// Takes a new socket, which becomes a WebSocket at once.
-    pub(crate) fn accept(&mut self, pipe: usize, client: usize, hint: Option<usize>, shared: &mut Shared) {
+    pub(crate) fn accept(
+        &mut self,
+        pipe: usize,
+        (client, opening): (usize, Opening),
+        hint: Option<usize>,
+        shared: &mut Shared,
+    ) {
         let slot = self.admit(pipe, VecDeque::new());
         let generation = self.generations[slot as usize];
         self.handle(Event::Opened { slot, generation }, shared);
         shared.oracle().pipes.insert(self.node.conn_id(slot), pipe);
         let (client, hint) = (names::client_id(client), hint.map(names::room_id));
-        if self
-            .handle(Event::Upgraded { slot, arrival: Arrival { hint, ..Arrival::of(client, Opening::First) } }, shared)
+        if self.handle(Event::Upgraded { slot, arrival: Arrival { hint, ..Arrival::of(client, opening) } }, shared)
             == Next::Move
         {
             self.hand_over(slot, shared);
@@ -202,14 +208,18 @@ impl Shell {
             if self.node.is_worth_flushing(slot) {
                 self.flush(Source::Slot(slot), shared);
             }
-            let Some(request) = self.socket(slot).and_then(|socket| socket.unread.front().copied()) else { return };
+            let Some(request) = self.socket(slot).and_then(|socket| socket.unread.front().cloned()) else { return };
             if !self.node.takes_requests(slot) {
                 let socket = self.socket(slot).expect("looked at above");
                 socket.stalled = !socket.closing;
                 return;
             }
             self.socket(slot).expect("looked at above").unread.pop_front();
-            if self.ask(slot, request, shared) == Next::Move {
+            let next = match request {
+                Up::First(request) => self.ask(slot, request, shared),
+                Up::Second(id, asked) => requests::ask(slot, id, &asked, |event| self.handle(event, shared)),
+            };
+            if next == Next::Move {
                 return self.hand_over(slot, shared);
             }
         }

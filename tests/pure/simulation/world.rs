@@ -7,46 +7,33 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use butaca::audience::budget::Budget;
-use butaca::audience::full_states::FullStateBounds;
-use butaca::audience::pace::Pace as PassPace;
+use butaca::auth::session::SessionTokens;
 use butaca::engine::ids::ShardId;
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{Counts, Rules, Shard};
 use butaca::engine::time::{Millis, Now, WallMillis};
+use butaca::limits::TICK_MS;
 use butaca::limits::store::STORE_REFUSE_MS;
-use butaca::limits::{PING_AFTER_MS, PONG_WITHIN_MS, TICK_MS};
 use butaca::node::hot::HotRooms;
 use butaca::node::observer::Observer;
-use butaca::node::rate::Rate;
-use butaca::node::{self, Bounds, Event, Node, SecondRules, Source};
-use butaca::wire::message::BroadcastUserInfo;
+use butaca::node::{self, Event, Node, Opening, Source};
 
 use super::client::{Client, Pace};
-use super::frames::{self, Request};
+use super::frames::{self, Request, SECOND_NAMES};
 use super::oracle::Oracle;
-use super::pipe::{Peer, Pipe};
+use super::pipe::{Peer, Pipe, Up};
+use super::second;
+use super::settings;
 use super::shell::{Mail, Shared, Shell};
 use super::store::Store;
 use kit::Chance;
 
 /// Requests that a client sends before it waits for the server to read some.
-const PIPELINED_MAX: usize = 24;
+pub(crate) const PIPELINED_MAX: usize = 24;
 /// Mail that a mailbox takes from one shard. At the bound it waits at the sender.
 const MAILBOX_MAX: usize = 16;
 /// Mail that waits at a sender, above which it reads no sockets.
 const BACKLOG_MAX: usize = 8;
-/// Small bounds, so that runs reach them.
-const BOUNDS: Bounds = Bounds {
-    queue_bytes: 1_200,
-    log_bytes: 2_000,
-    open_requests: 6,
-    flush_bytes: 3_000,
-    slice_members: 2,
-    shared_state_bytes: 700,
-    full_states: FullStateBounds { at_once: 1, bytes_max: 3_000, since_bytes_max: 1_500 },
-    rate: Rate::OFF,
-    origin_rate: Rate::OFF,
-};
 /// Rounds in which everything that waits must come to rest.
 const ROUNDS_MAX: usize = 600;
 
@@ -56,15 +43,17 @@ pub(crate) struct World {
     /// Mail that has been posted and not taken in: from, to.
     lanes: Vec<Vec<VecDeque<Mail>>>,
     clients: Vec<Client>,
+    pub(crate) seconds: Vec<second::client::Client>,
     store: Option<Store>,
     now: Now,
     rules: Rules,
-    rooms: usize,
-    seats: usize,
+    grace_ms: u64,
+    pub(crate) rooms: usize,
+    pub(crate) seats: usize,
     selects: u64,
     /// Steps for which a shard does nothing.
     stalled: Vec<usize>,
-    is_draining: bool,
+    pub(crate) is_draining: bool,
 }
 
 impl World {
@@ -75,28 +64,28 @@ impl World {
             hold_ttl_ms: chance.between(20, 200) as u64,
             seats_per_client_max: u32::try_from(chance.below(4)).expect("small"),
         };
-        let oracle = Arc::new(Mutex::new(Oracle::new(rules, shards)));
+        let carts = settings::cart_rules(&mut chance, rules.hold_ttl_ms);
+        let oracle = Arc::new(Mutex::new(Oracle::new(rules, carts, shards)));
         let now = Now { mono: Millis(1), wall: WallMillis(1_768_473_000_000) };
         let store = chance.percent(50).then(|| Store::new(shards, now));
         let is_durable = store.is_some() && chance.percent(70);
-        let node_rules = node::Rules {
-            share: BroadcastUserInfo::Full,
-            pace: PassPace { factor: chance.below(4) as u64, max_ns: 10_000_000 },
-            hot_room_members: 3,
-            slow_consumer_ms: chance.below(3) as u64 * 200,
-            silence_ms: PING_AFTER_MS + PONG_WITHIN_MS,
-            hold_ttl_ms: rules.hold_ttl_ms,
-            restore_grace_ms: 1,
-            is_durable,
-            second: SecondRules::default(),
-        };
+        let node_rules = settings::node_rules(&mut chance, (rules, carts), is_durable);
         let (hot, budget) = (HotRooms::default(), Budget::default());
         let shell = |id: ShardId| {
-            let seats = Shard::new(id, shards, Seeds::replayed(seed, id), rules);
+            let seats = Shard::new(id, shards, Seeds::replayed(seed, id), rules).with_carts(carts);
             let (hot, budget) = (hot.clone(), budget.clone());
             let store = store.as_ref().map(|store| Arc::clone(&store.link));
-            let mut node =
-                Node::new(node::Parts { id, shards, rules: node_rules, bounds: BOUNDS, seats, hot, budget, store });
+            let mut node = Node::new(node::Parts {
+                id,
+                shards,
+                rules: node_rules,
+                bounds: settings::BOUNDS,
+                seats,
+                hot,
+                budget,
+                store,
+            })
+            .with_tokens(SessionTokens::new([seed, 1]));
             let oracle = Arc::clone(&oracle);
             node.observe(Observer::new(move |observed| {
                 oracle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(id, observed);
@@ -107,16 +96,34 @@ impl World {
         let lanes = (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect();
         let (clients, rooms, seats) = (chance.between(2, 8), chance.between(1, 4), chance.between(1, 5));
         // Some clients share a name.
-        let clients = (0..clients).map(|client| Client::new(client * 2 / 3)).collect();
+        let of_second = [0, 0, clients / 2, clients][chance.below(4)];
+        let seconds = (0..of_second).map(|client| second::client::Client::new(SECOND_NAMES + client / 2)).collect();
+        let clients = (of_second..clients).map(|client| Client::new(client * 2 / 3)).collect();
         let (pipes, happened) = Default::default();
         let shared = Shared { chance, pipes, oracle, happened };
         let (selects, stalled, is_draining) = (0, vec![0; shards], false);
-        Self { shared, shells, lanes, clients, store, now, rules, rooms, seats, selects, stalled, is_draining }
+        let grace_ms = carts.grace_ms;
+        Self {
+            shared,
+            shells,
+            lanes,
+            clients,
+            seconds,
+            store,
+            now,
+            rules,
+            grace_ms,
+            rooms,
+            seats,
+            selects,
+            stalled,
+            is_draining,
+        }
     }
 
     /// Lets one thing happen.
     pub(crate) fn step(&mut self) {
-        let client = self.shared.chance.below(self.clients.len());
+        let client = self.shared.chance.below(self.clients.len() + self.seconds.len());
         let shell = self.shared.chance.below(self.shells.len());
         let ttl = usize::try_from(self.rules.hold_ttl_ms).expect("small");
         self.stalled.iter_mut().for_each(|steps| *steps = steps.saturating_sub(1));
@@ -254,6 +261,9 @@ impl World {
 
     /// A client connects, or sends so many requests at most.
     fn act(&mut self, client: usize, requests_max: usize) {
+        if client >= self.clients.len() {
+            return self.act_second(client - self.clients.len(), requests_max);
+        }
         let chance = &mut self.shared.chance;
         let Some(pipe) = self.clients[client].pipe else { return self.connect(client) };
         if self.shared.pipes[pipe].is_closed {
@@ -273,17 +283,32 @@ impl World {
                 _ => Request::Ping,
             };
             if self.shared.pipes[pipe].up.len() < PIPELINED_MAX {
-                self.shared.pipes[pipe].up.push_back(request);
+                self.shared.pipes[pipe].up.push_back(Up::First(request));
                 self.clients[client].open.push_back(request);
             }
         }
     }
 
     fn connect(&mut self, client: usize) {
+        let (pipe, pace) = self.new_pipe();
+        let client = &mut self.clients[client];
+        client.connect(pipe, pace);
+        let name = client.name;
+        self.accept(pipe, name, Opening::First);
+    }
+
+    pub(crate) fn accept(&mut self, pipe: usize, name: usize, opening: Opening) {
         let chance = &mut self.shared.chance;
         let shell = chance.below(self.shells.len());
         let hint = chance.percent(20).then(|| chance.below(self.rooms));
-        let capacity = [300, 1_500, 40_000][chance.below(3)];
+        self.shells[shell].begin_turn(self.now);
+        self.shells[shell].accept(pipe, (name, opening), hint, &mut self.shared);
+    }
+
+    /// A socket, and how its client reads.
+    pub(crate) fn new_pipe(&mut self) -> (usize, Pace) {
+        let chance = &mut self.shared.chance;
+        let capacity = [300, 300, 1_500, 40_000][chance.below(4)];
         let pace = [Pace::Fast, Pace::Fast, Pace::Fast, Pace::Slow, Pace::Never][chance.below(5)];
         match pace {
             Pace::Fast => {}
@@ -291,15 +316,13 @@ impl World {
             Pace::Never => self.shared.note("a client that never reads"),
         }
         self.shared.pipes.push(Pipe::new(capacity));
-        let pipe = self.shared.pipes.len() - 1;
-        let client = &mut self.clients[client];
-        client.connect(pipe, pace);
-        let name = client.name;
-        self.shells[shell].begin_turn(self.now);
-        self.shells[shell].accept(pipe, name, hint, &mut self.shared);
+        (self.shared.pipes.len() - 1, pace)
     }
 
     fn drop_client(&mut self, client: usize, peer: Peer, what: &'static str) {
+        if client >= self.clients.len() {
+            return self.drop_second(client - self.clients.len(), peer, what);
+        }
         if let Some(pipe) = self.clients[client].pipe {
             self.shared.note(what);
             self.shared.pipes[pipe].peer = peer;
@@ -316,6 +339,9 @@ impl World {
 
     /// A client reads some of what has come, or all of it.
     fn client_reads(&mut self, client: usize, all: bool) {
+        if client >= self.clients.len() {
+            return self.second_reads(client - self.clients.len(), all);
+        }
         let client = &mut self.clients[client];
         let Some(number) = client.pipe else { return };
         let pipe = &mut self.shared.pipes[number];
@@ -362,7 +388,7 @@ impl World {
             // Rooms wait for their time, and what waits for a tick waits for it.
             self.pass_time(usize::try_from(TICK_MS).expect("small"));
             (0..self.shells.len()).for_each(|shell| self.full_turn(shell));
-            (0..self.clients.len()).for_each(|client| self.client_reads(client, true));
+            (0..self.clients.len() + self.seconds.len()).for_each(|client| self.client_reads(client, true));
             self.check();
         }
         if !self.is_draining {
@@ -395,8 +421,10 @@ impl World {
         let shells = self.shells.iter().all(|shell| shell.is_at_rest(&self.shared));
         let store = self.store.as_ref().is_none_or(Store::is_idle);
         let pipes = &self.shared.pipes;
-        let clients = self.clients.iter().filter_map(|client| client.pipe).map(|pipe| &pipes[pipe]);
-        no_mail && shells && store && clients.into_iter().all(|pipe| pipe.down.is_empty() && !pipe.is_closed)
+        let first = self.clients.iter().filter_map(|client| client.pipe);
+        let second = self.seconds.iter().filter_map(|client| client.pipe);
+        let mut clients = first.chain(second).map(|pipe| &pipes[pipe]);
+        no_mail && shells && store && clients.all(|pipe| pipe.down.is_empty() && !pipe.is_closed)
     }
 
     /// What waits in each shard.
@@ -419,7 +447,9 @@ impl World {
                 client.check_map(room, &oracle);
             }
         }
+        self.check_seconds_at_rest(&oracle);
         let looking: usize = self.clients.iter().map(|client| client.rooms.len()).sum();
+        let looking = looking + self.seconds.iter().map(|client| client.rooms.len()).sum::<usize>();
         let members: usize = self.shells.iter().map(|shell| shell.node.counts().members).sum();
         assert_eq!((members, oracle.memberships()), (looking, looking), "members that do not look");
         assert!(self.shells.iter().all(|shell| shell.node.waiting_bytes() == 0), "a log is kept for nobody");
@@ -431,9 +461,13 @@ impl World {
             return self.drain();
         }
         self.settle();
-        for client in 0..self.clients.len() {
+        for client in 0..self.clients.len() + self.seconds.len() {
             self.drop_client(client, Peer::Silent, "the last to go");
         }
+        self.settle();
+        // Carts wait for their sessions.
+        self.pass_time(usize::try_from(self.grace_ms).expect("small"));
+        (0..self.shells.len()).for_each(|shell| self.full_turn(shell));
         self.settle();
         for shell in &self.shells {
             assert_eq!(shell.node.counts(), Counts::default(), "something is left");
