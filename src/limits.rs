@@ -9,10 +9,15 @@ pub mod acts;
 pub mod api;
 pub mod auth;
 pub mod cluster;
+mod delivery;
 pub mod layout;
 pub mod log;
+mod memory;
 pub mod site;
 pub mod store;
+
+pub use delivery::*;
+pub use memory::*;
 
 /// Longest room, seat or client id, in bytes of UTF-8. At the bound: `bad_request`, or 400 before an upgrade.
 pub const ID_BYTES_MAX: usize = 128;
@@ -20,8 +25,8 @@ pub const ID_BYTES_MAX: usize = 128;
 pub const SHARDS_MAX: usize = 64;
 /// Slots of one shard's connections: a [`crate::engine::ids::ConnId`] has 24 bits for them. At the bound: 503.
 pub const CONN_SLOTS_MAX: usize = 1 << 24;
-/// Bytes by which a table of connections grows: the allocator hands them out without a rest. A table that doubled left as
-/// much memory behind, with the allocator, as its entries took.
+/// Bytes by which a table of connections grows: the allocator hands them out without a rest. A table that doubled left
+/// as much memory behind, with the allocator, as its entries took.
 pub const SLOTS_CHUNK_BYTES: usize = 16 * 1024;
 /// Rooms one shard may own at a time. At the bound: `overloaded`.
 pub const ROOMS_PER_SHARD_MAX: usize = 1_000_000;
@@ -33,8 +38,9 @@ pub const ROOM_HOLDS_MAX: usize = 200_000;
 pub const SHARD_HOLDS_MAX: usize = 2_000_000;
 /// Rooms one connection may be a member of or hold seats in. At the bound: `overloaded`.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
-/// The highest number of a change within a life of a room: clients count in numbers that are exact up to here (2^53 - 1).
-/// A million changes a second reach it in 285 years. At the bound, less what the ends of all holds need: `overloaded`.
+/// The highest number of a change within a life of a room: clients count in numbers that are exact up to here (2^53 -
+/// 1). A million changes a second reach it in 285 years. At the bound, less what the ends of all holds need:
+/// `overloaded`.
 pub const SEQ_MAX: u64 = (1 << 53) - 1;
 /// The highest number with which a life of a room begins after a restart. A higher one in the store counts as this one.
 pub const SEQ_RESTORED_MAX: u64 = SEQ_MAX / 2;
@@ -48,30 +54,33 @@ pub const STORED_WALL_MS_MAX: u64 = 253_402_300_799_999;
 pub const DEADLINES_STALE_MIN: usize = 64;
 /// In debug builds the whole shard is checked once in so many inputs, and less often the more it owns.
 pub const INPUTS_PER_FULL_CHECK: usize = 256;
-/// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the bound: `limit_exceeded`.
+/// Default of `MAX_SEATS_PER_CLIENT`: seats one connection may hold in one room; 0 switches the limit off. At the
+/// bound: `limit_exceeded`.
 pub const SEATS_PER_CLIENT_DEFAULT: u32 = 10;
 
-/// What a hold takes in memory beside its `user_info`, about: its ids, its places in the room, with its owner and in the
-/// queue of deadlines.
+/// What a hold takes in memory beside its `user_info`, about: its ids, its places in the room, with its owner and in
+/// the queue of deadlines.
 pub const HOLD_BYTES: usize = 512;
-/// Bytes of `user_info` of everything that one connection holds, as long as `MAX_SEATS_PER_CLIENT` limits its seats. At the
-/// bound: `overloaded`.
+/// Bytes of `user_info` of everything that one connection holds, as long as `MAX_SEATS_PER_CLIENT` limits its seats. At
+/// the bound: `overloaded`.
 pub const USER_INFO_BYTES_PER_CONNECTION_MAX: usize = 64 * 1024;
-/// A `user_info` of so many bytes is not worth adding up: all seats of a connection together cannot have too much of them.
+/// A `user_info` of so many bytes is not worth adding up: all seats of a connection together cannot have too much of
+/// them.
 pub const USER_INFO_BYTES_UNCOUNTED: usize = 100;
 
 /// Default of `HOLD_TTL_MS`: how long a hold lives.
 pub const HOLD_TTL_MS: u64 = 300_000;
 /// Longest `HOLD_TTL_MS` that is accepted: a day.
 pub const HOLD_TTL_MS_MAX: u64 = 86_400_000;
-/// Default of `RESELECT_AFTER_MS`: for so long after a hold has run out its owner may not take that seat again; 0 switches
-/// that off. Within it: `rate_limited` with the time that is left.
+/// Default of `RESELECT_AFTER_MS`: for so long after a hold has run out its owner may not take that seat again; 0
+/// switches that off. Within it: `rate_limited` with the time that is left.
 pub const RESELECT_AFTER_MS: u64 = 2_000;
 /// Longest `RESELECT_AFTER_MS` that is accepted.
 pub const RESELECT_AFTER_MS_MAX: u64 = 600_000;
 /// Seats of one shard of which it is remembered that their hold has just run out. At the bound the oldest is forgotten.
 pub const BARRED_SEATS_MAX: usize = 65_536;
-/// Default of `SESSION_GRACE_MS`: how long what an owner holds waits for it when its last connection has ended. 0: not at all.
+/// Default of `SESSION_GRACE_MS`: how long what an owner holds waits for it when its last connection has ended. 0: not
+/// at all.
 pub const SESSION_GRACE_MS: u64 = 15_000;
 /// Longest `SESSION_GRACE_MS` that is accepted.
 pub const SESSION_GRACE_MS_MAX: u64 = 3_600_000;
@@ -84,7 +93,8 @@ pub const HOLD_EXTENDS_MAX_MAX: u64 = 100;
 pub const HOLD_LIFE_MAX_MS: u64 = 1_800_000;
 /// Default of `HOLD_WARN_MS`: how long before the end of a cart its owner is warned; 0 switches that off.
 pub const HOLD_WARN_MS: u64 = 30_000;
-/// Clocks of carts that were emptied which one shard keeps. At the bound the oldest is forgotten, and that cart begins anew.
+/// Clocks of carts that were emptied which one shard keeps. At the bound the oldest is forgotten, and that cart begins
+/// anew.
 pub const CLOCKS_KEPT_MAX: usize = 65_536;
 /// Connections that act for one owner on one shard. At the bound: `overloaded`.
 pub const CONNECTIONS_PER_OWNER_MAX: usize = 256;
@@ -119,17 +129,18 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Default of `MAX_USER_INFO_BYTES`: longest `user_info` as written by the client. At the bound: `bad_request`.
 pub const USER_INFO_BYTES: usize = 4 * 1024;
-/// A text up to this length is read at once, and again if a number in it may be why it was refused. In a longer one numbers
-/// are looked at first, so that it is read once, whatever is in it.
+/// A text up to this length is read at once, and again if a number in it may be why it was refused. In a longer one
+/// numbers are looked at first, so that it is read once, whatever is in it.
 pub const JSON_SHORT_BYTES: usize = 1_024;
 /// Longest `type` of a request that its refusal repeats. A longer one is left out.
 pub const REQUEST_TYPE_BYTES_MAX: usize = 64;
-/// Bytes whose encoding is checked at a time: more than a character and the beginning of another, so that the loop gets on.
+/// Bytes whose encoding is checked at a time: more than a character and the beginning of another, so that the loop gets
+/// on.
 pub const UTF8_WINDOW_BYTES: usize = 512;
 /// How long a session's token is good after it was given: 12 hours. At the bound: `session_unknown`.
 pub const SESSION_TOKEN_MS: u64 = 12 * 3_600_000;
-/// Seats that one request of the second protocol names in a list, and the most that `select_best` looks for. At the bound:
-/// `bad_request`.
+/// Seats that one request of the second protocol names in a list, and the most that `select_best` looks for. At the
+/// bound: `bad_request`.
 pub const SEATS_PER_REQUEST_MAX: usize = 50;
 /// Rooms that one `resume` names. At the bound: `bad_request`.
 pub const RESUMED_ROOMS_MAX: usize = 64;
@@ -139,8 +150,8 @@ pub const NAMES_PER_FILTER_MAX: usize = 64;
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// Longest `since` that is looked at, as it was written. At the bound: who joins gets the whole state.
 pub const SINCE_BYTES_MAX: usize = 256;
-/// Default of `RATE_MESSAGES_PER_S`: messages that a connection may send for as long as it likes; 0 switches the bound off.
-/// Beyond it and [`RATE_BURST`]: `rate_limited`, and its socket is not read before it may send one more.
+/// Default of `RATE_MESSAGES_PER_S`: messages that a connection may send for as long as it likes; 0 switches the bound
+/// off. Beyond it and [`RATE_BURST`]: `rate_limited`, and its socket is not read before it may send one more.
 pub const RATE_MESSAGES_PER_S: u32 = 50;
 /// Default of `RATE_BURST`: messages that a connection may send at once.
 pub const RATE_BURST: u32 = 200;
@@ -148,11 +159,12 @@ pub const RATE_BURST: u32 = 200;
 pub const MESSAGES_PER_S_MAX: u32 = 10_000;
 /// Largest burst that is accepted.
 pub const RATE_BURST_MAX: u32 = 65_535;
-/// Twice the messages of a connection that its rate refused, less those that it let pass, never below 0. It grows while more
-/// than a third are refused: who sends as fast as it is read reaches this with 100 refusals in a row. At the bound: close 4013.
+/// Twice the messages of a connection that its rate refused, less those that it let pass, never below 0. It grows while
+/// more than a third are refused: who sends as fast as it is read reaches this with 100 refusals in a row. At the
+/// bound: close 4013.
 pub const RATE_EXCESS_MAX: u8 = 100;
-/// Addresses whose messages a shard counts at the same time. At the bound those that have been silent for long enough are
-/// forgotten; if none has, further ones are not counted.
+/// Addresses whose messages a shard counts at the same time. At the bound those that have been silent for long enough
+/// are forgotten; if none has, further ones are not counted.
 pub const RATED_ORIGINS_MAX: usize = 65_536;
 /// Items of a JSON list that are looked at. At the bound it is a long list, whatever is in it.
 pub const JSON_LIST_MAX: usize = 64;
@@ -176,138 +188,6 @@ pub const HTTP_REQUESTS_MAX: u32 = 1_000;
 /// Longest PROXY header. Version 1 has 107 bytes at most; version 2 may carry further fields, which are skipped. At the
 /// bound: 400.
 pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;
-
-/// Default of `OUTBOUND_QUEUE_BYTES`: what may wait for one slow connection, copied or in the log of a room, whose bound is
-/// higher when a full state of the room would take more. At the bound its room events give way to full states.
-pub const OUTBOUND_QUEUE_BYTES: usize = 256 * 1024;
-/// Smallest `OUTBOUND_QUEUE_BYTES` that is accepted.
-pub const OUTBOUND_QUEUE_BYTES_MIN: usize = 4 * 1024;
-/// Largest `OUTBOUND_QUEUE_BYTES` that is accepted.
-pub const OUTBOUND_QUEUE_BYTES_MAX: usize = 1 << 30;
-/// Bytes that have left and still stand at the front of an outbox. At the bound they are moved out of it.
-pub const GONE_BYTES_MAX: usize = 64 * 1024;
-/// Requests of one connection that are not answered yet, because another shard decides them or the store has not got what
-/// they changed. At the bound its socket is not read.
-pub const OPEN_REQUESTS_MAX: u16 = 1_024;
-/// What a held seat takes in a full state, about: a member that is behind reads on in the room's log as long as that is
-/// less than the full state would be.
-pub const STATE_SEAT_BYTES: usize = 200;
-/// The log of one room on one shard. At the bound the members that need more than half of it are resynchronised, and the
-/// log is cut where the others are.
-pub const ROOM_LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Members are looked through for those too far behind once the log has grown by this part of the bound: those within it
-/// are dropped early, and a log at its bound does not cost a look at everybody for each frame.
-pub const LOG_LOOK_PART: usize = 8;
-/// An empty log that grew beyond this is given back to the allocator.
-pub const EMPTY_LOG_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes from which on a full state is shared by all who need it, instead of copied into each one's outbox.
-pub const SHARED_STATE_BYTES_MIN: usize = 8 * 1024;
-/// Changes of a room that a shard keeps for those who need what happened since a full state, in bytes of memory. At the
-/// bound the oldest give way, and who needs them gets a full state. At most [`FULL_STATES_KEPT_MAX`] rooms keep some.
-pub const RING_BYTES_MAX: usize = 128 * 1024;
-/// Default of `ROOM_RING_MAX`: changes of a room's map that are remembered for those who come back. At the bound the oldest
-/// give way, and who needs them gets the whole map.
-pub const ROOM_RING_MAX: usize = 16_384;
-/// Largest `ROOM_RING_MAX` that is accepted.
-pub const ROOM_RING_MAX_MAX: usize = 1_048_576;
-/// How long they are remembered when the room has no members of the second protocol.
-pub const ROOM_RING_KEPT_MS: u64 = 900_000;
-/// Default of `TICK_V2_MS`: time between two deltas of a room.
-pub const TICK_V2_MS: u64 = 100;
-/// Longest `TICK_V2_MS` that is accepted.
-pub const TICK_V2_MS_MAX: u64 = 10_000;
-/// Maps, and deltas for those who come back, that a shard keeps for the next one who needs the same. At the bound the one that
-/// was not needed for longest goes.
-pub const MAPS_KEPT_MAX: usize = 16;
-/// How long such a one is kept after it was needed.
-pub const MAP_KEPT_MS: u64 = 1_000;
-/// Changes that a member whose socket was full may have missed. At the bound it gets the whole map instead.
-pub const LAG_CHANGES_MAX: usize = 1_024;
-/// Members up to which a room is small: it is served whole and before big ones.
-pub const SMALL_ROOM_MEMBERS: usize = 64;
-/// Members of a big room that are served before others get their turn.
-pub const SLICE_MEMBERS: usize = 64;
-/// What passes may take of any turn, in nanoseconds. At the bound the other rooms wait for the next turn.
-pub const PASSES_NS_PER_TURN: u64 = 2_000_000;
-/// Passes may take at least this many times what the turn's input took. Then a server with more to do than it can do serves
-/// each room after a bounded time, with several events in one send, instead of ever more input or ever smaller sends.
-pub const PASSES_PER_INPUT: u64 = 1;
-/// Default of `PACE_FACTOR`: a room's next pass starts at most this many times its last pass's cost after that one's start.
-pub const PACE_FACTOR: u64 = 5;
-/// What it is while the shard has time: two passes of 7 ms leave a p99 of 20 ms, for less than half a core.
-pub const PACE_FACTOR_LEAST: u64 = 2;
-/// It is this many times what the rooms of the shard ask for, in cores: with one room that asks for half a one, 2.5.
-pub const PACE_DEMAND_FACTOR: u64 = 5;
-/// What a send costs at least, in nanoseconds (`perf/notes/pacing.md`): what the rooms of a shard ask for is counted in it.
-pub const SEND_NS: u64 = 4_000;
-/// What the rooms of a shard ask for is counted over so long, in nanoseconds.
-pub const DEMAND_WINDOW_NS: u64 = 50_000_000;
-const _: () = assert!(PACE_FACTOR_LEAST <= PACE_FACTOR, "an idle shard is not slower than a busy one");
-/// Largest `PACE_FACTOR` that is accepted.
-pub const PACE_FACTOR_MAX: u64 = 100;
-/// Default of `PACE_MAX_MS`: the longest pause between two passes over a room.
-pub const PACE_MS: u64 = 40;
-/// Longest `PACE_MAX_MS` that is accepted.
-pub const PACE_MS_MAX: u64 = 1_000;
-/// Full states that a shard keeps for the next one who needs the same.
-pub const FULL_STATES_KEPT_MAX: usize = 8;
-/// The shortest time from one large full state of a connection to the next, when it joins again while nothing has
-/// happened: until then the next one waits.
-pub const FULL_STATE_AGAIN_MS: u64 = 1_000;
-/// How long a full state is kept for the next who joins, after the last one.
-pub const FULL_STATE_KEPT_MS: u64 = 1_000;
-/// Frames of events that are kept behind a full state for those who join, at most a quarter of its own bytes. At the bound
-/// the next who joins gets a new one.
-pub const JOIN_SINCE_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of all shared full states that are alive, above which those who lag wait for theirs. It does not bound those who
-/// join: their full state stands behind `room_joined`, and all who join within [`JOIN_SINCE_BYTES_MAX`] of events
-/// share one.
-pub const FULL_STATES_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// Connections of a shard that lag and are being sent large full states at the same time. At the bound the others wait: sent
-/// one after the other they take as long, but the kernel's memory does not hold ten thousand of them half sent. Who joins
-/// does not wait, and so takes nobody's place.
-pub const FULL_STATES_AT_ONCE: usize = 128;
-/// After this time a connection no longer keeps others waiting for theirs: it may read slowly.
-pub const FULL_STATE_TURN_MS: u64 = 1_000;
-/// After this time a connection that lags gets its full state in any case, whatever the others do.
-pub const FULL_STATE_WAIT_MS: u64 = 2_000;
-/// Bytes that a shard sends for replies and full states before it turns to its rooms.
-pub const FLUSH_BYTES_PER_TURN: u64 = 16 * 1024 * 1024;
-
-/// Smallest `MEMORY_BUDGET_BYTES` that is accepted, and the least that the default comes to.
-pub const MEMORY_BUDGET_BYTES_MIN: usize = 64 * 1024 * 1024;
-/// Largest `MEMORY_BUDGET_BYTES` that is accepted: a pebibyte.
-pub const MEMORY_BUDGET_BYTES_MAX: u64 = 1 << 50;
-/// How `MEMORY_BUDGET_BYTES` is divided, in sixteenths, in the order of [`crate::audience::budget::KINDS`]: outboxes, logs,
-/// full states, bodies of HTTP answers, answers withheld for the store, holds. At the bound of a share: what
-/// `node::relief` says.
-pub const MEMORY_SHARES: [usize; 6] = [4, 3, 4, 1, 1, 3];
-/// Parts of the budget in all.
-pub const MEMORY_SHARES_SUM: usize = 16;
-/// One slow reader, or one room's log, may take one of so many parts of what is left of its share. Then it waits, or its
-/// members are resynchronised.
-pub const FAIR_PARTS: usize = 16;
-/// The least that a room's log may take, however little is left.
-pub const LOG_FAIR_BYTES_MIN: usize = 8 * 1024;
-/// A shard tells the others of what it takes when that has changed by so much.
-pub const MEMORY_GRAIN_BYTES: usize = 64 * 1024;
-/// How often a shard looks whether something has to give way.
-pub const RELIEF_MS: u64 = 100;
-/// How long a full socket may take nothing when memory is short. Then the connection is closed with 4008.
-pub const PRESSED_CONSUMER_MS: u64 = 2_000;
-/// Connections closed at one look because full states take too much.
-pub const CLOSED_PER_LOOK_MAX: usize = 8;
-/// So many times `OUTBOUND_QUEUE_BYTES` one connection may be behind in all its rooms together. At the bound they are
-/// dropped, and it gets full states.
-pub const LAG_OF_CONNECTION_FACTOR: usize = 4;
-/// What one connection may have withheld for the store, in bytes of memory. At the bound its selects and joins are
-/// `overloaded`.
-pub const WITHHELD_BYTES_PER_CONNECTION_MAX: usize = 512 * 1024;
-
-/// A long queue of a connection grows by so many bytes and does not double: with thousands of slow readers half of it would
-/// be for nothing.
-pub const OUTBOX_STEP_BYTES: usize = 16 * 1024;
 
 /// Slots of the table of hot rooms, which all shards share; rooms whose names share one are hot together.
 pub const HOT_SLOTS: usize = 4_096;
@@ -335,23 +215,25 @@ pub const RING_MEMORY_BYTES: usize = 64 * 1024;
 
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
-/// How long accepting pauses when the process is out of file descriptors, in nanoseconds. It is the same however often it was
-/// in vain.
+/// How long accepting pauses when the process is out of file descriptors, in nanoseconds. It is the same however often
+/// it was in vain.
 pub const ACCEPT_PAUSE_NS: u64 = 100_000_000;
-/// How long accepting rests after a crowd, in nanoseconds. A crowd that is taken one by one costs a wake-up, a turn, a look
-/// at an empty queue and a read that finds no request for each; a millisecond later many have come, with their requests.
+/// How long accepting rests after a crowd, in nanoseconds. A crowd that is taken one by one costs a wake-up, a turn, a
+/// look at an empty queue and a read that finds no request for each; a millisecond later many have come, with their
+/// requests.
 pub const ACCEPT_REST_NS: u64 = 1_000_000;
 /// Connections accepted at once that are a crowd. Fewer never wait for the rest to be over.
 pub const ACCEPT_CROWD_MIN: usize = 4;
-/// Connections that wait to be accepted by one shard. The kernel caps it at `net.core.somaxconn` and drops what is beyond.
+/// Connections that wait to be accepted by one shard. The kernel caps it at `net.core.somaxconn` and drops what is
+/// beyond.
 pub const ACCEPT_BACKLOG: i32 = 4_096;
 /// Connections beyond the limit that are open just to be told so. At the bound they are closed without a word.
 pub const SURPLUS_MAX: usize = 128;
-/// How long a connection may have asked for nothing when every place is taken, in tenths of a second. Then it gives its place
-/// to the next that comes, the oldest first; when there is not even a place to be refused in, at once.
+/// How long a connection may have asked for nothing when every place is taken, in tenths of a second. Then it gives its
+/// place to the next that comes, the oldest first; when there is not even a place to be refused in, at once.
 pub const DOORSTEP_TENTHS: u32 = 10;
-/// Default of `MAX_CONNECTIONS_PER_IP`: connections from one address, or one IPv6 network of 64 bits. Beyond: 503. An office or a
-/// carrier behind one address has room, and a proxy that was not declared is noticed.
+/// Default of `MAX_CONNECTIONS_PER_IP`: connections from one address, or one IPv6 network of 64 bits. Beyond: 503. An
+/// office or a carrier behind one address has room, and a proxy that was not declared is noticed.
 pub const CONNECTIONS_PER_IP: u64 = 1_000;
 /// At its limit, an address from which so many of a hundred connections come is nearly everybody.
 pub const NEARLY_EVERYBODY_PERCENT: usize = 90;
@@ -375,8 +257,8 @@ pub const EPOLL_EVENTS_MAX: usize = 1_024;
 pub const SCRATCH_BYTES: usize = 128 * 1024;
 /// Spare buffers a shard keeps for its next busy turn.
 pub const SPARE_BUFFERS_MAX: usize = 1_024;
-/// A spare buffer that grew beyond this is given back to the allocator: all of a shard's are 4 MiB at most, however large the
-/// full states were that went through them.
+/// A spare buffer that grew beyond this is given back to the allocator: all of a shard's are 4 MiB at most, however
+/// large the full states were that went through them.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 /// Connections that must have ended before a quiet shard gives free memory back to the kernel.
 pub const COLLECT_ENDS_MIN: u32 = 64;
@@ -399,18 +281,19 @@ pub const PING_AFTER_MS: u64 = 25_000;
 pub const PONG_WITHIN_MS: u64 = 10_000;
 /// How often a connection is looked at again whose HTTP answer waits for other shards.
 pub const ANSWER_LOOK_MS: u64 = 1_000;
-/// What the kernel may keep for one connection (`SO_SNDBUF`). It would go up to `tcp_wmem`, 4 MiB, and ten thousand slow
-/// readers would take the machine's `tcp_mem`: then the kernel drops packets of everybody. With 50 ms to a client and
-/// back it still allows over a megabyte a second.
+/// What the kernel may keep for one connection (`SO_SNDBUF`). It would go up to `tcp_wmem`, 4 MiB, and ten thousand
+/// slow readers would take the machine's `tcp_mem`: then the kernel drops packets of everybody. With 50 ms to a client
+/// and back it still allows over a megabyte a second.
 pub const SOCKET_SEND_BYTES: usize = 64 * 1024;
-/// Default of `SLOW_CONSUMER_MS`: how long a full state that took the place of dropped events may be on its way before a
-/// connection that drops events again is closed with 4008. Until then it drops them, and gets another full state.
+/// Default of `SLOW_CONSUMER_MS`: how long a full state that took the place of dropped events may be on its way before
+/// a connection that drops events again is closed with 4008. Until then it drops them, and gets another full state.
 pub const SLOW_CONSUMER_MS: u64 = 30_000;
 /// Longest `SLOW_CONSUMER_MS` that is accepted.
 pub const SLOW_CONSUMER_MS_MAX: u64 = 600_000;
 /// How long a connection whose socket was full waits for the kernel to report it writable before it tries by itself.
 pub const BLOCKED_RETRY_MS: u64 = 1_000;
-/// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close frame.
+/// Default of `CLOSE_WITHIN_MS`: how long a closing connection takes what is left for it and waits for the peer's close
+/// frame.
 pub const CLOSE_WITHIN_MS: u64 = 2_000;
 /// Between which times a client of the second protocol is told to come back when the server ends, in milliseconds.
 pub const COME_BACK_MS: (u64, u64) = (500, 8_000);
@@ -433,9 +316,6 @@ const _: () = assert!(MESSAGE_BYTES <= MESSAGE_BYTES_MAX);
 const _: () = assert!(USER_INFO_BYTES < MESSAGE_BYTES);
 const _: () = assert!(HTTP_HEAD_BYTES_MAX < SCRATCH_BYTES);
 const _: () = assert!(MESSAGE_BYTES + 14 <= SCRATCH_BYTES, "the default message and its frame header fit one recv");
-const _: () = assert!(OUTBOUND_QUEUE_BYTES_MIN <= OUTBOUND_QUEUE_BYTES);
-const _: () = assert!(OUTBOUND_QUEUE_BYTES <= ROOM_LOG_BYTES_MAX / 2);
-const _: () = assert!(ROOM_LOG_BYTES_MAX <= 1 << 30, "a position in a log is a u32");
 const _: () = assert!(OPEN_REQUESTS_MAX < u16::MAX / 2, "tickets are 16 bits, and an open one is never given again");
 const _: () =
     assert!(ROOMS_PER_CONNECTION_MAX + (OPEN_REQUESTS_MAX as usize) < u16::MAX as usize, "a session counts both");
@@ -444,15 +324,6 @@ const _: () = assert!(
     ROOMS_PER_CONNECTION_MAX * SEATS_PER_CLIENT_DEFAULT as usize * USER_INFO_BYTES_UNCOUNTED
         <= USER_INFO_BYTES_PER_CONNECTION_MAX
 );
-const _: () = {
-    let (mut sum, mut at) = (0, 0);
-    while at < MEMORY_SHARES.len() {
-        assert!(MEMORY_SHARES[at] > 0);
-        sum += MEMORY_SHARES[at];
-        at += 1;
-    }
-    assert!(sum == MEMORY_SHARES_SUM && MEMORY_BUDGET_BYTES_MIN.is_multiple_of(MEMORY_SHARES_SUM));
-};
 const _: () = {
     let share = MEMORY_BUDGET_BYTES_MIN / MEMORY_SHARES_SUM;
     assert!(MEMORY_GRAIN_BYTES * SHARDS_MAX <= share, "grains hide no share");
@@ -477,11 +348,8 @@ const _: () = assert!(PING_AFTER_MS <= TIMEOUT_MS_MAX && PONG_WITHIN_MS <= TIMEO
 const _: () = assert!(MESSAGE_BYTES_MIN <= MESSAGE_BYTES && REQUEST_TYPE_BYTES_MAX < JSON_SHORT_BYTES);
 const _: () = assert!(JSON_SHORT_BYTES <= MESSAGE_BYTES_MIN && UTF8_WINDOW_BYTES > 8);
 const _: () = assert!(PROXY_HEADER_BYTES_MAX <= SCRATCH_BYTES && CONTROL_PAYLOAD_MAX < SCRATCH_BYTES);
-const _: () = assert!(OUTBOUND_QUEUE_BYTES <= OUTBOUND_QUEUE_BYTES_MAX && GONE_BYTES_MAX < OUTBOUND_QUEUE_BYTES);
-const _: () = assert!(EMPTY_LOG_BYTES_MAX < ROOM_LOG_BYTES_MAX && LOG_LOOK_PART > 1);
 const _: () = assert!(FULL_STATE_TURN_MS <= FULL_STATE_WAIT_MS && FULL_STATE_WAIT_MS < SLOW_CONSUMER_MS);
 const _: () = assert!(SMALL_ROOM_MEMBERS <= ROOM_MEMBERS_MAX && HOT_ROOM_MEMBERS <= ROOM_MEMBERS_MAX);
-const _: () = assert!(PACE_FACTOR <= PACE_FACTOR_MAX && PACE_MS <= PACE_MS_MAX);
 const _: () = assert!(DOORSTEP_TENTHS as u64 * 100 < HANDSHAKE_MS && CONNECTIONS_PER_IP <= CONNECTIONS_MAX);
 const _: () = assert!(SURPLUS_PER_IP_MAX < SURPLUS_MAX, "one address does not take all places");
 const _: () = assert!(ACCEPT_CROWD_MIN <= ACCEPTS_PER_TURN_MAX && ACCEPT_REST_NS < TICK_MS * 1_000_000);

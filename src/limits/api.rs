@@ -38,7 +38,8 @@ pub const API_LIST: u64 = 100;
 pub const API_ANSWER_MS: u64 = 5_000;
 /// Bytes of bodies that are being read or acted on at a time. At the bound: 503 `overloaded`.
 pub const API_BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection ends.
+/// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection
+/// ends.
 pub const API_DROPPED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The head of a request of the API, and how many fields it may have. At the bound: 431.
 pub const API_HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -48,7 +49,8 @@ pub const API_HEAD_FIELDS_MAX: usize = 64;
 pub const API_HEAD_MS: u64 = 30_000;
 /// How long a body may take. At the bound: 408.
 pub const API_BODY_MS: u64 = 30_000;
-/// How long sent bytes may wait for a peer of the API that does not take them. At the bound the kernel ends the connection.
+/// How long sent bytes may wait for a peer of the API that does not take them. At the bound the kernel ends the
+/// connection.
 pub const API_UNSENT_MS: u32 = 30_000;
 /// The pause after a connection of the API could not be accepted.
 pub const API_ACCEPT_RETRY_MS: u64 = 50;

@@ -29,12 +29,13 @@ pub const CLUSTER_STAY_MS: u64 = 1_500;
 pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
 /// Letters of one entry. At the bound the rest goes into the next one.
 pub const ENTRY_LETTERS_MAX: usize = 4_096;
-/// Longest letter between nodes, in bytes, and twice the longest full state. At the bound a letter is not written, and an
-/// answer is written without its full state, which its reader then asks for in vain.
+/// Longest letter between nodes, in bytes, and twice the longest full state. At the bound a letter is not written, and
+/// an answer is written without its full state, which its reader then asks for in vain.
 pub const LETTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A longer letter is cut into pieces of so many bytes, for which entries have room.
 pub const PIECE_BYTES: usize = 256 * 1024;
-/// Full states of one turn that the answers behind them share. At the bound the oldest is written again when it is needed.
+/// Full states of one turn that the answers behind them share. At the bound the oldest is written again when it is
+/// needed.
 pub const STATES_SHARED_MAX: usize = 16;
 /// Entries to one node that Redis has not confirmed. At the bound the oldest is given up: the reader sees a hole.
 pub const ENTRIES_UNCONFIRMED_MAX: usize = 64;

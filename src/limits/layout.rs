@@ -16,7 +16,8 @@ pub const LAYOUT_SHAPES_MAX: usize = 10_000;
 pub const LAYOUT_POINTS_MAX: usize = 10_000;
 /// A text that is only shown: a name, a label, a colour. At the bound: the layout is refused.
 pub const LAYOUT_TEXT_BYTES_MAX: usize = 512;
-/// How far from 0 a coordinate may be, so that sums and squares of them are numbers. At the bound: the layout is refused.
+/// How far from 0 a coordinate may be, so that sums and squares of them are numbers. At the bound: the layout is
+/// refused.
 pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;
 /// A file of rooms. At the bound it is refused before it is read.
 pub const ROOMS_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -5,14 +5,15 @@
 use super::DRAIN_MS;
 use super::log::LOG_FINISH_MS;
 
-/// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full state.
+/// Seats one shard's batch may hold while the store does not take it. At the bound: the batch gives way to a full
+/// state.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 16_384;
 /// The same in bytes of memory.
 pub const STORE_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Seats of a full state that a shard adds to its batch in one turn. At the bound the next turn goes on.
 pub const STORE_FULL_STATE_SEATS_PER_TURN: usize = 2_048;
-/// Numbers of batches, and counts of holds, that are read from a file. At the bound it is not believed: a million batches
-/// a second reach it in 285 years.
+/// Numbers of batches, and counts of holds, that are read from a file. At the bound it is not believed: a million
+/// batches a second reach it in 285 years.
 pub const STORE_NUMBERS_MAX: u64 = 1 << 53;
 /// In `window` mode a change is committed within this time.
 pub const STORE_WINDOW_MS: u64 = 100;
@@ -39,7 +40,8 @@ pub const REDIS_LEASE_MS: u64 = 60_000;
 pub const REDIS_LEASE_MS_MIN: u64 = 5_000;
 /// Longest `REDIS_LEASE_MS` that is accepted: a day.
 pub const REDIS_LEASE_MS_MAX: u64 = 86_400_000;
-/// How long a server that starts waits beyond the end of another one's lease. At the bound it ends: the other one lives.
+/// How long a server that starts waits beyond the end of another one's lease. At the bound it ends: the other one
+/// lives.
 pub const STORE_LEASE_MARGIN_MS: u64 = 2_000;
 /// How often the lease is renewed.
 pub const REDIS_RENEW_MS: u64 = 1_000;
