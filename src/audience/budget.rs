@@ -17,7 +17,8 @@ use crate::limits::{FAIR_PARTS, MEMORY_GRAIN_BYTES, MEMORY_SHARES, MEMORY_SHARES
 pub enum Kind {
     /// What waits for slow readers, each reader's own: replies, and the list of what leaves in which order.
     Outboxes,
-    /// Logs of rooms, in which slow readers read on, and what is remembered of rooms for members of the second protocol.
+    /// Logs of rooms, in which slow readers read on, and what is remembered of rooms for members of the second
+    /// protocol.
     Logs,
     /// Full states, each once for all who wait for it.
     FullStates,
@@ -88,9 +89,9 @@ impl Budget {
         self.used(kind) > self.max(kind) - self.max(kind) / 8
     }
 
-    /// What one of those who use this kind may take now, at most `most` and at least `least`: a part of what is left. So
-    /// a few may take much and many may each take little, and all together come near the share and not above it, without
-    /// anybody counting them.
+    /// What one of those who use this kind may take now, at most `most` and at least `least`: a part of what is left.
+    /// So a few may take much and many may each take little, and all together come near the share and not above it,
+    /// without anybody counting them.
     #[must_use]
     pub fn fair(&self, kind: Kind, most: usize, least: usize) -> usize {
         let left = self.max(kind).saturating_sub(self.used(kind));
@@ -164,8 +165,8 @@ impl Tally {
         std::mem::take(&mut self.freed)
     }
 
-    /// How many of its bytes this shard must give back so that all together come back to fifteen sixteenths of the share:
-    /// as large a part of what is too much as it has of everything. Nothing while the share is kept.
+    /// How many of its bytes this shard must give back so that all together come back to fifteen sixteenths of the
+    /// share: as large a part of what is too much as it has of everything. Nothing while the share is kept.
     #[must_use]
     pub fn excess(&mut self) -> usize {
         self.settle();

@@ -101,8 +101,8 @@ impl Deltas {
         (std::mem::replace(&mut self.counted, now), now)
     }
 
-    /// Memory is short: what everybody has been told, or is being told, is forgotten. Who comes back, or has been behind,
-    /// gets the whole map.
+    /// Memory is short: what everybody has been told, or is being told, is forgotten. Who comes back, or has been
+    /// behind, gets the whole map.
     pub fn give_back(&mut self) {
         crate::marks::hit("a history that gives way");
         self.history.give_back(self.told);
@@ -184,8 +184,8 @@ impl Deltas {
         self.members.get(at).map(|moved| Moved { slot: moved.slot, index })
     }
 
-    /// How a member goes on that knows the room up to here. What happened in the room may have come from its owner before the
-    /// answer that was given ahead of it, and everybody else may have been told already: it is behind those.
+    /// How a member goes on that knows the room up to here. What happened in the room may have come from its owner
+    /// before the answer that was given ahead of it, and everybody else may have been told already: it is behind those.
     fn mode_at(&self, seq: u64) -> Mode {
         if seq < self.told {
             crate::marks::hit("a member that begins behind what everybody has been told");
@@ -241,7 +241,8 @@ impl Deltas {
             if member.seq >= pass.since {
                 return Some((index, member.slot));
             }
-            // It was not told what everybody was. Whatever the way there is, the whole map mends it, and the sale goes on.
+            // It was not told what everybody was. Whatever the way there is, the whole map mends it, and the sale goes
+            // on.
             debug_assert!(false, "who is served knows what passes have told");
             self.served -= 1;
             self.members[pass.left].mode = Mode::Waiting;
@@ -268,8 +269,8 @@ impl Deltas {
         self.set_mode(index, Mode::Behind);
     }
 
-    /// The member at `index` gets the whole map as of `seq`, or knows it: it is served with everybody again, or from what
-    /// [`Deltas::drained`] gives it on.
+    /// The member at `index` gets the whole map as of `seq`, or knows it: it is served with everybody again, or from
+    /// what [`Deltas::drained`] gives it on.
     pub fn knows(&mut self, index: u32, seq: u64) {
         self.members[index as usize].seq = seq;
         self.set_mode(index, self.mode_at(seq));

@@ -32,10 +32,11 @@ pub struct Feed {
     pub room: RoomId,
     /// Who owns it.
     pub owner: ShardId,
-    /// The life of the room, and the number of the last change that was told; `None`: not known. Only a node among several
-    /// keeps it.
+    /// The life of the room, and the number of the last change that was told; `None`: not known. Only a node among
+    /// several keeps it.
     pub at: Option<(Epoch, u64)>,
-    /// Something was missed, or the room has another owner: nothing is told before that has shown where the room stands.
+    /// Something was missed, or the room has another owner: nothing is told before that has shown where the room
+    /// stands.
     pub is_lost: bool,
     /// Seats that are held, after the last change.
     pub held: usize,
@@ -246,8 +247,8 @@ impl Feeds {
         self.get_mut(index).ring.get_or_insert_with(|| Ring::new(epoch, seq, RING_BYTES_MAX));
     }
 
-    /// What happens in the room from here on is remembered for its members of the second protocol, whether or not one is
-    /// here. Returns the feed's index. One that stands elsewhere begins anew.
+    /// What happens in the room from here on is remembered for its members of the second protocol, whether or not one
+    /// is here. Returns the feed's index. One that stands elsewhere begins anew.
     pub fn remember(&mut self, room: &RoomId, owner: ShardId, at: (Epoch, u64), changes_max: usize) -> u32 {
         let index = self.find(room.as_str()).unwrap_or_else(|| self.create(room, owner));
         let deltas = self.get_mut(index).deltas.get_or_insert_with(|| Box::new(Deltas::new(at.0, at.1, changes_max)));
@@ -299,7 +300,8 @@ impl Feeds {
     }
 
     /// A slice of a tick is over; `done` says whether the tick is, too. A tick that costs much is followed by a longer
-    /// pause: like the passes of the first protocol all ticks of a room may take a part of the time, whatever its members.
+    /// pause: like the passes of the first protocol all ticks of a room may take a part of the time, whatever its
+    /// members.
     pub fn tick_done(&mut self, index: u32, cost_ns: u64, done: bool, now_ns: u64) {
         let (pace, tick_ns) = (self.pace, self.tick_ns);
         let Some(feed) = self.feeds[index as usize].as_mut() else { return };
@@ -395,7 +397,8 @@ impl Feeds {
         !self.small.is_empty() || !self.big.is_empty() || !self.ticking.is_empty()
     }
 
-    /// The next feed to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its turn.
+    /// The next feed to serve. Small rooms come first, but a big one must not starve: `big_turn` says that it is its
+    /// turn.
     pub fn next(&mut self, big_turn: bool, now_ns: u64) -> Option<u32> {
         let index = if big_turn {
             self.big.pop_front().or_else(|| self.small.pop_front())

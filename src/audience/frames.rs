@@ -31,9 +31,9 @@ pub fn count_frames(frames: &[u8]) -> usize {
     count
 }
 
-/// Length of the unmasked frame that `bytes` begin with, header included; at least 1 and never beyond their end. Bytes that
-/// are no frames, such as an HTTP answer in an outbox, have lengths too: which ones does not matter, as long as they are
-/// within the bytes.
+/// Length of the unmasked frame that `bytes` begin with, header included; at least 1 and never beyond their end. Bytes
+/// that are no frames, such as an HTTP answer in an outbox, have lengths too: which ones does not matter, as long as
+/// they are within the bytes.
 fn frame_len(bytes: &[u8]) -> usize {
     let len = match (bytes.get(1).map(|byte| byte & 0x7f), bytes) {
         (Some(126), [_, _, high, low, ..]) => 4 + usize::from(u16::from_be_bytes([*high, *low])),

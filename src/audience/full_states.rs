@@ -204,8 +204,8 @@ impl FullStates {
         Some(Arc::clone(&kept.state))
     }
 
-    /// An older one from which the changes in `ring` lead to the present. None of them is about `client`: it would be told
-    /// again, as of another, what it did before it left and came back.
+    /// An older one from which the changes in `ring` lead to the present. None of them is about `client`: it would be
+    /// told again, as of another, what it did before it left and came back.
     pub fn recent(
         &mut self,
         room: &RoomId,
@@ -378,7 +378,8 @@ mod tests {
         assert!(!ask(&mut states, Millis(4 * FULL_STATE_KEPT_MS)));
     }
 
-    /// Who lags gets one although others take all places and do not read, and one after the other when nobody hinders them.
+    /// Who lags gets one although others take all places and do not read, and one after the other when nobody hinders
+    /// them.
     #[test]
     fn nobody_waits_for_ever() {
         let bounds = FullStateBounds { at_once: 2, ..FullStateBounds::default() };

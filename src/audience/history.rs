@@ -73,8 +73,8 @@ impl History {
         self.steps.len() == 0
     }
 
-    /// Takes in what happened next, and says whether it follows; if not, it begins anew there. One that is known already
-    /// changes nothing; beyond the bound the oldest give way.
+    /// Takes in what happened next, and says whether it follows; if not, it begins anew there. One that is known
+    /// already changes nothing; beyond the bound the oldest give way.
     pub fn push(&mut self, change: &Change) -> bool {
         if change.epoch == self.epoch && change.seq <= self.seq {
             return true;
@@ -151,8 +151,8 @@ impl History {
         usize::try_from(self.seq - seq).ok().filter(|&count| count <= self.steps.len())
     }
 
-    /// Appends the `delta` that leads from `seq` to the last change: the last state of each place, in the order of places.
-    /// Nothing when there is no such way.
+    /// Appends the `delta` that leads from `seq` to the last change: the last state of each place, in the order of
+    /// places. Nothing when there is no such way.
     #[must_use]
     pub fn write_since(&self, out: &mut Vec<u8>, room: &str, epoch: Epoch, seq: u64) -> Option<()> {
         let count = self.known_since(epoch, seq)?;

@@ -1,7 +1,7 @@
 //! The maps, and deltas for those who come back, that a shard has encoded lately: once for all who need the same one.
 //!
-//! Invariants: what is found is of exactly the moment that was asked for; what nobody needs goes soon; there are few. Never
-//! here: who needs one, what it says.
+//! Invariants: what is found is of exactly the moment that was asked for; what nobody needs goes soon; there are few.
+//! Never here: who needs one, what it says.
 
 use std::sync::Arc;
 

@@ -101,8 +101,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The bytes that leave next: all up to a run that is not the outbox's own, or one that is shared. There are none when
-    /// a log is next.
+    /// The bytes that leave next: all up to a run that is not the outbox's own, or one that is shared. There are none
+    /// when a log is next.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         if !self.begun.is_empty() {
@@ -192,8 +192,8 @@ impl Outbox {
         self.resynced
     }
 
-    /// Appends room events, when the events that are unsent stay within `bytes_max`; otherwise returns `false` and leaves
-    /// them where they are: in the log, of which [`Outbox::push_log`] can name the part.
+    /// Appends room events, when the events that are unsent stay within `bytes_max`; otherwise returns `false` and
+    /// leaves them where they are: in the log, of which [`Outbox::push_log`] can name the part.
     #[must_use]
     pub fn push_events(&mut self, events: &[u8], bytes_max: usize) -> bool {
         let fits = self.unsent_events() + events.len() <= bytes_max;
@@ -298,8 +298,8 @@ impl Outbox {
         self.gone += left;
     }
 
-    /// The connection leaves a view: what the outbox names of its log is copied, if the events that are unsent stay within
-    /// `bytes_max`, and dropped otherwise. Returns whether it was copied.
+    /// The connection leaves a view: what the outbox names of its log is copied, if the events that are unsent stay
+    /// within `bytes_max`, and dropped otherwise. Returns whether it was copied.
     pub fn keep_log<'a>(&mut self, view: u32, bytes_max: usize, read: impl Fn(Span) -> &'a [u8]) -> bool {
         let is_of = |run: &Run| run.log().filter(|part| part.view == view);
         let named: usize = self.runs.iter().filter_map(is_of).map(|part| read(part.span).len()).sum();
@@ -342,8 +342,8 @@ impl Outbox {
         self.runs.iter().any(|run| run.kind == Kind::Resync)
     }
 
-    /// The full states are being queued: events are welcome again. It waits for none any more: an outbox that said so and
-    /// was used again for another connection would keep that one from ever waiting.
+    /// The full states are being queued: events are welcome again. It waits for none any more: an outbox that said so
+    /// and was used again for another connection would keep that one from ever waiting.
     pub fn caught_up(&mut self) {
         (self.lagging, self.waiting) = (false, false);
     }

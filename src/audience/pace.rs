@@ -1,8 +1,9 @@
 //! How long a room waits between two passes.
 //!
-//! A pass may take one k-th of the time: the next one starts no sooner than k times its cost after its start. What waits
-//! meanwhile shares the next sends, so a large k is cheap and a small one is quick. While there is room on the shard, k
-//! is small; what is asked of the shard lets it grow to [`Pace::factor`]. `perf/notes/pacing.md` has the curves.
+//! A pass may take one k-th of the time: the next one starts no sooner than k times its cost after its start. What
+//! waits meanwhile shares the next sends, so a large k is cheap and a small one is quick. While there is room on the
+//! shard, k is small; what is asked of the shard lets it grow to [`Pace::factor`]. `perf/notes/pacing.md` has the
+//! curves.
 //!
 //! Invariants: k stays between [`PACE_FACTOR_LEAST`] and the factor, and is the factor where that is less. Never here:
 //! rooms, sockets.
@@ -36,9 +37,9 @@ impl Pace {
     }
 }
 
-/// What the rooms of a shard ask for: the time that it would take to tell every event to everybody by a send of its own.
-/// It is counted in a sliding window of [`DEMAND_WINDOW_NS`]. What passes have cost would say too little: where replies
-/// take the frames along, they are cheap, and so they would come too often.
+/// What the rooms of a shard ask for: the time that it would take to tell every event to everybody by a send of its
+/// own. It is counted in a sliding window of [`DEMAND_WINDOW_NS`]. What passes have cost would say too little: where
+/// replies take the frames along, they are cheap, and so they would come too often.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Demand {
     began_ns: u64,

@@ -318,7 +318,7 @@ impl View {
         (position, &self.tail(from)[rest])
     }
 
-    /// Where the next frame begins after `sent` bytes from `from` on, and where behind `from` the rest of the last one is.
+    /// Where the next frame begins after `sent` bytes from `from` on, and where the rest of the last one is.
     fn after(&self, from: Position, sent: usize) -> (Position, std::ops::Range<usize>) {
         let begun = begun_frame(self.tail(from), sent);
         let rest = if begun.is_empty() { sent..sent } else { sent..begun.end };

@@ -1,8 +1,8 @@
 //! A heartbeat as bytes.
 //!
 //! `version u8, shards u8, reads u8, ready u8, incarnation u64, number u64, name`, then `count u16` and for each part
-//! `part u16, fence u64`, then `count u16` and for each node `name, number u64`; a name is `length u8, text`; all numbers
-//! big-endian. A later version adds at the end only: what this one does not know it leaves out. Invariant: what
+//! `part u16, fence u64`, then `count u16` and for each node `name, number u64`; a name is `length u8, text`; all
+//! numbers big-endian. A later version adds at the end only: what this one does not know it leaves out. Invariant: what
 //! [`Beat::write`] makes [`Beat::read`] gives back. Never here: what a heartbeat means.
 
 use super::names::{Life, NodeName, PartId};

@@ -1,9 +1,9 @@
 //! Commands to other nodes: each is done once, and answered until its asker has the answer.
 //!
-//! Commands are numbered by connection and part. The asker keeps what has no answer and sends it again, in order; the owner
-//! keeps what it did, and commits that with the part. Each command says which one has to be done before it. Those in
-//! between have their answers, even if a Redis that lost its last second knows nothing of them. Invariants: a connection's
-//! commands to a part are done in order, each once.
+//! Commands are numbered by connection and part. The asker keeps what has no answer and sends it again, in order; the
+//! owner keeps what it did, and commits that with the part. Each command says which one has to be done before it. Those
+//! in between have their answers, even if a Redis that lost its last second knows nothing of them. Invariants: a
+//! connection's commands to a part are done in order, each once.
 //! Never here: what a command is.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,9 +1,9 @@
 //! One entry of a stream: all letters of one turn from one node to another, as bytes.
 //!
-//! `version u8, name length u8, name, incarnation u64, number u64, count u16`, then for each letter `kind u8, length u32,
-//! bytes`; all numbers big-endian. The version says how letters are to be read; a node writes the oldest version among its
-//! live peers. Invariants: what [`Entry::write`] makes [`Entry::read`] gives back; reading allocates no more than it was
-//! given. Never here: what a letter means.
+//! `version u8, name length u8, name, incarnation u64, number u64, count u16`, then for each letter `kind u8, length
+//! u32, bytes`; all numbers big-endian. The version says how letters are to be read; a node writes the oldest version
+//! among its live peers. Invariants: what [`Entry::write`] makes [`Entry::read`] gives back; reading allocates no more
+//! than it was given. Never here: what a letter means.
 
 use super::names::{Life, NodeName};
 use crate::limits::cluster::{ENTRY_BYTES_MAX, ENTRY_LETTERS_MAX};

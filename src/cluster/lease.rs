@@ -1,7 +1,7 @@
 //! How long a node may believe that it owns a part.
 //!
-//! Invariant: counted on the node's own monotonic clock from before the call was sent, and over at nine tenths. So it is
-//! over before Redis ends it, as long as the clocks run alike within a twentieth. Never here: what a lease is for.
+//! Invariant: counted on the node's own monotonic clock from before the call was sent, and over at nine tenths. So it
+//! is over before Redis ends it, as long as the clocks run alike within a twentieth. Never here: what a lease is for.
 
 use crate::engine::time::Millis;
 use crate::limits::cluster::CLUSTER_LEASE_TENTHS;

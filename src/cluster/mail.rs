@@ -1,8 +1,8 @@
 //! Numbered mail: what goes to each node, and what has come from each.
 //!
-//! Invariants: entries of one life to one node are numbered from 1 without a gap; the reader is told of every gap, also of
-//! one at the end; what comes twice is dropped; what an earlier life wrote is dropped. Never here: streams; what a letter
-//! means.
+//! Invariants: entries of one life to one node are numbered from 1 without a gap; the reader is told of every gap, also
+//! of one at the end; what comes twice is dropped; what an earlier life wrote is dropped. Never here: streams; what a
+//! letter means.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -159,7 +159,8 @@ impl Inbox {
         }
     }
 
-    /// The stream was read to its end by a read that began after the last promises: who has promised more than there was?
+    /// The stream was read to its end by a read that began after the last promises: who has promised more than there
+    /// was?
     pub fn read_through(&mut self) -> Vec<NodeName> {
         let behind = |(node, heard): (&NodeName, &mut Heard)| {
             let is_behind = heard.promised > heard.last && !planted::has(Bug::TailUnseen);

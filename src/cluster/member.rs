@@ -56,7 +56,8 @@ pub enum Order {
     Call(Call),
     /// Read the rooms of the part, until that succeeds or they are to be forgotten; then [`Event::Loaded`].
     Load { part: PartId, fence: u64 },
-    /// Decide about it from now on, and tell everybody that this node has it. After a hand-over that came to nothing, too.
+    /// Decide about it from now on, and tell everybody that this node has it. After a hand-over that came to nothing,
+    /// too.
     Serve { part: PartId, fence: u64 },
     /// Stop deciding and commit; then [`Event::Settled`].
     Freeze { part: PartId, fence: u64 },
@@ -138,15 +139,15 @@ impl Member {
         }
     }
 
-    /// The header of a commit of this part, to which the shell adds the changes. `None`: the part is not this node's, or
-    /// may not be; the shell asks again.
+    /// The header of a commit of this part, to which the shell adds the changes. `None`: the part is not this node's,
+    /// or may not be; the shell asks again.
     pub fn commit(&mut self, now: Millis, part: PartId) -> Option<Call> {
         let is_owned = self.parts[part.index()].is_owned();
         if is_owned { self.guarded(now, part.index(), Kind::Commit) } else { None }
     }
 
-    /// A call about a part that this node has. What it may have lost meanwhile it asks for as if it took it: in an era in
-    /// which a lease of another one can have been lost it does not ask at all.
+    /// A call about a part that this node has. What it may have lost meanwhile it asks for as if it took it: in an era
+    /// in which a lease of another one can have been lost it does not ask at all.
     fn guarded(&mut self, now: Millis, index: usize, kind: Kind) -> Option<Call> {
         let is_held = self.parts[index].is_held(now) || planted::has(Bug::RenewsBlindly);
         if !is_held && !self.may_take(now) {

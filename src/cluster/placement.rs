@@ -1,9 +1,9 @@
 //! In which part a room is, and which node should own a part.
 //!
-//! Rendezvous hashing: each node draws one ticket a shard for each part, and the highest ticket wins. So a node with twice
-//! the shards gets twice the parts, and one that comes or goes moves only what it gains or loses. In whole numbers:
-//! logarithms differ between machines. Invariant: the answer follows from the arguments alone. Never here: who owns a part
-//! at present.
+//! Rendezvous hashing: each node draws one ticket a shard for each part, and the highest ticket wins. So a node with
+//! twice the shards gets twice the parts, and one that comes or goes moves only what it gains or loses. In whole
+//! numbers: logarithms differ between machines. Invariant: the answer follows from the arguments alone. Never here: who
+//! owns a part at present.
 
 use crate::engine::ids::{self, room_hash};
 

@@ -1,7 +1,7 @@
 //! Who is there: the last heartbeat of each node, and since when it has not moved.
 //!
-//! Invariants: a beat is fresh by the reader's own clock, since its number moved; the newest life of a name counts; no more
-//! than [`CLUSTER_NODES_MAX`] nodes. Never here: who owns what.
+//! Invariants: a beat is fresh by the reader's own clock, since its number moved; the newest life of a name counts; no
+//! more than [`CLUSTER_NODES_MAX`] nodes. Never here: who owns what.
 
 use std::collections::BTreeMap;
 

@@ -46,8 +46,8 @@ impl Barred {
         self.keyed.hash_one((room, seat))
     }
 
-    /// The hold of this seat has run out: its owner may have the seat again at `until`, which never goes back. At the bound
-    /// the one that would be free first is.
+    /// The hold of this seat has run out: its owner may have the seat again at `until`, which never goes back. At the
+    /// bound the one that would be free first is.
     pub(super) fn note(&mut self, until: Millis, room: &RoomId, seat: &SeatId, whose: Whose<'_>) {
         debug_assert!(self.ends.back().is_none_or(|(last, _)| *last <= until), "time goes on");
         if self.ends.len() == BARRED_SEATS_MAX {
@@ -73,8 +73,8 @@ impl Barred {
         }
     }
 
-    /// When the caller may have the seat; nothing if it may have it now. Its other connections may not have it either, as far
-    /// as they go by the same name and come from the same place.
+    /// When the caller may have the seat; nothing if it may have it now. Its other connections may not have it either,
+    /// as far as they go by the same name and come from the same place.
     pub(super) fn until(&self, (conn, client, origin): Whose<'_>, room: &str, seat: &str) -> Option<Millis> {
         if self.bars.is_empty() {
             return None;

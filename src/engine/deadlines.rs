@@ -117,7 +117,8 @@ impl Deadlines {
         }
     }
 
-    /// Takes the first deadline out if it has been reached at `now`. Afterwards what it names must be ended, or get another.
+    /// Takes the first deadline out if it has been reached at `now`. Afterwards what it names must be ended, or get
+    /// another.
     pub(super) fn pop_due(&mut self, now: Millis, is_live: impl Fn(&Deadline) -> bool) -> Option<Deadline> {
         let due = *self.first().filter(|first| first.at <= now)?;
         if self.run.pop_front_if(|first| *first == due).is_none() {
@@ -137,8 +138,8 @@ impl Deadlines {
         self.clear_out(is_live);
     }
 
-    /// Throws stale entries away when there are too many: of what has ended before its time, or beside few that are left
-    /// since others have come due.
+    /// Throws stale entries away when there are too many: of what has ended before its time, or beside few that are
+    /// left since others have come due.
     fn clear_out(&mut self, is_live: impl Fn(&Deadline) -> bool) {
         let most = 2 * self.live + DEADLINES_STALE_MIN;
         if self.len() > most {

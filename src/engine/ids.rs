@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::limits::{CONN_SLOTS_MAX, ID_BYTES_MAX, SHARDS_MAX};
 
-/// A checked text id. The kind keeps a seat from being passed as a room; the text is shared, so a clone allocates nothing.
+/// A checked text id. The kind keeps a seat from being passed as a room; the text is shared, so a clone allocates
+/// nothing.
 pub struct TextId<Kind> {
     text: Arc<str>,
     kind: PhantomData<fn() -> Kind>,
@@ -50,10 +51,10 @@ pub fn is_reserved_client(name: &str) -> bool {
     name == "system" || name.starts_with("holder:")
 }
 
-/// What is not seen, or changes the order of what is: control characters, the ends of lines and paragraphs, and Unicode's
-/// `Default_Ignorable_Code_Point` (zero widths, joiners, directions, tags, fillers). Two of the last are allowed, since
-/// keyboards put them behind an emoji: the text and picture selectors U+FE0E and U+FE0F. The joiners U+200C and U+200D
-/// are not: rooms and seats need none, and what a person's name needs has its place in `user_info`.
+/// What is not seen, or changes the order of what is: control characters, the ends of lines and paragraphs, and
+/// Unicode's `Default_Ignorable_Code_Point` (zero widths, joiners, directions, tags, fillers). Two of the last are
+/// allowed, since keyboards put them behind an emoji: the text and picture selectors U+FE0E and U+FE0F. The joiners
+/// U+200C and U+200D are not: rooms and seats need none, and what a person's name needs has its place in `user_info`.
 fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(
@@ -169,8 +170,8 @@ impl ShardId {
     }
 }
 
-/// A hash of a room's id (FNV-1a, finished by SplitMix64, since the last bytes of a name hardly reach FNV's high bits), so
-/// that every shard, every node and every later start agree without asking.
+/// A hash of a room's id (FNV-1a, finished by SplitMix64, since the last bytes of a name hardly reach FNV's high bits),
+/// so that every shard, every node and every later start agree without asking.
 #[must_use]
 pub fn room_hash(room: &str) -> u64 {
     let hash = room.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -331,8 +332,8 @@ impl fmt::Debug for ConnId {
 /// Where a connection comes from, and which one it is: what of it outlives the process with a hold.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Origin {
-    /// A hash of the address under a key that outlives the process, so that a stored hold tells nobody the address. 0: not
-    /// known, because it was not looked at or not kept.
+    /// A hash of the address under a key that outlives the process, so that a stored hold tells nobody the address. 0:
+    /// not known, because it was not looked at or not kept.
     pub address: u64,
     /// A number that no other connection has, and that a later one may prove to own. 0: none.
     pub owner: u64,

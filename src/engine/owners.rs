@@ -249,8 +249,8 @@ impl Owners {
         grace != 0
     }
 
-    /// Panics when an invariant does not hold. Returns how many seats are in carts, how many of them have clocks of their own,
-    /// how many carts have deadlines and how many parties are waited for.
+    /// Panics when an invariant does not hold. Returns how many seats are in carts, how many of them have clocks of
+    /// their own, how many carts have deadlines and how many parties are waited for.
     pub(super) fn check_invariants(&self) -> (usize, usize, usize, usize) {
         let conns: usize = self.parties.iter().map(|party| party.conns.len()).sum();
         assert_eq!(conns, self.by_conn.len());

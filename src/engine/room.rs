@@ -268,8 +268,8 @@ impl Room {
         self.members
     }
 
-    /// Whether so many seats more may be taken here. The numbers of its changes must be enough for that and for the end of
-    /// whatever is taken.
+    /// Whether so many seats more may be taken here. The numbers of its changes must be enough for that and for the end
+    /// of whatever is taken.
     pub(super) fn may_take(&self, seats: usize) -> bool {
         self.holds() + seats <= ROOM_HOLDS_MAX && self.may_change(seats)
     }
@@ -345,8 +345,8 @@ impl Room {
         slot
     }
 
-    /// The seat in this slot, which is not free, becomes something else that is not free. `hold` has the holder, the number
-    /// and the end of what it is then.
+    /// The seat in this slot, which is not free, becomes something else that is not free. `hold` has the holder, the
+    /// number and the end of what it is then.
     pub(super) fn turn(&mut self, slot: Slot, act: Act, to: Turned, claim: Claimed) -> Arc<Change> {
         let seq = self.next_seq();
         let seat = &mut self.seats[slot];

@@ -1,8 +1,8 @@
 //! One core's share of the server: its rooms, and every decision about them. Start reading here.
 //!
-//! Invariants: a room exists while it has members, seats that are not free, or something of the backend's; a hold is in its
-//! room, with its owner and among the deadlines, or in none of them; nothing that is due survives an input, so a command
-//! always meets the state of its own moment; a refusal changes nothing.
+//! Invariants: a room exists while it has members, seats that are not free, or something of the backend's; a hold is in
+//! its room, with its owner and among the deadlines, or in none of them; nothing that is due survives an input, so a
+//! command always meets the state of its own moment; a refusal changes nothing.
 //! Never here: a clock, I/O, JSON, or a second way to change a room beside [`Shard::handle`].
 
 use std::collections::BTreeMap;

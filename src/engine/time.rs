@@ -43,7 +43,8 @@ impl WallMillis {
         Self(self.0.saturating_add(ms))
     }
 
-    /// RFC 3339 in UTC with milliseconds: `2026-01-15T10:30:00.000Z`. Years beyond 9999 are shown as the last moment of 9999.
+    /// RFC 3339 in UTC with milliseconds: `2026-01-15T10:30:00.000Z`. Years beyond 9999 are shown as the last moment of
+    /// 9999.
     #[must_use]
     pub fn rfc3339(self) -> [u8; 24] {
         let ms = self.0.min(STORED_WALL_MS_MAX);
@@ -62,7 +63,8 @@ impl WallMillis {
 }
 
 impl WallMillis {
-    /// As HTTP writes it (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. Beyond 9999 as [`WallMillis::rfc3339`].
+    /// As HTTP writes it (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. Beyond 9999 as
+    /// [`WallMillis::rfc3339`].
     #[must_use]
     pub fn http_date(self) -> [u8; 29] {
         const WEEKDAYS: &[u8] = b"ThuFriSatSunMonTueWed";

@@ -129,7 +129,8 @@ impl Hall {
         best::best(self, query)
     }
 
-    /// What to say against taking these free seats in a room that leaves no seat alone; `None`: nothing. See [`orphans`].
+    /// What to say against taking these free seats in a room that leaves no seat alone; `None`: nothing. See
+    /// [`orphans`].
     #[must_use]
     pub fn orphans(&self, seats: &[u32]) -> Option<Orphans> {
         orphans::orphans(self, seats)

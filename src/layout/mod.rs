@@ -69,8 +69,8 @@ impl Layout {
         Self::new(id, &plan)
     }
 
-    /// Reads a layout from a seating plan of pretix: rows of two zones are two rows, `seat_guid` is the id of a seat, and
-    /// a distance of more than 1.5 times the row's usual one is a gap.
+    /// Reads a layout from a seating plan of pretix: rows of two zones are two rows, `seat_guid` is the id of a seat,
+    /// and a distance of more than 1.5 times the row's usual one is a gap.
     ///
     /// # Errors
     /// One line that says what is wrong, and where.

@@ -51,8 +51,8 @@ impl Found<'_> {
 }
 
 impl Rows {
-    /// The rows of a checked plan: first those that it lists; then the others, those near the focal point first, or in the
-    /// order of the list.
+    /// The rows of a checked plan: first those that it lists; then the others, those near the focal point first, or in
+    /// the order of the list.
     pub(super) fn new(plan: &Plan<'_>) -> Self {
         let (mut found, sections) = find_rows(&plan.seats);
         let listed: HashMap<(&str, &str), usize> =

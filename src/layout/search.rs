@@ -4,8 +4,8 @@
 //! when a free seat beside it had another free seat beside it before, and has none with it: that seat would be left
 //! alone.
 //!
-//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; pairs of neighbours are
-//! worked out once a word, and what is looked at within two words is no longer than that; a search changes nothing.
+//! Invariants: nothing here looks at seats one by one, so that 50,000 of them take microseconds; pairs of neighbours
+//! are worked out once a word, and what is looked at within two words is no longer than that; a search changes nothing.
 //! Never here: what makes a place usable.
 
 use super::{Layout, bits};
@@ -127,7 +127,8 @@ impl<'a> Field<'a> {
         self.usable.unwrap_or(self.free)
     }
 
-    /// Where windows of `size` begin in word `at`. `size` is 1 to 50, so a window and what is beside it lie within two words.
+    /// Where windows of `size` begin in word `at`. `size` is 1 to 50, so a window and what is beside it lie within two
+    /// words.
     pub(super) fn starts(&self, size: usize, at: usize) -> Starts {
         let set = self.usable();
         let any = if size == 1 {
@@ -143,8 +144,8 @@ impl<'a> Field<'a> {
         Starts { good: any & !free.leaving_alone(size), any }
     }
 
-    /// The best window: one that leaves nobody alone, in the best row that has one, as near to the middle of that row as
-    /// can be; if there is none, the same with somebody left alone.
+    /// The best window: one that leaves nobody alone, in the best row that has one, as near to the middle of that row
+    /// as can be; if there is none, the same with somebody left alone.
     pub(super) fn window(&self, size: usize) -> Option<usize> {
         let (set, mut second) = (self.usable(), None);
         let mut pairs = Pairs::new(self.layout, set);
@@ -236,8 +237,8 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// Where stretches shorter than `size` (at most 50) begin, by length and in order, no more than `enough` says of each
-    /// length. There are no longer ones. With enough of the longest that can be, others need not be complete.
+    /// Where stretches shorter than `size` (at most 50) begin, by length and in order, no more than `enough` says of
+    /// each length. There are no longer ones. With enough of the longest that can be, others need not be complete.
     pub(super) fn by_length(&self, size: usize, enough: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
         let (set, mut by_length) = (self.usable(), vec![Vec::new(); size]);
         let enough: Vec<usize> = (0..size).map(|length| if length == 0 { 0 } else { enough(length) }).collect();

@@ -1,7 +1,7 @@
 //! What has changed since the last hand-over to the store: at most one entry a seat.
 //!
-//! Invariants: the last write of a seat wins; `entries` and `bytes` are those of what is in the batch, so that both can be
-//! bounded. The order of rooms and seats follows from their ids alone, so that a simulation can be replayed.
+//! Invariants: the last write of a seat wins; `entries` and `bytes` are those of what is in the batch, so that both can
+//! be bounded. The order of rooms and seats follows from their ids alone, so that a simulation can be replayed.
 //! Never here: encodings, threads, I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,8 +234,8 @@ impl Batch {
         debug_assert_eq!(self.entries, self.rooms.values().map(RoomDelta::len).sum::<usize>());
     }
 
-    /// The same in pieces, by what `of` says of each room; the log goes to none of them. Where a full state begins, each of
-    /// `whole` begins one; others have the rooms without it.
+    /// The same in pieces, by what `of` says of each room; the log goes to none of them. Where a full state begins,
+    /// each of `whole` begins one; others have the rooms without it.
     #[must_use]
     pub fn cut(mut self, of: impl Fn(&RoomId) -> u16, whole: &[u16]) -> BTreeMap<u16, Self> {
         let mut pieces = BTreeMap::<u16, Self>::new();
@@ -328,7 +328,8 @@ impl Group {
         !self.resets.is_empty()
     }
 
-    /// Turns the beginnings of full states into changes: what is stored of these shards and no longer exists is emptied.
+    /// Turns the beginnings of full states into changes: what is stored of these shards and no longer exists is
+    /// emptied.
     pub fn resolve(&mut self, stored: &[RoomId], shards: usize) {
         for (shard, existing) in std::mem::take(&mut self.resets) {
             if has(Bug::StrangersStay) {

@@ -19,7 +19,8 @@ use crate::persist::record::StoredHold;
 /// What the cluster's thread tells shards. The first five go to the shard of the part, the others to all of them.
 #[derive(Debug)]
 pub enum PartNews {
-    /// Take these rooms in; nothing is decided about them before [`PartNews::Serve`]. Answered with [`PartAck::Loaded`].
+    /// Take these rooms in; nothing is decided about them before [`PartNews::Serve`]. Answered with
+    /// [`PartAck::Loaded`].
     Load { part: PartId, fence: u64, stored: Box<StoredPart> },
     /// Decide about the part from now on.
     Serve { part: PartId },
@@ -48,7 +49,8 @@ pub struct StoredPart {
     pub holds: Vec<StoredHold>,
     /// What concerns the log.
     pub log: Resumed,
-    /// Where its rooms stood when another node gave it away; nothing after a crash: then what was told last is not known.
+    /// Where its rooms stood when another node gave it away; nothing after a crash: then what was told last is not
+    /// known.
     pub lives: Vec<(RoomId, Position)>,
 }
 

@@ -129,8 +129,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// For the store thread: waits up to `idle_ms` until there is something, gathers for `gather_ms` more, and takes all
-    /// there is. A closed queue makes nobody wait.
+    /// For the store thread: waits up to `idle_ms` until there is something, gathers for `gather_ms` more, and takes
+    /// all there is. A closed queue makes nobody wait.
     pub fn take(&self, idle_ms: u64, gather_ms: u64) -> Taken {
         let mut places = self.lock();
         places.is_idle = true;

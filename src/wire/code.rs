@@ -62,8 +62,8 @@ pub enum Code {
     SessionUnknown,
 }
 
-/// All codes: the name on the wire and in metrics, and what people are told unless there is something better to say. In the
-/// order of their numbers.
+/// All codes: the name on the wire and in metrics, and what people are told unless there is something better to say. In
+/// the order of their numbers.
 pub const CODES: [(Code, &str, &str); 26] = [
     (Code::SeatTaken, "seat_taken", "the seat is held by somebody else"),
     (Code::NotHeld, "not_held", "the seat is not held"),

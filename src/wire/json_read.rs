@@ -183,8 +183,8 @@ fn is_too_deep(error: &Error) -> bool {
 }
 
 /// Makes every number that is not a short whole one a `0` and spaces, so that nothing moves, and returns how many there
-/// were; `None` when one is not written as JSON wants it. Whether the rest is JSON is not looked at, and does not change: a
-/// number stands alone in good JSON, and two values in a row are none with a space between them either.
+/// were; `None` when one is not written as JSON wants it. Whether the rest is JSON is not looked at, and does not
+/// change: a number stands alone in good JSON, and two values in a row are none with a space between them either.
 fn tame_numbers(text: &mut [u8]) -> Option<usize> {
     let mut tamed = 0;
     let mut at = 0;

@@ -70,8 +70,8 @@ pub struct BadMessage<'a> {
     pub request_type: Option<&'a str>,
 }
 
-/// Reads requests. One a shard, since it keeps buffers: a few times the size of the largest message, or forty times the size
-/// of one that is all brackets.
+/// Reads requests. One a shard, since it keeps buffers: a few times the size of the largest message, or forty times the
+/// size of one that is all brackets.
 pub struct Reader {
     objects: ObjectReader,
     user_info_bytes_max: usize,

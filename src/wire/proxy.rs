@@ -96,8 +96,8 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, BadProxyHeader> {
     Ok(Some(ProxyHeader { length, client }))
 }
 
-/// The address that the nearest proxy saw: the last entry of `X-Forwarded-For`. Those before it are the client's claims,
-/// and may be any bytes.
+/// The address that the nearest proxy saw: the last entry of `X-Forwarded-For`. Those before it are the client's
+/// claims, and may be any bytes.
 #[must_use]
 pub fn forwarded_client(header: &[u8]) -> Option<IpAddr> {
     let last = header.rsplit(|&byte| byte == b',').next()?.trim_ascii();
@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    /// Every byte replaced by every other: no panic, no more than the bytes that are there, and the same verdict however
-    /// the bytes are cut.
+    /// Every byte replaced by every other: no panic, no more than the bytes that are there, and the same verdict
+    /// however the bytes are cut.
     #[test]
     fn a_damaged_header_is_read_the_same_in_one_piece_and_in_many() {
         let mut six = [0_u8; 36];

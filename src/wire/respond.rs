@@ -13,8 +13,8 @@ const UPGRADE_REQUIRED: u16 = 426;
 /// The media type of nearly every body.
 pub const JSON: &str = "application/json";
 
-/// As the published service had them, beside the origin, but for `Access-Control-Allow-Credentials`: beside `*` browsers
-/// refuse it, and nothing here looks at a cookie.
+/// As the published service had them, beside the origin, but for `Access-Control-Allow-Credentials`: beside `*`
+/// browsers refuse it, and nothing here looks at a cookie.
 const CORS: &str = "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n";
 
 /// What every response says beside what it is about.
@@ -115,8 +115,8 @@ pub fn respond_options(out: &mut Vec<u8>, manner: Manner<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the answer that makes the connection a WebSocket. No extension is chosen, and no subprotocol but the second, when
-/// it was offered by its name.
+/// Appends the answer that makes the connection a WebSocket. No extension is chosen, and no subprotocol but the second,
+/// when it was offered by its name.
 pub fn accept_upgrade(out: &mut Vec<u8>, accept_key: &[u8; 28], protocol: Protocol) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     out.extend_from_slice(b"Sec-WebSocket-Accept: ");

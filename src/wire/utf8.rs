@@ -9,7 +9,8 @@ use crate::limits::UTF8_WINDOW_BYTES;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct InvalidText;
 
-/// How many bytes at the front of `text` are whole characters. What follows them, at most 3 bytes, is the beginning of one.
+/// How many bytes at the front of `text` are whole characters. What follows them, at most 3 bytes, is the beginning of
+/// one.
 pub(super) fn whole_characters(text: &[u8]) -> Result<usize, InvalidText> {
     match std::str::from_utf8(text) {
         Ok(_) => Ok(text.len()),

@@ -48,7 +48,8 @@ fn drain(outbox: &mut Outbox, view: &mut View, piece: usize) -> Vec<u8> {
     sent
 }
 
-/// Replies, copied events, parts of logs and full states leave in the order in which they came, however little at a time.
+/// Replies, copied events, parts of logs and full states leave in the order in which they came, however little at a
+/// time.
 #[test]
 fn order_is_kept_across_kinds() {
     let budget = Budget::default();

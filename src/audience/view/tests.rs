@@ -113,7 +113,8 @@ fn a_member_removed_during_a_pass_hides_nobody() {
     }
 }
 
-/// A member is behind from the end of the frame that was begun, wherever the socket stopped, and gets the rest in order.
+/// A member is behind from the end of the frame that was begun, wherever the socket stopped, and gets the rest in
+/// order.
 #[test]
 fn a_partial_send_at_any_byte_leaves_a_member_behind() {
     let all = frames(&["one", "four", "fifteen bytes.."]);

@@ -1,6 +1,7 @@
 //! Who asks, on whose behalf, and whom an answer goes to.
 //!
-//! Invariants: what a session is called is never in a name that strangers see, and never in a log. Never here: decisions.
+//! Invariants: what a session is called is never in a name that strangers see, and never in a log. Never here:
+//! decisions.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Protocol v2: what a client asks for with its cart, and how a cart is told.
 //!
-//! Invariant: a request owns what it names, so that the same one is read from a socket, sent to another shard and decided.
-//! Never here: decisions.
+//! Invariant: a request owns what it names, so that the same one is read from a socket, sent to another shard and
+//! decided. Never here: decisions.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub struct Position {
 /// What a client of protocol v2 asks of a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CartRequest {
-    /// `join_room`. Joining twice is answered again and changes nothing. `since`: up to where the caller knows the room.
+    /// `join_room`. Joining twice is answered again and changes nothing. `since`: up to where the caller knows the
+    /// room.
     Join { since: Option<Position> },
     /// `leave_room`. The cart stays.
     Leave,

@@ -47,8 +47,8 @@ pub enum Effect {
     Resumed(Box<Resumed>),
     /// A cart is told to one connection, behind the changes that belong to it.
     Cart(Box<CartTold>),
-    /// A newer connection goes on with the session of this one, which is to be closed and told so. What it has asked is not
-    /// answered.
+    /// A newer connection goes on with the session of this one, which is to be closed and told so. What it has asked is
+    /// not answered.
     Superseded { conn: ConnId },
     /// The backend is answered, behind the changes that belong to it.
     Api(Box<ApiAnswer>),
@@ -79,7 +79,8 @@ pub enum RoomChanged {
         /// What people are told.
         message: Option<Arc<str>>,
     },
-    /// It has another layout and lives anew: its numbers count from 0 in another epoch, and who looks at it is to get it anew.
+    /// It has another layout and lives anew: its numbers count from 0 in another epoch, and who looks at it is to get
+    /// it anew.
     Renewed {
         /// Where it stands.
         at: Position,

@@ -53,8 +53,8 @@ pub enum Input<'a> {
     Gone { conn: ConnId },
     /// The connection's node has ended, or is about to: its memberships end, and what it holds waits for it until then.
     Away { conn: ConnId, waits_until: Millis },
-    /// The caller was a member of the room where another node owned that before, and is one from now on. It is given the
-    /// full state.
+    /// The caller was a member of the room where another node owned that before, and is one from now on. It is given
+    /// the full state.
     Return { caller: Caller<'a>, room: &'a str },
     /// The rooms of this part of a cluster are another node's: nothing of them is left, and nobody is told.
     ForgetPart { part: u16 },
@@ -66,11 +66,12 @@ pub enum Input<'a> {
     Thaw { part: u16 },
     /// Time has passed: what is due expires.
     Tick,
-    /// A hold that survived a restart, given back before any client is served. Its owner is absent: the first connection
-    /// of the same client that joins the room adopts it. Of several, none ends before those given back earlier.
+    /// A hold that survived a restart, given back before any client is served. Its owner is absent: the first
+    /// connection of the same client that joins the room adopts it. Of several, none ends before those given back
+    /// earlier.
     Restore { room: &'a str, seat: &'a str, hold: RestoredHold<'a> },
-    /// All else that a store had of a room, given back before what v1 connections held there and before any client is served.
-    /// Its owners are away and are waited for until then.
+    /// All else that a store had of a room, given back before what v1 connections held there and before any client is
+    /// served. Its owners are away and are waited for until then.
     RestoreRoom { room: &'a str, was: &'a RestoredRoom, waits_until: Millis },
     /// A client of protocol v2 asks for something of a room. The caller has an identity.
     Cart { caller: Caller<'a>, room: &'a str, request: &'a CartRequest },
@@ -78,8 +79,8 @@ pub enum Input<'a> {
     Resume { caller: Caller<'a>, rooms: &'a [RoomId] },
     /// The shop's backend asks for something of a room.
     Sale { room: &'a str, request: &'a SaleRequest, reply_to: ApiTicket },
-    /// Selects that nobody was told of are undone: each seat with the `seq` of its select, as far as it is still held by
-    /// it. The room's next change gets the number after `seq`.
+    /// Selects that nobody was told of are undone: each seat with the `seq` of its select, as far as it is still held
+    /// by it. The room's next change gets the number after `seq`.
     Retract { room: &'a str, epoch: Epoch, selects: &'a [(SeatId, u64)], seq: u64 },
 }
 

@@ -1,4 +1,5 @@
-//! What the layout of a room says to a request for seats: which ones are the best, and whether a choice leaves one alone.
+//! What the layout of a room says to a request for seats: which ones are the best, and whether a choice leaves one
+//! alone.
 //!
 //! Invariant: nothing here changes anything. Never here: how seats are searched (`layout`).
 

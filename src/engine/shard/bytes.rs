@@ -1,7 +1,7 @@
 //! What holds take in memory, and how much more they may.
 //!
-//! Invariant: what the backend has sold or blocked is not counted, since no client makes it grow. Never here: what other
-//! shards take.
+//! Invariant: what the backend has sold or blocked is not counted, since no client makes it grow. Never here: what
+//! other shards take.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::engine::slab::Slot;
 use crate::limits::{HOLD_BYTES, USER_INFO_BYTES_PER_CONNECTION_MAX, USER_INFO_BYTES_UNCOUNTED};
 
 impl Shard {
-    /// Holds may take so many bytes from now on, see [`Shard::hold_bytes`]. At the bound a select is `overloaded`; what was
-    /// held before a restart is held again in any case.
+    /// Holds may take so many bytes from now on, see [`Shard::hold_bytes`]. At the bound a select is `overloaded`; what
+    /// was held before a restart is held again in any case.
     pub fn limit_hold_bytes(&mut self, hold_bytes_max: usize) {
         self.hold_bytes_max = hold_bytes_max;
     }

@@ -74,8 +74,8 @@ impl Shard {
         }
     }
 
-    /// Looks after a cart that may have lost its last seat. `let_go`: its owner gave it back. Afterwards the cart and its party
-    /// may be gone.
+    /// Looks after a cart that may have lost its last seat. `let_go`: its owner gave it back. Afterwards the cart and
+    /// its party may be gone.
     pub(super) fn settle(&mut self, cart: Slot, let_go: bool, effects: &mut Effects) {
         if !self.owners.carts[cart].seats.is_empty() {
             return;

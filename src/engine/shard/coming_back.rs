@@ -13,7 +13,8 @@ const ELSEWHERE: Origin = Origin { address: 8, owner: 80 };
 const NEIGHBOUR: Origin = Origin { address: 7, owner: 71 };
 const MOVED: Origin = Origin { address: 9, owner: 70 };
 
-/// A hold of `ana` that came from `of`, a connection of this name from this place, and whether the hold is its own then.
+/// A hold of `ana` that came from `of`, a connection of this name from this place, and whether the hold is its own
+/// then.
 fn check(restore_by: RestoreBy, of: Origin, (name, from): (&str, Origin), is_its: bool) {
     let id = ShardId::new(0);
     let rules = Rules { hold_ttl_ms: 1_000, seats_per_client_max: 0 };
@@ -74,7 +75,8 @@ fn a_hold_goes_back_to_its_client_from_the_same_place() {
     cases.into_iter().for_each(|(rule, of, caller, is_its)| check(rule, of, caller, is_its));
 }
 
-/// What is held from one address is bounded, whatever its connections call themselves, and every end of a hold makes room.
+/// What is held from one address is bounded, whatever its connections call themselves, and every end of a hold makes
+/// room.
 #[test]
 fn an_address_has_its_share() {
     let id = ShardId::new(0);

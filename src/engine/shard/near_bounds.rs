@@ -91,7 +91,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_overflows(rooms in 0..4_u64, holds in 0..6_u64, changes in 0..6_u64, ops in proptest::collection::vec(op(), 1..60)) {
+    fn nothing_overflows(
+        rooms in 0..4_u64,
+        holds in 0..6_u64,
+        changes in 0..6_u64,
+        ops in proptest::collection::vec(op(), 1..60),
+    ) {
         let mut calls = Calls::new(Left { rooms, holds, changes });
         ops.into_iter().for_each(|op| calls.op(op));
     }

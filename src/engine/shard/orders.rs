@@ -1,7 +1,7 @@
 //! The life of an order: checkout, booking, and all the ways in which it ends.
 //!
-//! Invariants: what is asked again is answered again and changes nothing; an order is booked wholly or not at all; a late
-//! booking takes no seat from anybody else. Never here: HTTP.
+//! Invariants: what is asked again is answered again and changes nothing; an order is booked wholly or not at all; a
+//! late booking takes no seat from anybody else. Never here: HTTP.
 
 use std::sync::Arc;
 

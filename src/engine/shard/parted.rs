@@ -1,5 +1,5 @@
-//! What several nodes make necessary: members that come from the node that owned a room before, connections whose node has
-//! ended, and rooms that another node owns from now on.
+//! What several nodes make necessary: members that come from the node that owned a room before, connections whose node
+//! has ended, and rooms that another node owns from now on.
 //!
 //! Invariants: nobody is told that a room is another node's, and no store; who was waited for here is waited for there.
 //! Never here: who owns what.
@@ -20,8 +20,8 @@ impl Shard {
         self
     }
 
-    /// The connection was a member of the room where that was owned before: it is one here, its holds are its own, and it
-    /// is given the full state. Who cannot be a member is not answered.
+    /// The connection was a member of the room where that was owned before: it is one here, its holds are its own, and
+    /// it is given the full state. Who cannot be a member is not answered.
     pub(super) fn come_back(&mut self, caller: Caller<'_>, room: &str, effects: &mut Effects) {
         if caller.identity.is_some() && self.meet(caller, effects).is_err() {
             return;
@@ -35,15 +35,15 @@ impl Shard {
         effects.push(Effect::Snapshot { to: caller.conn, room, seq, epoch });
     }
 
-    /// Among several nodes: the connection asks for something of the room before it was let in again, or without looking at
-    /// it. What it held there where the room was owned before is its own.
+    /// Among several nodes: the connection asks for something of the room before it was let in again, or without
+    /// looking at it. What it held there where the room was owned before is its own.
     pub(super) fn know_again(&mut self, caller: Caller<'_>, room: Option<Slot>) {
         let Some(room) = room.filter(|_| self.spread.parts().is_some() && caller.origin.owner != 0) else { return };
         self.adopt_those(caller, room, |of| caller.origin.is_owner_of(of));
     }
 
-    /// The node of the connection has ended, or is about to: what the connection holds waits for it until then, as after a
-    /// restart.
+    /// The node of the connection has ended, or is about to: what the connection holds waits for it until then, as
+    /// after a restart.
     pub(super) fn away(&mut self, conn: ConnId, waits_until: Millis, effects: &mut Effects) {
         let departed = self.presences.take(conn).unwrap_or_default();
         departed.memberships.iter().for_each(|&room| self.end_membership(conn, room));

@@ -227,8 +227,8 @@ mod tests {
         OrderId::new(name).expect("a name")
     }
 
-    /// Every state of a seat against everything that the shop may say of it. What is done: refund, unblock, release, book and
-    /// block are R, U, L, B and X; C is a conflict.
+    /// Every state of a seat against everything that the shop may say of it. What is done: refund, unblock, release,
+    /// book and block are R, U, L, B and X; C is a conflict.
     #[test]
     fn every_state_against_every_truth() {
         let states = [

@@ -52,8 +52,8 @@ impl Shard {
         }
     }
 
-    /// A client that was absent is in the room again: its holds there are this connection's from now on. A name is no proof of
-    /// who it is, so it must come from the same place; of a hold without one nothing but the name is known.
+    /// A client that was absent is in the room again: its holds there are this connection's from now on. A name is no
+    /// proof of who it is, so it must come from the same place; of a hold without one nothing but the name is known.
     pub(super) fn adopt(&mut self, caller: Caller<'_>, room: Slot) {
         let (rule, origin) = (self.fairness.restore_by, caller.origin);
         self.adopt_those(caller, room, |of| match rule {

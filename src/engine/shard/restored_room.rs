@@ -1,7 +1,7 @@
 //! A room from before a restart: what was decided about it, its orders, its carts, and all seats that were not free.
 //!
-//! Invariants: what was acknowledged is as it was; a cart keeps its clock and waits for its owner; what was over meanwhile is
-//! not given back. Never here: stores.
+//! Invariants: what was acknowledged is as it was; a cart keeps its clock and waits for its owner; what was over
+//! meanwhile is not given back. Never here: stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

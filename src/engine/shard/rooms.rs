@@ -1,6 +1,7 @@
 //! Rooms as a whole: what the backend decides about them, when their sale opens, and their end.
 //!
-//! Invariants: what is decided again changes nothing; a room with an order in checkout ends by force alone. Never here: seats.
+//! Invariants: what is decided again changes nothing; a room with an order in checkout ends by force alone. Never here:
+//! seats.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -11,7 +11,8 @@ use crate::engine::slab::Slot;
 use crate::engine::time::Millis;
 
 impl Shard {
-    /// A free seat becomes what `seat` says. `ends`: when that ends by itself if it has a clock of its own. Returns its slot.
+    /// A free seat becomes what `seat` says. `ends`: when that ends by itself if it has a clock of its own. Returns its
+    /// slot.
     pub(super) fn give(&mut self, room: Slot, seat: Seat, ends: Millis, told: Told, effects: &mut Effects) -> Slot {
         let (number, origin, is_held) = (seat.hold.number, seat.hold.origin, seat.hold.status == SeatStatus::Held);
         let (holder, user_info_bytes) = (seat.hold.holder.clone(), seat.hold.user_info.len());
@@ -48,8 +49,8 @@ impl Shard {
         Some(Box::new(claim))
     }
 
-    /// A seat that is not free becomes free. What its holder has is to be looked after by the caller, unless that is a v1
-    /// connection.
+    /// A seat that is not free becomes free. What its holder has is to be looked after by the caller, unless that is a
+    /// v1 connection.
     pub(super) fn end(
         &mut self,
         (room, seat): (Slot, Slot),
@@ -80,8 +81,8 @@ impl Shard {
         hold
     }
 
-    /// Takes a seat that is not in its room any more, or not held, out of all else. Returns the number of its own deadline, if
-    /// it had one.
+    /// Takes a seat that is not in its room any more, or not held, out of all else. Returns the number of its own
+    /// deadline, if it had one.
     pub(super) fn let_loose(&mut self, (room, seat): (Slot, Slot), hold: &Hold) -> Option<HoldNumber> {
         self.taken -= 1;
         if hold.status != SeatStatus::Held {

@@ -5,8 +5,8 @@
 //! with all companions, sparing, nobody left alone; the same with somebody left alone; then with all companions but not
 //! sparing; then with those whose seats are free, the others being taken; then without some, each as before.
 //!
-//! In pieces, what counts is who has all companions: where accessible seats near each other lack them, others further apart
-//! are given, each with its own.
+//! In pieces, what counts is who has all companions: where accessible seats near each other lack them, others further
+//! apart are given, each with its own.
 //!
 //! Invariant: at least so many accessible seats are given, or none. Never here: groups without.
 
@@ -140,8 +140,8 @@ fn accompanied(layout: &Layout, places: &[usize]) -> usize {
     places.iter().filter(|place| bits::has(&layout.accessible, **place)).filter(|place| has_all(place)).count()
 }
 
-/// So many accessible seats, the best ones of which all companions can be had, with these; then the others. Nothing when
-/// there are not so many, or they are more than the group.
+/// So many accessible seats, the best ones of which all companions can be had, with these; then the others. Nothing
+/// when there are not so many, or they are more than the group.
 fn each_with_its_own(all: Field<'_>, quantity: usize, accessible: usize) -> Option<Vec<usize>> {
     let mut usable: Box<[u64]> = all.usable.unwrap_or(all.free).into();
     let mut free: Box<[u64]> = all.free.into();
@@ -215,8 +215,8 @@ fn near_each_other(all: Field<'_>, quantity: usize, accessible: usize) -> Vec<us
     places
 }
 
-/// How large the next piece can be, and how many of the accessible seats wanted are in it: as many as can be, then as large
-/// as can be. The rest of the group is not left as one person if that can be helped.
+/// How large the next piece can be, and how many of the accessible seats wanted are in it: as many as can be, then as
+/// large as can be. The rest of the group is not left as one person if that can be helped.
 fn piece(left: Field<'_>, rest: usize, wanted: usize) -> (usize, usize) {
     let mut best = (0, 0);
     for (start, length) in left.stretches() {

@@ -109,7 +109,8 @@ impl Model<'_> {
         windows.map(|(start, seats)| ((2 * start + size).abs_diff(row.len()), seats.to_vec())).collect()
     }
 
-    /// The first row, in their order, with a window that is as it should be, and of its windows the one nearest the middle.
+    /// The first row, in their order, with a window that is as it should be, and of its windows the one nearest the
+    /// middle.
     fn adjacent(&self, usable: &dyn Fn(u32) -> bool) -> Option<Vec<u32>> {
         for may_leave_alone in [false, true] {
             for (_, _, row) in self.layout().rows() {

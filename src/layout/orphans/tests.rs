@@ -1,4 +1,5 @@
-//! The rule against a model that is written straight from it: every choice in every state of small halls, and by chance.
+//! The rule against a model that is written straight from it: every choice in every state of small halls, and by
+//! chance.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

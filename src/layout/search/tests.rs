@@ -31,7 +31,10 @@ proptest! {
     ) {
         let places: Vec<Place> = (0..)
             .zip(&rows)
-            .flat_map(|(row, &(length, gap))| (0..length).map(move |at| Place::in_row(row).with_gap(gap > 0 && at % gap == gap - 1)))
+            .flat_map(|(row, &(length, gap))| {
+            let has_gap = move |at| gap > 0 && at % gap == gap - 1;
+            (0..length).map(move |at| Place::in_row(row).with_gap(has_gap(at)))
+        })
             .collect();
         let layout = hall_of(&places, "");
         let mut set = bits::none(places.len());

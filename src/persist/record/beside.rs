@@ -1,8 +1,8 @@
 //! What a store keeps of a room beside its seats, as bytes: clocks of carts, orders, settings.
 //!
-//! Each is a record of its own under a name that no seat can have, since it begins with a byte that is not seen. Layout,
-//! version 3, numbers little-endian: version (1 byte), what it is (1), then its fields, checksum (8) as of a seat.
-//! Invariant: what [`decode`] returns passed the checksum, and has valid ids. Never here: keys, I/O.
+//! Each is a record of its own under a name that no seat can have, since it begins with a byte that is not seen.
+//! Layout, version 3, numbers little-endian: version (1 byte), what it is (1), then its fields, checksum (8) as of a
+//! seat. Invariant: what [`decode`] returns passed the checksum, and has valid ids. Never here: keys, I/O.
 
 use std::sync::Arc;
 

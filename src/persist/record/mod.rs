@@ -1,11 +1,12 @@
 //! A seat that is not free as a store keeps it, and its bytes, the same in every store.
 //!
-//! Layout, version 2, of what a v1 connection holds, numbers little-endian: version (1 byte), address and owner of the origin, seq, at, expires_at (8 each),
-//! length of the client (2), client, length of the user_info (4), user_info, checksum (8) of all before it together with the
-//! room and the seat, so that a record that ended up under another key is not believed. Version 1 is the same without the
-//! origin, and is read. Version 3, of all else, has behind its version what the seat is (1) and by what right it is somebody's
-//! (kind, and its text with 4 bytes of length, or 16 bytes of a session). What is kept beside seats is in [`beside`].
-//! Invariant: what [`decode`] returns has valid ids, numbers that a server can have written, and passed the checksum. Never here: keys, I/O.
+//! Layout, version 2, of what a v1 connection holds, numbers little-endian: version (1 byte), address and owner of the
+//! origin, seq, at, expires_at (8 each), length of the client (2), client, length of the user_info (4), user_info,
+//! checksum (8) of all before it together with the room and the seat, so that a record that ended up under another key
+//! is not believed. Version 1 is the same without the origin, and is read. Version 3, of all else, has behind its
+//! version what the seat is (1) and by what right it is somebody's (kind, and its text with 4 bytes of length, or 16
+//! bytes of a session). What is kept beside seats is in [`beside`]. Invariant: what [`decode`] returns has valid ids,
+//! numbers that a server can have written, and passed the checksum. Never here: keys, I/O.
 
 use std::sync::Arc;
 

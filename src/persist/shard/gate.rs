@@ -54,8 +54,8 @@ struct Entry {
 pub struct Failed {
     /// Selects to undo, by room and life of the room, with the number that the room's sequence goes back to.
     pub retracts: Vec<Retract>,
-    /// What is to be performed after that, in order: refusals in the place of the selects, and all else that waited. Who
-    /// joined one of the rooms to undo is to be told so without a full state, which comes at the end.
+    /// What is to be performed after that, in order: refusals in the place of the selects, and all else that waited.
+    /// Who joined one of the rooms to undo is to be told so without a full state, which comes at the end.
     pub effects: Vec<Effect>,
 }
 
@@ -296,8 +296,8 @@ impl Undoing {
         }
     }
 
-    /// The cart as it was at this point without what has never been: so each is told in the order of what happened, and the
-    /// last one is what its owner has.
+    /// The cart as it was at this point without what has never been: so each is told in the order of what happened, and
+    /// the last one is what its owner has.
     fn take_out_undone(&self, room: &RoomId, cart: &mut Arc<CartView>) {
         let lives = self.rooms.iter().filter(|((of, _), _)| of == room);
         let is_undone = |seat: &SeatId| lives.clone().any(|(_, undone)| undone.held.contains_key(seat));
@@ -308,8 +308,8 @@ impl Undoing {
         }
     }
 
-    /// Who asked for seats of a room whose changes are undone has not got them. All else is told with the cart as it was then,
-    /// without them.
+    /// Who asked for seats of a room whose changes are undone has not got them. All else is told with the cart as it
+    /// was then, without them.
     fn undo_cart(&mut self, mut told: Box<CartTold>) -> Effect {
         if let (Told::Asker(to, request), CartWhy::Held { .. }) = (told.to, &told.why)
             && self.rooms.contains_key(&(told.room.clone(), told.epoch.0))
@@ -384,8 +384,8 @@ fn refused(to: Asker, reject: Reject, request: RequestType, change: &Change) -> 
     Effect::Refused { to, reject, request, room, seat, details: None }
 }
 
-/// Whether an effect tells what a restart would forget. The end of a hold by its deadline or with its connection does not:
-/// a restart ends the first by the same deadline, and the second by the absence of the client.
+/// Whether an effect tells what a restart would forget. The end of a hold by its deadline or with its connection does
+/// not: a restart ends the first by the same deadline, and the second by the absence of the client.
 fn needs_commit(effect: &Effect) -> bool {
     match effect {
         Effect::Change(change) => match change.kind {

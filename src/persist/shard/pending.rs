@@ -137,8 +137,8 @@ impl Pending {
         }
     }
 
-    /// Up to which batch the store has everything, when it says that it has committed `number`. While a full state is on
-    /// its way that is not known of what came after its beginning was owed.
+    /// Up to which batch the store has everything, when it says that it has committed `number`. While a full state is
+    /// on its way that is not known of what came after its beginning was owed.
     pub fn committed(&mut self, number: u64) -> u64 {
         assert!(number < self.number, "only what was handed over is committed");
         match self.unsure {
@@ -190,8 +190,8 @@ impl Pending {
         assert!(self.batch.is_empty(), "nothing stays behind");
     }
 
-    /// These rooms are another node's: what waits of them is forgotten, and their events are numbered there. What was handed
-    /// over the store thread leaves out.
+    /// These rooms are another node's: what waits of them is forgotten, and their events are numbered there. What was
+    /// handed over the store thread leaves out.
     pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
         let is_gone = |room: &RoomId| is_gone(room.as_str());
         self.batch.forget_rooms(is_gone);

@@ -1,8 +1,8 @@
 //! Layouts that the backend has put, kept as files in the data directory: one a version, synced before it is answered.
 //!
 //! The first line of a file is the layout's name in JSON, the rest its document; the number that the file's name begins
-//! with says in which order they were put. Invariants: a file is whole or not there; a version that is put again has one
-//! file when that is over. Never here: what a layout means; which rooms have it.
+//! with says in which order they were put. Invariants: a file is whole or not there; a version that is put again has
+//! one file when that is over. Never here: what a layout means; which rooms have it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -71,8 +71,8 @@ pub struct Loaded {
     pub holds: Vec<StoredHold>,
     /// Records that were skipped: damaged, or of an unknown version.
     pub skipped: u64,
-    /// The seats of the records that a server may have written and this one cannot read. They are for sale again, and the
-    /// store is to forget them.
+    /// The seats of the records that a server may have written and this one cannot read. They are for sale again, and
+    /// the store is to forget them.
     pub unreadable: Vec<(RoomId, SeatId)>,
     /// What is kept beside seats, as far as it can be trusted.
     pub beside: Vec<StoredBeside>,

@@ -65,7 +65,8 @@ impl Restored {
         self.rooms[shard_of(room.as_str(), shards).index()].entry(room.clone()).or_default()
     }
 
-    /// Sorts out what was kept beside seats: carts whose time is over are forgotten, orders whose time is over have expired.
+    /// Sorts out what was kept beside seats: carts whose time is over are forgotten, orders whose time is over have
+    /// expired.
     fn take_beside(&mut self, beside: Vec<StoredBeside>, now: WallMillis, shards: usize) {
         for StoredBeside { room, entry } in beside {
             match entry {

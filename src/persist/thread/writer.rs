@@ -165,8 +165,8 @@ impl StoreThread {
         }
     }
 
-    /// Whether the lease that stands in the way may still be that of a dead server. When it should have ended and has not,
-    /// its owner lives.
+    /// Whether the lease that stands in the way may still be that of a dead server. When it should have ended and has
+    /// not, its owner lives.
     fn may_wait_for(&mut self, taken: &Taken) -> bool {
         let Some(lease_ms) = taken.lease_ms else { return false };
         let now = self.setup.clock.now().mono;
@@ -216,7 +216,8 @@ impl StoreThread {
         Ok(store)
     }
 
-    /// Something that was confirmed is missing: the server does not start until it is started with the word that it may.
+    /// Something that was confirmed is missing: the server does not start until it is started with the word that it
+    /// may.
     fn wait_for_consent(&mut self, damage: Damage) {
         self.status.set_damaged(damage.missing, &damage.text, false);
         self.note_away(format!("{}; start with ACCEPT_LOSS=1 to sell with what is left", damage.text));

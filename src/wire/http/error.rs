@@ -5,7 +5,8 @@ use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, ID_BYTES_MAX};
 const _: () = assert!(HTTP_HEAD_BYTES_MAX == 16 * 1024 && HTTP_HEADERS_MAX == 64, "the messages about lengths say so");
 const _: () = assert!(ID_BYTES_MAX == 128, "the messages about ids say so");
 
-/// Why a request head is refused. The connection ends with the answer, since it is not known where the next request begins.
+/// Why a request head is refused. The connection ends with the answer, since it is not known where the next request
+/// begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HttpError {
     /// Not a request, or one that two readers could understand differently.

@@ -1,9 +1,9 @@
 //! Request heads of HTTP: what is asked for, and whether it may become a WebSocket.
 //!
 //! Owns: what the rules of RFC 9110, RFC 9112 and RFC 6455 section 4.2.1 ask of a request, in four leaves: `fields`
-//! the header lines, `encodings` one of them, `target` the paths, `error` the refusals. Invariants: a head is judged as soon as its bytes allow
-//! it, and the same however they are cut; ids in a [`Target`] are valid; requests have no body. Never here: what is
-//! answered (see `respond`), sockets. This is the only folder that names httparse.
+//! the header lines, `encodings` one of them, `target` the paths, `error` the refusals. Invariants: a head is judged as
+//! soon as its bytes allow it, and the same however they are cut; ids in a [`Target`] are valid; requests have no body.
+//! Never here: what is answered (see `respond`), sockets. This is the only folder that names httparse.
 //!
 //! What `Host` says does not matter, since there is one site; that it says one thing does.
 
@@ -120,8 +120,8 @@ pub struct HttpRequest<'a> {
     pub forwarded_for: Option<&'a [u8]>,
     /// What the client has got already (`If-None-Match`, RFC 9110 section 13.1.2).
     pub has: Option<&'a [u8]>,
-    /// With what the client says who it is: of an `Authorization` line, else among the protocols, else in the query. Never to
-    /// be written anywhere.
+    /// With what the client says who it is: of an `Authorization` line, else among the protocols, else in the query.
+    /// Never to be written anywhere.
     pub token: Option<Bearer<'a>>,
 }
 

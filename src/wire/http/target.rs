@@ -1,7 +1,7 @@
 //! Request targets: the forms they may have, and the places of this site.
 //!
-//! `/ws/{client_id}` and `/room/{room_id}/selections` take one path segment, `/layouts/{layout}/{version}` two; a `/` inside
-//! an id is written `%2F`.
+//! `/ws/{client_id}` and `/room/{room_id}/selections` take one path segment, `/layouts/{layout}/{version}` two; a `/`
+//! inside an id is written `%2F`.
 //! Paths are compared as they are written: no slashes are merged or added.
 //! Invariant: an id in a place is valid. Never here: header lines.
 
@@ -93,7 +93,8 @@ fn id<T>(segment: &str, make: impl Fn(&str) -> Option<T>) -> Option<T> {
     make(&decode(segment).filter(|_| !segment.contains('/'))?)
 }
 
-/// The text that percent signs hide, when it is UTF-8. A percent sign that hides nothing is itself, as in the old service.
+/// The text that percent signs hide, when it is UTF-8. A percent sign that hides nothing is itself, as in the old
+/// service.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }

@@ -27,8 +27,8 @@ pub enum Place<'a> {
     Name(&'a str),
 }
 
-/// The members of a `snapshot` that all who need it share (the room, its position and its map), of a room with a layout: two
-/// bits a seat, seat i in bits 2(i mod 4) and up of byte i div 4.
+/// The members of a `snapshot` that all who need it share (the room, its position and its map), of a room with a
+/// layout: two bits a seat, seat i in bits 2(i mod 4) and up of byte i div 4.
 #[must_use]
 pub fn map_of_states(room: &str, (epoch, seq): (Epoch, u64), states: &[u8]) -> Vec<u8> {
     map(room, (epoch, seq), |mut object| {
@@ -47,8 +47,8 @@ fn encoded(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// The same map with `packed` instead of `states`: the base64 of the same bytes behind DEFLATE (RFC 1951, without a head).
-/// Nothing when there are no `states`, which is so in a room without a layout.
+/// The same map with `packed` instead of `states`: the base64 of the same bytes behind DEFLATE (RFC 1951, without a
+/// head). Nothing when there are no `states`, which is so in a room without a layout.
 #[must_use]
 pub fn packed(map: &[u8]) -> Option<Vec<u8>> {
     const STATES: &[u8] = b"\"states\":";

@@ -61,8 +61,8 @@ struct Open {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in this directory, which is made if it is not there. A commit is synced before it returns, or, with
-    /// `behind`, after it. With `accepts_loss` the store begins with what is left when something is missing.
+    /// Opens the store in this directory, which is made if it is not there. A commit is synced before it returns, or,
+    /// with `behind`, after it. With `accepts_loss` the store begins with what is left when something is missing.
     ///
     /// # Errors
     /// When another server uses the directory, it cannot be used, or something is missing and that is not accepted.
@@ -101,8 +101,8 @@ impl EmbeddedStore {
         }
     }
 
-    /// Opens the files again after an error. When they have suffered, empty ones take their place: the shards still have
-    /// everything, and write it again.
+    /// Opens the files again after an error. When they have suffered, empty ones take their place: the shards still
+    /// have everything, and write it again.
     fn reopened(&mut self) -> Result<&Open, StoreError> {
         let library = match self.reopen() {
             Err(LibraryError::Unreadable(text)) => {
@@ -156,7 +156,8 @@ impl EmbeddedStore {
         done.map_err(|error| failed(doing, error.text()))
     }
 
-    /// One batch: these changes, what the log has of them, and the tally that they make. It is synced behind, unless the caller does that.
+    /// One batch: these changes, what the log has of them, and the tally that they make. It is synced behind, unless
+    /// the caller does that.
     fn write(&mut self, deltas: &Deltas, log: LogShare<'_>, syncs_behind: bool) -> Result<(), StoreError> {
         let is_durable = self.behind.is_none();
         self.loaded = None;

@@ -139,8 +139,8 @@ fn bound(found: &Found) -> u64 {
     if let Found::Entry(entry) = found { entry.bound() } else { 0 }
 }
 
-/// Begins a new store with what was read. When that is not all there was, it must be accepted. Without a doubt there never
-/// was anything.
+/// Begins a new store with what was read. When that is not all there was, it must be accepted. Without a doubt there
+/// never was anything.
 fn begun(
     place: &Place,
     salvage: Salvage,

@@ -187,8 +187,8 @@ impl Shared {
     }
 }
 
-/// The journal that is written to: the one with the highest number. It stays open while it is the newest, so that an error
-/// of the disk which happened between two syncs is told to the second one.
+/// The journal that is written to: the one with the highest number. It stays open while it is the newest, so that an
+/// error of the disk which happened between two syncs is told to the second one.
 fn newest<'a>(dir: &Path, open: &'a mut Option<(u64, File)>) -> io::Result<&'a File> {
     let mut found: Option<(u64, PathBuf)> = None;
     for entry in fs::read_dir(dir)? {

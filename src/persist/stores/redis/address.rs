@@ -13,7 +13,8 @@ use crate::config::RedisSettings;
 pub(super) enum Address {
     /// One server.
     Single(Box<ConnectionInfo>),
-    /// The master of this name, wherever the Sentinels say it is. `node` is how to speak to it, with another place in it.
+    /// The master of this name, wherever the Sentinels say it is. `node` is how to speak to it, with another place in
+    /// it.
     Sentinel { sentinels: Vec<ConnectionInfo>, master: String, node: Box<ConnectionInfo> },
     /// A cluster that these nodes belong to.
     Cluster(Vec<ConnectionInfo>),

@@ -115,8 +115,8 @@ fn connect(node: &ConnectionInfo) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// Asks the Sentinels, in turn, where the master is. The library's own Sentinel client waits without a limit for one that
-/// does not answer, so the two commands are here. A node that no longer is the master shows by refusing to write.
+/// Asks the Sentinels, in turn, where the master is. The library's own Sentinel client waits without a limit for one
+/// that does not answer, so the two commands are here. A node that no longer is the master shows by refusing to write.
 fn master_node(sentinels: &[ConnectionInfo], master: &str, node: &ConnectionInfo) -> RedisResult<ConnectionInfo> {
     let mut last: RedisError = (ErrorKind::EmptySentinelList, "no Sentinel is known").into();
     for sentinel in sentinels {

@@ -251,7 +251,8 @@ impl RedisStore {
         Ok(continuity)
     }
 
-    /// Commits these shares of parts, at most [`REDIS_CALLS_AT_ONCE_MAX`]. A part's fence goes to the number of its last call.
+    /// Commits these shares of parts, at most [`REDIS_CALLS_AT_ONCE_MAX`]. A part's fence goes to the number of its
+    /// last call.
     fn commit_shares(&mut self, shares: &[(usize, Share<'_>)], now: WallMillis) -> Result<(), StoreError> {
         assert!(shares.len() <= REDIS_CALLS_AT_ONCE_MAX, "no more calls than answers are read for");
         let mut steps = Vec::with_capacity(shares.len());

@@ -28,8 +28,8 @@ use crate::persist::stores::store::LogShare;
 
 const _: () = assert!(REDIS_PARTS <= SHARDS_MAX, "the hash of shards spreads rooms over parts too");
 
-/// Arguments: owner, words about it, now, lease in ms, keep in ms. Answers: `1 token`, or `0`, the words about the holder
-/// and what is left of its lease.
+/// Arguments: owner, words about it, now, lease in ms, keep in ms. Answers: `1 token`, or `0`, the words about the
+/// holder and what is left of its lease.
 const ACQUIRE: &str = "
 local held = redis.call('HMGET', KEYS[1], 'o', 'i')
 if held[1] and held[1] ~= ARGV[1] then return {'0', held[2] or '', redis.call('PTTL', KEYS[1])} end
@@ -40,8 +40,8 @@ redis.call('HSET', KEYS[1], 't', token, 'o', ARGV[1], 'i', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return {'1', token}";
 
-/// Arguments: token, owner, words about it, lease in ms, keep in ms. Answers `OK`, `LOST` when not even the token is there
-/// any more, or the words about the new holder.
+/// Arguments: token, owner, words about it, lease in ms, keep in ms. Answers `OK`, `LOST` when not even the token is
+/// there any more, or the words about the new holder.
 /// A lease that ran out, or was lost with all else, is taken again as long as nobody else has had it since.
 const RENEW: &str = "
 local held = redis.call('HMGET', KEYS[1], 't', 'i')
@@ -67,11 +67,12 @@ redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'";
 
-/// Keys: fence, rooms, counts, log, then a key a room, or two where a replacement ends. Arguments: token, number of the last call here
-/// whose answer was heard, number of this one, keep in ms, now, kept until, the place up to which the log goes, or nothing, the
-/// number of events; for each event its place and the event, which is there already when a call is made again; then for each room its id, how ([`How`]), the
-/// number of seats; for each seat its id and its record, empty for a free one. Answers `OK`, `LOST` when something that was
-/// there is not any more, `DEPOSED`, `STALE` when a later call of this writer has been here.
+/// Keys: fence, rooms, counts, log, then a key a room, or two where a replacement ends. Arguments: token, number of the
+/// last call here whose answer was heard, number of this one, keep in ms, now, kept until, the place up to which the
+/// log goes, or nothing, the number of events; for each event its place and the event, which is there already when a
+/// call is made again; then for each room its id, how ([`How`]), the number of seats; for each seat its id and its
+/// record, empty for a free one. Answers `OK`, `LOST` when something that was there is not any more, `DEPOSED`, `STALE`
+/// when a later call of this writer has been here.
 const COMMIT: &str = "
 local fence = redis.call('HMGET', KEYS[1], 't', 'n', 'l')
 if fence[1] and tonumber(fence[1]) > tonumber(ARGV[1]) then return 'DEPOSED' end
@@ -233,7 +234,8 @@ impl Keys {
                 }
     }
 
-    /// The secret of all servers with this namespace, which is `fresh` when there was none. It stays as long as bookings.
+    /// The secret of all servers with this namespace, which is `fresh` when there was none. It stays as long as
+    /// bookings.
     pub(super) fn secret(&self, fresh: &str) -> [Cmd; 3] {
         let key = self.lease("secret");
         let mut set = cmd("SET");
@@ -312,7 +314,8 @@ pub(super) enum How {
     Changes = 0,
     /// What was there is forgotten first.
     Replaces = 1,
-    /// The same for a room that is too large for one call: it is written beside the old one, which goes when all is there.
+    /// The same for a room that is too large for one call: it is written beside the old one, which goes when all is
+    /// there.
     ReplacementBegins = 2,
     ReplacementGoesOn = 3,
     ReplacementEnds = 4,

@@ -1,8 +1,8 @@
 //! Redis as the nodes of a cluster share it: parts with a lease each, what is written of them, the log, heartbeats.
 //!
-//! Invariants: after any error of a connection it is dropped, so a late answer is never taken for that of another call; an
-//! unexpected answer is an error; every wait is bounded ([`Link`]). What a call that had no answer has done is not known:
-//! it may be made again with another number. Never here: which call comes when; threads; batches of shards.
+//! Invariants: after any error of a connection it is dropped, so a late answer is never taken for that of another call;
+//! an unexpected answer is an error; every wait is bounded ([`Link`]). What a call that had no answer has done is not
+//! known: it may be made again with another number. Never here: which call comes when; threads; batches of shards.
 
 pub mod mail;
 mod scripts;

@@ -1,19 +1,20 @@
-//! What runs inside Redis for the nodes of a cluster, atomically: a call about a part, a heartbeat, the start of a life.
+//! What runs inside Redis for the nodes of a cluster, atomically: a call about a part, a heartbeat, the start of a
+//! life.
 //!
-//! The keys all begin with `{ns}:`, where `ns` is the namespace, so that all of them are in one slot of a Redis Cluster:
-//! `{ns}:cluster` a hash: `parts`, how many there are.
+//! The keys all begin with `{ns}:`, where `ns` is the namespace, so that all of them are in one slot of a Redis
+//! Cluster: `{ns}:cluster` a hash: `parts`, how many there are.
 //! `{ns}:era` a random text, and `{ns}:life` the highest incarnation that was given out.
-//! `{ns}:beats` what each node last said of itself, behind its incarnation and the number of the beat; `{ns}:beaten` when.
-//! `{ns}:part:P` a hash a part: `o` its owner, `i` that one's incarnation, `f` the fence, `n` the number of the last call,
-//! `l` that of the last call that has found something lost, `u` until when the lease lasts by the clock of Redis, `e` the
-//! last share whose events are in the log.
+//! `{ns}:beats` what each node last said of itself, behind its incarnation and the number of the beat; `{ns}:beaten`
+//! when. `{ns}:part:P` a hash a part: `o` its owner, `i` that one's incarnation, `f` the fence, `n` the number of the
+//! last call, `l` that of the last call that has found something lost, `u` until when the lease lasts by the clock of
+//! Redis, `e` the last share whose events are in the log.
 //! `{ns}:P:rooms`, `{ns}:P:counts`, `{ns}:P:room:R`, `{ns}:P:next:R` as in the store of a single writer.
 //! `{ns}:P:numbers` how many events each room has had that is in the log, `{ns}:P:spoken` the place of its last one.
-//! `{ns}:log` a stream: the events of all rooms, `r` an event, `g` a gap. Their ids are places; `{ns}:place` is the last.
-//! `{ns}:mail:NODE` a stream a node: `e` an entry. `{ns}:secret` that of all nodes.
-//! Invariants: those of `tests/pure/cluster_simulation/redis.rs`, which the calls equal (`tests/persist/parts.rs`); a share
-//! that is committed again is in the log once; places are above the clock's microsecond, so that a Redis which has lost its
-//! last entries gives none again.
+//! `{ns}:log` a stream: the events of all rooms, `r` an event, `g` a gap. Their ids are places; `{ns}:place` is the
+//! last. `{ns}:mail:NODE` a stream a node: `e` an entry. `{ns}:secret` that of all nodes.
+//! Invariants: those of `tests/pure/cluster_simulation/redis.rs`, which the calls equal (`tests/persist/parts.rs`); a
+//! share that is committed again is in the log once; places are above the clock's microsecond, so that a Redis which
+//! has lost its last entries gives none again.
 
 use ::redis::{Cmd, cmd};
 
@@ -26,8 +27,8 @@ use crate::limits::cluster::CLUSTER_BEAT_KEPT_MS;
 use crate::limits::store::REDIS_KEEP_LASTING_MS;
 use crate::persist::batch::Logged;
 
-/// What a Redis is: it changes when another server answers, when it starts again, when it becomes the master, and when its
-/// keys are deleted.
+/// What a Redis is: it changes when another server answers, when it starts again, when it becomes the master, and when
+/// its keys are deleted.
 const ERA: &str = "
 local function era()
   local own = redis.call('GET', KEYS[2]) or 'none'
@@ -40,8 +41,8 @@ local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(now_us / 1000)";
 
-/// Keys: part, era. Arguments: kind, caller, its incarnation, fence, number, heard, era or nothing, lease in ms, keep in ms,
-/// above or the receiver, the receiver's incarnation. Answers `GRANTED fence`, `LOST fence`, `STALE`,
+/// Keys: part, era. Arguments: kind, caller, its incarnation, fence, number, heard, era or nothing, lease in ms, keep
+/// in ms, above or the receiver, the receiver's incarnation. Answers `GRANTED fence`, `LOST fence`, `STALE`,
 /// `TAKEN owner incarnation fence`, `ERA text`.
 const CALL: &str = "
 if ARGV[7] ~= '' then
@@ -73,9 +74,9 @@ end";
 const CALL_ENDS: &str = "
 return {is_lost and 'LOST' or 'GRANTED', ARGV[4]}";
 
-/// Further keys: rooms, counts, numbers, spoken, log, place, then a key a room, or two where a replacement ends. Further
-/// arguments: number of the share, 1 for a gap, most events of the log, how long the log is kept, number of events; for each
-/// its room, its number there and the event; then the rooms as in the store of a single writer.
+/// Further keys: rooms, counts, numbers, spoken, log, place, then a key a room, or two where a replacement ends.
+/// Further arguments: number of the share, 1 for a gap, most events of the log, how long the log is kept, number of
+/// events; for each its room, its number there and the event; then the rooms as in the store of a single writer.
 const COMMIT: &str = "
 local at, k, events = 17, 9, tonumber(ARGV[16])
 if (events > 0 or ARGV[13] == '1') and tonumber(ARGV[12]) > tonumber(redis.call('HGET', KEYS[1], 'e') or '0') then
@@ -134,8 +135,8 @@ redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', n(now))
 redis.call('PEXPIRE', KEYS[3], ARGV[9])
 redis.call('PEXPIRE', KEYS[4], ARGV[9])";
 
-/// Keys: beats, era, beaten. Arguments: node, incarnation, number, what it says, a random text, how long a silent node is
-/// remembered. Answers the era and what all nodes last said.
+/// Keys: beats, era, beaten. Arguments: node, incarnation, number, what it says, a random text, how long a silent node
+/// is remembered. Answers the era and what all nodes last said.
 const BEAT: &str = "
 redis.call('SET', KEYS[2], ARGV[5], 'NX')
 local last = redis.call('HGET', KEYS[1], ARGV[1]) or '0 0 '
@@ -164,8 +165,8 @@ if last and string.match(last, '^(%d+) ') == ARGV[2] then
 end
 return 'OK'";
 
-/// Keys: cluster, era, life. Arguments: parts, the wall clock in ms, a random text. Answers how many parts there are, and
-/// the incarnation of a new life.
+/// Keys: cluster, era, life. Arguments: parts, the wall clock in ms, a random text. Answers how many parts there are,
+/// and the incarnation of a new life.
 const BEGIN: &str = "
 redis.call('HSETNX', KEYS[1], 'parts', ARGV[1])
 redis.call('SET', KEYS[2], ARGV[3], 'NX')
