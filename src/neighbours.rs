@@ -1,5 +1,5 @@
-//! The shards of this node as the threads of the cluster see them: what they tell goes by the shards' own mail, letters to
-//! other nodes become bytes by [`crate::node::afar`].
+//! The shards of this node as the threads of the cluster see them: what they tell goes by the shards' own mail, letters
+//! to other nodes become bytes by [`crate::node::afar`].
 //!
 //! Never here: who owns what; Redis.
 

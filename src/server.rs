@@ -436,7 +436,8 @@ fn banner(config: &Config, bound: SocketAddr, api: &str, shards: usize, connecti
     log::print_aside(format!(
         "butaca {version}\n  sockets  ws://{bound}/ws/{{client_id}}\n  http     http://{bound}/health  /stats  /room/{{room_id}}/selections\n  \
          api      {api}\n  \
-         shards   {shards}\n  runtime  {runtime}\n  limits   {connections_max} connections, {seats} seats a client, holds of {ttl} s\n  \
+         shards   {shards}\n  runtime  {runtime}\n  limits   {connections_max} connections, {seats} seats a client, \
+         holds of {ttl} s\n  \
          store    {store}, durability {durability}\n",
         version = env!("CARGO_PKG_VERSION"),
         seats = config.rooms.seats_per_client_max,

@@ -1,8 +1,8 @@
 //! Signals: what each of them means, and the thread that takes them.
 //!
 //! Invariants: SIGTERM and SIGINT drain, and the second one ends the process at once; SIGHUP lets keys be
-//! read again; a signal without a meaning here ends nothing: a terminal that closes, a log that is rotated, a file that has
-//! become too long. Never here: how a drain goes.
+//! read again; a signal without a meaning here ends nothing: a terminal that closes, a log that is rotated, a file that
+//! has become too long. Never here: how a drain goes.
 
 use std::io;
 use std::sync::Arc;

@@ -35,16 +35,20 @@ const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><style>\
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;padding:0 1rem}\
 code,pre{font-family:ui-monospace,monospace}pre{overflow:auto;padding:.5rem;border:1px solid #8886}\
-section{border-top:1px solid #8886}h3 code{font-size:1.05em}td,th{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top}\
+section{border-top:1px solid #8886}h3 code{font-size:1.05em}td,th{text-align:left;padding:.2rem .8rem .2rem 0;\
+    vertical-align:top}\
 </style>";
 
 /// `/docs`, of this OpenAPI document.
 pub(super) fn docs(document: &Value) -> String {
     let mut page = format!("{HEAD}<title>Butaca: API</title><h1>Butaca {}: API</h1>", env!("CARGO_PKG_VERSION"));
     page.push_str(
-        "<p>JSON over HTTP/1.1. A key is sent as <code>Authorization: Bearer KEY</code>; each role may do what those before it \
-         may: <code>read</code>, <code>sell</code>, <code>manage</code>. <code>butaca api-key NAME ROLE</code> makes a key. \
-         A server without keys serves its own machine only. What has a name may be asked for again: the answer is the same. \
+        "<p>JSON over HTTP/1.1. A key is sent as <code>Authorization: Bearer KEY</code>; each role may do what those \
+        before it \
+         may: <code>read</code>, <code>sell</code>, <code>manage</code>. <code>butaca api-key NAME ROLE</code> makes \
+         a key. \
+         A server without keys serves its own machine only. What has a name may be asked for again: the answer is \
+         the same. \
          For programs: <a href=\"/openapi.json\">/openapi.json</a>.</p><nav><ul>",
     );
     for call in CALLS {

@@ -1,8 +1,8 @@
 //! The log: a page of it at once, after a wait, or as it goes on.
 //!
 //! A cursor is a place in the log, which nobody need understand. Readers are served from memory: none of them waits for
-//! a store, and no store for them. Invariants: who waits is counted and bounded; when the server ends, who is told as it
-//! goes gets the rest, and then the end. Never here: what is kept.
+//! a store, and no store for them. Invariants: who waits is counted and bounded; when the server ends, who is told as
+//! it goes gets the rest, and then the end. Never here: what is kept.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Plans of halls: what the backend puts, reads and takes away.
 //!
-//! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; a plan is read
-//! beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
+//! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; a plan is
+//! read beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
 
 use std::io;
 use std::sync::Arc;
@@ -30,8 +30,10 @@ use crate::runtime::desk::{DeskQuestion, DeskTold};
 /// A plan: seats, and what is drawn around them.
 pub(super) fn plan_shape() -> Shape {
     let plan = Object::builder().schema_type(SchemaType::Type(Type::Object)).description(Some(
-        "A plan: `seats` (id, section, row, number, category, x, y, accessible?, companion_of?, gap_after?) in the order of \
-         their numbers; name?, size?, focal?, shapes?, rows? (the best first), categories?. With `?format=pretix`: a seating \
+        "A plan: `seats` (id, section, row, number, category, x, y, accessible?, companion_of?, gap_after?) in the \
+        order of \
+         their numbers; name?, size?, focal?, shapes?, rows? (the best first), categories?. With `?format=pretix`: a \
+         seating \
          plan of pretix.",
     ));
     Shape { schema: Schema::Object(plan.build()).into(), parts: Vec::new() }
@@ -91,7 +93,8 @@ pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Pr
     Ok(json(status, &answer(server, &layout, None)))
 }
 
-/// Whether a layout that was put outlives the machine's memory. With Redis it is kept here, where another node has not got it.
+/// Whether a layout that was put outlives the machine's memory. With Redis it is kept here, where another node has not
+/// got it.
 fn is_durable(server: &Server) -> bool {
     server.promise.store == Store::Embedded
 }

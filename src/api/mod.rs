@@ -1,10 +1,10 @@
 //! The API of the shop's backend: HTTP on a port and a thread of its own.
 //!
 //! It never touches what a shard owns: it asks by letter and waits for the answer. The way of a request: `serve`
-//! (connections) -> `dispatch` (which call) -> `gate` (who asks) -> `body` -> `perform` -> `shards` (letters). The calls are
-//! rows of one table (`table`), from which routes, checks and documentation are made. Invariants: without keys nobody but this machine is
-//! served; bodies, connections, calls and time are bounded; a refusal is a problem of the table (`problem`).
-//! Never here: decisions about seats, the sockets of clients.
+//! (connections) -> `dispatch` (which call) -> `gate` (who asks) -> `body` -> `perform` -> `shards` (letters). The
+//! calls are rows of one table (`table`), from which routes, checks and documentation are made. Invariants: without
+//! keys nobody but this machine is served; bodies, connections, calls and time are bounded; a refusal is a problem of
+//! the table (`problem`). Never here: decisions about seats, the sockets of clients.
 
 mod answers;
 mod body;

@@ -1,7 +1,7 @@
 //! The keys under which a shop signs its tokens.
 //!
-//! Invariants: a key is good for one algorithm, that of its kind, whatever a token says; a private key is refused; a set
-//! that cannot be read changes nothing. Never here: files, the network.
+//! Invariants: a key is good for one algorithm, that of its kind, whatever a token says; a private key is refused; a
+//! set that cannot be read changes nothing. Never here: files, the network.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};

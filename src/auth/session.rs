@@ -91,8 +91,8 @@ impl SessionTokens {
         Self { own: key(secret), shared: Arc::default(), owners: Arc::default() }
     }
 
-    /// The store has told its secret: tokens are made by it from now on, and those of before stay good. Only the first one
-    /// counts.
+    /// The store has told its secret: tokens are made by it from now on, and those of before stay good. Only the first
+    /// one counts.
     pub fn learn(&self, secret: [u64; 2]) {
         self.shared.get_or_init(|| key(secret));
         self.owners.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! Tokens of the shop (RFC 7519): who somebody is, in which rooms, and until when.
 //!
-//! Invariants: a token counts only under a key of ours, by the algorithm of that key; it has an end; of a token that is not
-//! good nothing is believed. Never here: what somebody may do with a seat; clocks, files, the network.
+//! Invariants: a token counts only under a key of ours, by the algorithm of that key; it has an end; of a token that is
+//! not good nothing is believed. Never here: what somebody may do with a seat; clocks, files, the network.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -26,8 +26,8 @@ impl Site {
         })
     }
 
-    /// Whether whoever sends this `Origin` may open a WebSocket. Browsers always send one, for pages cannot be trusted to;
-    /// programs send none.
+    /// Whether whoever sends this `Origin` may open a WebSocket. Browsers always send one, for pages cannot be trusted
+    /// to; programs send none.
     #[must_use]
     pub fn admits(&self, origin: Option<&[u8]>) -> bool {
         let is_listed = |origin: &[u8]| self.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin);

@@ -13,8 +13,9 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
     if text == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
 }
 
-/// An origin as browsers write it (RFC 6454 section 6.1), since it is compared as it is written: in small letters, without
-/// a path, without the port that its scheme has anyway. `null` is that of a page without one, such as an opened file.
+/// An origin as browsers write it (RFC 6454 section 6.1), since it is compared as it is written: in small letters,
+/// without a path, without the port that its scheme has anyway. `null` is that of a page without one, such as an opened
+/// file.
 pub(super) fn origin(text: &str) -> Option<String> {
     if text == "null" {
         return Some(text.into());

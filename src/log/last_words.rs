@@ -17,7 +17,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use super::{FORMAT, QUEUE, finish};
 use crate::config::LogFormat;
 
-/// A panic is a bug of ours: the whole process ends, so that a supervisor restarts the whole and no port stays half served.
+/// A panic is a bug of ours: the whole process ends, so that a supervisor restarts the whole and no port stays half
+/// served.
 pub fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

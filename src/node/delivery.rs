@@ -22,7 +22,8 @@ pub enum Source {
     Replies,
     /// This connection's, what is queued.
     Slot(u32),
-    /// The members' of the room whose slice [`Node::next_slice`] has begun, if [`Node::offer_members`] has none of them.
+    /// The members' of the room whose slice [`Node::next_slice`] has begun, if [`Node::offer_members`] has none of
+    /// them.
     Slice,
 }
 
@@ -119,9 +120,10 @@ impl Node {
         Some(self.bytes_of(offered))
     }
 
-    /// Offers what the slice owes to the members that it may still serve, to all of them at once: [`Node::offers`] are the
-    /// bytes, and [`Node::sent_all`] takes note of all that became of them. Says whether there are any. The members' entries
-    /// are read here one after the other, which the processor does side by side; between sends each would be waited for.
+    /// Offers what the slice owes to the members that it may still serve, to all of them at once: [`Node::offers`] are
+    /// the bytes, and [`Node::sent_all`] takes note of all that became of them. Says whether there are any. The
+    /// members' entries are read here one after the other, which the processor does side by side; between sends each
+    /// would be waited for.
     pub fn offer_members(&mut self) -> bool {
         assert!(self.offers.is_empty(), "what was offered has been reported");
         if self.slice.is_some_and(|slice| slice.is_tick) {
@@ -445,8 +447,8 @@ impl Node {
         }
     }
 
-    /// The connection is about to leave a feed: what its outbox names of that log is copied, within the bound of what may
-    /// wait for one connection, and dropped beyond it, since no full state of the room will follow.
+    /// The connection is about to leave a feed: what its outbox names of that log is copied, within the bound of what
+    /// may wait for one connection, and dropped beyond it, since no full state of the room will follow.
     pub(super) fn keep_owed(&mut self, slot: u32, feed: u32) {
         let view = &self.feeds.get(feed).view;
         if let Some(session) = self.sessions.get_mut(slot)

@@ -89,8 +89,8 @@ impl Node {
         }
         if let Effect::Cart(told) = &effect {
             debug_assert!(matches!(told.to, Told::Conn(_)), "no request of version 1 is answered with a cart");
-            // Version 1 has no carts: every change of one is told seat by seat. Nothing is queued here, so nothing that it is
-            // owed may be moved: it would wait until something else is queued.
+            // Version 1 has no carts: every change of one is told seat by seat. Nothing is queued here, so nothing that
+            // it is owed may be moved: it would wait until something else is queued.
             return crate::marks::hit("a cart that version 1 is not told");
         }
         self.take_owed(slot);
@@ -210,12 +210,13 @@ impl Node {
         }
     }
 
-    /// A seat changed hands: feeds those who look at the room from here, and the actor gets its own frame in the place of
-    /// theirs.
+    /// A seat changed hands: feeds those who look at the room from here, and the actor gets its own frame in the place
+    /// of theirs.
     pub(super) fn happened(&mut self, change: &Arc<Change>) {
         let actor = change.actor.filter(|actor| actor.shard() == self.id).and_then(|actor| self.sessions.find(actor));
         let feed = self.feed_for(actor, change.room.as_str());
-        // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody else.
+        // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody
+        // else.
         let actor = actor.filter(|&slot| !(has_run_out(change) && self.is_member(slot, feed)));
         let actor = actor.filter(|&slot| change.answers.is_none_or(|ticket| self.awaits(slot, ticket)));
         if let Some(slot) = actor {

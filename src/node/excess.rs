@@ -90,7 +90,8 @@ impl Node {
         self.origins.entry(origin.address).or_default().take(rate, at)
     }
 
-    /// Takes the token of a control frame, which is answered in any case; without one the socket is not read for a while.
+    /// Takes the token of a control frame, which is answered in any case; without one the socket is not read for a
+    /// while.
     pub fn charge(&mut self, slot: u32) {
         let (rate, at) = (self.bounds.rate, self.at);
         let Some(session) = self.sessions.get_mut(slot) else { return };

@@ -141,8 +141,8 @@ impl Node {
         self.queue_flush(slot);
     }
 
-    /// There was no memory for a full state that the connection needs: it gets one of each of its rooms when it is its turn,
-    /// and no events until then.
+    /// There was no memory for a full state that the connection needs: it gets one of each of its rooms when it is its
+    /// turn, and no events until then.
     fn await_states(&mut self, slot: u32) {
         crate::marks::hit("a full state that waits for memory");
         self.note_dropped(slot);
@@ -177,8 +177,8 @@ impl Node {
         self.write_state(slot, Kind::Resync, captured);
     }
 
-    /// What a connection that joins is told with. One that asks again while nothing has happened has got the state of this
-    /// very moment: it is not sent everything again at once, however often it asks.
+    /// What a connection that joins is told with. One that asks again while nothing has happened has got the state of
+    /// this very moment: it is not sent everything again at once, however often it asks.
     pub(super) fn unless_known(&mut self, slot: u32, got: Got, captured: Option<Captured>) -> Option<Captured> {
         let is_known = |last: &&mut Got| {
             let is_same = (last.feed, last.epoch, last.seq) == (got.feed, got.epoch, got.seq);

@@ -1,8 +1,8 @@
 //! Who a connection is by a token of the shop, and when that ends.
 //!
 //! Invariants: where tokens are asked for, a connection without a good one is answered nothing but that, and ends in
-//! time; a token's end ends its connection, unless a later one has come; a connection stays one person's. Never here: how
-//! a token is checked (see `auth`).
+//! time; a token's end ends its connection, unless a later one has come; a connection stays one person's. Never here:
+//! how a token is checked (see `auth`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -7,8 +7,8 @@ use super::session::Membership;
 use crate::engine::ids::RoomId;
 
 impl Node {
-    /// The feed of the first room that the connection is in, if it is this one: most are in one room, and comparing names
-    /// costs less than hashing one.
+    /// The feed of the first room that the connection is in, if it is this one: most are in one room, and comparing
+    /// names costs less than hashing one.
     fn own_feed(&self, slot: u32, room: &str) -> Option<u32> {
         let feed = self.sessions.get(slot)?.memberships.nth(0)?.feed;
         (self.feeds.get(feed).room.as_str() == room).then_some(feed)
@@ -19,8 +19,8 @@ impl Node {
         slot.and_then(|slot| self.own_feed(slot, room)).or_else(|| self.feeds.find(room))
     }
 
-    /// The connection is a member of the room from here on. Without a full state events pass a new one by until that comes.
-    /// Returns the room's feed.
+    /// The connection is a member of the room from here on. Without a full state events pass a new one by until that
+    /// comes. Returns the room's feed.
     pub(super) fn enter(&mut self, slot: u32, room: &RoomId, has_state: bool) -> u32 {
         if !has_state {
             self.note_dropped(slot);

@@ -66,7 +66,8 @@ impl Node {
         self.memory.budget.is_over(Kind::HttpBodies) || self.memory.budget.is_over(Kind::Outboxes)
     }
 
-    /// Takes note of what the socket took: when it took nothing, it has stood still since it last did not take everything.
+    /// Takes note of what the socket took: when it took nothing, it has stood still since it last did not take
+    /// everything.
     pub(super) fn note_taken(&mut self, slot: u32, sent: usize, is_blocked: bool) {
         if sent > 0 && !self.memory.stalled.is_empty() {
             self.memory.stalled.remove(&slot);
@@ -100,8 +101,8 @@ impl Node {
         self.limit_holds();
     }
 
-    /// Until the next look the seats of this shard may take its part of what is left: together no more than there is, and a
-    /// shard that has all the work comes to have nearly all of it.
+    /// Until the next look the seats of this shard may take its part of what is left: together no more than there is,
+    /// and a shard that has all the work comes to have nearly all of it.
     pub(super) fn limit_holds(&mut self) {
         let budget = &self.memory.budget;
         let left = budget.max(Kind::Holds).saturating_sub(budget.used(Kind::Holds));

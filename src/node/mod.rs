@@ -367,8 +367,8 @@ impl Node {
         orders.append(&mut self.orders);
     }
 
-    /// What must not be done while effects are being performed or bytes are offered, since it decides: who has got everything
-    /// goes on, requests that waited are decided, and those too slow to be served are closed.
+    /// What must not be done while effects are being performed or bytes are offered, since it decides: who has got
+    /// everything goes on, requests that waited are decided, and those too slow to be served are closed.
     fn follow_up(&mut self) {
         loop {
             let some_are_left = self.follow_up_once();

@@ -48,8 +48,8 @@ impl Node {
         session.who.get_or_insert_default().client = Some(client);
     }
 
-    /// What is queued for a connection that is to move has been sent as far as its socket took it. Gives it to the other
-    /// shard, and forgets it; one whose socket is full stays, and asks here.
+    /// What is queued for a connection that is to move has been sent as far as its socket took it. Gives it to the
+    /// other shard, and forgets it; one whose socket is full stays, and asks here.
     pub fn depart(&mut self, slot: u32) -> Option<(ShardId, Moving)> {
         let session = self.sessions.get_mut(slot)?;
         let parked = session.parked.take_if(|parked| matches!(**parked, Parked::Move { .. }))?;

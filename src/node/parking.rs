@@ -1,4 +1,5 @@
-//! Answers that need nobody and must wait all the same: replies come in the order of requests. Never here: what they say.
+//! Answers that need nobody and must wait all the same: replies come in the order of requests. Never here: what they
+//! say.
 
 use super::Node;
 use super::session::Parked;

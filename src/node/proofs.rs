@@ -109,7 +109,8 @@ impl Node {
         self
     }
 
-    /// The client proves which connection of before it was, and is that one from now on. What proves nothing changes nothing.
+    /// The client proves which connection of before it was, and is that one from now on. What proves nothing changes
+    /// nothing.
     pub(super) fn take_proof(&mut self, slot: u32, resume: &str) {
         let Some((proofs, session)) = self.proofs.as_ref().zip(self.sessions.get_mut(slot)) else { return };
         let proven = session.client().and_then(|client| proofs.proven(resume, client));

@@ -9,8 +9,8 @@ use super::{Node, Order};
 use crate::planted::{self, Bug};
 
 impl Node {
-    /// Whether the connection's next message may be looked at: its answers have room, nothing that it sent before has to be
-    /// answered first, and it has not sent too many. When not, [`Order::ReadOn`] says when.
+    /// Whether the connection's next message may be looked at: its answers have room, nothing that it sent before has
+    /// to be answered first, and it has not sent too many. When not, [`Order::ReadOn`] says when.
     pub fn takes_requests(&mut self, slot: u32) -> bool {
         let (queue_bytes, open_requests) = (self.queue_bytes(), self.bounds.open_requests);
         let is_held_back = self.withholds_too_much();

@@ -104,7 +104,10 @@ impl Saving {
     /// Rooms are another node's: what waits of them is told to nobody but the backend, which is to be told this.
     pub(super) fn forget(&mut self, is_gone: impl Fn(&str) -> bool) -> Vec<Effect> {
         let mut answers: Vec<Effect> = self.gate.as_mut().map(|gate| gate.forget(&is_gone)).unwrap_or_default();
-        let is_its = |(_, _, effect): &(u64, Millis, Effect)| matches!(effect, Effect::Api(answer) if is_gone(answer.room.as_str()));
+        let is_its = |(_, _, effect): &(u64, Millis, Effect)| {
+            let Effect::Api(answer) = effect else { return false };
+            is_gone(answer.room.as_str())
+        };
         let (its, kept) = std::mem::take(&mut self.answers).into_iter().partition::<VecDeque<_>, _>(is_its);
         self.answers = kept;
         answers.extend(its.into_iter().map(|(_, _, answer)| answer));
@@ -228,8 +231,8 @@ impl Node {
         self.memory.withheld.set(bytes);
     }
 
-    /// Hands the changes among the effects to the store's side, and keeps what must wait until the store has them. What is
-    /// left may be told at once.
+    /// Hands the changes among the effects to the store's side, and keeps what must wait until the store has them. What
+    /// is left may be told at once.
     pub(super) fn save(&mut self, effects: &mut Effects) {
         let now = self.at.now.mono;
         let Some(saving) = self.saving.as_mut() else { return };

@@ -236,7 +236,8 @@ impl Session {
         self.open = ticket.next();
     }
 
-    /// A request of this kind has been answered by a refusal or changed no membership: the place that a join took is free.
+    /// A request of this kind has been answered by a refusal or changed no membership: the place that a join took is
+    /// free.
     pub(super) fn free_room(&mut self) {
         self.rooms = self.rooms.checked_sub(1).expect("a join took the place");
     }
@@ -251,8 +252,8 @@ impl Session {
         self.out.as_ref().map_or(0, |out| out.weight())
     }
 
-    /// Whether the request, with a room of this owner, would be answered before one that was sent earlier: only what goes to
-    /// the same shard as the open ones keeps its place behind them.
+    /// Whether the request, with a room of this owner, would be answered before one that was sent earlier: only what
+    /// goes to the same shard as the open ones keeps its place behind them.
     pub(super) fn overtakes(&self, owner: ShardId, is_join: bool, rooms_max: usize) -> bool {
         let is_full = is_join && usize::from(self.rooms) >= rooms_max;
         self.open_requests() > 0 && (owner != self.asked || is_full)

@@ -1,7 +1,7 @@
 //! What is read from files before the doors open: the layouts of halls, and rooms.
 //!
-//! Invariants: what is wrong in a file is said in one line that names it, before any port is bound; of a wrong file nothing
-//! is taken. Never here: what a layout is.
+//! Invariants: what is wrong in a file is said in one line that names it, before any port is bound; of a wrong file
+//! nothing is taken. Never here: what a layout is.
 
 mod layouts;
 mod rooms;

@@ -1,5 +1,5 @@
-//! The rooms of a file: a JSON object that has the settings of each room under its name, as `PUT /v1/rooms/{room}` takes
-//! them. What is wrong with one is said with its name.
+//! The rooms of a file: a JSON object that has the settings of each room under its name, as `PUT /v1/rooms/{room}`
+//! takes them. What is wrong with one is said with its name.
 //!
 //! Invariant: a name stands there once. Never here: what a setting means, what becomes of a room.
 

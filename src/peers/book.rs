@@ -1,8 +1,8 @@
 //! The addresses of other nodes' shards: which [`ShardId`] means which shard of which life.
 //!
-//! Invariants: addresses below the own shards are the own ones; those of a life are contiguous, and mean it for as long as
-//! anybody on this node can remember them: until it has ended, every own shard has said so, and [`ADDRESS_KEPT_MS`] are
-//! over; a life that is over gets no others unless it proves to live ([`Book::revive`]). Never here: who owns what.
+//! Invariants: addresses below the own shards are the own ones; those of a life are contiguous, and mean it for as long
+//! as anybody on this node can remember them: until it has ended, every own shard has said so, and [`ADDRESS_KEPT_MS`]
+//! are over; a life that is over gets no others unless it proves to live ([`Book::revive`]). Never here: who owns what.
 
 use crate::cluster::names::Life;
 use crate::engine::ids::{ShardId, ShardSet};

@@ -1,11 +1,11 @@
 //! This node among others: the threads between Redis and the shards of a node of a cluster.
 //!
-//! Three threads. The cluster's ([`thread`]) drives [`crate::cluster::member::Member`]: heartbeats, calls about parts, what
-//! shards hand over as commits by part, rooms of parts that are taken. The sender makes entries of letters to other nodes;
-//! the reader waits for theirs and for the log of all. Each has a connection of its own. Invariants: a Redis that is away
-//! ends nothing and loses nothing but mail, of which the loss is seen; no shard waits for a thread of these; a part's grant
-//! is set before anybody is told that it serves, and taken back before anybody else can have it. Never here: decisions about
-//! seats; what a letter means (that is behind [`Shards`]).
+//! Three threads. The cluster's ([`thread`]) drives [`crate::cluster::member::Member`]: heartbeats, calls about parts,
+//! what shards hand over as commits by part, rooms of parts that are taken. The sender makes entries of letters to
+//! other nodes; the reader waits for theirs and for the log of all. Each has a connection of its own. Invariants: a
+//! Redis that is away ends nothing and loses nothing but mail, of which the loss is seen; no shard waits for a thread
+//! of these; a part's grant is set before anybody is told that it serves, and taken back before anybody else can have
+//! it. Never here: decisions about seats; what a letter means (that is behind [`Shards`]).
 
 mod book;
 mod owners;

@@ -17,8 +17,8 @@ pub(super) struct Owners {
 struct Known {
     owner: Option<Life>,
     fence: u64,
-    /// Where commands go, and under which fence, as the shards were told; `None` as long as nothing was told. Under another
-    /// fence the same owner has read the part anew, and knows nobody who looks at its rooms.
+    /// Where commands go, and under which fence, as the shards were told; `None` as long as nothing was told. Under
+    /// another fence the same owner has read the part anew, and knows nobody who looks at its rooms.
     told: Option<Option<(ShardId, u64)>>,
 }
 

@@ -1,7 +1,8 @@
 //! What the cluster's thread does: it carries out the orders of [`Member`], and tells shards what follows.
 //!
-//! Invariants: what a call was sent with is never younger than when it was sent; a part that is forgotten is loaded again
-//! only after its shard has forgotten it; grants follow every event of the member at once. Never here: when what is due.
+//! Invariants: what a call was sent with is never younger than when it was sent; a part that is forgotten is loaded
+//! again only after its shard has forgotten it; grants follow every event of the member at once. Never here: when what
+//! is due.
 
 mod lives;
 mod storing;

@@ -1,7 +1,7 @@
 //! The reader: mail of other nodes to this one, and the log of all.
 //!
-//! Invariants: letters of one shard to another keep their order; what is missing is told to all shards before what comes
-//! after it; the log is shown in the order of its places. Never here: what a letter means.
+//! Invariants: letters of one shard to another keep their order; what is missing is told to all shards before what
+//! comes after it; the log is shown in the order of its places. Never here: what a letter means.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

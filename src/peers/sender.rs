@@ -1,7 +1,7 @@
 //! The sender: letters of this node's shards to those of others, an entry a turn and node, until Redis has them.
 //!
-//! Invariants: letters from one shard to another keep their order; what Redis may not have is sent again, and comes twice
-//! rather than not at all. Never here: what a letter means.
+//! Invariants: letters from one shard to another keep their order; what Redis may not have is sent again, and comes
+//! twice rather than not at all. Never here: what a letter means.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

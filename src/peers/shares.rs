@@ -1,9 +1,9 @@
 //! What shards hand over, cut into shares of parts, and which batches are whole again.
 //!
-//! A share is committed as it is, however often it must be tried; what comes meanwhile waits for the next one. Invariants:
-//! shares of a part are committed in the order of their batches; a batch is reported when all its shares are granted, or
-//! when what was in them is nobody's any more; batches of a shard are reported in their order. Never here: Redis, when a
-//! share is tried.
+//! A share is committed as it is, however often it must be tried; what comes meanwhile waits for the next one.
+//! Invariants: shares of a part are committed in the order of their batches; a batch is reported when all its shares
+//! are granted, or when what was in them is nobody's any more; batches of a shard are reported in their order. Never
+//! here: Redis, when a share is tried.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,8 +1,8 @@
-//! The cluster's thread: when what is done. It begins a life of this node in Redis, then takes turns: news of shards and of
-//! other nodes, batches, a tick, a heartbeat, calls, rooms of parts, commits.
+//! The cluster's thread: when what is done. It begins a life of this node in Redis, then takes turns: news of shards
+//! and of other nodes, batches, a tick, a heartbeat, calls, rooms of parts, commits.
 //!
-//! Invariants: acknowledgements of shards are taken before their batches, so that a batch that was handed over before one is
-//! taken with it; a turn waits for Redis at most as long as an answer may take. Never here: what an order means
+//! Invariants: acknowledgements of shards are taken before their batches, so that a batch that was handed over before
+//! one is taken with it; a turn waits for Redis at most as long as an answer may take. Never here: what an order means
 //! ([`super::parts`]).
 
 use std::collections::BTreeMap;

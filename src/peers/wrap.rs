@@ -1,7 +1,7 @@
 //! What nodes write to each other, as letters of entries: letters of shards, and what only the clusters' threads say.
 //!
-//! A letter of a shard has `incarnation u64` of the life that it is for, `shards u8` of the writer and its own `kind u8`
-//! before its bytes. Invariant: what is for an earlier life is nobody's. Never here: what a letter means.
+//! A letter of a shard has `incarnation u64` of the life that it is for, `shards u8` of the writer and its own `kind
+//! u8` before its bytes. Invariant: what is for an earlier life is nobody's. Never here: what a letter means.
 
 use crate::cluster::entry::Letter;
 use crate::cluster::names::{Life, PartId};
@@ -28,7 +28,8 @@ pub(super) fn shards_letter(to: &Life, own_shards: usize, letter: &Letter) -> Le
     Letter { kind: SHARDS, bytes }
 }
 
-/// The part was given to the reader, with this fence, and its rooms stand here. Rooms for which there is no place live anew.
+/// The part was given to the reader, with this fence, and its rooms stand here. Rooms for which there is no place live
+/// anew.
 pub(super) fn given(part: PartId, fence: u64, lives: &[(RoomId, Position)]) -> Letter {
     let mut bytes = [&part.0.to_be_bytes()[..], &fence.to_be_bytes()].concat();
     for (room, at) in lives {

@@ -22,8 +22,8 @@ impl Core {
         Some(slot)
     }
 
-    /// From now on what happens to the connection's socket is reported; what has come already is too. A connection that has
-    /// ended, or gone to another shard, is left alone.
+    /// From now on what happens to the connection's socket is reported; what has come already is too. A connection that
+    /// has ended, or gone to another shard, is left alone.
     pub(crate) fn watch(&mut self, slot: u32, generation: u32) {
         let Some(socket) = self.sockets.live(slot, generation) else { return };
         socket.watched = if socket.full { Watched::Writes } else { Watched::Reads };
@@ -33,7 +33,8 @@ impl Core {
         }
     }
 
-    /// Whether an operator has removed this client and does not want it back yet: then it is told so and its connection ends.
+    /// Whether an operator has removed this client and does not want it back yet: then it is told so and its connection
+    /// ends.
     pub(crate) fn is_banned(&mut self, slot: u32, client: &ClientId) -> bool {
         let bans = &self.board.bans;
         let is_banned = bans.are_any() && bans.has(&OwnerName::Client(client.clone()), self.now.mono.0);

@@ -49,8 +49,8 @@ pub(crate) struct Board {
     pulses: Box<[Pulse]>,
     /// Open sockets of all shards, HTTP requests included: what `MAX_CONNECTIONS` bounds.
     connections: AtomicUsize,
-    /// Those among them that are WebSockets: counted from the upgrade until they begin to close, also while one is on its
-    /// way between two shards.
+    /// Those among them that are WebSockets: counted from the upgrade until they begin to close, also while one is on
+    /// its way between two shards.
     websockets: AtomicUsize,
     draining: AtomicBool,
     /// What comes before a drain.

@@ -1,7 +1,7 @@
 //! The rooms that a file has declared, on their way into this shard.
 //!
-//! Invariants: they are asked for as the API asks, when what was stored is back and before the next client is read; a room
-//! that is there with other settings keeps them, since the backend has changed it since then. Never here: files.
+//! Invariants: they are asked for as the API asks, when what was stored is back and before the next client is read; a
+//! room that is there with other settings keeps them, since the backend has changed it since then. Never here: files.
 
 use crate::engine::command::{ApiAnswer, ApiTicket, Reject, SaleAnswer};
 use crate::limits::DECLARE_AGAIN_MS;
@@ -12,7 +12,8 @@ use crate::runtime::core::Core;
 pub(crate) const DECLARED: ApiTicket = ApiTicket(0);
 
 impl Core {
-    /// Asks for the rooms of the file, once the shard serves; again, now and then, for those that the store has refused.
+    /// Asks for the rooms of the file, once the shard serves; again, now and then, for those that the store has
+    /// refused.
     pub(crate) fn declare_rooms(&mut self) {
         if self.declared.is_empty() || self.now.mono.0 < self.declare_at_ms || !self.board.serves(self.id) {
             return;

@@ -1,8 +1,8 @@
-//! Connections that have asked for nothing yet, in the order in which they came: when there is no place left, the one that
-//! has stood there for longest goes.
+//! Connections that have asked for nothing yet, in the order in which they came: when there is no place left, the one
+//! that has stood there for longest goes.
 //!
-//! Invariant: there are no more than came within `HANDSHAKE_MS`, after which the first of them is gone in any case. Never
-//! here: sockets.
+//! Invariant: there are no more than came within `HANDSHAKE_MS`, after which the first of them is gone in any case.
+//! Never here: sockets.
 
 use std::collections::VecDeque;
 

@@ -181,7 +181,8 @@ impl Driver {
             return;
         }
         self.core.reading_since_ns = self.core.clock.nanos();
-        // What is put back into the list waits for the next turn: one socket that always has more must not keep this one.
+        // What is put back into the list waits for the next turn: one socket that always has more must not keep this
+        // one.
         for _ in 0..self.core.reads.len().min(READS_PER_TURN_MAX) {
             let Some((slot, generation)) = self.core.reads.pop_front() else { return };
             self.core.read(&mut self.intake, slot, generation);

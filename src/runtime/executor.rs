@@ -35,8 +35,8 @@ pub(crate) enum Executor {
 pub(crate) type Choice = (Executor, Option<String>);
 
 impl Executor {
-    /// Follows the setting, asking for `io_uring` only where it matters. Errors: glommio is demanded and cannot run; the
-    /// line that says why.
+    /// Follows the setting, asking for `io_uring` only where it matters. Errors: glommio is demanded and cannot run;
+    /// the line that says why.
     pub(crate) fn choose(wanted: Runtime, io_uring: impl FnOnce() -> Result<(), String>) -> Result<Choice, String> {
         match wanted {
             Runtime::Threads => Ok((Self::Threads, None)),
@@ -88,8 +88,8 @@ impl Executor {
         }
     }
 
-    /// Parks until something in the set is ready, for `until_due` at most. Returns how long the shard has still to wait in
-    /// the set itself: not at all after glommio has parked; on a plain thread that wait is the parking.
+    /// Parks until something in the set is ready, for `until_due` at most. Returns how long the shard has still to wait
+    /// in the set itself: not at all after glommio has parked; on a plain thread that wait is the parking.
     pub(crate) async fn park(self, readiness: &Readiness, until_due: Duration) -> io::Result<Duration> {
         match self {
             Self::Glommio => {
@@ -120,7 +120,8 @@ impl Running {
     }
 }
 
-/// Keeps the calling thread on one CPU. Some sandboxes refuse that; then the scheduler chooses, as it does for one shard.
+/// Keeps the calling thread on one CPU. Some sandboxes refuse that; then the scheduler chooses, as it does for one
+/// shard.
 fn pin_to(cpu: usize) {
     let mut only = CpuSet::new();
     only.set(cpu);
@@ -140,9 +141,9 @@ fn run_to_its_end<T>(future: impl Future<Output = T>) -> T {
 /// Waits in glommio until `fd`, an epoll set, is readable.
 ///
 /// glommio has no public wait for a foreign descriptor. What it has: a `TcpStream` made from a raw descriptor arms a
-/// poll at once, and its first read ends exactly when the descriptor is ready, here with `ENOTSOCK`. Dropping the stream
-/// closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes. Three cheap
-/// calls once a quiet period.
+/// poll at once, and its first read ends exactly when the descriptor is ready, here with `ENOTSOCK`. Dropping the
+/// stream closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes. Three
+/// cheap calls once a quiet period.
 async fn readable_through_glommio(fd: BorrowedFd<'_>) -> io::Result<()> {
     let copy = fd.try_clone_to_owned()?;
     #[allow(unsafe_code, reason = "the raw descriptor changes hands here: the stream owns the copy and closes it")]

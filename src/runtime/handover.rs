@@ -64,7 +64,8 @@ impl Core {
         let Some(socket) = self.sockets.get_mut(slot).filter(|socket| socket.phase != Phase::Closing) else { return };
         socket.phase = Phase::Open;
         socket.heard = now;
-        // It is looked at when its time for the handshake would have been over, and from then on as its silence asks for.
+        // It is looked at when its time for the handshake would have been over, and from then on as its silence asks
+        // for.
         if self.connections.ping_after_ms < self.connections.handshake_ms {
             self.check_after(slot, self.connections.ping_after_ms);
         }

@@ -153,8 +153,8 @@ impl Core {
         Some((slot, generation))
     }
 
-    /// Every place is taken: the connection that has asked for nothing for longest gives its own up, if it had the time for
-    /// that.
+    /// Every place is taken: the connection that has asked for nothing for longest gives its own up, if it had the time
+    /// for that.
     fn make_room(&mut self, patience: Tenths) -> bool {
         let (until, sockets) = (self.tenths().checked_sub(patience), &self.sockets);
         let oldest = until.and_then(|until| {

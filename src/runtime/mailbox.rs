@@ -99,8 +99,8 @@ impl Mesh {
         own.depth.store(0, Ordering::SeqCst);
     }
 
-    /// Posts mail of a thread that is no shard and keeps none: at its bound, which leaves the most to the shards, the mail
-    /// comes back.
+    /// Posts mail of a thread that is no shard and keeps none: at its bound, which leaves the most to the shards, the
+    /// mail comes back.
     pub(crate) fn post(&self, to: ShardId, mail: Mail) -> Result<(), Mail> {
         let other = &self.boxes[to.index()];
         {

@@ -20,8 +20,9 @@ use crate::runtime::socket::Phase;
 use crate::wire::proxy::{forwarded_client, parse_proxy_header};
 
 impl Core {
-    /// A connection has been accepted from this address: notes it, and counts the connection for it unless a trusted proxy
-    /// will name another. Accepting tells the address anyway; asking for it later is a call more for each connection.
+    /// A connection has been accepted from this address: notes it, and counts the connection for it unless a trusted
+    /// proxy will name another. Accepting tells the address anyway; asking for it later is a call more for each
+    /// connection.
     pub(crate) fn find_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
         self.comes_from(slot, ip);
         if self.connections.per_ip_max == 0 && !self.listen.proxy_protocol {
@@ -35,8 +36,8 @@ impl Core {
         }
     }
 
-    /// Reads the PROXY protocol header that a trusted proxy begins with. 0: it is not whole, or the connection has ended.
-    /// `None`: there is none, and the connection ends.
+    /// Reads the PROXY protocol header that a trusted proxy begins with. 0: it is not whole, or the connection has
+    /// ended. `None`: there is none, and the connection ends.
     pub(crate) fn read_proxy_header(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
         match parse_proxy_header(bytes) {
             Ok(None) => Some(0),
@@ -70,8 +71,8 @@ impl Core {
         self.sockets.get(slot).is_some()
     }
 
-    /// Counts a connection for an address; of an IPv6 address its network counts. Beyond the limit it may not stay, and far
-    /// beyond it is closed at once: an address must not fill the server with connections that say nothing.
+    /// Counts a connection for an address; of an IPv6 address its network counts. Beyond the limit it may not stay, and
+    /// far beyond it is closed at once: an address must not fill the server with connections that say nothing.
     fn count_origin(&mut self, slot: u32, ip: Option<IpAddr>) {
         let max = self.connections.per_ip_max;
         let (Some(socket), Some(ip)) = (self.sockets.get_mut(slot), ip) else { return };
@@ -94,8 +95,8 @@ impl Core {
 }
 
 impl Core {
-    /// An address is at its limit. When nearly everybody comes from it and it is a private one, it is a proxy that nobody has
-    /// declared: that is said, once in the log, and from then on by `/health` and `/metrics`.
+    /// An address is at its limit. When nearly everybody comes from it and it is a private one, it is a proxy that
+    /// nobody has declared: that is said, once in the log, and from then on by `/health` and `/metrics`.
     fn look_for_proxy(&self, ip: IpAddr, connections: usize) {
         let is_nearly_all = connections * 100 >= self.board.connections() * NEARLY_EVERYBODY_PERCENT;
         let is_undeclared = is_private(ip) && !self.listen.trusts(Some(ip));
@@ -134,7 +135,8 @@ fn counted_as(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether an address is one that the internet does not know: of this machine, of a network behind a router, of a carrier.
+/// Whether an address is one that the internet does not know: of this machine, of a network behind a router, of a
+/// carrier.
 fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {

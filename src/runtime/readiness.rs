@@ -155,7 +155,8 @@ impl Readiness {
         Ok(())
     }
 
-    /// Makes the set ready after `delay`, once. Only needed before parking; while the driver waits here it has a timeout.
+    /// Makes the set ready after `delay`, once. Only needed before parking; while the driver waits here it has a
+    /// timeout.
     pub(crate) fn wake_after(&self, delay: Duration) -> io::Result<()> {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         // A value of zero would disarm the timer.

@@ -1,8 +1,8 @@
 //! Sends of a slice, all by one call: an io_uring of its own, used for nothing else.
 //!
 //! Entering and leaving the kernel for each of twenty members costs a small room 5 to 10 % of its pass. Where the ring
-//! is refused, or the shard runs on a plain thread, each send is a call. Invariant: when [`SendRing::send_all`] returns,
-//! the kernel is done with every byte that it was given. Never here: who is sent what.
+//! is refused, or the shard runs on a plain thread, each send is a call. Invariant: when [`SendRing::send_all`]
+//! returns, the kernel is done with every byte that it was given. Never here: who is sent what.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -47,8 +47,8 @@ impl SendRing {
         Ok(Self { ring, results: Vec::with_capacity(SLICE_MEMBERS) })
     }
 
-    /// Sends to each socket what it takes now, at most [`SLICE_MEMBERS`] of them; returns, in their order, how many bytes
-    /// that were: 0 means that the socket is full. Errors: that connection is broken.
+    /// Sends to each socket what it takes now, at most [`SLICE_MEMBERS`] of them; returns, in their order, how many
+    /// bytes that were: 0 means that the socket is full. Errors: that connection is broken.
     pub(crate) fn send_all<'a>(
         &mut self,
         sends: impl Iterator<Item = (BorrowedFd<'a>, &'a [u8])>,

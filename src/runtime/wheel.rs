@@ -86,8 +86,8 @@ mod tests {
         }
     }
 
-    /// Two settings of 60 s make deadlines that lie more than a lap ahead, and a shard without connections sleeps so long
-    /// that a nearer one does, too.
+    /// Two settings of 60 s make deadlines that lie more than a lap ahead, and a shard without connections sleeps so
+    /// long that a nearer one does, too.
     #[test]
     fn a_deadline_that_is_more_than_a_lap_ahead_is_kept() {
         for (asleep, ahead) in [(0, 630), (0, 640), (0, 700), (0, 1_200), (600, 100), (600, 250), (6_000, 1_200)] {

@@ -1,8 +1,9 @@
 //! The alphabet of letters to other nodes: numbers, texts, ids, lists, as bytes and back.
 //!
-//! Numbers are big-endian. A text has its length before it in 4 bytes, an id in 1; what may be missing has 1 byte, 0 or 1,
-//! before it; a list has its count in 4 bytes. Invariants: what [`Afar::put`] writes [`Afar::take`] gives back; taking never
-//! panics, and allocates no more than a small multiple of the bytes that are there. Never here: what a letter means.
+//! Numbers are big-endian. A text has its length before it in 4 bytes, an id in 1; what may be missing has 1 byte, 0 or
+//! 1, before it; a list has its count in 4 bytes. Invariants: what [`Afar::put`] writes [`Afar::take`] gives back;
+//! taking never panics, and allocates no more than a small multiple of the bytes that are there. Never here: what a
+//! letter means.
 
 use std::sync::Arc;
 
@@ -225,8 +226,8 @@ macro_rules! wrapper {
     )* };
 }
 
-/// A type of several variants, each with the byte that is written for it and then its fields in this order. A variant that
-/// is added does not compile until it is here.
+/// A type of several variants, each with the byte that is written for it and then its fields in this order. A variant
+/// that is added does not compile until it is here.
 macro_rules! choice {
     ($type:ident {
         $($code:literal => $variant:ident $(($($part:ident),*))? $({ $($field:ident),* })?),* $(,)?

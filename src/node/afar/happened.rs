@@ -1,7 +1,7 @@
 //! Changes, news of rooms and answers as bytes, and full states, which several answers share.
 //!
-//! What a store alone needs of a change (where a holder comes from, by what right a seat is somebody's) does not travel, nor
-//! who else is told: a reader has an empty audience there. Never here: what they mean.
+//! What a store alone needs of a change (where a holder comes from, by what right a seat is somebody's) does not
+//! travel, nor who else is told: a reader has an empty audience there. Never here: what they mean.
 
 use std::sync::Arc;
 

@@ -1,14 +1,16 @@
 //! Letters to other nodes as bytes, and back.
 //!
-//! What shards write to each other is what nodes do, in the `letters` of an entry ([`crate::cluster::entry`]), whose version
-//! says how they are to be read. A letter is a kind and, first, `address u8, shards of the writer u8, base u8, shards u8`:
-//! to whom it goes, and which addresses the reader has in the writer's eyes. What else, and in which order, is in `words`
-//! and `happened`; the alphabet is in `bytes`. A letter that is longer than [`PIECE_BYTES`] goes in pieces, since an entry
-//! is bounded and the full state of an arena is not. A full state travels once a turn and reader, however many are told it.
+//! What shards write to each other is what nodes do, in the `letters` of an entry ([`crate::cluster::entry`]), whose
+//! version says how they are to be read. A letter is a kind and, first, `address u8, shards of the writer u8, base u8,
+//! shards u8`: to whom it goes, and which addresses the reader has in the writer's eyes. What else, and in which order,
+//! is in `words` and `happened`; the alphabet is in `bytes`. A letter that is longer than [`PIECE_BYTES`] goes in
+//! pieces, since an entry is bounded and the full state of an arena is not. A full state travels once a turn and
+//! reader, however many are told it.
 //!
-//! Invariants: what is written is read; whatever the bytes are, reading ends in a letter or in [`Malformed`], and allocates
-//! no more than a small multiple of what was given; what a letter says of connections of a third node is dropped (an actor)
-//! or makes it malformed. Golden letters in `tests/pure/afar` keep every byte. Never here: streams; who decides what.
+//! Invariants: what is written is read; whatever the bytes are, reading ends in a letter or in [`Malformed`], and
+//! allocates no more than a small multiple of what was given; what a letter says of connections of a third node is
+//! dropped (an actor) or makes it malformed. Golden letters in `tests/pure/afar` keep every byte. Never here: streams;
+//! who decides what.
 
 mod bytes;
 mod happened;

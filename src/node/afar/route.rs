@@ -1,8 +1,8 @@
 //! Addresses: what a shard is called by who writes a letter, and by who reads it.
 //!
-//! A [`ShardId`] in a letter is an address in the eyes of its writer: its own shards are the first ones, and it knows the
-//! reader's from some number on. The reader knows the writer's from another number on. Invariant: an address of a third node
-//! is nobody's. Never here: who gives addresses.
+//! A [`ShardId`] in a letter is an address in the eyes of its writer: its own shards are the first ones, and it knows
+//! the reader's from some number on. The reader knows the writer's from another number on. Invariant: an address of a
+//! third node is nobody's. Never here: who gives addresses.
 
 use super::Malformed;
 use super::bytes::{Afar, Paper, Pen};

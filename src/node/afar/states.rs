@@ -1,7 +1,7 @@
 //! Full states on their way: each travels once, before the first answer of a turn that is told with it.
 //!
-//! Invariants: who writes and who reads know the same last [`STATES_SHARED_MAX`] of a turn, by number; numbers are never used
-//! again. Never here: what is in a state.
+//! Invariants: who writes and who reads know the same last [`STATES_SHARED_MAX`] of a turn, by number; numbers are
+//! never used again. Never here: what is in a state.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

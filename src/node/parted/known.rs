@@ -1,8 +1,8 @@
-//! What a shard knows of parts, of requests without answers and of what was told of rooms: looked at and noted down, without
-//! deciding anything.
+//! What a shard knows of parts, of requests without answers and of what was told of rooms: looked at and noted down,
+//! without deciding anything.
 //!
-//! Invariants: what is answered was asked, and is answered once; what happens in a room is told in the order of its numbers,
-//! within one life of the room. Never here: who is asked, and when.
+//! Invariants: what is answered was asked, and is answered once; what happens in a room is told in the order of its
+//! numbers, within one life of the room. Never here: who is asked, and when.
 
 use crate::audience::deltas::Mode;
 use crate::engine::command::{Change, Effect, Ticket, Told};
@@ -136,8 +136,8 @@ impl Node {
         }
     }
 
-    /// The owner of the room shows somebody here where that stands. After a loss: whether it goes on where it was known is told
-    /// to all, and if not they are not told anything before each has been shown the room.
+    /// The owner of the room shows somebody here where that stands. After a loss: whether it goes on where it was known
+    /// is told to all, and if not they are not told anything before each has been shown the room.
     pub(in crate::node) fn shown_at(&mut self, room: &str, at: (Epoch, u64)) {
         if self.parted.is_none() {
             return;

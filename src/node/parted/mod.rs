@@ -1,9 +1,9 @@
-//! A shard of a node among several: which rooms it decides about, where the others are asked, and what happens when that
-//! changes.
+//! A shard of a node among several: which rooms it decides about, where the others are asked, and what happens when
+//! that changes.
 //!
 //! `waiting` keeps requests until they are answered, whoever answers; `views` sees holes in what is told of rooms and
-//! mends them. Invariants: nothing is decided about a part that this shard has not been told to serve, or whose grant is
-//! over; a request is answered once. Never here: who owns what; how letters travel.
+//! mends them. Invariants: nothing is decided about a part that this shard has not been told to serve, or whose grant
+//! is over; a request is answered once. Never here: who owns what; how letters travel.
 
 mod known;
 mod views;

@@ -151,8 +151,8 @@ fn nothing_is_left(stage: &mut Stage, budget: &Budget) {
 
 const STATE: &str = "current_selections";
 
-/// Who joins again and again while nothing has happened gets a large full state once a second, and at once when something
-/// has.
+/// Who joins again and again while nothing has happened gets a large full state once a second, and at once when
+/// something has.
 #[test]
 fn a_second_join_tells_nothing_that_is_known() {
     let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);

@@ -1,7 +1,8 @@
-//! What a client of the second protocol asks: answered here, decided here, or passed on to the shard that owns the room.
+//! What a client of the second protocol asks: answered here, decided here, or passed on to the shard that owns the
+//! room.
 //!
-//! Invariant: what would be answered before an earlier request waits until that is answered, and so does everything behind
-//! it. Never here: decisions about seats.
+//! Invariant: what would be answered before an earlier request waits until that is answered, and so does everything
+//! behind it. Never here: decisions about seats.
 
 use super::{Asked, CartAsk, Join};
 use crate::engine::command::{CartRequest, Position};

@@ -1,7 +1,7 @@
 //! Who looks at a room with the second protocol, and what of its map they still need.
 //!
-//! Invariants: a member and its feed name each other; a member that waits for the map of its room is being given it, or that
-//! is going to be asked for. Never here: how deltas leave (see `ticks`).
+//! Invariants: a member and its feed name each other; a member that waits for the map of its room is being given it, or
+//! that is going to be asked for. Never here: how deltas leave (see `ticks`).
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ impl Node {
         since.unwrap_or_else(|| self.capture_map(&entered.room, entered.at))
     }
 
-    /// What an effect that waited for the store is told with: what was captured when it was decided, unless what has changed
-    /// since its client was there says the same.
+    /// What an effect that waited for the store is told with: what was captured when it was decided, unless what has
+    /// changed since its client was there says the same.
     pub(in crate::node) fn told_now(&mut self, effect: &Effect, captured: Option<Captured>) -> Option<Captured> {
         let Effect::Entered(entered) = effect else { return captured };
         self.capture_since(entered).or(captured)

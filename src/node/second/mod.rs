@@ -1,9 +1,9 @@
 //! The second protocol on a shard: carts, sessions that outlive their connections, and maps told by what has changed.
 //!
-//! `messages` and `asks` are what comes in, `told` who is told what, `members` who looks at a room and what it still needs, `ticks` how that
-//! leaves, `sessions` who somebody is. Invariants: a connection of the second protocol is member of no view and of no v1 log;
-//! every request of a client has one reply, with the `id` that it brought, in the order of requests. Never here: frames of
-//! the first protocol.
+//! `messages` and `asks` are what comes in, `told` who is told what, `members` who looks at a room and what it still
+//! needs, `ticks` how that leaves, `sessions` who somebody is. Invariants: a connection of the second protocol is
+//! member of no view and of no v1 log; every request of a client has one reply, with the `id` that it brought, in the
+//! order of requests. Never here: frames of the first protocol.
 
 mod asks;
 mod members;
@@ -155,7 +155,8 @@ pub(super) struct CartAsk {
     pub(super) asked: Asked,
 }
 
-/// A connection that goes on as another session: shards are asked one after the other, so that their answers keep an order.
+/// A connection that goes on as another session: shards are asked one after the other, so that their answers keep an
+/// order.
 #[derive(Debug)]
 pub(super) struct Resuming {
     id: Option<OwnedRequestId>,

@@ -1,7 +1,7 @@
 //! Sessions: `hello`, and how a connection goes on as an earlier one.
 //!
-//! Invariants: `hello` comes first; a connection that goes on as another session is not read until it has been told what
-//! that holds; who proves nothing stays who it is. Never here: how a proof is made (see `auth`).
+//! Invariants: `hello` comes first; a connection that goes on as another session is not read until it has been told
+//! what that holds; who proves nothing stays who it is. Never here: how a proof is made (see `auth`).
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! How deltas leave: once a tick and room, the same bytes to all whose sockets take them.
 //!
-//! Invariant: a member whose socket is full, or that has something queued and a full socket, is offered nothing and stays
-//! where it is. Never here: what a delta says.
+//! Invariant: a member whose socket is full, or that has something queued and a full socket, is offered nothing and
+//! stays where it is. Never here: what a delta says.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ impl Node {
         self.feeds.get(feed).deltas.as_ref().and_then(|deltas| deltas.frame()).expect("a pass is running")
     }
 
-    /// The socket of this member is broken. Until its end is known the member must not count as one that is told everything:
-    /// the next tick may come before.
+    /// The socket of this member is broken. Until its end is known the member must not count as one that is told
+    /// everything: the next tick may come before.
     pub(in crate::node) fn told_nothing(&mut self, at: u32) {
         crate::marks::hit("a delta for a socket that is broken");
         let feed = self.slice.expect("a slice is being served").feed;

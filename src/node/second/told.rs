@@ -1,7 +1,7 @@
 //! Who is told what with the second protocol: an effect becomes frames on the shard where it is read.
 //!
-//! Invariants: a reply has the `id` of the request that it answers; a cart is told as it is at the moment of the change; own
-//! frames never wait for a tick. Never here: decisions; how bytes leave.
+//! Invariants: a reply has the `id` of the request that it answers; a cart is told as it is at the moment of the
+//! change; own frames never wait for a tick. Never here: decisions; how bytes leave.
 
 use super::Asked;
 use crate::audience::full_states::Captured;
@@ -18,7 +18,8 @@ use crate::wire::v2::request::{OwnedRequestId, RequestId};
 use crate::wire::v2::write::{self, CartChange, Joined, LayoutName, Refusal};
 
 impl Node {
-    /// An effect has reached the shard of its connection, which speaks the second protocol. Returns who has been answered.
+    /// An effect has reached the shard of its connection, which speaks the second protocol. Returns who has been
+    /// answered.
     pub(in crate::node) fn second_answered(
         &mut self,
         slot: u32,

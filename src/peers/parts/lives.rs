@@ -1,7 +1,7 @@
 //! Heartbeats: which lives there are, which have ended, and what that means for addresses and owners.
 //!
-//! Invariant: a life has ended when another one of its node has begun, or when its heart has stood still while Redis was
-//! there; one that goes on after that is a stranger. Never here: parts of this node.
+//! Invariant: a life has ended when another one of its node has begun, or when its heart has stood still while Redis
+//! was there; one that goes on after that is a stranger. Never here: parts of this node.
 
 use crate::cluster::entry::VERSION;
 use crate::cluster::member::Event;

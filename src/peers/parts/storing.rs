@@ -1,7 +1,7 @@
 //! Reading the rooms of parts that were taken, and committing what shards hand over.
 //!
-//! Invariants: what is told of a part's rooms was read under its fence; a batch is reported when Redis has it. Never here:
-//! when what is due.
+//! Invariants: what is told of a part's rooms was read under its fence; a batch is reported when Redis has it. Never
+//! here: when what is due.
 
 use crate::cluster::call::{Answer, Call};
 use crate::cluster::names::PartId;

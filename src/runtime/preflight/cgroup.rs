@@ -4,8 +4,8 @@
 
 use std::fs;
 
-/// The folders of the hierarchy with this controller, `""` for version 2, from this process's cgroup up to the root. In a
-/// container only the root may exist.
+/// The folders of the hierarchy with this controller, `""` for version 2, from this process's cgroup up to the root. In
+/// a container only the root may exist.
 pub(super) fn folders(controller: &str) -> Vec<String> {
     let Ok(membership) = fs::read_to_string("/proc/self/cgroup") else { return Vec::new() };
     let root = if controller.is_empty() { "/sys/fs/cgroup".into() } else { format!("/sys/fs/cgroup/{controller}") };

@@ -9,7 +9,8 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::cgroup::folders;
 
-/// The CPUs of the affinity mask. When the kernel tells none (more CPUs than a mask holds), as many as the standard library counts.
+/// The CPUs of the affinity mask. When the kernel tells none (more CPUs than a mask holds), as many as the standard
+/// library counts.
 pub(super) fn affinity() -> Vec<usize> {
     let mask = sched_getaffinity(None).map(|mask| (0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect());
     match mask {

@@ -15,8 +15,8 @@ pub(super) fn bytes() -> usize {
     v2.chain(v1).chain(machine).min().unwrap_or(usize::MAX)
 }
 
-/// `memory.max` of version 2, `536870912` or `max`, or `memory.limit_in_bytes` of version 1, where a very large number is
-/// no limit.
+/// `memory.max` of version 2, `536870912` or `max`, or `memory.limit_in_bytes` of version 1, where a very large number
+/// is no limit.
 fn limit(text: &str) -> Option<usize> {
     text.trim().parse().ok()
 }

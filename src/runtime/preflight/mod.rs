@@ -38,8 +38,8 @@ impl Machine {
         Self { cpu_ids, cpus_usable, files_max: raised(Resource::Nofile), memory_bytes: memory::bytes() }
     }
 
-    /// The default of `MEMORY_BUDGET_BYTES`: half of the memory, the rest is for the kernel's buffers, the store and what is
-    /// bounded by numbers.
+    /// The default of `MEMORY_BUDGET_BYTES`: half of the memory, the rest is for the kernel's buffers, the store and
+    /// what is bounded by numbers.
     #[must_use]
     pub fn memory_budget_bytes(&self) -> usize {
         (self.memory_bytes / 2).max(MEMORY_BUDGET_BYTES_MIN)

@@ -1,7 +1,7 @@
 //! `/layouts/{layout}/{version}`: a plan of a hall, as it was written and for ever.
 //!
-//! Invariants: a version never changes, so who has it need never ask again; what is compressed and what is not have marks of
-//! their own. Never here: which layouts there are.
+//! Invariants: a version never changes, so who has it need never ask again; what is compressed and what is not have
+//! marks of their own. Never here: which layouts there are.
 
 use std::sync::Arc;
 

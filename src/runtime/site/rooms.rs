@@ -1,8 +1,8 @@
 //! The bodies of `/room/{room_id}/selections`, each encoded once for everybody who needs the same one. Pure.
 //!
 //! A body of a big room is megabytes. So the last bodies are kept while they are true, and a shard encodes at most
-//! [`SITE_ENCODED_BYTES_PER_S`]: beyond that, requests wait. For HEAD nothing is made: the length is found seat by seat,
-//! costs the same time, and is kept as well.
+//! [`SITE_ENCODED_BYTES_PER_S`]: beyond that, requests wait. For HEAD nothing is made: the length is found seat by
+//! seat, costs the same time, and is kept as well.
 //! Invariant: a body is exact at the moment at which it is given out. Never here: what a body says.
 
 use std::collections::VecDeque;
