@@ -1,4 +1,5 @@
-//! What the layers' pieces of work cost in time: `cargo bench -p benches`, or `cargo bench -p benches -- engine` for one.
+//! What the layers' pieces of work cost in time: `cargo bench -p benches`, or `cargo bench -p benches -- engine` for
+//! one.
 
 use benches::{LAYERS, find};
 use divan::Bencher;

@@ -1,7 +1,7 @@
 //! What the store thread does against a Redis of its own: `cargo bench -p benches --bench store`. Needs `redis-server`.
 //!
-//! Rate: shards that offer full batches as fast as they are taken. Wait: one change at a time, as in durable mode, beside
-//! what a round trip costs by itself.
+//! Rate: shards that offer full batches as fast as they are taken. Wait: one change at a time, as in durable mode,
+//! beside what a round trip costs by itself.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
 

@@ -1,8 +1,9 @@
 //! The pieces of work that the benchmarks repeat, one file a pure layer: `cargo bench` measures their time, and
 //! `perf/counts.sh` counts their instructions.
 //!
-//! Invariants: a piece of work leaves the state as it found it, so that it can be repeated at will; nothing in it depends
-//! on time, on chance or on the machine, so that it takes the same instructions each time. Never here: measuring.
+//! Invariants: a piece of work leaves the state as it found it, so that it can be repeated at will; nothing in it
+//! depends on time, on chance or on the machine, so that it takes the same instructions each time. Never here:
+//! measuring.
 
 mod audience;
 mod batch;

@@ -1,4 +1,5 @@
-//! One shard: a select and its release with the passes that tell everybody, from the request to the bytes, without sockets.
+//! One shard: a select and its release with the passes that tell everybody, from the request to the bytes, without
+//! sockets.
 
 use std::hint::black_box;
 

@@ -1,7 +1,7 @@
 //! The second witness: a room as the server tells it over HTTP against what its members were told.
 //!
-//! Invariants: a difference counts only when it stays; a room that cannot be asked is no difference, and is told as such.
-//! Never here: the sockets of the run.
+//! Invariants: a difference counts only when it stays; a room that cannot be asked is no difference, and is told as
+//! such. Never here: the sockets of the run.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::session::Session;
 const WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at a room whose last connection has ended.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long a difference may stay until it counts: events may be on their way. A server that does not answer for so long is
-/// not asked again.
+/// How long a difference may stay until it counts: events may be on their way. A server that does not answer for so
+/// long is not asked again.
 const PATIENCE_NS: u64 = 2_000_000_000;
 
 /// The held seats of a room as `GET /room/{id}/selections` tells them.

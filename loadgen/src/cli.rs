@@ -167,7 +167,8 @@ pub enum Protocol {
 /// Rooms with a layout.
 #[derive(Clone, Debug, Args)]
 pub struct Halls {
-    /// The API of the shop's backend, for example http://127.0.0.1:8000: the rooms of the run are made there with a layout
+    /// The API of the shop's backend, for example http://127.0.0.1:8000: the rooms of the run are made there with a
+    /// layout
     #[arg(long, value_name = "URL")]
     pub api: Option<String>,
     /// The key for --api

@@ -1,4 +1,5 @@
-//! Rooms with a layout: the plan of a hall of equal rows, and rooms that are made through the API of the shop's backend.
+//! Rooms with a layout: the plan of a hall of equal rows, and rooms that are made through the API of the shop's
+//! backend.
 //!
 //! Invariant: the seats of a plan that is made here are numbered as [`Hall`] numbers them. Never here: WebSockets.
 

@@ -2,8 +2,8 @@
 //! what happened.
 //!
 //! Reading order: [`names`] and [`scan`] (the protocol as bytes), [`oracle`] (what can be true), [`plan`] (what people
-//! do), [`worker`] (sockets), [`client`], [`second`] and [`session`] (a load thread), [`scenario`], [`run`] (everything together),
-//! [`report`]. Nothing of the server is imported: a drift of the protocol must show here.
+//! do), [`worker`] (sockets), [`client`], [`second`] and [`session`] (a load thread), [`scenario`], [`run`] (everything
+//! together), [`report`]. Nothing of the server is imported: a drift of the protocol must show here.
 
 pub mod limits;
 pub mod num;

@@ -4,10 +4,11 @@
 
 /// Bytes of one `recv`; a larger message is put together in the connection's own buffer.
 pub const SCRATCH_BYTES: usize = 256 * 1024;
-/// Longest message that is accepted from a server: a full state of 200,000 seats fits. At the bound: the connection is given up.
+/// Longest message that is accepted from a server: a full state of 200,000 seats fits. At the bound: the connection is
+/// given up.
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// The receive buffer of a client (`SO_RCVBUF`, which the kernel doubles), about that of a phone. The kernel's own growth,
-/// up to 32 MiB, would let ten thousand clients on one machine take its `tcp_mem`: then it drops packets.
+/// The receive buffer of a client (`SO_RCVBUF`, which the kernel doubles), about that of a phone. The kernel's own
+/// growth, up to 32 MiB, would let ten thousand clients on one machine take its `tcp_mem`: then it drops packets.
 pub const RECEIVE_BYTES: usize = 64 * 1024;
 /// The same of a client that reads slowly: the server feels it soon.
 pub const RECEIVE_BYTES_SLOW: usize = 4 * 1024;

@@ -6,8 +6,8 @@ use clap::Parser;
 use loadgen::cli::Cli;
 use loadgen::launch::{EXIT_USAGE, launch};
 
-/// Ten thousand connections put frames of a megabyte together: glibc's allocator gave each back to the kernel, and asked
-/// for it again.
+/// Ten thousand connections put frames of a megabyte together: glibc's allocator gave each back to the kernel, and
+/// asked for it again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

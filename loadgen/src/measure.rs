@@ -1,8 +1,8 @@
 //! What one thread counts and times while a run goes on.
 //!
 //! Invariants: latency runs from the time a command was DUE, so a late generator or a stalled server cannot hide; only
-//! commands due inside the measured window count; what is older than the membership of who gets it is no news to time, but
-//! counted and timed apart. Never here: what is right or wrong.
+//! commands due inside the measured window count; what is older than the membership of who gets it is no news to time,
+//! but counted and timed apart. Never here: what is right or wrong.
 
 use std::collections::BTreeMap;
 
@@ -152,8 +152,8 @@ pub struct Totals {
     pub refused: u64,
     /// `seat_selected` and `seat_released` received, own replies included.
     pub deliveries: u64,
-    /// Those of them that were due before their reader had joined: a server may give it an older full state and the events
-    /// since.
+    /// Those of them that were due before their reader had joined: a server may give it an older full state and the
+    /// events since.
     pub caught_up: u64,
     /// Connections that joined.
     pub joins: u64,
@@ -288,8 +288,8 @@ impl Measure {
         }
     }
 
-    /// An event came to a member since `joined`; `stamp` is when the command behind it was due (0: not known or not to be
-    /// timed).
+    /// An event came to a member since `joined`; `stamp` is when the command behind it was due (0: not known or not to
+    /// be timed).
     #[inline]
     pub fn delivered(&mut self, stamp: u64, joined: u64, now: u64) {
         self.totals.deliveries += 1;

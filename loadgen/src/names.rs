@@ -82,7 +82,8 @@ impl Names {
         Self { hall, tag: tag.to_owned(), rooms: (0..rooms).map(|room| format!("{tag}r{room}")).collect(), plan: None }
     }
 
-    /// The same with the seats of a plan, which may be more than the hall has: nobody clicks on those behind its last one.
+    /// The same with the seats of a plan, which may be more than the hall has: nobody clicks on those behind its last
+    /// one.
     #[must_use]
     pub fn with_seats(mut self, seats: Vec<String>) -> Self {
         let back = seats.iter().zip(0..).map(|(name, seat)| (name.clone().into_bytes(), seat)).collect();

@@ -329,8 +329,8 @@ impl Worker {
         }
     }
 
-    /// Hands out the whole frames of what was kept and `bytes`, and keeps the rest. Only the frame that was begun is put
-    /// together; those behind it are read where they are.
+    /// Hands out the whole frames of what was kept and `bytes`, and keeps the rest. Only the frame that was begun is
+    /// put together; those behind it are read where they are.
     fn arrived<D: Driver>(&mut self, who: usize, mut bytes: &[u8], driver: &mut D, now: u64) {
         let generation = self.conns[who].generation;
         let mut kept = std::mem::take(&mut self.conns[who].rest);

@@ -1,7 +1,8 @@
 //! `butaca-relay`: carries the log of a server into MongoDB and to a webhook, at least once, in order per room.
 //!
-//! Pure: `event`, `page` (answers of the log), `orders` (last state of each), `hook` (messages of webhooks and answers),
-//! `pace`, `figures`. With I/O: `source`, `mongo`, `webhook`, `cursor`, `serve`. `pump` is the loop of one sink.
+//! Pure: `event`, `page` (answers of the log), `orders` (last state of each), `hook` (messages of webhooks and
+//! answers), `pace`, `figures`. With I/O: `source`, `mongo`, `webhook`, `cursor`, `serve`. `pump` is the loop of one
+//! sink.
 
 mod cli;
 mod clock;

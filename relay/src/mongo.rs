@@ -1,8 +1,8 @@
 //! MongoDB: events, orders and cursors, in one transaction where the deployment has them, otherwise the cursor last.
 //!
-//! Invariant: every write may be repeated: an event by its `_id`, an order by the place of its last event. What an order
-//! becomes is decided in `orders`. The `update` command is used as it is on the wire: the driver's own bulk write asks
-//! for MongoDB 8.
+//! Invariant: every write may be repeated: an event by its `_id`, an order by the place of its last event. What an
+//! order becomes is decided in `orders`. The `update` command is used as it is on the wire: the driver's own bulk write
+//! asks for MongoDB 8.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! The last state of each order, put together from its events.
 //!
-//! Invariant: an order never goes backwards: an event that it has already seen changes nothing, in whatever epoch of its
-//! room it was. Never here: I/O, and the words of a database.
+//! Invariant: an order never goes backwards: an event that it has already seen changes nothing, in whatever epoch of
+//! its room it was. Never here: I/O, and the words of a database.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};

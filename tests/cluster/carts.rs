@@ -45,8 +45,8 @@ impl Shopper {
     }
 }
 
-/// A node dies, or is told to end, with shoppers on it and others on another node: every cart is there for its session, and
-/// nobody else gets a seat of it.
+/// A node dies, or is told to end, with shoppers on it and others on another node: every cart is there for its session,
+/// and nobody else gets a seat of it.
 #[test]
 fn a_cart_outlives_the_node_of_its_shopper() {
     for signal in [Signal::KILL, Signal::TERM] {

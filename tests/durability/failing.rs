@@ -92,7 +92,8 @@ fn in_durable_mode_a_select_is_refused_within_a_second_and_changes_nothing() {
     }
 }
 
-/// A network that is merely bad: each answer to a select comes within a second, whichever it is, and is true afterwards.
+/// A network that is merely bad: each answer to a select comes within a second, whichever it is, and is true
+/// afterwards.
 #[test]
 fn in_durable_mode_no_select_hangs_in_a_bad_network() {
     for fault in [Fault::Delay { ms: 500 }, Fault::CutAfter { ms: 100 }, Fault::Mute] {

@@ -19,8 +19,8 @@ const HOLD_TTL_MS: u64 = 10_000;
 struct Told {
     /// The seats whose last acknowledgement says that they are held, with the time of it.
     held: BTreeMap<String, Instant>,
-    /// Seats with a request under way, or one that was refused because the store did not answer in time: either outcome is
-    /// right.
+    /// Seats with a request under way, or one that was refused because the store did not answer in time: either outcome
+    /// is right.
     open: BTreeSet<String>,
 }
 

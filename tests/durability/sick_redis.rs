@@ -1,7 +1,8 @@
-//! A real server on a real Redis that is sick in every way that Redis itself can be. The network's ways are in `failing`.
+//! A real server on a real Redis that is sick in every way that Redis itself can be. The network's ways are in
+//! `failing`.
 //!
-//! In `window` mode the sale goes on, `/health` names the failure within two seconds, and within two seconds of its end all
-//! is caught up. In `durable` mode a select is refused within a second and changes nothing.
+//! In `window` mode the sale goes on, `/health` names the failure within two seconds, and within two seconds of its end
+//! all is caught up. In `durable` mode a select is refused within a second and changes nothing.
 
 use std::time::Duration;
 
@@ -194,7 +195,8 @@ fn changed_password() {
     in_durable_mode(&WRONG_PASSWORD);
 }
 
-/// A server that Redis does not let in waits and says why, in `/health` and in its log, and never has its password there.
+/// A server that Redis does not let in waits and says why, in `/health` and in its log, and never has its password
+/// there.
 #[test]
 fn not_let_in_at_the_start() {
     for (given, words) in [(Some("guessed"), "assword"), (None, "NOAUTH")] {

@@ -1,5 +1,5 @@
-//! Redis with Sentinels and as a cluster: a master dies in the middle of a sale and another one takes its place. The sale
-//! goes on, and nothing is lost that the mode does not allow to be lost.
+//! Redis with Sentinels and as a cluster: a master dies in the middle of a sale and another one takes its place. The
+//! sale goes on, and nothing is lost that the mode does not allow to be lost.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

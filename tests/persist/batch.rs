@@ -115,7 +115,8 @@ proptest! {
         let loaded = Loaded { holds: vec![StoredHold { room, seat, held }], ..Loaded::default() };
         let (now, hold_ttl_ms) = (WallMillis(now), hold_ttl_ms.max(1));
         for hold in sift(loaded, now, hold_ttl_ms, 1, |_| true).shards.iter().flatten() {
-            assert!(hold.held.at <= now && now < hold.held.expires_at && hold.held.expires_at <= now.after(hold_ttl_ms));
+            let (at, end) = (hold.held.at, hold.held.expires_at);
+                assert!(at <= now && now < end && end <= now.after(hold_ttl_ms));
         }
     }
 }

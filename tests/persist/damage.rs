@@ -1,7 +1,8 @@
 //! Damage to the files of the embedded store: whatever it is, it is seen, nothing panics, and what precedes it is given
 //! back.
 //!
-//! Each damage is made from a seed on a copy of a real store. `DAMAGES=n` asks for more of them, `DAMAGE_SEED=n` for one.
+//! Each damage is made from a seed on a copy of a real store. `DAMAGES=n` asks for more of them, `DAMAGE_SEED=n` for
+//! one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

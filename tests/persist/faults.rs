@@ -1,5 +1,5 @@
-//! Each way in which Redis can fail, at the level of the store thread: it is said within two seconds, nothing is lost, and
-//! everything is caught up within two seconds of its end.
+//! Each way in which Redis can fail, at the level of the store thread: it is said within two seconds, nothing is lost,
+//! and everything is caught up within two seconds of its end.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Redis as the nodes of a cluster share it: its calls equal the model of the cluster's simulation, whatever is asked; what
-//! is committed is read again, once.
+//! Redis as the nodes of a cluster share it: its calls equal the model of the cluster's simulation, whatever is asked;
+//! what is committed is read again, once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

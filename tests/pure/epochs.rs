@@ -1,7 +1,7 @@
 //! What the epochs tell that every client sees: nothing.
 //!
-//! They were once made by a bijection from a seed, which also keyed the maps. Two of them gave the seed away, and with it
-//! the next epoch and ids that collide. That attack is here, with what it was made for, so that it is known to work.
+//! They were once made by a bijection from a seed, which also keyed the maps. Two of them gave the seed away, and with
+//! it the next epoch and ids that collide. That attack is here, with what it was made for, so that it is known to work.
 
 use butaca::engine::command::{Caller, Effect, Effects, Input, Ticket};
 use butaca::engine::ids::{ClientId, ConnId, Origin, ShardId};

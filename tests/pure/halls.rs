@@ -173,9 +173,10 @@ fn another_layout_is_another_life_and_loses_no_seat() {
         plan: Some(plan.clone()),
     };
     let refused = hall.sell(&patch(&layout("small", 3)));
-    assert!(
-        matches!(refused, SaleAnswer::Refused { reject: Reject::LayoutMismatch, details } if details.conflicts.len() == 1)
-    );
+    assert!(matches!(
+        refused,
+        SaleAnswer::Refused { reject: Reject::LayoutMismatch, details } if details.conflicts.len() == 1
+    ));
     assert!(matches!(hall.sell(&patch(&layout("large", 6))), SaleAnswer::Room { is_new: false, .. }));
     let renewed = hall.effects.iter().any(|effect| match effect {
         Effect::Room(news) => matches!(news.what, RoomChanged::Renewed { at } if at.seq == 0),

@@ -1,8 +1,8 @@
-//! What a store keeps is what was: a shop is driven at random, everything that its shard wants kept goes through batches and
-//! records into a map, and a second shard that starts from that map alone is compared with the first.
+//! What a store keeps is what was: a shop is driven at random, everything that its shard wants kept goes through
+//! batches and records into a map, and a second shard that starts from that map alone is compared with the first.
 //!
-//! On the way the effects are folded into what everybody may know, and the fold is compared with the shard: numbers without a
-//! hole, states that follow from each other, carts as they were told.
+//! On the way the effects are folded into what everybody may know, and the fold is compared with the shard: numbers
+//! without a hole, states that follow from each other, carts as they were told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -48,7 +48,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_shard_does_what_its_model_does(restored in restored(), ops in proptest::collection::vec(op(), 1..120), max in 0_u32..4) {
+    fn a_shard_does_what_its_model_does(
+        restored in restored(),
+        ops in proptest::collection::vec(op(), 1..120),
+        max in 0_u32..4,
+    ) {
         let mut pair = Pair::new(Rules { hold_ttl_ms: TTL_MS, seats_per_client_max: max }, CLIENTS);
         for op in restored.into_iter().chain(ops).chain((0..CLIENTS).map(Op::Gone)) {
             pair.check(op);

@@ -1,4 +1,5 @@
-//! Frames of clients: the rules as data, the same events however the bytes are cut, and tungstenite as a second opinion.
+//! Frames of clients: the rules as data, the same events however the bytes are cut, and tungstenite as a second
+//! opinion.
 
 use std::io::{self, Read, Write};
 

@@ -27,7 +27,8 @@ fn a_thousand_members_are_shared_by_two_shards() {
         let delivered = growth(&server.figures("deliveries"), &deliveries);
         assert_eq!(delivered.iter().sum::<u64>(), EVENTS * (MEMBERS as u64 + 1), "everybody got every event");
         let (least, most) = (delivered[0].min(delivered[1]), delivered[0].max(delivered[1]));
-        // Which shard accepts is chance with a deviation of 16 members: two thirds leaves room for more than four of them.
+        // Which shard accepts is chance with a deviation of 16 members: two thirds leaves room for more than four of
+        // them.
         assert!(least * 3 >= most * 2, "both shards deliver a fair share: {delivered:?}");
         // A command may cross, and its news cross once; each of the two questions for the figures is two letters twice.
         let mail = server.figure("mesh_sent") - mail;

@@ -32,7 +32,8 @@ fn shards_under_cpu_hogs_alone() {
         let mut clients: Vec<Watcher> = (0..2)
             .map(|number| Watcher::join(&server, &format!("c{number}"), &[&rooms[number], &rooms[1 - number]]))
             .collect();
-        // 300 commands, one at a time, so that both shards fall asleep and are woken again and again, also by mail alone.
+        // 300 commands, one at a time, so that both shards fall asleep and are woken again and again, also by mail
+        // alone.
         for round in 0..150 {
             for number in 0..2 {
                 let room = &rooms[round % 2];

@@ -61,8 +61,8 @@ fn an_expiry_is_told_to_members_and_to_the_holder() {
     }
 }
 
-/// By the clock of the room's owner, which each answer tells: nothing is decided more than 100 ms after a deadline that has
-/// not been told, and the first decision behind that is not before it. However starved the machine is, both hold.
+/// By the clock of the room's owner, which each answer tells: nothing is decided more than 100 ms after a deadline that
+/// has not been told, and the first decision behind that is not before it. However starved the machine is, both hold.
 #[test]
 fn no_answer_overtakes_an_expiry_that_is_due() {
     for owner in 0..2 {

@@ -6,8 +6,8 @@
 use crate::harness::client::text_frame;
 use crate::harness::{Client, Server};
 
-/// Sends so many of one message, reads the answers, and returns how many turns the server took meanwhile. Somebody else on
-/// the same shard is answered in between.
+/// Sends so many of one message, reads the answers, and returns how many turns the server took meanwhile. Somebody else
+/// on the same shard is answered in between.
 fn turns_for(text: &str, count: usize) -> u64 {
     let server = Server::start(&[("SHARDS", "1")]);
     let mut other = Client::join(&server, "other", "r");

@@ -5,8 +5,8 @@ use butaca::engine::ids::shard_of;
 use crate::harness::client::{frame, join, select, text_frame, upgrade};
 use crate::harness::{Client, Got, Server, Watcher, at_once, eventually, room_on, unique};
 
-/// Many connections, each with its upgrade, a ping, its join and commands for that room in one write: every reply comes,
-/// in order, wherever the socket was accepted and wherever it goes.
+/// Many connections, each with its upgrade, a ping, its join and commands for that room in one write: every reply
+/// comes, in order, wherever the socket was accepted and wherever it goes.
 #[test]
 fn commands_behind_a_join_arrive_in_order() {
     let server = Server::start(&[("SHARDS", "2"), ("MAX_SEATS_PER_CLIENT", "0")]);
@@ -159,8 +159,9 @@ fn answers_for_who_has_gone_reach_nobody_else() {
     eventually("who has gone holds nothing", left);
 }
 
-/// A connection whose socket is full when it joins a room of another shard: what it is owed begins within a frame. It is
-/// served where it is, and when it is closed for what it sends next, that frame comes to its end before the close frame.
+/// A connection whose socket is full when it joins a room of another shard: what it is owed begins within a frame. It
+/// is served where it is, and when it is closed for what it sends next, that frame comes to its end before the close
+/// frame.
 #[test]
 fn a_full_socket_stays_where_it_is() {
     // The kernel may find room after all: then it moves, as it should, and says nothing here.

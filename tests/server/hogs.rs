@@ -1,8 +1,8 @@
-//! Hostile clients, each beside an innocent one: the server lives, its memory stays within bounds and comes back, and what
-//! the innocent waits for is printed in one table.
+//! Hostile clients, each beside an innocent one: the server lives, its memory stays within bounds and comes back, and
+//! what the innocent waits for is printed in one table.
 //!
-//! Each attack runs against a server of its own, in a cgroup of 512 MiB where this process may make one; where it may not,
-//! the resident set is held to the same bound by the assertion alone, and the table says so. The sizes are small;
+//! Each attack runs against a server of its own, in a cgroup of 512 MiB where this process may make one; where it may
+//! not, the resident set is held to the same bound by the assertion alone, and the table says so. The sizes are small;
 //! `scripts/long.sh hogs` asks for the full ones. Everything is bounded in number and time and stays on loopback.
 
 mod attacks;
@@ -27,8 +27,8 @@ use crate::harness::{BOUND, Server};
 const CELL_BYTES: u64 = 512 * 1024 * 1024;
 /// Within this time after the attack the memory is back.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
-/// What a server that has served anything at all may keep beside a fifth of what it began with: tables that grew, threads'
-/// first pages.
+/// What a server that has served anything at all may keep beside a fifth of what it began with: tables that grew,
+/// threads' first pages.
 const KEPT_BYTES: u64 = 6 * 1024 * 1024;
 
 /// The resident set, in bytes: before the attack, the most there was, and at the end.

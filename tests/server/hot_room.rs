@@ -66,7 +66,8 @@ fn a_batch_of_events_is_one_letter_a_shard() {
     assert!(mail <= commands + commands / 4, "{mail} letters for {commands} events");
 }
 
-/// Who joins a room in which much happens shares an older full state with others, and gets what happened since behind it.
+/// Who joins a room in which much happens shares an older full state with others, and gets what happened since behind
+/// it.
 #[test]
 fn who_joins_a_busy_room_gets_a_state_and_what_happened_since() {
     for shards in ["1", "2"] {

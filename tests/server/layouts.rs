@@ -1,4 +1,5 @@
-//! Layouts and rooms from files: who gets layouts by HTTP and how, rooms that are there from the start, and starts that fail.
+//! Layouts and rooms from files: who gets layouts by HTTP and how, rooms that are there from the start, and starts that
+//! fail.
 
 use std::fs;
 use std::io::Read as _;

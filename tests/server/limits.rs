@@ -105,7 +105,8 @@ fn a_proxy_that_nobody_declared_is_noticed() {
     eventually("it is logged", || server.log().contains("set TRUSTED_PROXIES").then_some(()));
 }
 
-/// Who begins to ask and never goes on has the places for a moment only: the oldest of them goes when another one comes.
+/// Who begins to ask and never goes on has the places for a moment only: the oldest of them goes when another one
+/// comes.
 #[test]
 fn half_a_head_keeps_nobody_out() {
     let server = Server::start(&[("MAX_CONNECTIONS", "10"), ("SHARDS", "1"), ("HANDSHAKE_MS", "60000")]);

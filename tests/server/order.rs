@@ -115,8 +115,8 @@ fn write(server: &Server, rooms: &[String], number: usize, rounds: usize) -> Wat
     watcher
 }
 
-/// A room so big that a pass over it is cut into slices: what happens between two slices is due again after the pass, and
-/// reaches those who only listen.
+/// A room so big that a pass over it is cut into slices: what happens between two slices is due again after the pass,
+/// and reaches those who only listen.
 #[test]
 fn what_happens_during_a_pass_reaches_everybody() {
     let server = Server::start(&[("SHARDS", "1"), ("MAX_SEATS_PER_CLIENT", "0")]);

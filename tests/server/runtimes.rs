@@ -1,6 +1,7 @@
 //! What the shards run on: glommio, or plain threads where io_uring is refused. The same clients find the same server.
 //!
-//! All other tests run on what `BUTACA_TEST_RUNTIME` says, and `scripts/test.sh` runs a part of them on threads as well.
+//! All other tests run on what `BUTACA_TEST_RUNTIME` says, and `scripts/test.sh` runs a part of them on threads as
+//! well.
 
 use std::process::Command;
 

@@ -91,8 +91,8 @@ fn a_slow_consumer_gets_a_full_state_and_the_fast_ones_everything() {
     }
 }
 
-/// A room with so many held seats that a full state takes more than what a member is behind: it is sent on from the log,
-/// misses nothing, and its own replies stand among the events where they belong.
+/// A room with so many held seats that a full state takes more than what a member is behind: it is sent on from the
+/// log, misses nothing, and its own replies stand among the events where they belong.
 #[test]
 fn a_member_that_is_behind_reads_on_where_a_full_state_costs_more() {
     for variant in VARIANTS {
@@ -171,8 +171,8 @@ fn a_sleeper_is_woken_to_one_full_state_and_all_its_replies() {
     slow.agrees(&server, "r");
 }
 
-/// One that stops reading in the middle of its full state while the room goes on is closed with 4008: it gets the rest of
-/// the frame that was begun, and no event behind a hole, before that close.
+/// One that stops reading in the middle of its full state while the room goes on is closed with 4008: it gets the rest
+/// of the frame that was begun, and no event behind a hole, before that close.
 #[test]
 fn a_consumer_too_slow_for_its_full_state_is_closed() {
     // However starved the machine is, there is time to read that rest.

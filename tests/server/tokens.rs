@@ -1,4 +1,5 @@
-//! Tokens of the shop on the real binary: how they are shown, what they allow, when they end, where their keys come from.
+//! Tokens of the shop on the real binary: how they are shown, what they allow, when they end, where their keys come
+//! from.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -32,8 +32,8 @@ fn select(room: &str, seat: &str) -> String {
     format!(r#"{{"type":"select_seat","room_id":"{room}","seat_id":"{seat}"}}"#)
 }
 
-/// Joins of a room that wait behind a select of it, until the store has that in durable mode, and behind it joins of many
-/// rooms: each is answered once, and the server goes on.
+/// Joins of a room that wait behind a select of it, until the store has that in durable mode, and behind it joins of
+/// many rooms: each is answered once, and the server goes on.
 #[test]
 fn joins_behind_a_select() {
     for durability in ["memory", "window", "durable"] {
@@ -63,8 +63,8 @@ fn joins_behind_a_select() {
     }
 }
 
-/// Everything that a client can ask, mixed, in rooms of both shards: replies come in the order of the requests, however long
-/// each has to wait for a store or for another shard.
+/// Everything that a client can ask, mixed, in rooms of both shards: replies come in the order of the requests, however
+/// long each has to wait for a store or for another shard.
 #[test]
 fn replies_come_in_the_order_of_requests() {
     for durability in ["memory", "window", "durable"] {

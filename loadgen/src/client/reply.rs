@@ -293,7 +293,8 @@ mod tests {
         crowd.clients[0].pending.push_back(Request { ask: Ask::Join, seat: 0, due: 900 * MS, seq: 0 });
         let joined = br#"{"type":"room_joined","room_id":"tr0","client_id":"tc0","seq":0,"epoch":"e"}"#;
         assert_eq!(crowd.text(0, joined, 1_000 * MS), Reply::Joined);
-        // Two that happened before, the second while the join was under way; then one that is news, and one that is late.
+        // Two that happened before, the second while the join was under way; then one that is news, and one that is
+        // late.
         for (seq, due_ms, at_ms) in [(1, 200, 1_001), (2, 950, 1_001), (3, 1_000, 1_030), (4, 1_100, 1_900)] {
             crowd.text(0, selected(seq, due_ms).as_bytes(), at_ms * MS);
         }

@@ -101,8 +101,8 @@ pub struct Oracle {
     pub findings: Findings,
     /// Full states that came because events had been dropped for a slow reader.
     pub resyncs: u64,
-    /// Refusals and rooms about which nothing can be said, because no member was told the events of some moments and more
-    /// full states came than are kept.
+    /// Refusals and rooms about which nothing can be said, because no member was told the events of some moments and
+    /// more full states came than are kept.
     pub unjudged: u64,
     names: Arc<Names>,
     rooms: Vec<Room>,
@@ -237,7 +237,8 @@ impl Oracle {
         Some(Recognised { what: entry.event.what, stamp: entry.event.stamp })
     }
 
-    /// An event came. `own`: it is the reply to this client's own request. Returns the due time of the command behind it.
+    /// An event came. `own`: it is the reply to this client's own request. Returns the due time of the command behind
+    /// it.
     pub fn event(&mut self, who: Who, event: Event, own: bool, payload: &[u8], now: Now) -> u64 {
         if !self.members[who as usize].joined {
             if !own {

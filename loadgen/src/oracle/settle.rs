@@ -28,7 +28,8 @@ impl Oracle {
         self.faults = faults;
     }
 
-    /// Looks for holds beyond their deadline and gives up on holes. `wall_ms` is a moment up to which everything was read.
+    /// Looks for holds beyond their deadline and gives up on holes. `wall_ms` is a moment up to which everything was
+    /// read.
     pub fn sweep(&mut self, wall_ms: u64, grace_ms: u64) {
         let mut faults = std::mem::take(&mut self.faults);
         for room in 0..self.rooms.len() {

@@ -1,6 +1,7 @@
 //! One shopper's map of the room by the first protocol, and what may never be seen on it.
 //!
-//! Invariant: what is booked is freed by a refund only; changes come one by one, each numbered after the one before. Never here: sockets.
+//! Invariant: what is booked is freed by a refund only; changes come one by one, each numbered after the one before.
+//! Never here: sockets.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! `purchase`: shoppers with sockets buy through the API of the shop's backend while an operator blocks seats, and an
 //! oracle compares three accounts of it: the shop's book, what the API lists, and every shopper's map.
 //!
-//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a refund,
-//! every map is what the API says.
+//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a
+//! refund, every map is what the API says.
 
 mod ledger;
 mod map;

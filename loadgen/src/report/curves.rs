@@ -33,8 +33,8 @@ struct Chart {
     curves: Vec<Curve>,
 }
 
-/// Draws the charts of `from` (JSON: a list of `name`, `title`, `x`, `y` and `curves`, each with `name` and `points`) into
-/// the folder `into`, one SVG file each, on logarithmic axes.
+/// Draws the charts of `from` (JSON: a list of `name`, `title`, `x`, `y` and `curves`, each with `name` and `points`)
+/// into the folder `into`, one SVG file each, on logarithmic axes.
 ///
 /// # Errors
 /// One line with the file and what went wrong.

@@ -1,6 +1,7 @@
 //! What people do in a sale that only the second protocol offers: whole groups, the best seats, swaps, more time.
 //!
-//! Invariant: in a room with a layout half of the groups take what is best, the others what they chose on their own map. Never here: timers.
+//! Invariant: in a room with a layout half of the groups take what is best, the others what they chose on their own
+//! map. Never here: timers.
 
 use rand::Rng;
 

@@ -1,7 +1,7 @@
 //! What a client is told of its own cart: answers, refusals, and what happens to it otherwise.
 //!
-//! Invariants: a cart that is told is what was asked for, and nothing else of it has changed; it ends neither early nor late.
-//! Never here: maps (`read`), what others had (`settle`).
+//! Invariants: a cart that is told is what was asked for, and nothing else of it has changed; it ends neither early nor
+//! late. Never here: maps (`read`), what others had (`settle`).
 
 use super::mine::Asked;
 use super::wire::{self, Cart, Frame};

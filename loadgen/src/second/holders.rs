@@ -1,7 +1,7 @@
 //! Who had which seat of a room from which number of its history to which, as each was told by its own cart.
 //!
-//! Invariant: a time is only as long as it was surely so, from the message that told of the seat to the last one that still
-//! named it; so two that overlap are two holders of one seat. Never here: maps.
+//! Invariant: a time is only as long as it was surely so, from the message that told of the seat to the last one that
+//! still named it; so two that overlap are two holders of one seat. Never here: maps.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! The map of a room: two bits a seat, and one number that stands for all of them.
 //!
-//! Invariant: `hash` is the sum over the seats that are not free, so two maps are compared by one number. Never here: when
-//! that was.
+//! Invariant: `hash` is the sum over the seats that are not free, so two maps are compared by one number. Never here:
+//! when that was.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -1,4 +1,5 @@
-//! What one client knows of itself by the second protocol: its session, its cart, how far it has come, what it has asked.
+//! What one client knows of itself by the second protocol: its session, its cart, how far it has come, what it has
+//! asked.
 //!
 //! Invariant: a cart is what the last message said of it. Never here: what others know.
 

@@ -1,9 +1,9 @@
 //! The second protocol: carts, sessions, maps of two bits a seat.
 //!
-//! [`wire`] reads and writes messages, [`map`] is a room's map, [`rooms`] what all members together were told of a room,
-//! [`holders`] who had which seat when, [`mine`] what one client knows of itself, [`read`] and [`carts`] lead from a message to
-//! what it means. Invariant: nothing is trusted that is not compared with what others were told. Never here: sockets, what people
-//! want.
+//! [`wire`] reads and writes messages, [`map`] is a room's map, [`rooms`] what all members together were told of a
+//! room, [`holders`] who had which seat when, [`mine`] what one client knows of itself, [`read`] and [`carts`] lead
+//! from a message to what it means. Invariant: nothing is trusted that is not compared with what others were told.
+//! Never here: sockets, what people want.
 
 pub mod ask;
 pub mod carts;

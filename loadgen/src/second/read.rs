@@ -1,7 +1,7 @@
 //! From a message of the second protocol to what it means for the client that got it.
 //!
-//! Invariants: answers come in the order of the requests and name them; every map is compared with what others were told.
-//! Never here: carts (`carts`), what a client does next.
+//! Invariants: answers come in the order of the requests and name them; every map is compared with what others were
+//! told. Never here: carts (`carts`), what a client does next.
 
 use super::Second;
 use super::map::Map;

@@ -1,8 +1,8 @@
 //! What all members together were told of a room: the map at each number that a snapshot or a delta led to.
 //!
-//! The idea: a member is a number; its map is the map of that number, whoever came there and how. A delta is read once and
-//! recognised by its bytes afterwards. Invariants: the map of a number is one, so a second way to it must lead to the same;
-//! maps that nobody stands at are dropped, their hashes stay. Never here: carts, time.
+//! The idea: a member is a number; its map is the map of that number, whoever came there and how. A delta is read once
+//! and recognised by its bytes afterwards. Invariants: the map of a number is one, so a second way to it must lead to
+//! the same; maps that nobody stands at are dropped, their hashes stay. Never here: carts, time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -17,8 +17,8 @@ pub(crate) struct Known {
     pub(crate) to: u64,
     /// How many changes it has.
     pub(crate) count: u64,
-    /// When the commands behind its holds were due, where that is known: rounded down, so that a few stand for thousands of
-    /// deliveries, and how many.
+    /// When the commands behind its holds were due, where that is known: rounded down, so that a few stand for
+    /// thousands of deliveries, and how many.
     pub(crate) stamps: Vec<(u64, u64)>,
     changes: Vec<(Seat, u8)>,
     bytes: Box<[u8]>,

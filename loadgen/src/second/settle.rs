@@ -60,7 +60,8 @@ impl Second {
         (0..seats).map(|seat| (seat, map.state(seat))).filter(|(_, state)| *state != 0).collect()
     }
 
-    /// The client's connection has ended. `window_ms`: what was acknowledged within it may be lost with a server that was killed.
+    /// The client's connection has ended. `window_ms`: what was acknowledged within it may be lost with a server that
+    /// was killed.
     pub(crate) fn away(&mut self, who: Who, held: &[(Seat, u64)], now: u64, window_ns: Option<u64>, wall_ms: u64) {
         let mine = &mut self.mine[who as usize];
         let sure = |seat: Seat, since: u64| {

@@ -23,7 +23,8 @@ const HELLO: &str =
     r#"{"type":"hello","session_id":"s","session_token":"t","resumed":false,"grace_ms":15000,"carts":[]}"#;
 const EMPTY: &str = r#"{"seats":[],"expires_at":null,"extends_left":1,"orders":[]}"#;
 
-/// A name stands for a cart with seats, `E` for an empty one, `J` and `M` for being a member with an empty map at number 0.
+/// A name stands for a cart with seats, `E` for an empty one, `J` and `M` for being a member with an empty map at
+/// number 0.
 fn text(line: &str) -> Vec<String> {
     let cart = |seats: &str| {
         format!(r#"{{"seats":[{seats}],"expires_at":"2099-01-01T00:00:00.000Z","extends_left":1,"orders":[]}}"#)

@@ -217,8 +217,9 @@ impl Session {
         }
     }
 
-    /// Whoever has heard nothing since `room_joined` and waits for no answer pings: behind the pong no full state can follow.
-    /// Asked again while draining, since a join may be answered only then, with its full state still on the way.
+    /// Whoever has heard nothing since `room_joined` and waits for no answer pings: behind the pong no full state can
+    /// follow. Asked again while draining, since a join may be answered only then, with its full state still on the
+    /// way.
     fn make_sure(&mut self, worker: &mut Worker, now: u64) {
         if self.crowd.second.is_some() {
             return;

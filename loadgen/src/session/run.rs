@@ -88,8 +88,9 @@ pub fn run(
 }
 
 /// Everybody must come to the highest number that anybody has seen, also where a room's members are in several threads.
-/// The drain may have ended long ago, or in the middle of an event: holds expire at any time, and a turn can bring the news
-/// to some members of a room and not yet to others. So nothing is read between the last look here and the judgement.
+/// The drain may have ended long ago, or in the middle of an event: holds expire at any time, and a turn can bring the
+/// news to some members of a room and not yet to others. So nothing is read between the last look here and the
+/// judgement.
 fn agree(session: &mut Session, script: &mut impl Script, worker: &mut Worker) {
     let shared = Arc::clone(&session.shared);
     for (room, highest) in shared.highest.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Whether a message is the one that a dialogue expects.
 //!
-//! What the published protocol has must be there as it is written; what our protocol adds (`seq`, `epoch`, times) must be
-//! there and well-formed, and equal where the dialogue writes it. Anything else is a difference. `"*"` stands for any
-//! text or number.
+//! What the published protocol has must be there as it is written; what our protocol adds (`seq`, `epoch`, times) must
+//! be there and well-formed, and equal where the dialogue writes it. Anything else is a difference. `"*"` stands for
+//! any text or number.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! What the tests stand on: the server as a process, a client of our own on plain sockets, dialogues as data, a Redis, a
-//! network and a disk that fail when they are told to.
+//! What the tests stand on: the server as a process, a client of our own on plain sockets, dialogues as data, a Redis,
+//! a network and a disk that fail when they are told to.
 //!
 //! Compiled once for all tests, and beside the server: it uses no code of it. Invariants: every wait is for an event (a
 //! frame, the end of a stream, a figure of `/stats`), and its bound only turns a hang into a failure; nothing is ended

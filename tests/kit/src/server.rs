@@ -39,8 +39,8 @@ pub fn limited(limits: &str, settings: &[(&str, &str)]) -> Command {
     with_settings(shell, settings)
 }
 
-/// The binary under a seccomp profile in which one of the calls of io_uring fails with this error, as in many containers.
-/// The profile is set by a few lines of Python, because it takes a raw system call.
+/// The binary under a seccomp profile in which one of the calls of io_uring fails with this error, as in many
+/// containers. The profile is set by a few lines of Python, because it takes a raw system call.
 pub fn refused(Refused { call, errno }: Refused, settings: &[(&str, &str)]) -> Command {
     let script = format!(
         "import ctypes, os, struct, sys\n\
@@ -157,15 +157,15 @@ impl Server {
         ready_to_use(TcpStream::from(fd))
     }
 
-    /// Connects one of many: each hundred from an address of its own, or a test of tens of thousands of connections would
-    /// run out of ports.
+    /// Connects one of many: each hundred from an address of its own, or a test of tens of thousands of connections
+    /// would run out of ports.
     pub fn dial_in_a_crowd(&self, number: usize) -> TcpStream {
         let host = u8::try_from(number / 100 % 200 + 2).expect("small");
         self.dial_from(Ipv4Addr::new(127, 0, 1, host))
     }
 
-    /// One request on a connection of its own. A shard that is behind is given up by the one that answers for a room: then
-    /// it is asked again.
+    /// One request on a connection of its own. A shard that is behind is given up by the one that answers for a room:
+    /// then it is asked again.
     pub fn get(&self, path: &str) -> Response {
         eventually("an answer that needs all shards", || {
             let mut http = Http::new(self.dial());

@@ -1,7 +1,8 @@
-//! Trains of mixed requests on one connection, and what must come back: one reply a request, in the order of the requests.
+//! Trains of mixed requests on one connection, and what must come back: one reply a request, in the order of the
+//! requests.
 //!
-//! The train's rooms are nobody else's, so that nothing but replies comes. Invariant: every reply tells its request: seats
-//! are named once, what is no request is numbered.
+//! The train's rooms are nobody else's, so that nothing but replies comes. Invariant: every reply tells its request:
+//! seats are named once, what is no request is numbered.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! A client that keeps its own map of each room from the events alone, and insists on the promises: a room's events come
-//! in `seq` order without a hole, or a full state takes their place.
+//! A client that keeps its own map of each room from the events alone, and insists on the promises: a room's events
+//! come in `seq` order without a hole, or a full state takes their place.
 
 use std::collections::BTreeMap;
 

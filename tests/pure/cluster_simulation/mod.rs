@@ -1,9 +1,9 @@
-//! Several nodes and a Redis from one seed: calls that are late, lost or come twice, nodes that are cut off, stopped, killed
-//! and started again, clocks that run apart, failovers that lose the last entries, drains.
+//! Several nodes and a Redis from one seed: calls that are late, lost or come twice, nodes that are cut off, stopped,
+//! killed and started again, clocks that run apart, failovers that lose the last entries, drains.
 //!
-//! The oracle: no part has two nodes that may decide, at any moment; what is committed continues what was committed, and
-//! no command is in it twice; no view has a hole that nobody has seen; and when all is quiet again each part is served by
-//! the node that should have it, every command has its answer and every view is what the owner has.
+//! The oracle: no part has two nodes that may decide, at any moment; what is committed continues what was committed,
+//! and no command is in it twice; no view has a hole that nobody has seen; and when all is quiet again each part is
+//! served by the node that should have it, every command has its answer and every view is what the owner has.
 
 mod bounds;
 mod node;

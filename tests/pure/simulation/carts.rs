@@ -47,7 +47,8 @@ impl Carts {
         Self { rules, hold_ms, parties, conns, clocks, kept }
     }
 
-    /// The connection comes to a shard for its session. Returns whether it is let in, and which other connection must go.
+    /// The connection comes to a shard for its session. Returns whether it is let in, and which other connection must
+    /// go.
     pub(crate) fn meet(
         &mut self,
         now: Now,

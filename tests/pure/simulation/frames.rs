@@ -35,8 +35,8 @@ pub(crate) const SECOND_NAMES: Name = 50;
 pub(crate) struct Seen {
     pub(crate) client: Name,
     pub(crate) user_info: String,
-    /// Of a seat in a cart it is not looked at: it moves with the cart's clock, which members of the first protocol are not
-    /// told.
+    /// Of a seat in a cart it is not looked at: it moves with the cart's clock, which members of the first protocol are
+    /// not told.
     pub(crate) expires_at: Option<WallMillis>,
 }
 

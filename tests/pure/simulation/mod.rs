@@ -1,5 +1,6 @@
-//! A cluster of real nodes, run in one thread from one seed, with clients that check what they are told and an oracle that
-//! checks everything else. Nothing of a shard is written again here: only sockets, mailboxes and a store are models.
+//! A cluster of real nodes, run in one thread from one seed, with clients that check what they are told and an oracle
+//! that checks everything else. Nothing of a shard is written again here: only sockets, mailboxes and a store are
+//! models.
 //!
 //! `SIM_SEED=7 cargo test --test pure simulation` replays one seed, `SIM_SEEDS=100000` runs so many instead of 2,000;
 //! `SIM_TRACE=1` writes everything down that is decided.

@@ -1,7 +1,7 @@
 //! What stands around a node here, in the place of the runtime: sockets that are plain data.
 //!
-//! It moves bytes and obeys orders, and decides nothing. Sockets are told of as a kernel tells of them: one that was full
-//! is writable once, when its client has read; one whose requests wait is read again only when the node says so.
+//! It moves bytes and obeys orders, and decides nothing. Sockets are told of as a kernel tells of them: one that was
+//! full is writable once, when its client has read; one whose requests wait is read again only when the node says so.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! A store as a shard sees it: it takes batches and says, some time later, that they are committed. What is in them is the
-//! business of `store_simulation`.
+//! A store as a shard sees it: it takes batches and says, some time later, that they are committed. What is in them is
+//! the business of `store_simulation`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A store that fails in every way that a real one can: not at all, after the fact, in part, twice, and by losing things.
-//! What it has written survives the end of a server, what it has synced a power failure too.
+//! A store that fails in every way that a real one can: not at all, after the fact, in part, twice, and by losing
+//! things. What it has written survives the end of a server, what it has synced a power failure too.
 
 use std::collections::{BTreeMap, BTreeSet};
 

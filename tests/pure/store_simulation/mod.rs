@@ -1,11 +1,12 @@
-//! Lives of a server on a store that fails, from one seed: selects, releases, ends of connections, deadlines, batches that
-//! are delayed, repeated and lost, syncs that come late or fail, crashes and power failures at any step, orderly ends, a
-//! rival that takes over.
+//! Lives of a server on a store that fails, from one seed: selects, releases, ends of connections, deadlines, batches
+//! that are delayed, repeated and lost, syncs that come late or fail, crashes and power failures at any step, orderly
+//! ends, a rival that takes over.
 //!
-//! The oracle: in durable mode nothing that was told is lost; in both modes every seat whose change the store is known to
-//! have is after a crash exactly as it was, so that only the window is lost and there are no ghosts, and after a power
-//! failure so is every seat whose change is synced, which in durable mode it is before anybody is told; no hold outlives its
-//! deadline; nobody is granted a seat by a deposed server in durable mode; each room is told in order, without a hole.
+//! The oracle: in durable mode nothing that was told is lost; in both modes every seat whose change the store is known
+//! to have is after a crash exactly as it was, so that only the window is lost and there are no ghosts, and after a
+//! power failure so is every seat whose change is synced, which in durable mode it is before anybody is told; no hold
+//! outlives its deadline; nobody is granted a seat by a deposed server in durable mode; each room is told in order,
+//! without a hole.
 
 mod disk;
 mod oracle;

@@ -1,4 +1,5 @@
-//! One life of a server: shards with their pending changes and gates, the queue and the pump. What it tells goes to the oracle.
+//! One life of a server: shards with their pending changes and gates, the queue and the pump. What it tells goes to the
+//! oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Every bound stands in `limits.rs`, and somebody keeps it: a number elsewhere is a code, a unit or part of a format, and
-//! then it stands in the table here.
+//! Every bound stands in `limits.rs`, and somebody keeps it: a number elsewhere is a code, a unit or part of a format,
+//! and then it stands in the table here.
 
 use super::report;
 use super::source::Source;

@@ -1,8 +1,8 @@
 //! No circle of files by calls: the methods of a type that lies in several files call each other in one direction.
 //!
-//! A method call is no `use`, so the layers cannot see it. Found by reading the source: which file defines a method of the
-//! type, and which file calls it on `self`, `core` or `node`. The file that holds the type itself dispatches into all others
-//! and offers them accessors; it is left out.
+//! A method call is no `use`, so the layers cannot see it. Found by reading the source: which file defines a method of
+//! the type, and which file calls it on `self`, `core` or `node`. The file that holds the type itself dispatches into
+//! all others and offers them accessors; it is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,11 +9,13 @@ mod circles;
 mod figures;
 mod source;
 mod walk;
+mod width;
 
 use source::{Source, read_sources};
 
-/// Modules in the order in which they may use each other: a line may use itself and the lines above it. A module belongs
-/// to the longest entry that it begins with, so a file of `runtime` that is not named stands where `runtime` does.
+/// Modules in the order in which they may use each other: a line may use itself and the lines above it. A module
+/// belongs to the longest entry that it begins with, so a file of `runtime` that is not named stands where `runtime`
+/// does.
 const LAYERS: &[&[&str]] = &[
     &["limits", "marks", "files"],
     &["planted"],

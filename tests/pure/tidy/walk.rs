@@ -3,8 +3,8 @@
 use super::report;
 use super::source::{Source, read_sources};
 
-/// A select of a free seat, in chains of functions of which each calls the next: how it comes in and is decided, what the
-/// engine does, how the reply is made, how it leaves.
+/// A select of a free seat, in chains of functions of which each calls the next: how it comes in and is decided, what
+/// the engine does, how the reply is made, how it leaves.
 const CHAINS: &[&[(&str, &str)]] = &[
     &[
         ("runtime::driver", "read_sockets"),

@@ -94,7 +94,8 @@ pub(super) fn joins_and_leaves(scene: &Scene<'_>) -> Vec<Hostile> {
     sockets
 }
 
-/// Proofs that are none, each with as many rooms as may be named; and one session that is handed on from socket to socket.
+/// Proofs that are none, each with as many rooms as may be named; and one session that is handed on from socket to
+/// socket.
 pub(super) fn resumes(scene: &Scene<'_>) -> Vec<Hostile> {
     let rooms: Vec<String> = (0..64).map(|room| format!(r#""{}{room}""#, "r".repeat(100))).collect();
     let resume =

@@ -1,5 +1,5 @@
-//! What others see of a change, whoever made it: members of the first protocol with its status and reason, members of the
-//! second as a delta, and those who come back later.
+//! What others see of a change, whoever made it: members of the first protocol with its status and reason, members of
+//! the second as a delta, and those who come back later.
 
 use serde_json::{Value, json};
 

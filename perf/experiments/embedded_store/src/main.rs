@@ -1,7 +1,8 @@
-//! Which embedded store: redb or fjall? Group commits with a sync, recovery of a million holds after a crash, size, CPU.
+//! Which embedded store: redb or fjall? Group commits with a sync, recovery of a million holds after a crash, size,
+//! CPU.
 //!
-//! `embedded_store commits|fill|recover redb|redb-quick|fjall DIR`. `fill` ends by `abort`, so that `recover` starts from what a
-//! crash leaves. Figures of the process (CPU, bytes written) come from /proc.
+//! `embedded_store commits|fill|recover redb|redb-quick|fjall DIR`. `fill` ends by `abort`, so that `recover` starts
+//! from what a crash leaves. Figures of the process (CPU, bytes written) come from /proc.
 
 use std::fs;
 use std::path::Path;

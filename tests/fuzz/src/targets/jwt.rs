@@ -1,5 +1,5 @@
-//! Tokens of the shop: bytes as a token, which is never good, and as the claims of one that the shop has signed: what is
-//! believed of them is what another reader finds.
+//! Tokens of the shop: bytes as a token, which is never good, and as the claims of one that the shop has signed: what
+//! is believed of them is what another reader finds.
 
 use butaca::auth::keys::KeySet;
 use butaca::auth::token::{Authority, TokenRules};

@@ -1,5 +1,5 @@
-//! Layouts in our JSON: what is accepted is what another parser reads, in one canonical form, with each seat in one row;
-//! what is refused is told in one line. The pieces that `pretix_plan` shares are public.
+//! Layouts in our JSON: what is accepted is what another parser reads, in one canonical form, with each seat in one
+//! row; what is refused is told in one line. The pieces that `pretix_plan` shares are public.
 
 use std::sync::Arc;
 

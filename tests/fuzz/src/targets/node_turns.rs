@@ -1,5 +1,5 @@
-//! Whole turns of one shard with several hostile connections: they join, hold, leave, stop reading, read a little, hang up
-//! and come back, with little memory. Nothing breaks, and when all are gone nothing is left of what was counted.
+//! Whole turns of one shard with several hostile connections: they join, hold, leave, stop reading, read a little, hang
+//! up and come back, with little memory. Nothing breaks, and when all are gone nothing is left of what was counted.
 
 use butaca::audience::budget::{Budget, KINDS};
 use butaca::audience::pace::Pace;

@@ -1,5 +1,5 @@
-//! Requests of the second protocol: what is accepted is what another parser reads in the same text, within the bounds; what
-//! is refused is told in JSON, with the `id` that came.
+//! Requests of the second protocol: what is accepted is what another parser reads in the same text, within the bounds;
+//! what is refused is told in JSON, with the `id` that came.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
-//! A client of the second protocol: it keeps its maps by snapshots and deltas and its carts by its own frames, and believes
-//! nothing else.
+//! A client of the second protocol: it keeps its maps by snapshots and deltas and its carts by its own frames, and
+//! believes nothing else.
 //!
-//! It panics when a reply does not answer its first open request, when a delta leaves a hole, when its map is not what the
-//! room was at the number that it has come to, or when it becomes somebody whom it has no proof for.
+//! It panics when a reply does not answer its first open request, when a delta leaves a hole, when its map is not what
+//! the room was at the number that it has come to, or when it becomes somebody whom it has no proof for.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! What the oracle knows of the second protocol: whether requests of carts are answered truly, wholly or not at all, and
-//! whether a cart is told as it is, to nobody but its owner.
+//! What the oracle knows of the second protocol: whether requests of carts are answered truly, wholly or not at all,
+//! and whether a cart is told as it is, to nobody but its owner.
 
 use butaca::auth::session::read_session;
 use butaca::engine::command::{

@@ -1,4 +1,5 @@
-//! A member that waits for the map of its room while something of it is not answered: rarer in a run than a test may be.
+//! A member that waits for the map of its room while something of it is not answered: rarer in a run than a test may
+//! be.
 
 use std::sync::{Arc, Mutex};
 
