@@ -69,14 +69,16 @@ impl Node {
         self.api_answers.push(*answer);
     }
 
+    /// Whom an answer is for, unless that has gone. Whose session goes on elsewhere is about to be closed: what it has asked
+    /// since it was told so is not answered any more.
+    fn who_gets(&self, to: ConnId, effect: &Effect) -> Option<u32> {
+        let slot = self.sessions.find(to).filter(|&slot| self.is_awaited(slot, effect))?;
+        (!self.superseded.contains(&(slot, self.sessions.generation(slot)))).then_some(slot)
+    }
+
     /// An answer has reached the shard of its connection.
     pub(super) fn answered(&mut self, to: ConnId, effect: Effect, captured: Option<Captured>) {
-        let slot = self.sessions.find(to).filter(|&slot| self.is_awaited(slot, &effect));
-        let Some(slot) = slot else { return crate::marks::hit("an answer that finds nobody") };
-        // Its session goes on elsewhere and it is about to be closed: what it has asked since is not answered any more.
-        if self.superseded.contains(&(slot, self.sessions.generation(slot))) {
-            return crate::marks::hit("an answer for one whose session goes on elsewhere");
-        }
+        let Some(slot) = self.who_gets(to, &effect) else { return crate::marks::hit("an answer that finds nobody") };
         if let Effect::Superseded { .. } = effect {
             crate::marks::hit("a session that goes on elsewhere");
             return self.superseded.push((slot, self.sessions.generation(slot)));
