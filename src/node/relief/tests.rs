@@ -25,6 +25,8 @@ struct Stage {
     ms: u64,
     taken: BTreeMap<u32, Vec<u8>>,
     still: Vec<u32>,
+    /// Sockets that take so many bytes more, and then stand still.
+    room_left: BTreeMap<u32, usize>,
     orders: Vec<Order>,
 }
 
@@ -54,7 +56,14 @@ impl Stage {
             budget: budget.clone(),
             store: None,
         });
-        let mut stage = Self { node, ms: 0, taken: BTreeMap::new(), still: Vec::new(), orders: Vec::new() };
+        let mut stage = Self {
+            node,
+            ms: 0,
+            taken: BTreeMap::new(),
+            still: Vec::new(),
+            room_left: BTreeMap::new(),
+            orders: Vec::new(),
+        };
         stage.pass(0);
         stage
     }
@@ -116,7 +125,11 @@ impl Stage {
 
     fn send(&mut self, source: Source) -> bool {
         let Some(send) = self.node.next_send(source) else { return false };
-        let len = if self.still.contains(&send.slot) { 0 } else { send.bytes.len() };
+        let mut len = if self.still.contains(&send.slot) { 0 } else { send.bytes.len() };
+        if let Some(left) = self.room_left.get_mut(&send.slot) {
+            len = len.min(*left);
+            *left -= len;
+        }
         self.taken.get_mut(&send.slot).expect("it is connected").extend_from_slice(&send.bytes[..len]);
         self.node.sent(Taken::Bytes(len), &mut self.orders);
         true
@@ -248,6 +261,28 @@ fn who_takes_nothing_is_closed_in_time() {
     }
     stage.pass(1_000);
     assert!(stage.is_closing(0));
+    nothing_is_left(&mut stage, &budget);
+}
+
+/// Who has been closed for not reading, in the middle of a full state, does not keep that in memory for as long as a
+/// closing handshake may take.
+#[test]
+fn who_was_closed_keeps_nothing_alive() {
+    let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+    let mut stage = Stage::new(&budget);
+    stage.connect(0, "holder");
+    stage.connect(1, "mute");
+    stage.hold(0, "r", 0..15);
+    stage.room_left.insert(1, 1_000);
+    assert!(stage.ask(1, Request::Join { room: "r" }));
+    stage.pass(SILENCE_MS + RELIEF_MS);
+    assert!(stage.is_closing(1) && stage.taken[&1].len() == 1_000, "it was closed in the middle of its full state");
+    stage.ask(0, Request::Release { room: "r", seat: "S0 0" });
+    stage.pass(2_000);
+    assert!(budget.used(Kind::FullStates) > 0, "which must be sent whole, or the close frame is none");
+    assert!(!stage.orders.contains(&Order::End(1)));
+    stage.pass(SILENCE_MS);
+    assert!(stage.orders.contains(&Order::End(1)), "it did not take even that");
     nothing_is_left(&mut stage, &budget);
 }
 
