@@ -5,7 +5,8 @@
 //! does. How much stayed resident after a wave of connections varied by a third. Returning each page at once instead
 //! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/notes/memory.md`).
 //!
-//! What counts is what was freed, in connections or in bytes. Once in a while a quiet shard collects in any case.
+//! What counts is what was freed, in connections or in bytes. A crowd does not go all at once, so whatever is freed after
+//! its first part was collected counts as well. Once in a while a quiet shard collects in any case.
 //! Invariants: a shard that has something to do never collects; a shard that has collected does not do so again within
 //! a second. Never here: what was freed.
 
@@ -17,6 +18,8 @@ pub(crate) struct Leftovers {
     ends: u32,
     bytes: usize,
     collected_ns: u64,
+    /// A crowd was collected the last time: its rest may still be going.
+    has_rest: bool,
 }
 
 impl Leftovers {
@@ -30,10 +33,14 @@ impl Leftovers {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
+    fn is_crowd(&self) -> bool {
+        self.ends >= COLLECT_ENDS_MIN || self.bytes >= COLLECT_BYTES_MIN
+    }
+
     /// How long until it is time to collect, if nothing happens any more.
     pub(crate) fn due_in_ns(&self, now_ns: u64) -> u64 {
-        let is_worth_it = self.ends >= COLLECT_ENDS_MIN || self.bytes >= COLLECT_BYTES_MIN;
-        let rest_ns = if is_worth_it { COLLECT_REST_NS } else { COLLECT_QUIET_NS };
+        let is_rest = self.has_rest && (self.ends > 0 || self.bytes > 0);
+        let rest_ns = if self.is_crowd() || is_rest { COLLECT_REST_NS } else { COLLECT_QUIET_NS };
         (self.collected_ns + rest_ns).saturating_sub(now_ns)
     }
 
@@ -42,7 +49,7 @@ impl Leftovers {
     pub(crate) fn take_due(&mut self, now_ns: u64) -> bool {
         let is_due = self.due_in_ns(now_ns) == 0;
         if is_due {
-            *self = Self { collected_ns: now_ns, ..Self::default() };
+            *self = Self { collected_ns: now_ns, has_rest: self.is_crowd(), ..Self::default() };
         }
         is_due
     }
@@ -64,6 +71,17 @@ mod tests {
     use crate::limits::{
         COLLECT_BYTES_MIN, COLLECT_ENDS_MIN, COLLECT_QUIET_NS as QUIET_NS, COLLECT_REST_NS as REST_NS,
     };
+
+    #[test]
+    fn the_rest_of_a_crowd_is_collected_too() {
+        let mut leftovers = Leftovers::default();
+        (0..COLLECT_ENDS_MIN).for_each(|_| leftovers.ended());
+        assert!(leftovers.take_due(REST_NS));
+        leftovers.ended();
+        assert!(!leftovers.take_due(2 * REST_NS - 1) && leftovers.take_due(2 * REST_NS));
+        leftovers.ended();
+        assert_eq!(leftovers.due_in_ns(2 * REST_NS), QUIET_NS, "one that goes alone is no crowd");
+    }
 
     #[test]
     fn a_quiet_shard_collects_after_a_crowd_and_then_not_for_a_second() {
