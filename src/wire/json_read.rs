@@ -192,6 +192,10 @@ fn tame_numbers(text: &mut [u8]) -> Option<usize> {
         match byte {
             b'"' => at = end_of_string(text, at + 1),
             b'-' | b'0'..=b'9' => {
+                if let Some(len) = small_number(&text[at..]) {
+                    at += len;
+                    continue;
+                }
                 let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
                 let len = text[at..].iter().take_while(|byte| is_part(byte)).count();
                 let number = &mut text[at..at + len];
@@ -213,6 +217,13 @@ fn tame_numbers(text: &mut [u8]) -> Option<usize> {
 
 /// Digits that fit any machine word.
 const SMALL_DIGITS: usize = 18;
+
+/// The length of the short whole number at the front, if it is one that may stay as it is: nearly all are.
+fn small_number(text: &[u8]) -> Option<usize> {
+    let len = text.iter().take(SMALL_DIGITS + 1).take_while(|byte| byte.is_ascii_digit()).count();
+    let goes_on = matches!(text.get(len), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
+    ((1..=SMALL_DIGITS).contains(&len) && !goes_on && (len == 1 || text[0] != b'0')).then_some(len)
+}
 
 /// The place behind the string whose content begins at `at`; the end when it does not end.
 fn end_of_string(text: &[u8], mut at: usize) -> usize {
