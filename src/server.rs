@@ -111,7 +111,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     (board.layouts, board.shelf) = (layouts, shelf);
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
-    let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(Ring::new(config.acts.events_max)));
+    let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(ring(&config, &board)));
     // Before anybody is served: who finds a healthy server may tell it to end.
     let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
@@ -269,6 +269,10 @@ fn rooms(halls: &config::Halls, layouts: &Catalog) -> Result<Declared, Failure> 
 
 fn budget(connections: &config::Connections, machine: &Machine) -> Budget {
     Budget::of(connections.memory_budget_bytes.unwrap_or(machine.memory_budget_bytes()))
+}
+
+fn ring(config: &Config, board: &Board) -> Ring {
+    Ring::within(&board.budget, config.acts.events_max)
 }
 
 fn bind(listen: &config::Listen, shards: usize) -> Result<(SocketAddr, Vec<OwnedFd>), Failure> {

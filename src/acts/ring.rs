@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::event::{Event, Placed};
+use crate::audience::budget::{Budget, Kind};
 use crate::engine::time::WallMillis;
 use crate::limits::acts::{LOG_ANSWER_BYTES_MAX, LOG_EVENTS_BYTES_MAX, LOG_LOOKED_AT_ONCE, LOG_READERS_MAX};
 
@@ -17,6 +18,7 @@ use crate::limits::acts::{LOG_ANSWER_BYTES_MAX, LOG_EVENTS_BYTES_MAX, LOG_LOOKED
 #[derive(Debug)]
 pub struct Ring {
     events_max: usize,
+    budget: Budget,
     inner: Mutex<Inner>,
 }
 
@@ -24,6 +26,8 @@ pub struct Ring {
 struct Inner {
     events: VecDeque<Placed>,
     bytes: usize,
+    /// What the budget knows of them.
+    counted: usize,
     /// The last place that was given.
     last: u64,
     /// What is behind this is all there.
@@ -54,7 +58,13 @@ impl Ring {
     /// A log without events, for at most so many.
     #[must_use]
     pub fn new(events_max: usize) -> Self {
-        Self { events_max, inner: Mutex::default() }
+        Self::within(&Budget::default(), events_max)
+    }
+
+    /// The same, that takes no more memory than its share of this budget.
+    #[must_use]
+    pub fn within(budget: &Budget, events_max: usize) -> Self {
+        Self { events_max, budget: budget.clone(), inner: Mutex::default() }
     }
 
     /// The log begins, with the events that a store had.
@@ -72,6 +82,7 @@ impl Ring {
         }
         let outgrown = self.outgrown(&inner, 0, 0);
         inner.forget(outgrown);
+        self.count(&mut inner);
         inner.begin(now);
     }
 
@@ -88,6 +99,7 @@ impl Ring {
         }
         let outgrown = self.outgrown(&inner, 0, 0);
         inner.forget(outgrown);
+        self.count(&mut inner);
     }
 
     /// These are committed, by whichever node, with the places that they got; a place without an event is a gap.
@@ -110,6 +122,7 @@ impl Ring {
             inner.bytes += event.cost();
             inner.events.push_back((place, event));
         }
+        self.count(&mut inner);
         let wakers = std::mem::take(&mut inner.wakers);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
@@ -149,6 +162,7 @@ impl Ring {
             inner.bytes += event.cost();
             inner.events.push_back((place, event));
         }
+        self.count(&mut inner);
         let wakers = std::mem::take(&mut inner.wakers);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
@@ -170,6 +184,7 @@ impl Ring {
         inner.forget(outgrown);
         inner.bytes += bytes;
         inner.events.extend(placed);
+        self.count(&mut inner);
         let wakers = std::mem::take(&mut inner.wakers);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
@@ -181,6 +196,7 @@ impl Ring {
         inner.begin(now);
         let all = inner.events.len();
         inner.forget(all);
+        self.count(&mut inner);
         inner.last += 1;
         inner.whole_from = inner.last;
     }
@@ -234,12 +250,20 @@ impl Ring {
     /// How many of the oldest events go when so many come, with so many bytes.
     fn outgrown(&self, inner: &Inner, count: usize, bytes: usize) -> usize {
         let (mut events, mut all, mut going) = (inner.events.len() + count, inner.bytes + bytes, 0);
-        while going < inner.events.len() && (events > self.events_max || all > LOG_EVENTS_BYTES_MAX) {
+        let bytes_max = LOG_EVENTS_BYTES_MAX.min(self.budget.max(Kind::Acts));
+        while going < inner.events.len() && (events > self.events_max || all > bytes_max) {
             all -= inner.events[going].1.cost();
             events -= 1;
             going += 1;
         }
         going
+    }
+
+    /// Tells the budget.
+    fn count(&self, inner: &mut Inner) {
+        let counted = std::mem::replace(&mut inner.counted, inner.bytes);
+        self.budget.charge(Kind::Acts, inner.bytes.saturating_sub(counted));
+        self.budget.release(Kind::Acts, counted.saturating_sub(inner.bytes));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -274,8 +298,10 @@ impl Inner {
 mod tests {
     use super::{Page, Ring, TooOld};
     use crate::acts::event::{Event, Number};
+    use crate::audience::budget::{Budget, Kind};
     use crate::engine::ids::RoomId;
     use crate::engine::time::WallMillis;
+    use crate::limits::MEMORY_BUDGET_BYTES_MIN;
 
     fn event(room: &str, n: u64) -> Event {
         Event { room: RoomId::new(room).unwrap(), n, number: Number::Passing, text: format!("{{{n}}}").into() }
@@ -283,6 +309,20 @@ mod tests {
 
     fn texts(page: &Page) -> Vec<&str> {
         page.events.iter().map(|(_, text)| &**text).collect()
+    }
+
+    #[test]
+    fn it_takes_no_more_than_its_share_of_the_memory() {
+        let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+        let (ring, now) = (Ring::within(&budget, usize::MAX), WallMillis(1_000));
+        let cost = event("a room", 1).cost();
+        for n in 0..(2 * budget.max(Kind::Acts) / cost) as u64 {
+            ring.tell(vec![event("a room", n)], now);
+            assert!(budget.used(Kind::Acts) <= budget.max(Kind::Acts));
+        }
+        assert!(budget.used(Kind::Acts) > budget.max(Kind::Acts) - 2 * cost, "the oldest go, and no more");
+        ring.note_gap(now);
+        assert_eq!(budget.used(Kind::Acts), 0);
     }
 
     #[test]

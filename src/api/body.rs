@@ -3,31 +3,78 @@
 //! Invariant: a refusal is answered when its body has been read and dropped, as far as that is bounded: a sender that
 //! is cut off in the middle would never read the answer. Never here: what a body says.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
 
 use super::problem::{BAD_REQUEST, MEDIA_TYPE, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
+use crate::audience::budget::{Budget, Kind};
 use crate::limits::api::{API_BODIES_BYTES_MAX, API_BODY_MS, API_DROPPED_BYTES_MAX};
+use crate::limits::{COLLECT_BYTES_MIN, COLLECT_REST_NS};
+use crate::runtime::memory;
 
 const WITHIN: Duration = Duration::from_millis(API_BODY_MS);
 
-/// What may be read at once, in KiB.
+/// What may be read at once.
 #[derive(Debug)]
-pub(super) struct Bodies(Semaphore);
+pub(super) struct Bodies {
+    budget: Budget,
+    /// In KiB.
+    all: usize,
+    left: Semaphore,
+    /// Bytes of bodies that were given back since memory went back to the kernel.
+    freed: AtomicUsize,
+    has_freed: Notify,
+}
 
-impl Default for Bodies {
-    fn default() -> Self {
-        Self(Semaphore::new(API_BODIES_BYTES_MAX >> 10))
+/// The place of a body among all bodies.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    permit: SemaphorePermit<'a>,
+    bodies: &'a Bodies,
+}
+
+impl Place<'_> {
+    fn bytes(&self) -> usize {
+        self.permit.num_permits() << 10
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let (bytes, bodies) = (self.bytes(), self.bodies);
+        bodies.budget.release(Kind::ApiBodies, bytes);
+        if bodies.freed.fetch_add(bytes, Ordering::Relaxed) + bytes >= COLLECT_BYTES_MIN {
+            bodies.has_freed.notify_one();
+        }
     }
 }
 
 impl Bodies {
+    /// As much as their share of this budget.
+    pub(super) fn within(budget: &Budget) -> Self {
+        let all = budget.max(Kind::ApiBodies).min(API_BODIES_BYTES_MAX) >> 10;
+        let left = Semaphore::new(all);
+        Self { budget: budget.clone(), all, left, freed: AtomicUsize::new(0), has_freed: Notify::new() }
+    }
+
+    /// Gives memory back to the kernel, again and again, a moment after much of it was freed: the allocator keeps what
+    /// this thread had.
+    pub(super) async fn give_back(&self) {
+        loop {
+            self.has_freed.notified().await;
+            sleep(Duration::from_nanos(COLLECT_REST_NS)).await;
+            self.freed.store(0, Ordering::Relaxed);
+            memory::give_back();
+        }
+    }
+
     /// Reads a body of at most `max` bytes. An empty one needs no type. Its place among all bodies is kept as long as
     /// what is returned.
     pub(super) async fn read(
@@ -35,7 +82,7 @@ impl Bodies {
         headers: &HeaderMap,
         body: Body,
         max: usize,
-    ) -> Result<(Bytes, SemaphorePermit<'_>), Problem> {
+    ) -> Result<(Bytes, Place<'_>), Problem> {
         let (place, is_empty) = match self.place(headers, &body, max) {
             Ok(place) => place,
             Err(problem) => {
@@ -52,7 +99,7 @@ impl Bodies {
         }
     }
 
-    fn place(&self, headers: &HeaderMap, body: &Body, max: usize) -> Result<(SemaphorePermit<'_>, bool), Problem> {
+    fn place(&self, headers: &HeaderMap, body: &Body, max: usize) -> Result<(Place<'_>, bool), Problem> {
         let hint = body.size_hint();
         let is_empty = hint.exact() == Some(0);
         if !is_empty {
@@ -62,9 +109,12 @@ impl Bodies {
             return Err(too_large(max));
         }
         let likely = usize::try_from(hint.exact().unwrap_or(max as u64)).unwrap_or(max);
-        let permits = u32::try_from(likely.div_ceil(1 << 10)).expect("bounds of bodies are small");
-        let place = self.0.try_acquire_many(permits);
-        let place = place.map_err(|_| Problem::new(&OVERLOADED, "too many bodies are being read"))?;
+        // One that is longer than all together may be waits until it is alone.
+        let permits = u32::try_from(likely.div_ceil(1 << 10).min(self.all)).expect("bounds of bodies are small");
+        let permit = self.left.try_acquire_many(permits);
+        let permit = permit.map_err(|_| Problem::new(&OVERLOADED, "too many bodies are being read"))?;
+        let place = Place { permit, bodies: self };
+        self.budget.charge(Kind::ApiBodies, place.bytes());
         Ok((place, is_empty))
     }
 }
@@ -132,15 +182,17 @@ mod tests {
     use axum::body::Body;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::Bodies;
-    use crate::limits::api::API_BODIES_BYTES_MAX;
+    use super::{Bodies, CONTENT_TYPE};
+    use crate::audience::budget::{Budget, Kind};
+    use crate::limits::MEMORY_BUDGET_BYTES_MIN;
 
     /// The status of the refusal; 200: there is none.
     fn check(head: &[(&'static str, &'static str)], body: &'static str, max: usize, expected: u16) {
         let fields = head.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let headers: HeaderMap = fields.collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let bodies = Bodies::default();
+        let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+        let bodies = Bodies::within(&budget);
         let status = match runtime.block_on(bodies.read(&headers, Body::from(body), max)) {
             Ok((bytes, _)) => {
                 assert_eq!(bytes, body.as_bytes());
@@ -149,7 +201,23 @@ mod tests {
             Err(problem) => problem.kind.status,
         };
         assert_eq!(status, expected, "{head:?} {body:?}");
-        assert_eq!(bodies.0.available_permits(), API_BODIES_BYTES_MAX / 1024, "its place is free again");
+        assert_eq!(bodies.left.available_permits(), budget.max(Kind::ApiBodies) / 1024, "its place is free again");
+        assert_eq!(budget.used(Kind::ApiBodies), 0);
+    }
+
+    #[test]
+    fn a_body_that_is_longer_than_all_may_be_is_read_alone() {
+        let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+        let (bodies, all) = (Bodies::within(&budget), budget.max(Kind::ApiBodies));
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let body = Body::from(vec![b' '; all + 1]);
+        let (first, _) = bodies.place(&headers, &body, 2 * all).expect("nothing else is read");
+        assert_eq!(budget.used(Kind::ApiBodies), all);
+        let refused = bodies.place(&headers, &Body::from("{}"), 2).expect_err("there is no room");
+        assert_eq!(refused.kind.status, 503);
+        drop(first);
+        assert!(bodies.place(&headers, &Body::from("{}"), 2).is_ok());
+        assert_eq!(budget.used(Kind::ApiBodies), 0);
     }
 
     #[test]

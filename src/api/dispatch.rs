@@ -19,6 +19,7 @@ use super::Server;
 use super::body::drop_body;
 use super::calls::Call;
 use super::events::STREAM;
+use super::gate::Known;
 use super::perform::{Asking, perform};
 use super::problem::{BAD_REQUEST, DRAINING, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, STARTING};
 use super::query::Query;
@@ -72,6 +73,9 @@ fn admit(server: &Server, path: Option<&'static str>, head: &Parts) -> Result<&'
     };
     if let Some(role) = call.role {
         server.gate.check_key(&head.headers, role)?;
+        if let Some(known) = head.extensions.get::<Known>() {
+            known.note();
+        }
     }
     if call.is_about_rooms() {
         check_serving(server)?;

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -17,6 +18,21 @@ use axum::http::{HeaderMap, HeaderName};
 use super::keys::{Keys, Role};
 use super::problem::{BAD_REQUEST, FORBIDDEN, HOST_NOT_ALLOWED, Problem, UNAUTHORIZED};
 use crate::limits::api::API_KEYS_FILE_BYTES_MAX;
+
+/// Whether a call has come by a connection from somebody who may do it.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Known(Arc<AtomicBool>);
+
+impl Known {
+    /// One has.
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The keys, which may be read again.
 #[derive(Debug)]

@@ -25,7 +25,9 @@ use crate::config::Store;
 use crate::engine::ids::ShardId;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
+use crate::limits::COLLECT_BYTES_MIN;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
+use crate::runtime::memory;
 
 /// A plan: seats, and what is drawn around them.
 pub(super) fn plan_shape() -> Shape {
@@ -78,7 +80,14 @@ fn answer(server: &Server, layout: &Layout, plan: Option<Box<RawValue>>) -> Layo
 pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     let (id, body) = (asking.first().as_str().to_owned(), asking.body.clone());
     let is_pretix = asking.query.text("format") == Some("pretix");
-    let read = tokio::task::spawn_blocking(move || read(&id, &body, is_pretix));
+    let read = tokio::task::spawn_blocking(move || {
+        let layout = read(&id, &body, is_pretix);
+        // What reading took stays with this thread otherwise, which may not allocate again for long.
+        if body.len() >= COLLECT_BYTES_MIN {
+            memory::give_back();
+        }
+        layout
+    });
     let layout = read.await.expect("a panic ends the process")?;
     let status = match server.board.layouts.put(Arc::clone(&layout)) {
         Put::New | Put::NewVersion => StatusCode::CREATED,

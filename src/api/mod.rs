@@ -177,7 +177,7 @@ impl Listening {
         let Parts { promise, board, mesh, desk, clock, store, connections_max, log } = parts;
         let server = Arc::new(Server {
             gate,
-            bodies: Bodies::default(),
+            bodies: Bodies::within(&board.budget),
             shards: Shards::new(mesh, desk),
             gathering: Gathering::default(),
             clock,

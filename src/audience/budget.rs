@@ -2,7 +2,7 @@
 //!
 //! What a client can make grow is counted here, in bytes of memory and not in numbers of things: what waits for slow
 //! readers, the logs that they are behind in, full states, bodies of HTTP answers, answers that the store holds back,
-//! and holds. The counts are shared by all shards; a [`Tally`] is one shard's part of a count that moves with every
+//! holds, the log of acts, and bodies sent to the API. The counts are shared by all shards; a [`Tally`] is one shard's part of a count that moves with every
 //! message, and tells the others of it in grains. Invariants: nothing is given back that was not taken; a part that
 //! ends gives everything back; the shares together are the budget. Never here: what gives way at a bound
 //! (`node::relief`), who is counted.
@@ -28,16 +28,22 @@ pub enum Kind {
     Withheld,
     /// Holds, with their `user_info`.
     Holds,
+    /// The log of acts, which the shop's backend reads.
+    Acts,
+    /// Bodies that the shop's backend sends, while they are read and acted on.
+    ApiBodies,
 }
 
 /// All kinds with their labels, in the order of their numbers.
-pub const KINDS: [(Kind, &str); 6] = [
+pub const KINDS: [(Kind, &str); 8] = [
     (Kind::Outboxes, "outboxes"),
     (Kind::Logs, "logs"),
     (Kind::FullStates, "full_states"),
     (Kind::HttpBodies, "http_bodies"),
     (Kind::Withheld, "withheld"),
     (Kind::Holds, "holds"),
+    (Kind::Acts, "acts"),
+    (Kind::ApiBodies, "api_bodies"),
 ];
 
 #[derive(Debug)]

@@ -180,7 +180,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row("JWT_AUDIENCE", AUTH, Kind::Text("a name"), Default::Text(""), "What tokens must say as aud; none given: anything"),
     row("JWT_LEEWAY_S", AUTH, up_to(0, limits::auth::JWT_LEEWAY_S_MAX), Default::Number(limits::auth::JWT_LEEWAY_S), "How far the clocks of shop and server may differ"),
 
-    row("LOG_EVENTS_MAX", API, up_to(1, limits::acts::LOG_EVENTS_MAX_MAX as u64), Default::Number(limits::acts::LOG_EVENTS_MAX as u64), "Events that the log of acts has; the oldest go, and so do they beyond 128 MiB of memory"),
+    row("LOG_EVENTS_MAX", API, up_to(1, limits::acts::LOG_EVENTS_MAX_MAX as u64), Default::Number(limits::acts::LOG_EVENTS_MAX as u64), "Events that the log of acts has; the oldest go, and so do they beyond 128 MiB or a sixteenth of MEMORY_BUDGET_BYTES"),
     row("LOG_HOLDS", API, Kind::Switch, Default::Number(1), "Whether the log of acts has holds and releases: nine tenths of it"),
     row("API_PORT", API, Kind::Text("off, or a whole number from 0 to 65535"), Default::Text("8000"), "Port of the API; 0 takes any free one. One that is written here must be free; the default is done without, with a warning, when another program has it"),
     row("API_HOST", API, Kind::Text("an IPv4 or IPv6 address, or localhost"), Default::Text("127.0.0.1"), "Address of the API; another one than loopback needs keys"),

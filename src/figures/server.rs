@@ -54,6 +54,10 @@ pub struct MemoryFigures {
     pub withheld: u64,
     /// Holds.
     pub holds: u64,
+    /// The log of acts.
+    pub acts: u64,
+    /// Bodies that the shop's backend sends.
+    pub api_bodies: u64,
 }
 
 /// What the kernel counts for the process.
@@ -128,6 +132,10 @@ pub const ROWS: &[Row<ServerFigures>] = &[
         |s| Slot::Number(&mut s.memory.withheld)),
     memory("memory_holds", &[Label { name: "kind", values: &["holds"] }],
         |s| Slot::Number(&mut s.memory.holds)),
+    memory("memory_acts", &[Label { name: "kind", values: &["acts"] }],
+        |s| Slot::Number(&mut s.memory.acts)),
+    memory("memory_api_bodies", &[Label { name: "kind", values: &["api_bodies"] }],
+        |s| Slot::Number(&mut s.memory.api_bodies)),
     shown(one("butaca_memory_budget_bytes", Gauge, Bytes,
         "What all of it may take together", &[], |s| Slot::Number(&mut s.memory_budget_bytes)), "memory_budget"),
     one("butaca_build_info", Gauge, Count("versions"), "The version that runs", VERSION, |_| Slot::One),

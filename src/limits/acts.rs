@@ -7,7 +7,8 @@
 pub const LOG_EVENTS_MAX: usize = 200_000;
 /// Largest `LOG_EVENTS_MAX` that is accepted.
 pub const LOG_EVENTS_MAX_MAX: usize = 10_000_000;
-/// The same in bytes of memory, whatever `LOG_EVENTS_MAX` says: readers are served from memory.
+/// The same in bytes of memory, whatever `LOG_EVENTS_MAX` says, since readers are served from memory; and no more than the
+/// share of `MEMORY_BUDGET_BYTES`.
 pub const LOG_EVENTS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Longest event: one act on as many seats as a room may have, each with the longest name.
 pub const LOG_EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -5,9 +5,9 @@ pub const MEMORY_BUDGET_BYTES_MIN: usize = 64 * 1024 * 1024;
 /// Largest `MEMORY_BUDGET_BYTES` that is accepted: a pebibyte.
 pub const MEMORY_BUDGET_BYTES_MAX: u64 = 1 << 50;
 /// How `MEMORY_BUDGET_BYTES` is divided, in sixteenths, in the order of [`crate::audience::budget::KINDS`]: outboxes,
-/// logs, full states, bodies of HTTP answers, answers withheld for the store, holds. At the bound of a share: what
-/// `node::relief` says.
-pub const MEMORY_SHARES: [usize; 6] = [4, 3, 4, 1, 1, 3];
+/// logs, full states, bodies of HTTP answers, answers withheld for the store, holds, the log of acts, bodies sent to the
+/// API. At the bound of a share: what `node::relief` says; the oldest acts go; 503.
+pub const MEMORY_SHARES: [usize; 8] = [4, 2, 3, 1, 1, 3, 1, 1];
 /// Parts of the budget in all.
 pub const MEMORY_SHARES_SUM: usize = 16;
 /// One slow reader, or one room's log, may take one of so many parts of what is left of its share. Then it waits, or

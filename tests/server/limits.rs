@@ -125,3 +125,23 @@ fn half_a_head_keeps_nobody_out() {
         assert_eq!(client.json()["type"], "pong", "who has asked for a WebSocket stays in");
     }
 }
+
+/// Half a head on every place of the API locks nobody out, and who has asked before stays.
+#[test]
+fn half_a_head_keeps_no_backend_out() {
+    let server = Server::start(&[("SHARDS", "1")]);
+    let ask = "GET /v1/rooms HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut known = Http::new(server.dial_api());
+    assert_eq!(known.ask(ask).map(|answer| answer.status), Some(200));
+    let half = |_| {
+        let mut stream = server.dial_api();
+        std::io::Write::write_all(&mut stream, b"GET /v1/rooms HTTP/1.1\r\nHost:").ok();
+        stream
+    };
+    let _strangers: Vec<_> = (0..1_100).map(half).collect();
+    for _ in 0..10 {
+        let mut next = Http::new(server.dial_api());
+        assert_eq!(next.ask(ask).map(|answer| answer.status), Some(200));
+    }
+    assert_eq!(known.ask(ask).map(|answer| answer.status), Some(200));
+}

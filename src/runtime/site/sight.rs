@@ -99,6 +99,8 @@ impl Sight<'_> {
             http_bodies: used(Memory::HttpBodies),
             withheld: used(Memory::Withheld),
             holds: used(Memory::Holds),
+            acts: used(Memory::Acts),
+            api_bodies: used(Memory::ApiBodies),
         }
     }
 }
