@@ -8,7 +8,7 @@ use crate::harness::http::Http;
 use crate::harness::{Server, eventually};
 use crate::home::{Home, kill, stop};
 
-fn ask(server: &Server, line: &str, body: &Value) -> (u16, String) {
+pub(crate) fn ask(server: &Server, line: &str, body: &Value) -> (u16, String) {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", text.len());
     let fields = if body.is_null() { String::new() } else { fields };
@@ -18,14 +18,14 @@ fn ask(server: &Server, line: &str, body: &Value) -> (u16, String) {
     (answer.status, String::from_utf8(answer.body).expect("JSON is UTF-8"))
 }
 
-fn events(server: &Server, after: &str) -> Vec<Value> {
+pub(crate) fn events(server: &Server, after: &str) -> Vec<Value> {
     let (status, text) = ask(server, &format!("GET /v1/events{after}"), &Value::Null);
     assert_eq!(status, 200, "{text}");
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
 /// Orders of `from..to`, every third of which is cancelled; each answer is waited for.
-fn sell(server: &Server, (from, to): (usize, usize)) {
+pub(crate) fn sell(server: &Server, (from, to): (usize, usize)) {
     for n in from..to {
         let (order, seats) = (format!("/v1/rooms/hall/orders/o{n}"), json!([format!("{n}a"), format!("{n}b")]));
         for (line, body) in [

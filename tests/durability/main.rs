@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
+mod access;
 mod booked;
 mod damage;
 mod deaf_log;

@@ -40,9 +40,9 @@ fn wave(server: &Server, count: usize) {
     });
 }
 
-/// The least that was resident while the server was left alone for two seconds: it collects when it is quiet, at most
-/// once a second, and each question of ours would wake it.
-fn resident_at_rest_kib(server: &Server) -> u64 {
+/// The least that was resident while the server was left alone for two seconds: it collects when it is quiet, at most once
+/// a second, and each question of ours would wake it.
+pub(crate) fn resident_at_rest_kib(server: &Server) -> u64 {
     let began = now();
     let mut least = u64::MAX;
     while began.elapsed() < Duration::from_secs(2) {

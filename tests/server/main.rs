@@ -25,6 +25,7 @@ mod heartbeat;
 mod hogs;
 mod hot_room;
 mod http_answers;
+mod idle;
 mod layouts;
 mod limits;
 mod logs;
