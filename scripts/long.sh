@@ -39,7 +39,7 @@ long_server() {
 
 long_hogs() {
   ulimit -n "$(ulimit -Hn)"
-  HOGS_FULL=1 cargo test --release --test server -- --nocapture every_attack
+  HOGS_FULL=1 cargo test --release --test server -- --nocapture --test-threads=1 every_attack forty_of_each json_of_a_length a_stalled
 }
 
 long_topologies() {

@@ -5,9 +5,13 @@
 //! not, the resident set is held to the same bound by the assertion alone, and the table says so. The sizes are small;
 //! `scripts/long.sh hogs` asks for the full ones. Everything is bounded in number and time and stays on loopback.
 
+mod api;
 mod attacks;
 mod cell;
+mod crowds;
+mod flooders;
 mod innocent;
+mod json;
 mod second;
 mod sockets;
 
@@ -54,7 +58,10 @@ fn resident(server: &Server) -> u64 {
 fn run(attack: &Attack, cell: Option<&Cell>, full: bool) -> Outcome {
     let data = tempfile::tempdir().expect("a folder");
     let folder = data.path().to_str().expect("plain").to_owned();
-    let common = [("SHARDS", "2"), ("RATE_MESSAGES_PER_S", "0"), ("MAX_CONNECTIONS_PER_IP", "0")];
+    // The log of acts keeps what happened, within its share of the budget, for readers who come later: here it is short,
+    // since what is asked is whether everything else comes back.
+    let common =
+        [("SHARDS", "2"), ("RATE_MESSAGES_PER_S", "0"), ("MAX_CONNECTIONS_PER_IP", "0"), ("LOG_EVENTS_MAX", "1000")];
     // Where there is no cell the budget is that of one.
     let budget = (CELL_BYTES / 2).to_string();
     let settings =
@@ -165,5 +172,6 @@ fn a_stalled_connection_takes_what_is_documented_alone() {
     assert!(server.figure("outbound_queue_bytes") > STALLED * 200 * 1024, "they all wait");
     let each = (resident(&server) - before) / STALLED / 1024;
     println!("a stalled connection takes {each} KiB");
-    assert!(each <= documented_kib(), "{each} KiB each");
+    let documented = documented_kib();
+    assert!(each <= documented && each * 3 >= documented * 2, "{each} KiB each, documented: {documented}");
 }

@@ -7,6 +7,7 @@
 mod bounds;
 mod circles;
 mod figures;
+mod named;
 mod source;
 mod walk;
 mod width;

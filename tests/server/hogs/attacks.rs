@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::second;
 use super::sockets::Hostile;
+use super::{api, second};
 use crate::harness::Server;
 use crate::harness::client::{frame, join, release, select};
 use crate::harness::wait::now;
@@ -124,6 +124,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: second::resumes,
     },
     Attack { name: "v2: histories of many rooms", settings: MEMORY, prepare: nothing, run: second::histories },
+    Attack { name: "API: bodies that do not end", settings: MEMORY, prepare: nothing, run: api::half_bodies },
+    Attack { name: "API: plans that are dear to read", settings: MEMORY, prepare: nothing, run: api::plans },
+    Attack { name: "API: readers of events who do not read", settings: MEMORY, prepare: nothing, run: api::readers },
+    Attack { name: "API: long answers, not read", settings: MEMORY, prepare: second::stadium, run: api::unread },
+    Attack { name: "API: half a head, more than places", settings: MEMORY, prepare: nothing, run: api::half_heads },
 ];
 
 fn nothing(_: &Scene<'_>) {}

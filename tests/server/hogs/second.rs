@@ -17,7 +17,7 @@ fn open(scene: &Scene<'_>, id: &str, narrow: bool) -> Hostile {
     Hostile::open_with(scene.server, id, narrow, "?v=2")
 }
 
-fn second(kind: &str, room: &str) -> String {
+pub(super) fn second(kind: &str, room: &str) -> String {
     format!(r#"{{"type":"{kind}","room_id":"{room}"}}"#)
 }
 

@@ -1,7 +1,7 @@
 //! Sockets of a hostile client: they send what they are told to and need not read. Never here: what is sent.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
@@ -19,11 +19,16 @@ pub(super) struct Hostile(pub(super) TcpStream);
 impl Hostile {
     /// Connected, and nothing said.
     pub(super) fn dial(server: &Server, narrow: bool) -> Self {
+        Self::dial_to(server.address, narrow)
+    }
+
+    /// The same, to another of its ports.
+    pub(super) fn dial_to(address: SocketAddr, narrow: bool) -> Self {
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         if narrow {
             set_socket_recv_buffer_size(&fd, NARROW_BYTES).expect("a socket option");
         }
-        connect(&fd, &server.address).expect("the server listens");
+        connect(&fd, &address).expect("the server listens");
         let stream = TcpStream::from(fd);
         stream.set_nodelay(true).expect("a socket option");
         stream.set_write_timeout(Some(Duration::from_millis(100))).expect("a socket option");
@@ -50,6 +55,17 @@ impl Hostile {
     /// Sends what the server takes in a moment. Says whether that was everything.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).is_ok()
+    }
+
+    /// Sends everything, however slowly the server takes it, unless it hangs up.
+    pub(super) fn send_whole(&mut self, bytes: &[u8]) {
+        self.0.set_write_timeout(Some(Duration::from_secs(20))).expect("a socket option");
+        self.push(bytes);
+    }
+
+    /// Waits for an answer, or the end.
+    pub(super) fn first_byte(&mut self) {
+        drop(self.0.read(&mut [0]));
     }
 
     /// Sends messages in one train.

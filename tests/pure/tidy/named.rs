@@ -1,0 +1,39 @@
+//! Tests that a document names are there.
+
+/// The findings that nobody has given: numbers that were never used.
+const UNUSED: [&str; 6] = ["F12", "F15", "F17", "F20", "F22", "F24"];
+
+/// What stands between backquotes.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_finding_has_a_test_of_the_name_that_is_told() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| {
+        std::fs::read_to_string(root.join(path))
+            .unwrap_or_else(|error| panic!("{path} is named and not there: {error}"))
+    };
+    let document = read("docs/SECURITY-TESTS.md");
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for row in document.lines().filter(|line| line.starts_with("| S") || line.starts_with("| F")) {
+        let mut cells = row.trim_matches(['|', ' ']).split(" | ");
+        let (number, held) = (cells.next().expect("a number"), cells.last().expect("tests"));
+        found.push(number.to_owned());
+        let (mut text, mut names) = (String::new(), 0);
+        for word in quoted(held) {
+            if root.join(word).is_file() {
+                text = read(word);
+            } else {
+                names += 1;
+                missing.extend((!text.contains(word)).then(|| format!("{number}: {word}")));
+            }
+        }
+        assert!(names > 0, "{row}");
+    }
+    let all = (1..=24).map(|number| format!("S{number}")).chain((1..=30).map(|number| format!("F{number}")));
+    let expected: Vec<String> = all.filter(|number| !UNUSED.contains(&number.as_str())).collect();
+    assert_eq!(found, expected);
+    assert!(missing.is_empty(), "{missing:#?}");
+}
