@@ -243,6 +243,8 @@ pub const SURPLUS_PER_IP_MAX: usize = 16;
 pub const READS_PER_TURN_MAX: usize = 256;
 /// What reading may take of a turn, in nanoseconds. At the bound the sockets that were not read wait for the next turn.
 pub const READ_NS_PER_TURN: u64 = 2_000_000;
+/// What mail of other shards may take of a turn, in nanoseconds. At the bound the rest is opened in the next turn.
+pub const MAIL_NS_PER_TURN: u64 = 4_000_000;
 /// Reads of one socket in a turn when nobody else waits to be read. At the bound it waits for the next turn.
 pub const READS_PER_SOCKET_MAX: usize = 4;
 /// Frames and request heads taken from one socket before others get their turn. At the bound the rest waits.

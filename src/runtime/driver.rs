@@ -12,7 +12,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::limits::{PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, RELIEF_MS, TICK_MS};
+use crate::limits::{
+    FRAMES_PER_CLOCK, MAIL_NS_PER_TURN, PASSES_NS_PER_TURN, PASSES_PER_INPUT, READS_PER_TURN_MAX, RELIEF_MS, TICK_MS,
+};
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::intake::Intake;
@@ -30,6 +32,7 @@ pub(crate) struct Driver {
     listener: Listener,
     events: Events,
     ready: Vec<Ready>,
+    /// Mail that is to be opened, the last first.
     mail: Vec<Mail>,
     due: Vec<(u32, u32)>,
     next_tick_ns: u64,
@@ -115,7 +118,7 @@ impl Driver {
     /// How long the shard may wait in the epoll set.
     fn timeout_ns(&self, now_ns: u64) -> u64 {
         let core = &self.core;
-        if !core.reads.is_empty() || core.node.has_work() || core.mesh.depth(core.id) > 0 {
+        if !core.reads.is_empty() || core.node.has_work() || core.mesh.depth(core.id) > 0 || !self.mail.is_empty() {
             return 0;
         }
         if core.lanes.is_waiting() {
@@ -193,16 +196,27 @@ impl Driver {
     }
 
     fn take_mail(&mut self) {
-        self.core.mesh.take(self.core.id, &mut self.mail);
-        let depth = self.mail.len() as u64;
-        if depth == 0 {
+        if self.mail.is_empty() {
+            self.core.mesh.take(self.core.id, &mut self.mail);
+            // It is opened from its end.
+            self.mail.reverse();
+            let depth = self.mail.len() as u64;
+            self.core.node.figures.mesh_received += depth;
+            self.core.node.figures.mesh_depth_high_water = self.core.node.figures.mesh_depth_high_water.max(depth);
+        }
+        if self.mail.is_empty() {
             return;
         }
         self.last_event_ns = self.core.now_ns;
-        self.core.node.figures.mesh_received += depth;
-        self.core.node.figures.mesh_depth_high_water = self.core.node.figures.mesh_depth_high_water.max(depth);
-        for mail in self.mail.drain(..) {
+        let began = self.core.clock.nanos();
+        let mut opened: u32 = 0;
+        while let Some(mail) = self.mail.pop() {
             self.core.open(mail);
+            opened += 1;
+            // Requests of a crowd on other shards come as mail, and one may cost as much as many frames.
+            if opened.is_multiple_of(FRAMES_PER_CLOCK) && self.core.clock.nanos() - began > MAIL_NS_PER_TURN {
+                break;
+            }
         }
     }
 
@@ -239,7 +253,9 @@ impl Driver {
 
     fn is_drained(&self) -> bool {
         // Not only the own connections: one that is on its way here from another shard must be told, too.
-        !self.core.lanes.is_waiting() && self.core.node.is_drained(self.core.board.connections())
+        self.mail.is_empty()
+            && !self.core.lanes.is_waiting()
+            && self.core.node.is_drained(self.core.board.connections())
     }
 }
 
