@@ -27,8 +27,7 @@ use crate::engine::ids::{ShardId, Spread, shard_of};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::keyring::Keyring;
-use crate::layout::Layout;
-use crate::layout::catalog::{Catalog, Put};
+use crate::layout::catalog::Catalog;
 use crate::limits::auth::AUTH_WITHIN_MS;
 use crate::limits::cluster::CLUSTER_PATIENCE_MS;
 use crate::limits::{RATE_BURST_MAX, SHARDS_MAX, WATCHDOG_MS};
@@ -38,8 +37,9 @@ use crate::node::parted::Parted;
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
+use crate::opening::Shared;
 use crate::persist::stores::secret;
-use crate::persist::stores::shelf::Shelf;
+use crate::persist::stores::shelf::Keeper;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::desk::{Declared, Desk};
@@ -97,7 +97,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let machine = Machine::look();
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
-    let (layouts, shelf) = layouts(&config)?;
+    let (layouts, shelf, shared) = layouts(&config)?;
     let keyring = config.auth.as_ref().map(Keyring::open).transpose().map_err(|why| (EXIT_USAGE, why))?;
     let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
@@ -116,7 +116,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let rereads = signals::Rereads { api: listening.reread(), keys: keyring.as_ref().map(Keyring::reread) };
     signals::obey(signals, Arc::clone(&board), mesh.clone(), rereads).map_err(no_files)?;
     let (key, tokens) = secrets(&config.store);
-    let storage = storage(&config, bound.port(), &log, (&mesh, &board), (clock, &tokens))?;
+    let storage = storage(&config, bound.port(), (&log, shared), (&mesh, &board), (clock, &tokens))?;
     keyring.map_or(Ok(()), |keyring| keyring.start(clock)).map_err(no_thread)?;
     let (origins, proofs) = owners(&storage, &tokens, key);
     let (listen, site) = (Arc::new(config.listen.clone()), Arc::new(config.site.clone()));
@@ -170,14 +170,15 @@ fn start(config: Config) -> Result<Started, Failure> {
 fn storage(
     config: &Config,
     port: u16,
-    log: &Arc<Ring>,
+    (log, shared): (&Arc<Ring>, Option<Shared>),
     (mesh, board): (&Mesh, &Arc<Board>),
     (clock, tokens): (Clock, &SessionTokens),
 ) -> Result<Option<Storage>, Failure> {
     if let Some(nodes) = &config.nodes {
         return Storage::join((config, nodes, port), log, (mesh, board), (clock, tokens)).map(Some);
     }
-    Storage::start(&config.store, config.rooms.hold_ttl_ms, (&board.layouts, log), mesh, (clock, tokens))
+    let known = (&board.layouts, shared, log);
+    Storage::start(&config.store, config.rooms.hold_ttl_ms, known, mesh, (clock, tokens))
 }
 
 /// The key of this server, and what is made of it.
@@ -232,33 +233,16 @@ fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
 }
 
 /// The layouts that there are from the start, and where those are kept that are put later.
-fn layouts(config: &Config) -> Result<(Catalog, Option<Arc<Shelf>>), Failure> {
+fn layouts(config: &Config) -> Result<(Catalog, Option<Arc<dyn Keeper>>, Option<Shared>), Failure> {
     let catalog = Catalog::default();
     if let Some(folder) = &config.halls.layouts_dir {
         let line = |why| (EXIT_USAGE, format!("LAYOUTS_DIR: {why}"));
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
-    let shelf = shelf(&config.store, &catalog)?;
-    Ok((catalog, shelf.map(Arc::new)))
-}
-
-/// The layouts that were put in an earlier life, behind those of `LAYOUTS_DIR`, and where new ones are kept.
-fn shelf(store: &StoreSettings, layouts: &Catalog) -> Result<Option<Shelf>, Failure> {
-    if store.promise.store == Store::Memory {
-        return Ok(None);
-    }
-    let version = |name: &str, document: &[u8]| Some(Layout::parse(name, document).ok()?.version().to_string());
-    let from_files = layouts.list();
-    let line = |error| (EXIT_USAGE, format!("DATA_DIR: {error}"));
-    let (shelf, found) = Shelf::open(&store.data_dir, version).map_err(line)?;
-    let found = found.iter().filter_map(|(name, document)| Layout::parse(name, document).ok());
-    // What a file of today says is the latest.
-    for layout in found.map(Arc::new).chain(from_files) {
-        if layouts.put(Arc::clone(&layout)) == Put::Full {
-            tracing::warn!(layout = %layout.id(), "there are too many layouts: this one is left out");
-        }
-    }
-    Ok(Some(shelf))
+    let (keeper, shared) =
+        opening::read_kept(&config.store, config.halls.rooms_file.is_some() || config.nodes.is_some(), &catalog)
+            .map_err(|why| (EXIT_USAGE, why))?;
+    Ok((catalog, keeper, shared))
 }
 
 /// The rooms that are to be there from the start.

@@ -21,6 +21,7 @@ use crate::layout::catalog::Catalog;
 use crate::log;
 use crate::neighbours::Ours;
 use crate::node::letters::Letter;
+use crate::opening::Shared;
 use crate::peers::{self, Peers};
 use crate::persist::link::StoreLink;
 use crate::persist::parts::PartLink;
@@ -64,7 +65,7 @@ impl Storage {
     pub(crate) fn start(
         settings: &StoreSettings,
         hold_ttl_ms: u64,
-        (layouts, acts): (&Catalog, &Arc<Ring>),
+        (layouts, shared, acts): (&Catalog, Option<Shared>, &Arc<Ring>),
         mesh: &Mesh,
         (clock, tokens): (Clock, &SessionTokens),
     ) -> Result<Option<Self>, (u8, String)> {
@@ -81,7 +82,7 @@ impl Storage {
                 let behind = Behind::new(Arc::clone(&link.status), clock);
                 embedded(&settings.data_dir, (!is_durable).then_some(behind), accepts_loss)
             }
-            Kind::Redis => redis(settings, hold_ttl_ms, accepts_loss, tokens.clone())?,
+            Kind::Redis => redis(settings, hold_ttl_ms, accepts_loss, (tokens.clone(), shared.clone()))?,
         };
         let setup = Setup {
             is_durable,
@@ -93,7 +94,7 @@ impl Storage {
             log: Some(Arc::clone(acts)),
         };
         let (verdict, verdicts) = channel();
-        let report = report(Arc::clone(&link), layouts.clone(), mesh.clone(), verdict);
+        let report = report(Arc::clone(&link), (layouts.clone(), shared), mesh.clone(), verdict);
         let (queue, status) = (Arc::clone(&link.queue), Arc::clone(&link.status));
         let no_thread = |error: io::Error| (EXIT_STORE, format!("cannot start the store thread: {error}"));
         let thread = writer::start(setup, opener, queue, status, report).map_err(no_thread)?;
@@ -166,7 +167,12 @@ fn own_name(port: u16) -> Result<NodeName, (u8, String)> {
 }
 
 /// Carries what the store thread says to where it belongs. The first word decides whether the server starts.
-fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Option<String>>) -> Report {
+fn report(
+    link: Arc<StoreLink>,
+    (layouts, shared): (Catalog, Option<Shared>),
+    mesh: Mesh,
+    verdict: Sender<Option<String>>,
+) -> Report {
     // After the verdict nobody listens any more, and that is no error.
     let decide = move |line: Option<String>| verdict.send(line).is_ok();
     Box::new(move |event| {
@@ -201,6 +207,7 @@ fn report(link: Arc<StoreLink>, layouts: Catalog, mesh: Mesh, verdict: Sender<Op
             }
             StoreEvent::FullStateOwed => {
                 link.note_full_state_owed();
+                shared.iter().for_each(Shared::rewrite);
                 wake_all();
             }
             StoreEvent::Deposed(_) => wake_all(),
@@ -223,7 +230,7 @@ fn redis(
     settings: &StoreSettings,
     hold_ttl_ms: u64,
     accepts_loss: bool,
-    tokens: SessionTokens,
+    (tokens, layouts): (SessionTokens, Option<Shared>),
 ) -> Result<Opener, (u8, String)> {
     let redis = RedisConfig { settings: settings.redis.clone(), hold_ttl_ms, accepts_loss };
     redis.check().map_err(|line| (EXIT_STORE, line))?;
@@ -233,6 +240,7 @@ fn redis(
         let mut store = RedisStore::open(&redis, &identity, &about, wall)?;
         // Whoever serves these rooms next must know the sessions that hold seats in them.
         tokens.learn(store.secret(fresh_secret("tokens of sessions"))?);
+        layouts.as_ref().map_or(Ok(()), Shared::read)?;
         Ok(Box::new(store) as Box<dyn Store>)
     }))
 }

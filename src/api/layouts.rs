@@ -1,9 +1,9 @@
 //! Plans of halls: what the backend puts, reads and takes away.
 //!
-//! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; a plan is
-//! read beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
+//! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; while layouts
+//! change no room is given one ([`Server::halls`]), so that none has a layout that has gone; a plan is read beside the
+//! API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -15,17 +15,18 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 
 use super::Server;
+use super::answers::DeletedAnswer;
 use super::calls::Shape;
 use super::perform::{Asking, json};
 use super::problem::{
     INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, PERSISTENCE_UNAVAILABLE, Problem, UNKNOWN_LAYOUT,
 };
 use super::rooms::answers;
-use crate::config::Store;
 use crate::engine::ids::ShardId;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
 use crate::limits::COLLECT_BYTES_MIN;
+use crate::persist::stores::shelf::Keeper;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 use crate::runtime::memory;
 
@@ -72,7 +73,7 @@ fn answer(server: &Server, layout: &Layout, plan: Option<Box<RawValue>>) -> Layo
         seats: layout.len(),
         versions: versions.iter().map(|layout| layout.version().to_string()).collect(),
         plan,
-        durable: is_durable(server),
+        durable: server.is_durable(),
     }
 }
 
@@ -89,30 +90,34 @@ pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Pr
         layout
     });
     let layout = read.await.expect("a panic ends the process")?;
-    let status = match server.board.layouts.put(Arc::clone(&layout)) {
+    let alone = Arc::clone(&server.halls).write_owned().await;
+    let status = match server.board.layouts.look(&layout) {
         Put::New | Put::NewVersion => StatusCode::CREATED,
         Put::Known => StatusCode::OK,
         Put::Full => return Err(Problem::new(&LAYOUTS_FULL, LAYOUTS_FULL.title)),
     };
-    if let Some(shelf) = server.board.shelf.clone() {
-        let kept = Arc::clone(&layout);
-        let keep = move || shelf.put(kept.id(), kept.version(), kept.document().json());
-        disk(tokio::task::spawn_blocking(keep).await.expect("a panic ends the process"))?;
-    }
+    // First it is kept: no room may have what the next life has not.
+    let (kept, catalog) = (Arc::clone(&layout), server.board.layouts.clone());
+    let put = move |shelf: Option<&dyn Keeper>| {
+        let _alone = alone;
+        shelf.map_or(Ok(()), |shelf| shelf.put(kept.id(), kept.version(), kept.document().json()))?;
+        catalog.put(kept);
+        Ok(())
+    };
+    keep(server, put).await?;
     Ok(json(status, &answer(server, &layout, None)))
 }
 
-/// Whether a layout that was put outlives the machine's memory. With Redis it is kept here, where another node has not
-/// got it.
-fn is_durable(server: &Server) -> bool {
-    server.promise.store == Store::Embedded
-}
-
-/// The outcome of what the disk was asked for.
-fn disk(outcome: io::Result<()>) -> Result<(), Problem> {
-    outcome.map_err(|error| {
-        tracing::error!(%error, "a layout could not be kept");
-        Problem::new(&PERSISTENCE_UNAVAILABLE, "the disk does not take it: ask again")
+/// Does this with the store of layouts, if there is one, to its end: also when the one who asked has hung up.
+async fn keep<F>(server: &Server, what: F) -> Result<(), Problem>
+where
+    F: FnOnce(Option<&dyn Keeper>) -> Result<(), String> + Send + 'static,
+{
+    let shelf = server.board.shelf.clone();
+    let done = tokio::task::spawn_blocking(move || what(shelf.as_deref())).await.expect("a panic ends the process");
+    done.map_err(|error| {
+        tracing::error!(error, "a layout could not be kept");
+        Problem::new(&PERSISTENCE_UNAVAILABLE, "the store does not take it: ask again")
     })
 }
 
@@ -142,6 +147,7 @@ pub(super) fn list(server: &Server) -> Response {
 /// `DELETE`
 pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     let id = asking.first().as_str();
+    let alone = Arc::clone(&server.halls).write_owned().await;
     if server.board.layouts.latest(id).is_some() {
         let shards = (0..server.shards.count()).map(ShardId::new);
         let asked = shards.map(|shard| server.shards.ask(shard, DeskQuestion::UsesLayout(id.into())));
@@ -150,13 +156,16 @@ pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response,
             return Err(Problem::new(&LAYOUT_IN_USE, LAYOUT_IN_USE.title));
         }
     }
-    if !server.board.layouts.delete(asking.first().as_str()) {
+    if server.board.layouts.latest(id).is_none() {
         return Err(Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title));
     }
-    if let Some(shelf) = server.board.shelf.clone() {
-        let id = id.to_owned();
-        let forget = tokio::task::spawn_blocking(move || shelf.delete(&id));
-        disk(forget.await.expect("a panic ends the process"))?;
-    }
-    Ok(json(StatusCode::OK, &super::answers::DeletedAnswer { deleted: true, durable: is_durable(server) }))
+    let (gone, catalog) = (id.to_owned(), server.board.layouts.clone());
+    let delete = move |shelf: Option<&dyn Keeper>| {
+        let _alone = alone;
+        shelf.map_or(Ok(()), |shelf| shelf.delete(&gone))?;
+        catalog.delete(&gone);
+        Ok(())
+    };
+    keep(server, delete).await?;
+    Ok(json(StatusCode::OK, &DeletedAnswer { deleted: true, durable: server.is_durable() }))
 }

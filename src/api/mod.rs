@@ -35,7 +35,7 @@ use std::thread::JoinHandle;
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, RwLock, Semaphore, watch};
 
 use crate::acts::ring::Ring;
 use crate::clock::Clock;
@@ -86,6 +86,8 @@ struct Server {
     log: Arc<Ring>,
     /// Places of those who wait for events.
     readers: Arc<Semaphore>,
+    /// Read by who gives a layout to a room, until the room has it; written by who changes layouts.
+    halls: Arc<RwLock<()>>,
 }
 
 impl Server {
@@ -193,6 +195,7 @@ impl Listening {
             ends: ends.clone(),
             log,
             readers: Arc::new(Semaphore::new(LOG_READERS_MAX)),
+            halls: Arc::default(),
         });
         let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
             if let Err(error) = runtime.block_on(serve::serve(listener, server)) {

@@ -122,6 +122,8 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
         | Act::Block
         | Act::Unblock
         | Act::Reconcile => {
+            let gives_layout = matches!(call.act, Act::PutRoom | Act::PatchRoom);
+            let _halls = if gives_layout { Some(server.halls.read().await) } else { None };
             let request = request(server, call.act, asking)?;
             let answer = ask(server, &asking.room().id(), request).await?;
             told(asking.room().as_str(), answer, server.is_durable())

@@ -59,6 +59,28 @@ impl Catalog {
         self.read(|shelves| shelves.versions.get(id).cloned().unwrap_or_default())
     }
 
+    /// What would become of a layout that is put in.
+    #[must_use]
+    pub fn look(&self, layout: &Layout) -> Put {
+        self.read(|shelves| match shelves.versions.get(layout.id()) {
+            Some(versions) if versions.iter().any(|other| other.version() == layout.version()) => Put::Known,
+            _ if shelves.count >= LAYOUT_VERSIONS_MAX => Put::Full,
+            Some(_) => Put::NewVersion,
+            None => Put::New,
+        })
+    }
+
+    /// Begins anew with these, in their order. Of what was there the same versions stay what they are. Returns those for
+    /// which there is no place.
+    pub fn begin(&self, all: impl Iterator<Item = Arc<Layout>>) -> Vec<Arc<Layout>> {
+        let fresh = Self::default();
+        let known = |layout: Arc<Layout>| self.get(layout.id(), layout.version()).unwrap_or(layout);
+        let left_out = all.map(known).filter(|layout| fresh.put(Arc::clone(layout)) == Put::Full).collect();
+        let shelves = std::mem::take(&mut *fresh.0.write().unwrap_or_else(PoisonError::into_inner));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shelves;
+        left_out
+    }
+
     /// Makes this the latest version of its name.
     pub fn put(&self, layout: Arc<Layout>) -> Put {
         let mut shelves = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -125,6 +147,11 @@ mod tests {
         assert!(catalog.get("hall", "").is_none() && catalog.get("arena", second.version()).is_none());
         assert_eq!(catalog.list().iter().map(|layout| layout.id().to_string()).collect::<Vec<_>>(), ["arena", "hall"]);
         assert_eq!(catalog.versions("hall").len(), 2);
+        assert_eq!(catalog.look(&first), Put::Known);
+        assert_eq!((catalog.look(&layout("hall", 3)), catalog.look(&layout("x", 1))), (Put::NewVersion, Put::New));
+        assert!(catalog.begin([layout("hall", 2), layout("x", 1), layout("hall", 1)].into_iter()).is_empty());
+        assert!(Arc::ptr_eq(&catalog.latest("hall").expect("it is there"), &first), "it is what it was");
+        assert_eq!(catalog.list().iter().map(|layout| layout.id().to_string()).collect::<Vec<_>>(), ["hall", "x"]);
         assert!(catalog.delete("hall") && !catalog.delete("hall") && catalog.latest("hall").is_none());
     }
 }

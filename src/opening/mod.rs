@@ -3,9 +3,11 @@
 //! Invariants: what is wrong in a file is said in one line that names it, before any port is bound; of a wrong file
 //! nothing is taken. Never here: what a layout is.
 
+mod kept;
 mod layouts;
 mod rooms;
 
+pub(crate) use kept::{Shared, read as read_kept};
 pub(crate) use layouts::read as read_layouts;
 pub(crate) use rooms::read as read_rooms;
 

@@ -16,7 +16,7 @@ use crate::auth::token::Authority;
 use crate::engine::ids::ShardId;
 use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
-use crate::persist::stores::shelf::Shelf;
+use crate::persist::stores::shelf::Keeper;
 use crate::runtime::executor::Executor;
 
 /// One shard's public figures.
@@ -67,7 +67,7 @@ pub(crate) struct Board {
     /// Clients that may not come back yet.
     pub(crate) bans: Arc<Bans>,
     /// Where layouts that are put are kept, when anything is.
-    pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) shelf: Option<Arc<dyn Keeper>>,
     /// Checks the tokens of the shop, when they are asked for.
     pub(crate) authority: Option<Arc<Authority>>,
     /// All plans of halls.

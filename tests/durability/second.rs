@@ -8,7 +8,7 @@ use crate::failing::{through_proxy, until_status};
 use crate::harness::client::{Client, text_frame};
 use crate::harness::http::Http;
 use crate::harness::{Server, eventually};
-use crate::home::{Home, held, kill};
+use crate::home::{Home, held, kill, stop};
 use crate::proxy::Fault;
 
 const ROOM: &str = "show";
@@ -306,27 +306,47 @@ fn an_order_that_could_not_be_stored_is_asked_for_again() {
 
 #[test]
 fn a_layout_that_was_put_is_there_after_a_crash() {
-    for home in [Home::embedded("window"), Home::embedded("durable"), Home::redis("window")] {
+    for mut home in Home::all() {
         let seat =
             |id: &str| json!({"id": id, "section": "s", "row": "A", "number": 1, "category": "c", "x": 0, "y": 0});
         let plan = |seats: &[&str]| json!({"seats": seats.iter().map(|id| seat(id)).collect::<Vec<_>>()});
         let server = home.start();
         let (status, first) = api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1"]));
-        assert_eq!(status, 201, "{first}");
+        assert_eq!((status, &first["durable"]), (201, &true.into()), "{first}");
         let (_, second) = api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1", "A2"]));
         let (status, _) = api(&server, "PUT /v1/layouts/gone", &plan(&["A1"]));
         assert_eq!(status, 201);
         assert_eq!(api(&server, "DELETE /v1/layouts/gone", &Value::Null).0, 200);
         let (status, room) = api(&server, "PUT /v1/rooms/show", &json!({"layout": "hall/1"}));
         assert_eq!((status, &room["layout"]["version"]), (201, &second["version"]), "{room}");
+        // What was put again is the latest.
+        assert_eq!(api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1"])).0, 200);
+        assert_eq!(api(&server, "PUT /v1/layouts/hall%2F1", &plan(&["A1", "A2"])).0, 200);
         kill(server);
+        let check = |server: &Server, seat: &str| {
+            let (status, found) = api(server, "GET /v1/layouts/hall%2F1", &Value::Null);
+            assert_eq!((status, &found["versions"]), (200, &json!([first["version"], second["version"]])), "{found}");
+            assert_eq!(found["durable"], true, "{found}");
+            assert_eq!(api(server, "GET /v1/layouts/gone", &Value::Null).0, 404);
+            let (mut ana, _) = Fan::connect(server, "ana");
+            assert_eq!(ana.ask(json!({"type": "join_room"}))["layout"]["seats"], 2);
+            assert_eq!(ana.select(&[seat], &[])["type"], "seats_held");
+        };
         let server = home.start();
-        let (status, found) = api(&server, "GET /v1/layouts/hall%2F1", &Value::Null);
-        assert_eq!((status, &found["versions"]), (200, &json!([first["version"], second["version"]])), "{found}");
-        assert_eq!(api(&server, "GET /v1/layouts/gone", &Value::Null).0, 404);
-        let mut ana = Fan::connect(&server, "ana").0;
-        assert_eq!(ana.ask(json!({"type": "join_room"}))["layout"]["seats"], 2);
-        assert_eq!(ana.select(&["A2"], &[])["type"], "seats_held");
-        kill(server);
+        check(&server, "A2");
+        if home.redis.is_none() {
+            kill(server);
+            continue;
+        }
+        // With Redis it is there on another machine, and when Redis has lost it while the server lived.
+        stop(server);
+        home.set("DATA_DIR", &home.data_dir().join("another machine").display().to_string());
+        let server = home.start();
+        check(&server, "A1");
+        let redis = home.redis.as_ref().expect("it is there");
+        let _: () = redis.ask(&["FLUSHALL"]);
+        let layouts = "{butaca:lease}:layouts";
+        eventually("they are written anew", || (redis.ask::<u64>(&["HLEN", layouts]) == 2).then_some(()));
+        stop(server);
     }
 }

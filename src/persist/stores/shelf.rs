@@ -15,6 +15,21 @@ use super::embedded::make_data_dir;
 
 const FOLDER: &str = "layouts";
 
+/// Where layouts that are put are kept.
+pub trait Keeper: Send + Sync + std::fmt::Debug {
+    /// Keeps a version, as the one that was put last, and returns when it is there for good.
+    ///
+    /// # Errors
+    /// One line. It may be there all the same, and may be put again.
+    fn put(&self, name: &str, version: &str, document: &[u8]) -> Result<(), String>;
+
+    /// Forgets all versions of a name.
+    ///
+    /// # Errors
+    /// One line. Some may come back at the next start.
+    fn delete(&self, name: &str) -> Result<(), String>;
+}
+
 /// The files of one data directory.
 #[derive(Debug)]
 pub struct Shelf {
@@ -64,11 +79,7 @@ impl Shelf {
         Ok((Self { dir, files: Mutex::new(files) }, found))
     }
 
-    /// Keeps a version, as the one that was put last.
-    ///
-    /// # Errors
-    /// The disk has not taken it. It may be there all the same, and may be put again.
-    pub fn put(&self, name: &str, version: &str, document: &[u8]) -> io::Result<()> {
+    fn put_file(&self, name: &str, version: &str, document: &[u8]) -> io::Result<()> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.into(), version.into());
         let last = files.values().max().copied().unwrap_or_default();
@@ -91,11 +102,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// Forgets all versions of a name.
-    ///
-    /// # Errors
-    /// The disk has not taken it: some may come back at the next start.
-    pub fn delete(&self, name: &str) -> io::Result<()> {
+    fn delete_files(&self, name: &str) -> io::Result<()> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<_> = files.keys().filter(|(of, _)| **of == *name).cloned().collect();
         for key in gone {
@@ -103,6 +110,16 @@ impl Shelf {
             files.remove(&key);
         }
         File::open(&self.dir)?.sync_all()
+    }
+}
+
+impl Keeper for Shelf {
+    fn put(&self, name: &str, version: &str, document: &[u8]) -> Result<(), String> {
+        self.put_file(name, version, document).map_err(|error| error.to_string())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), String> {
+        self.delete_files(name).map_err(|error| error.to_string())
     }
 }
 
@@ -125,7 +142,7 @@ fn json_text(text: &str) -> String {
 mod tests {
     use std::fs;
 
-    use super::Shelf;
+    use super::{Keeper as _, Shelf};
 
     /// A document of the tests is its own version.
     fn version(_: &str, document: &[u8]) -> Option<String> {

@@ -36,7 +36,8 @@ pub(super) fn pairs(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     Some(pairs)
 }
 
-fn bytes(value: Value) -> Option<Vec<u8>> {
+/// Bytes.
+pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
     if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
 }
 

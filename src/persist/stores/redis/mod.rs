@@ -11,6 +11,7 @@
 mod address;
 mod answer;
 mod compat;
+pub mod layouts;
 mod link;
 pub mod owner;
 pub mod parts;

@@ -3,6 +3,7 @@
 //! The keys, all beginning with `{ns:`, where `ns` is the namespace:
 //! `{ns:lease}:lease` a hash: `t` the writer's token, `o` its identity, `i` words about it; expires with the lease.
 //! `{ns:lease}:token` the highest token ever given.
+//! `{ns:lease}:layouts`, `{ns:lease}:layout_order`: layouts that were put, see [`super::layouts`].
 //! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the
 //! number of the last call that found something lost.
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
@@ -126,6 +127,25 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return answer";
 
+/// Keys: documents, order. Arguments: field, document, keep in ms. The field is the last one then.
+const PUT_LAYOUT: &str = "
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+redis.call('ZADD', KEYS[2], (last[2] or 0) + 1, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 'OK'";
+
+/// Keys: documents, order. Arguments: name. All its versions go.
+const DELETE_LAYOUT: &str = "
+for _, field in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  if string.sub(field, string.find(field, ':', 1, true) + 1) == ARGV[1] then
+    redis.call('HDEL', KEYS[1], field)
+    redis.call('ZREM', KEYS[2], field)
+  end
+end
+return 'OK'";
+
 /// The keys of one namespace.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -228,7 +248,7 @@ impl Keys {
             || found
                 == match what {
                     "token" | "secret" => "string",
-                    "rooms" => "zset",
+                    "rooms" | "layout_order" => "zset",
                     "log" => "stream",
                     _ => "hash",
                 }
@@ -245,6 +265,40 @@ impl Keys {
         let mut get = cmd("GET");
         get.arg(key);
         [set, keep, get]
+    }
+
+    /// The fields of all layouts, the latest last.
+    pub(super) fn layout_order(&self) -> Cmd {
+        let mut call = cmd("ZRANGE");
+        call.arg(self.lease("layout_order")).arg(0).arg(-1);
+        call
+    }
+
+    /// A layout's document.
+    pub(super) fn layout(&self, field: &str) -> Cmd {
+        let mut call = cmd("HGET");
+        call.arg(self.lease("layouts")).arg(field);
+        call
+    }
+
+    /// Keeps a layout, as the latest.
+    pub(super) fn put_layout(&self, field: &str, document: &[u8]) -> Cmd {
+        let mut call = self.layout_call(PUT_LAYOUT);
+        call.arg(field).arg(document).arg(REDIS_KEEP_LASTING_MS);
+        call
+    }
+
+    /// Forgets all versions of a layout.
+    pub(super) fn delete_layout(&self, name: &str) -> Cmd {
+        let mut call = self.layout_call(DELETE_LAYOUT);
+        call.arg(name);
+        call
+    }
+
+    fn layout_call(&self, script: &str) -> Cmd {
+        let mut call = cmd("EVAL");
+        call.arg(script).arg(2).arg(self.lease("layouts")).arg(self.lease("layout_order"));
+        call
     }
 
     /// The first events of a part's log behind this place.
