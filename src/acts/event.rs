@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::ids::{OrderId, RoomId, SeatId};
+use crate::engine::command::KeptEntry;
+use crate::engine::ids::{RoomId, SeatId};
 
 /// What an event means for the number of its room, which a store keeps beside the room when that outlives its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,8 +39,11 @@ pub struct Lapsed {
     pub room: RoomId,
     /// Seats that are free now.
     pub seats: Vec<SeatId>,
-    /// The order that has expired; `None`: they were held.
-    pub order: Option<OrderId>,
+    /// Those of them whose records are to go with the event.
+    pub records: Vec<SeatId>,
+    /// What is to be kept with it from now on: the order that has expired, or that a sale has opened; `None`: they were
+    /// held.
+    pub kept: Option<KeptEntry>,
 }
 
 /// What a shard is told of the log at a start.

@@ -258,9 +258,14 @@ impl Acts {
         if let Some(state) = seats.selections(room.as_str()) {
             counted.epoch = state.epoch.0;
         }
-        let said = match &lapsed.order {
-            Some(order) => Said { kind: "order.expired", order: Some(order.as_str().to_owned()), ..Said::default() },
-            None => {
+        let said = match &lapsed.kept {
+            Some(KeptEntry::Order(id, Some(order))) => {
+                let client = || Named::ClientId(order.client.as_str().to_owned());
+                let owner = Some(order.owner.as_ref().and_then(named).unwrap_or_else(client));
+                Said { kind: "order.expired", order: Some(id.as_str().to_owned()), owner, ..Said::default() }
+            }
+            Some(KeptEntry::Settings(_)) => Said { kind: "room.changed", ..Said::default() },
+            Some(_) | None => {
                 let reason = Some(ReleaseReason::Expired.word().into());
                 Said { kind: "seat.released", reason, ..Said::default() }
             }
@@ -374,8 +379,11 @@ impl Node {
         self.log_events(events);
     }
 
-    /// The same of what ended while no server looked.
+    /// The same of what ended while no server looked, whose records the store still has.
     pub(super) fn log_lapsed(&mut self, lapsed: &[Lapsed]) {
+        if let Some(saving) = self.saving.as_mut() {
+            lapsed.iter().for_each(|lapsed| saving.pending.lapse(self.at.now.mono, lapsed));
+        }
         let Some(acts) = self.acts.as_mut() else { return };
         let (now, seats) = (self.at.now.wall, &self.seats);
         let events = lapsed.iter().filter_map(|lapsed| acts.of_lapsed(lapsed, now, seats)).collect();

@@ -12,6 +12,7 @@ mod batch;
 mod damage;
 mod embedded;
 mod faults;
+mod lapsed;
 mod lease;
 mod parts;
 mod peers;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::acts::event::{Event, Number};
+use crate::acts::event::{Event, Lapsed, Number};
 use crate::engine::command::{Change, Kept, KeptEntry};
 use crate::engine::ids::{RoomId, SeatId, ShardId};
 use crate::engine::shard::Shard;
@@ -36,8 +36,10 @@ pub struct Pending {
     /// Events for the log, which go when the store has, or gets with them, everything that they tell.
     log: Logged,
     log_bytes: usize,
-    /// The numbers of events that rooms keep.
+    /// The numbers of events that rooms keep, of what was handed over.
     numbers: BTreeMap<RoomId, u64>,
+    /// The same of the events that wait: a number is never there without its event.
+    coming: BTreeMap<RoomId, Option<u64>>,
 }
 
 /// What of the rooms must be sent anew, beside the changes.
@@ -67,6 +69,7 @@ impl Pending {
             log: Logged::default(),
             log_bytes: 0,
             numbers: BTreeMap::new(),
+            coming: BTreeMap::new(),
         }
     }
 
@@ -82,12 +85,8 @@ impl Pending {
         for event in events {
             match event.number {
                 Number::Passing => {}
-                Number::Kept => _ = self.numbers.insert(event.room.clone(), event.n),
-                Number::Forgotten => _ = self.numbers.remove(&event.room),
-            }
-            let entry = KeptEntry::Events((event.number == Number::Kept).then_some(event.n));
-            if event.number != Number::Passing && !matches!(self.owed, Owed::All) {
-                self.batch.keep(&Kept { room: event.room.clone(), entry });
+                Number::Kept => _ = self.coming.insert(event.room.clone(), Some(event.n)),
+                Number::Forgotten => _ = self.coming.insert(event.room.clone(), None),
             }
             self.log_bytes += event.cost();
             if self.log_bytes <= LOG_WAITING_BYTES_MAX {
@@ -95,6 +94,14 @@ impl Pending {
             } else {
                 self.log.has_gap = true;
             }
+        }
+    }
+
+    /// Takes in what ended while no server looked: its records go with its event.
+    pub fn lapse(&mut self, now: Millis, lapsed: &Lapsed) {
+        lapsed.records.iter().for_each(|seat| self.record_free(now, &lapsed.room, seat.clone()));
+        if let Some(entry) = lapsed.kept.clone() {
+            self.keep(now, &Kept { room: lapsed.room.clone(), entry });
         }
     }
 
@@ -154,7 +161,9 @@ impl Pending {
 
     /// The store is to get everything anew.
     pub fn owe_full_state(&mut self) {
-        self.batch = Batch::default();
+        let mut log = std::mem::take(&mut self.batch).take_log();
+        log.merge(std::mem::take(&mut self.log));
+        self.log = log;
         let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
         assert!(floor < self.number, "what came before was handed over");
         self.unsure = Some((floor, None));
@@ -218,6 +227,13 @@ impl Pending {
         if matches!(self.owed, Owed::Nothing) {
             self.log_bytes = 0;
             self.batch.log(std::mem::take(&mut self.log));
+            for (room, n) in std::mem::take(&mut self.coming) {
+                match n {
+                    Some(n) => _ = self.numbers.insert(room.clone(), n),
+                    None => _ = self.numbers.remove(&room),
+                }
+                self.batch.keep(&Kept { room, entry: KeptEntry::Events(n) });
+            }
         }
         if self.batch.is_empty() {
             return None;

@@ -5,6 +5,7 @@
 //! that failed is offered to the store again as it is. Never here: threads, waiting, clocks, so that a simulation can
 //! drive it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::acts::event::Placed;
@@ -14,7 +15,7 @@ use crate::engine::time::{Millis, WallMillis};
 
 use crate::persist::batch::{Batch, Group};
 use crate::persist::queue::Offer;
-use crate::persist::record::StoredHold;
+use crate::persist::record::{StoredHold, beside};
 use crate::persist::stores::store::{Continuity, LogShare, Store, StoreError};
 
 use super::restore::Restored;
@@ -100,11 +101,20 @@ impl Pump {
         assert!(self.is_idle(), "the start comes before everything else");
         assert_eq!(restored.shards.len(), self.shards, "what was read is sorted for these shards");
         let mut batch = Batch::default();
-        restored.expired.iter().for_each(|(room, seat)| batch.put(room, seat.clone(), None));
+        // What the log tells goes with its event, from the shard that tells it.
+        let lapsed = restored.log.iter().flat_map(|log| &log.lapsed).filter(|_| self.log.is_some());
+        let (mut seats, mut kept) = (BTreeSet::new(), BTreeSet::new());
+        for lapsed in lapsed {
+            seats.extend(lapsed.records.iter().map(|seat| (&lapsed.room, seat)));
+            kept.extend(lapsed.kept.iter().map(|entry| (&lapsed.room, beside::name(entry))));
+        }
+        let expired = restored.expired.iter().filter(|(room, seat)| !seats.contains(&(room, seat)));
+        expired.for_each(|(room, seat)| batch.put(room, seat.clone(), None));
         for StoredHold { room, seat, held } in &restored.shortened {
             batch.put(room, seat.clone(), Some(held.clone()));
         }
-        restored.ended.iter().for_each(|kept| batch.keep(kept));
+        let ended = restored.ended.iter().filter(|of| !kept.contains(&(&of.room, beside::name(&of.entry))));
+        ended.for_each(|kept| batch.keep(kept));
         self.group.add(ShardId::new(0), self.shards, batch);
     }
 

@@ -4,12 +4,14 @@
 //! did in between; the holds of a shard come in the order in which they end, as its queue of deadlines needs them.
 //! Pure: what was read and the time come in as arguments. Never here: I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::acts::event::{Lapsed, Resumed};
-use crate::engine::command::{Claim, Kept, KeptEntry, LayoutName, OrderState, RestoredRoom, RestoredSeat, RoomPlan};
-use crate::engine::ids::{OrderId, RoomId, SeatId, shard_of};
+use crate::engine::command::{
+    Claim, Kept, KeptEntry, LayoutName, OrderState, Owner, RestoredRoom, RestoredSeat, RoomPlan, Sale,
+};
+use crate::engine::ids::{RoomId, SeatId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::{BACK_TO_CART_MS, ROOM_HOLDS_MAX, SHARD_HOLDS_MAX};
 use crate::planted::{Bug, has};
@@ -36,6 +38,8 @@ pub struct Restored {
     pub damage: Option<Damage>,
     /// What each shard has to know of the log.
     pub log: Vec<Resumed>,
+    /// Where the end of each cart is told, among what its shard has to tell.
+    carts: BTreeMap<(RoomId, Owner), usize>,
 }
 
 impl Restored {
@@ -80,12 +84,22 @@ impl Restored {
                         let of = Arc::make_mut(&mut order);
                         (of.state, of.expires_at) = (OrderState::Expired, None);
                         let entry = KeptEntry::Order(id.clone(), Some(Arc::clone(&order)));
-                        self.ended.push(Kept { room: room.clone(), entry });
-                        self.lapse(&room, order.seats.clone(), Some(id.clone()), shards);
+                        self.ended.push(Kept { room: room.clone(), entry: entry.clone() });
+                        self.lapse(&room, order.seats.clone(), Some(entry), shards);
                     }
                     self.room(&room, shards).orders.push((id, order));
                 }
-                KeptEntry::Settings(Some(settings)) => self.room(&room, shards).settings = Some(settings),
+                KeptEntry::Settings(Some(mut settings)) => {
+                    if let Sale::Scheduled { opens_at: Some(opens_at) } = settings.sale
+                        && opens_at <= now
+                    {
+                        Arc::make_mut(&mut settings).sale = Sale::Open;
+                        let entry = KeptEntry::Settings(Some(Arc::clone(&settings)));
+                        self.ended.push(Kept { room: room.clone(), entry: entry.clone() });
+                        self.lapse(&room, Vec::new(), Some(entry), shards);
+                    }
+                    self.room(&room, shards).settings = Some(settings);
+                }
                 KeptEntry::Events(Some(n)) => self.count_on(&room, n, shards),
                 KeptEntry::Order(_, None) | KeptEntry::Settings(None) | KeptEntry::Events(None) => {}
             }
@@ -93,9 +107,29 @@ impl Restored {
     }
 
     /// These seats became free while no server looked.
-    fn lapse(&mut self, room: &RoomId, seats: Vec<SeatId>, order: Option<OrderId>, shards: usize) {
+    fn lapse(&mut self, room: &RoomId, seats: Vec<SeatId>, kept: Option<KeptEntry>, shards: usize) {
         let lapsed = &mut self.log[shard_of(room.as_str(), shards).index()].lapsed;
-        lapsed.push(Lapsed { room: room.clone(), seats, order });
+        lapsed.push(Lapsed { room: room.clone(), seats, records: Vec::new(), kept });
+    }
+
+    /// A seat of a cart whose time is over: all of a cart are one act.
+    fn lapse_of_cart(&mut self, room: &RoomId, seat: SeatId, owner: Owner, shards: usize) {
+        let shard = shard_of(room.as_str(), shards).index();
+        let next = self.log[shard].lapsed.len();
+        let at = *self.carts.entry((room.clone(), owner)).or_insert(next);
+        if at == next {
+            return self.lapse(room, vec![seat], None, shards);
+        }
+        self.log[shard].lapsed[at].seats.push(seat);
+    }
+
+    /// The records of what has lapsed are forgotten with what is told of that.
+    fn note_records(&mut self) {
+        let expired: BTreeSet<(&RoomId, &SeatId)> = self.expired.iter().map(|(room, seat)| (room, seat)).collect();
+        for lapsed in self.log.iter_mut().flat_map(|log| &mut log.lapsed) {
+            let records = lapsed.seats.iter().filter(|seat| expired.contains(&(&lapsed.room, seat)));
+            lapsed.records = records.cloned().collect();
+        }
     }
 
     /// The room has had so many events at least.
@@ -129,10 +163,10 @@ impl Restored {
             Some(Claim::Block(_)) => true,
             None => false,
         };
-        let was_in_cart = matches!(held.claim, Some(Claim::Cart(_)));
+        let cart = if let Some(Claim::Cart(owner)) = &held.claim { Some(owner.clone()) } else { None };
         let Some(claim) = held.claim.filter(|_| is_there && is_user_info(&held.user_info)) else {
-            if was_in_cart {
-                self.lapse(&room, vec![seat.clone()], None, shards);
+            if let Some(owner) = cart {
+                self.lapse_of_cart(&room, seat.clone(), owner, shards);
             }
             return self.expired.push((room, seat));
         };
@@ -189,6 +223,7 @@ pub fn sift(
         assert!(holds.len() <= SHARD_HOLDS_MAX, "a shard gets no more than it may own");
         debug_assert!(holds.iter().all(|hold| hold.held.expires_at > now), "what is over is not given back");
     }
+    restored.note_records();
     let sorted = restored.holds() as u64 + restored.expired.len() as u64 + restored.skipped;
     assert_eq!(sorted, count, "each record is given back, to be forgotten or skipped");
     assert!(restored.shortened.len() <= restored.holds(), "what is shortened is given back");
