@@ -37,9 +37,8 @@ use crate::node::parted::Parted;
 use crate::node::proofs::Proofs;
 use crate::node::rate::Rate;
 use crate::node::{self, Bounds, Node};
-use crate::opening::Shared;
+use crate::opening::{Kept, Shared};
 use crate::persist::stores::secret;
-use crate::persist::stores::shelf::Keeper;
 use crate::runtime::board::Board;
 use crate::runtime::core::{Core, Parts};
 use crate::runtime::desk::{Declared, Desk};
@@ -97,7 +96,7 @@ fn start(config: Config) -> Result<Started, Failure> {
     let machine = Machine::look();
     let no_files = |error: io::Error| (EXIT_MACHINE, format!("cannot open what a shard needs: {error}"));
     let signals = signals::take().map_err(no_files)?;
-    let (layouts, shelf, shared) = layouts(&config)?;
+    let (layouts, (shelf, shared)) = layouts(&config)?;
     let keyring = config.auth.as_ref().map(Keyring::open).transpose().map_err(|why| (EXIT_USAGE, why))?;
     let mut declared = rooms(&config.halls, &layouts)?;
     let shards = config.cores.shards.unwrap_or(machine.cpus_usable).clamp(1, SHARDS_MAX);
@@ -233,16 +232,15 @@ fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {
 }
 
 /// The layouts that there are from the start, and where those are kept that are put later.
-fn layouts(config: &Config) -> Result<(Catalog, Option<Arc<dyn Keeper>>, Option<Shared>), Failure> {
+fn layouts(config: &Config) -> Result<(Catalog, Kept), Failure> {
     let catalog = Catalog::default();
     if let Some(folder) = &config.halls.layouts_dir {
         let line = |why| (EXIT_USAGE, format!("LAYOUTS_DIR: {why}"));
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
-    let (keeper, shared) =
-        opening::read_kept(&config.store, config.halls.rooms_file.is_some() || config.nodes.is_some(), &catalog)
-            .map_err(|why| (EXIT_USAGE, why))?;
-    Ok((catalog, keeper, shared))
+    let at_once = config.halls.rooms_file.is_some() || config.nodes.is_some();
+    let kept = opening::read_kept(&config.store, at_once, &catalog).map_err(|why| (EXIT_USAGE, why))?;
+    Ok((catalog, kept))
 }
 
 /// The rooms that are to be there from the start.

@@ -136,6 +136,7 @@ struct Telling {
     ends: watch::Receiver<bool>,
     is_begun: bool,
     is_over: bool,
+    heartbeat: Duration,
     _place: OwnedSemaphorePermit,
 }
 
@@ -144,7 +145,8 @@ fn stream(
     ends: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<String, Infallible>> {
-    let telling = Telling { reading, ends, is_begun: false, is_over: false, _place: place };
+    let heartbeat = Duration::from_millis(LOG_HEARTBEAT_MS);
+    let telling = Telling { reading, ends, is_begun: false, is_over: false, heartbeat, _place: place };
     unfold(telling, async |mut telling| telling.next().await.map(|text| (Ok(text), telling)))
 }
 
@@ -172,7 +174,7 @@ impl Telling {
                 self.is_over = ends.wait_for(|&ends| ends).await.is_err();
             };
             let more = self.reading.more(page.seen);
-            let wait = timeout(Duration::from_millis(LOG_HEARTBEAT_MS), futures_lite::future::or(end, more));
+            let wait = timeout(self.heartbeat, futures_lite::future::or(end, more));
             if wait.await.is_err() {
                 return Some(":\n\n".into());
             }
@@ -219,7 +221,45 @@ fn too_old(_: TooOld) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{cursor, place};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::sync::{Semaphore, watch};
+
+    use super::{Reading, Telling, cursor, place};
+    use crate::acts::event::{Event, Number};
+    use crate::acts::ring::Ring;
+    use crate::engine::ids::RoomId;
+    use crate::engine::time::WallMillis;
+
+    #[test]
+    fn a_stream_shows_that_it_lives_while_nothing_happens_and_ends_with_the_server() {
+        let log = Arc::new(Ring::new(9));
+        log.open(Vec::new(), WallMillis(1));
+        let ends = watch::Sender::new(false);
+        let reading = Reading { log: Arc::clone(&log), room: None, after: None, limit: 9 };
+        let places = Arc::new(Semaphore::new(1));
+        let mut telling = Telling {
+            reading,
+            ends: ends.subscribe(),
+            is_begun: false,
+            is_over: false,
+            heartbeat: Duration::from_millis(1),
+            _place: Arc::clone(&places).try_acquire_owned().expect("it is free"),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let mut next = || runtime.block_on(telling.next());
+        assert!(next().is_some_and(|text| text.starts_with(':')), "the head leaves with a comment");
+        assert_eq!(next().as_deref(), Some(":\n\n"), "a heartbeat");
+        assert_eq!(next().as_deref(), Some(":\n\n"), "and another one");
+        let (room, text) = (RoomId::new("r").expect("a name"), "{\"n\":1}".into());
+        log.tell(vec![Event { room, n: 1, number: Number::Passing, text }], WallMillis(1));
+        assert!(next().is_some_and(|text| text.starts_with("id: e") && text.ends_with("\"n\":1}\n\n")));
+        ends.send_replace(true);
+        assert_eq!(next(), None);
+        drop(telling);
+        assert_eq!(places.available_permits(), 1, "its place is free again");
+    }
 
     #[test]
     fn cursors_are_read_as_they_are_written() {

@@ -20,16 +20,7 @@ use crate::runtime::desk::{DeskQuestion, DeskTold};
 /// Rooms in the order of their names. One that goes meanwhile is left out.
 pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, Problem> {
     let (after, limit) = (query.name("after").map(|name| name.id()), limit(query));
-    let shards = (0..server.shards.count()).map(ShardId::new);
-    // One more than is told says whether there are others.
-    let names =
-        shards.map(|shard| server.shards.ask(shard, DeskQuestion::Rooms { after: after.clone(), limit: limit + 1 }));
-    let mut names: Vec<RoomId> = answers(names.collect())
-        .await?
-        .into_iter()
-        .flat_map(|told| if let DeskTold::Rooms(names) = told { names } else { Vec::new() })
-        .collect();
-    names.sort_unstable();
+    let mut names = names(server, after.as_ref(), limit).await?;
     let more = names.len() > limit;
     names.truncate(limit);
     let next = names.last().filter(|_| more).map(|last| last.as_str().to_owned());
@@ -46,9 +37,34 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
             let SaleAnswer::Room { room, .. } = *answer else { return None };
             Some(RoomAnswer::new(&room, durable))
         }
-        DeskTold::Figures(_) | DeskTold::Rooms(_) | DeskTold::Disconnected(_) | DeskTold::UsesLayout(_) => None,
+        DeskTold::Figures(_) | DeskTold::Rooms(..) | DeskTold::Disconnected(_) | DeskTold::UsesLayout(_) => None,
     });
     Ok(RoomsAnswer { rooms: rooms.collect(), next })
+}
+
+/// The first names behind `after`, in order: one more than `limit`, which says whether there are others. The shards look
+/// through a part of their rooms at a time, so that who holds seats never waits for who lists rooms.
+async fn names(server: &Server, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, Problem> {
+    let limit = limit + 1;
+    let mut open: Vec<(ShardId, usize)> = (0..server.shards.count()).map(|shard| (ShardId::new(shard), 0)).collect();
+    let mut names: Vec<RoomId> = Vec::new();
+    while !open.is_empty() {
+        let question = |from| DeskQuestion::Rooms { after: after.cloned(), limit, from };
+        let asked = open.iter().map(|&(shard, from)| server.shards.ask(shard, question(from))).collect();
+        let told = answers(asked).await?;
+        let mut further = Vec::new();
+        for ((shard, _), told) in open.into_iter().zip(told) {
+            let DeskTold::Rooms(found, next) = told else { continue };
+            names.extend(found);
+            further.extend(next.map(|from| (shard, from)));
+        }
+        names.sort_unstable();
+        // A room that took another place meanwhile is found twice.
+        names.dedup();
+        names.truncate(limit);
+        open = further;
+    }
+    Ok(names)
 }
 
 /// All answers, in the order of the questions.

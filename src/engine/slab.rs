@@ -73,7 +73,17 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().filter_map(|entry| match entry {
+        self.part(0, self.entries.len())
+    }
+
+    /// How many slots there are, free ones included.
+    pub(super) fn slots(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The things of at most `count` slots from this one on.
+    pub(super) fn part(&self, from: usize, count: usize) -> impl Iterator<Item = &T> {
+        self.entries.iter().skip(from).take(count).filter_map(|entry| match entry {
             Entry::Full(thing) => Some(thing),
             Entry::Free(_) => None,
         })
@@ -110,6 +120,8 @@ mod tests {
         assert_eq!(slab.get(b), None);
         assert_eq!(slab.insert('d'), b);
         assert_eq!(slab.iter().collect::<String>(), "adc");
+        assert_eq!((slab.slots(), slab.part(1, 1).collect::<String>().as_str()), (3, "d"));
+        assert_eq!(slab.part(2, 9).chain(slab.part(3, 1)).collect::<String>(), "c");
         for slot in [a, c, b] {
             slab.remove(slot);
         }

@@ -37,6 +37,8 @@ pub const BANS_MAX: usize = 10_000;
 pub const API_LIST_MAX: u64 = 1_000;
 /// As many as a list has when nobody says how many.
 pub const API_LIST: u64 = 100;
+/// Rooms that a shard looks at in one turn, for a list of all rooms. At the bound it is asked again.
+pub const ROOMS_LOOKED_AT_ONCE: usize = 4_096;
 /// How long a call waits for shards. At the bound: 503 `persistence_unavailable`, since the outcome is unknown.
 pub const API_ANSWER_MS: u64 = 5_000;
 /// Bytes of bodies that are being read or acted on at a time, and no more than the share of `MEMORY_BUDGET_BYTES`, of which

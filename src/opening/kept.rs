@@ -50,7 +50,7 @@ impl Shared {
 }
 
 /// Where layouts that are put are kept, if anything is, and what several servers share.
-type Kept = (Option<Arc<dyn Keeper>>, Option<Shared>);
+pub(crate) type Kept = (Option<Arc<dyn Keeper>>, Option<Shared>);
 
 /// Takes what was put in an earlier life into the catalog, which has the layouts of files. Redis is asked at once only
 /// where rooms of a file may need it: whoever becomes its writer asks it anyway.

@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 
 use crate::engine::command::{ApiAnswer, ApiTicket};
 use crate::engine::ids::RoomId;
+use crate::limits::api::ROOMS_LOOKED_AT_ONCE;
 use crate::node::Event;
 use crate::runtime::core::Core;
 use crate::runtime::declaring::DECLARED;
@@ -20,9 +21,9 @@ impl Core {
                 let told = DeskTold::Figures(Box::new(self.own_figures()));
                 self.desk.put([(ticket, told)]);
             }
-            DeskQuestion::Rooms { after, limit } => {
-                let told = DeskTold::Rooms(self.rooms_behind(after.as_ref(), limit));
-                self.desk.put([(ticket, told)]);
+            DeskQuestion::Rooms { after, limit, from } => {
+                let (rooms, next) = self.rooms_behind(after.as_ref(), limit, from);
+                self.desk.put([(ticket, DeskTold::Rooms(rooms, next))]);
             }
             DeskQuestion::Sale { room, request } => {
                 self.handle(Event::Sale { room, request, reply_to: ticket });
@@ -39,10 +40,11 @@ impl Core {
         }
     }
 
-    /// The names of the first rooms behind `after`.
-    fn rooms_behind(&self, after: Option<&RoomId>, limit: usize) -> Vec<RoomId> {
+    /// The names of the first rooms behind `after` among so many as may be looked at in a turn, and where that ends.
+    fn rooms_behind(&self, after: Option<&RoomId>, limit: usize, from: usize) -> (Vec<RoomId>, Option<usize>) {
         let mut first: BinaryHeap<&RoomId> = BinaryHeap::new();
-        for room in self.node.seats().rooms().filter(|room| after.is_none_or(|after| *room > after)) {
+        let (rooms, has_more) = self.node.seats().rooms_in(from, ROOMS_LOOKED_AT_ONCE);
+        for room in rooms.filter(|room| after.is_none_or(|after| *room > after)) {
             if first.len() < limit {
                 first.push(room);
             } else if first.peek().is_some_and(|last| room < *last) {
@@ -50,7 +52,7 @@ impl Core {
                 first.push(room);
             }
         }
-        first.into_iter().cloned().collect()
+        (first.into_iter().cloned().collect(), has_more.then_some(from + ROOMS_LOOKED_AT_ONCE))
     }
 
     /// The end of a turn: what may be answered by now leaves for the API.

@@ -21,8 +21,9 @@ pub(crate) type Declared = BTreeMap<RoomId, Box<SaleRequest>>;
 pub(crate) enum DeskQuestion {
     /// Its figures.
     Figures,
-    /// The names of the first rooms that it owns behind `after`, at most `limit`, in any order.
-    Rooms { after: Option<RoomId>, limit: usize },
+    /// The names of the first rooms behind `after`, at most `limit`, in any order, among so many of those that it owns as
+    /// are looked at at once, from `from` on.
+    Rooms { after: Option<RoomId>, limit: usize, from: usize },
     /// Something of a room that it owns.
     Sale { room: RoomId, request: Box<SaleRequest> },
     /// Every connection of this owner that it serves is to be closed.
@@ -36,8 +37,8 @@ pub(crate) enum DeskQuestion {
 pub(crate) enum DeskTold {
     /// To [`DeskQuestion::Figures`].
     Figures(Box<ShardFigures>),
-    /// To [`DeskQuestion::Rooms`].
-    Rooms(Vec<RoomId>),
+    /// To [`DeskQuestion::Rooms`], and from where on there are more to be looked at.
+    Rooms(Vec<RoomId>, Option<usize>),
     /// To [`DeskQuestion::Sale`].
     Sale(Box<SaleAnswer>),
     /// To [`DeskQuestion::Disconnect`]: how many there were.

@@ -23,6 +23,7 @@ mod second;
 mod sick_redis;
 mod topologies;
 mod trains;
+mod versions;
 
 use kit as harness;
 use kit::{proxy, redis_server, small_disk};

@@ -141,6 +141,7 @@ fn api(server: &Server, line: &str, body: &Value) -> (u16, Value) {
          Connection: close\r\n\r\n{body}"
     ));
     let answer = http.response(false);
+    assert_eq!(answer.status == 503, answer.header("retry-after").is_some(), "{}", answer.head);
     (answer.status, answer.json())
 }
 

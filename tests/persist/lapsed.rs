@@ -127,7 +127,7 @@ fn a_number_is_never_there_before_its_event() {
         let what = Places { seats: names.iter().map(|name| seat(name)).collect(), sections: Vec::new() };
         let request = SaleRequest::Block { what, label: "x".into(), release_held: false };
         let now = Now { mono: Millis(1), wall: WallMillis(1) };
-        rig.shard.handle(now, Input::Sale { to: ApiTicket(1), room: name, request: &request }, &mut Vec::new());
+        rig.shard.handle(now, Input::Sale { room: name, request: &request, reply_to: ApiTicket(1) }, &mut Vec::new());
     }
     let event = |name, n| Event { room: room(name), n, number: Number::Kept, text: "{}".into() };
     rig.pending.log(Millis(1), ["a", "b", "c"].map(|name| event(name, 1)).to_vec());

@@ -4,10 +4,10 @@
 //! | --- | --- |
 //! | roles, keys, reread | `calls::each_role…`, `api::keys_have_roles…`, `api::starts_that_fail…` |
 //! | loopback without keys, `Host`, no CORS, exit 64 | `api::without_keys…`, `api::starts…` |
-//! | bodies: type, length, unknown fields | `calls::a_body_is_json…`, `api::refusals_are_problems` |
+//! | bodies: type, length, unknown fields, memory | `calls::a_body…`, `calls::bodies…`, `api::refusals…` |
 //! | 422 and its bounds, 404 | `calls::what_means…`, `calls::what_is_not…` |
 //! | OpenAPI, `/docs`, `/`, `/health`, `/stats` | `calls::the_document…`, `api::the_pages…`, schemathesis |
-//! | 503 `persistence_unavailable` | `durability::answers` |
+//! | 503 `persistence_unavailable`, asking again | `durability::second::an_order…` |
 //! | checkout, book, cancel, refund: every state | `orders::every_state…`, `selling::an_order…` |
 //! | a part of a cart, of a booking | `orders::a_part_of_a_cart…` |
 //! | `ttl_s`, expiry | `orders::an_order_says_when_it_ends` |

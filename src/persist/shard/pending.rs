@@ -209,6 +209,7 @@ impl Pending {
         }
         self.log.events.retain(|event| !is_gone(&event.room));
         self.numbers.retain(|room, _| !is_gone(room));
+        self.coming.retain(|room, _| !is_gone(room));
     }
 
     /// Whether no full state is on its way.

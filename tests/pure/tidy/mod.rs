@@ -125,6 +125,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "api",
             "config",
             "log",
+            "opening",
             "peers",
             "persist",
             "runtime",

@@ -266,3 +266,29 @@ fn what_is_not_there_is_404() {
         ],
     );
 }
+
+/// Bodies are counted in the budget of memory: a sixteenth of it, and one in any case.
+#[test]
+fn bodies_beyond_the_budget_of_memory_wait_for_others() {
+    let server = Server::start(&[("MEMORY_BUDGET_BYTES", "67108864")]);
+    // Bodies of unknown length count as long as they may be: four of them are the share.
+    let slow: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = server.dial_api();
+            let head = "POST /v1/rooms/r/hold HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n";
+            stream.write_all(format!("{head}{JSON}\r\n").as_bytes()).expect("the server reads");
+            stream
+        })
+        .collect();
+    let most = format!("{{}}{}", " ".repeat(1024 * 1024 - 2));
+    let one = || {
+        let answer = ask(&server, "PUT /v1/rooms/r", JSON, &most);
+        (answer.status, answer.header("retry-after").map(str::to_owned))
+    };
+    crate::harness::eventually("there is no place", || (one() == (503, Some("1".into()))).then_some(()));
+    drop(slow);
+    crate::harness::eventually("there is a place again", || (one().0 < 300).then_some(()));
+    let hall = super::hall(1, 1).to_string();
+    let long = format!("{hall}{}", " ".repeat(8 << 20));
+    assert_eq!(ask(&server, "PUT /v1/layouts/hall", JSON, &long).status, 201, "more than its share, but alone");
+}

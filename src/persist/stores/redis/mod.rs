@@ -338,7 +338,9 @@ impl Store for RedisStore {
         self.read_log(&mut loaded)?;
         self.is_lasting |= loaded.is_lasting();
         loaded.damage = survey.damage(&self.config.settings.namespace, loaded.unreadable.len());
-        if let Some(damage) = loaded.damage.take_if(|_| !self.config.accepts_loss) {
+        // What a later server wrote is said by the one who reads it.
+        let is_readable = loaded.newer == 0;
+        if let Some(damage) = loaded.damage.take_if(|_| is_readable && !self.config.accepts_loss) {
             self.close();
             return Err(StoreError::Damaged(damage));
         }
