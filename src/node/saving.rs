@@ -97,6 +97,9 @@ impl Saving {
             self.answers.back().is_none_or(|(last, ..)| *last <= batch),
             "what is decided later waits for no earlier batch"
         );
+        if batch == self.pending.number() {
+            self.pending.expect();
+        }
         marks::hit("an answer to the backend that is withheld");
         self.answers.extend(effects.extract_if(.., is_answer).map(|answer| (batch, now, answer)));
     }

@@ -87,6 +87,8 @@ pub struct Batch {
     bytes: usize,
     /// What of the log is to be in the same commit.
     log: Logged,
+    /// Whether an answer to the backend waits for it.
+    is_awaited: bool,
 }
 
 /// Events on their way to the log.
@@ -116,6 +118,17 @@ impl Batch {
     /// These events are to be in one commit with the changes.
     pub fn log(&mut self, events: Logged) {
         self.log.merge(events);
+    }
+
+    /// An answer to the backend waits for it: it is not gathered for, and synced before it counts as committed.
+    pub fn expect(&mut self) {
+        self.is_awaited = true;
+    }
+
+    /// Whether one does.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited
     }
 
     /// Takes the events out.
@@ -208,12 +221,15 @@ impl Batch {
     /// Begins a full state: of the shard's rooms these exist, and no others.
     pub fn begin_full(&mut self, existing: BTreeSet<RoomId>) {
         assert!(self.existing.is_none(), "a full state begins once");
-        *self = Self { existing: Some(existing), log: self.take_log(), ..Self::default() };
+        let is_awaited = self.is_awaited;
+        *self = Self { existing: Some(existing), log: self.take_log(), is_awaited, ..Self::default() };
     }
 
     /// Takes a later batch of the same shard in.
     pub fn merge(&mut self, mut newer: Self) {
         self.log.merge(newer.take_log());
+        newer.is_awaited |= self.is_awaited;
+        self.is_awaited = newer.is_awaited;
         if newer.existing.is_some() {
             newer.log = self.take_log();
             *self = newer;
@@ -347,6 +363,12 @@ impl Group {
     #[must_use]
     pub fn deltas(&self) -> &Deltas {
         &self.batch.rooms
+    }
+
+    /// Whether an answer to the backend waits for it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.batch.is_awaited
     }
 
     /// Seats in it.

@@ -48,6 +48,8 @@ struct Places {
     is_idle: bool,
     /// Somebody has other news for the store thread.
     is_nudged: bool,
+    /// Whether an answer waits for something that is here, or is to come as soon as there is a place.
+    is_hurried: bool,
     is_closed: bool,
 }
 
@@ -66,7 +68,14 @@ impl Queue {
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let offers = std::iter::repeat_with(|| None).take(shards).collect();
-        let places = Places { offers, last: vec![0; shards], is_idle: false, is_nudged: false, is_closed: false };
+        let places = Places {
+            offers,
+            last: vec![0; shards],
+            is_idle: false,
+            is_nudged: false,
+            is_hurried: false,
+            is_closed: false,
+        };
         Self { places: Mutex::new(places), wake: Condvar::new() }
     }
 
@@ -86,18 +95,31 @@ impl Queue {
     ///
     /// # Errors
     /// Gives the offer back when the place is taken.
+    #[allow(clippy::result_large_err, reason = "what comes back is what was given, and it seldom does")]
     pub fn offer(&self, shard: ShardId, offer: Offer) -> Result<(), Offer> {
         let Ok(mut places) = self.places.try_lock() else { return Err(offer) };
         let place = &mut places.offers[shard.index()];
         if place.is_some() {
             return Err(offer);
         }
-        let number = offer.number;
+        let (number, is_awaited) = (offer.number, offer.batch.is_awaited());
         debug_assert!(!offer.batch.is_empty(), "a batch has something to commit");
         *place = Some(offer);
         places.note(shard, number);
-        self.wake_if_idle(places);
+        if is_awaited {
+            self.wake_at_once(places);
+        } else {
+            self.wake_if_idle(places);
+        }
         Ok(())
+    }
+
+    /// An answer waits for what a shard has, and its place is taken: the store thread gathers no longer.
+    pub fn hurry(&self) {
+        // Who holds the lock is a shard for a moment, or the store thread on its way: then the next turn says it again.
+        if let Ok(places) = self.places.try_lock() {
+            self.wake_at_once(places);
+        }
     }
 
     /// Puts a shard's last batch into its place, on top of what may be there. For the end of the process only.
@@ -129,8 +151,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// For the store thread: waits up to `idle_ms` until there is something, gathers for `gather_ms` more, and takes
-    /// all there is. A closed queue makes nobody wait.
+    /// For the store thread: waits up to `idle_ms` until there is something, gathers for `gather_ms` more unless an
+    /// answer waits, and takes all there is. A closed queue makes nobody wait.
     pub fn take(&self, idle_ms: u64, gather_ms: u64) -> Taken {
         let mut places = self.lock();
         places.is_idle = true;
@@ -146,9 +168,10 @@ impl Queue {
             let gather = Duration::from_millis(gather_ms);
             (places, _) = self
                 .wake
-                .wait_timeout_while(places, gather, |places| !places.is_closed)
+                .wait_timeout_while(places, gather, |places| !places.is_closed && !places.is_hurried)
                 .expect("nobody panics with the lock");
         }
+        places.is_hurried = false;
         let offers = places.offers.iter_mut().enumerate();
         let offers: Vec<_> = offers.filter_map(|(shard, place)| Some((ShardId::new(shard), place.take()?))).collect();
         for (shard, offer) in &offers {
@@ -166,6 +189,15 @@ impl Queue {
             .wait_timeout_while(places, Duration::from_millis(ms), |places| !places.is_closed)
             .expect("nobody panics with the lock");
         places.is_closed
+    }
+
+    fn wake_at_once(&self, mut places: MutexGuard<'_, Places>) {
+        let was_awake = std::mem::replace(&mut places.is_hurried, true);
+        let was_idle = std::mem::replace(&mut places.is_idle, false);
+        drop(places);
+        if was_idle || !was_awake {
+            self.wake.notify_one();
+        }
     }
 
     fn wake_if_idle(&self, mut places: MutexGuard<'_, Places>) {

@@ -16,6 +16,7 @@ mod lapsed;
 mod lease;
 mod parts;
 mod peers;
+mod queue;
 mod redis_damage;
 mod redis_store;
 mod restore;

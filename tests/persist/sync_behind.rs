@@ -9,7 +9,7 @@ use std::time::Duration;
 use butaca::persist::status::StoreStatus;
 use butaca::persist::stores::embedded::EmbeddedStore;
 use butaca::persist::stores::embedded::sync_behind::{Behind, sync_data};
-use butaca::persist::stores::store::{Continuity, Store, StoreError};
+use butaca::persist::stores::store::{Continuity, LogShare, Store, StoreError};
 use butaca::persist::thread::writer::Opener;
 
 use crate::rig::{Rig, clock, delta, held, now};
@@ -88,6 +88,13 @@ fn write(store: &mut EmbeddedStore, n: u64) -> Result<Continuity, StoreError> {
     store.commit(&delta(("room", &format!("seat {n}")), Some(held("ana", n))), now().wall)
 }
 
+/// The same with an answer that waits for it.
+fn sell(store: &mut EmbeddedStore, n: u64) {
+    let sold = delta(("room", &format!("seat {n}")), Some(held("ana", n)));
+    let awaited = LogShare { is_awaited: true, ..LogShare::default() };
+    store.commit_logged(&sold, awaited, now().wall).expect("it is written");
+}
+
 #[test]
 fn a_sync_that_takes_long_delays_no_write() {
     let (dir, disk, status) = (tempfile::tempdir().expect("a directory"), Arc::new(Disk::default()), Arc::default());
@@ -112,6 +119,25 @@ fn a_sync_that_takes_long_delays_no_write() {
     assert!(figures(&status).error.is_none(), "{:?}", figures(&status));
     store.close();
     disk.until(|state| state.begun == 2);
+}
+
+/// What was sold is synced before its answer, by the store's own thread: the one that syncs behind may hang.
+#[test]
+fn what_is_awaited_is_synced_at_once() {
+    let (dir, disk, status) = (tempfile::tempdir().expect("a directory"), Arc::new(Disk::default()), Arc::default());
+    let unsynced = |status: &StoreStatus| status.figures(now().mono.after(1)).unsynced_ms > 0;
+    let mut store = EmbeddedStore::open(dir.path(), Some(disk.behind(Arc::clone(&status))), false).expect("it is ours");
+    disk.set(|state| state.is_stuck = true);
+    sell(&mut store, 0);
+    assert!(!unsynced(&status) && disk.state.lock().expect("nobody panics with the lock").begun == 0);
+    write(&mut store, 1).expect("it is written");
+    disk.until(|state| state.begun == 1);
+    assert!(unsynced(&status));
+    sell(&mut store, 2);
+    assert!(!unsynced(&status), "its sync covers what was written before");
+    disk.set(|state| state.is_stuck = false);
+    store.close();
+    assert_eq!(seats_after_kill(dir.path()), 3);
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Pending {
         }
     }
 
+    /// An answer to the backend waits for the batch that is being filled.
+    pub fn expect(&mut self) {
+        self.batch.expect();
+    }
+
     /// The number of the batch that is being filled.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -161,9 +166,13 @@ impl Pending {
 
     /// The store is to get everything anew.
     pub fn owe_full_state(&mut self) {
+        let is_awaited = self.batch.is_awaited();
         let mut log = std::mem::take(&mut self.batch).take_log();
         log.merge(std::mem::take(&mut self.log));
         self.log = log;
+        if is_awaited {
+            self.batch.expect();
+        }
         let floor = self.unsure.map_or(self.number - 1, |(floor, _)| floor);
         assert!(floor < self.number, "what came before was handed over");
         self.unsure = Some((floor, None));
@@ -174,7 +183,13 @@ impl Pending {
 
     /// Once a turn: hands over what there is, if the store thread has taken the last batch.
     pub fn flush(&mut self, now: Millis, shard: &Shard) {
-        if self.is_idle() || !self.queue.is_free(self.shard) {
+        if self.is_idle() {
+            return;
+        }
+        if !self.queue.is_free(self.shard) {
+            if self.batch.is_awaited() {
+                self.queue.hurry();
+            }
             return;
         }
         self.add_full_state(now, shard);

@@ -91,6 +91,8 @@ pub struct LogShare<'a> {
     pub coming: &'a [Placed],
     /// The places of the oldest events, which go.
     pub going: &'a [u64],
+    /// Whether an answer to the backend waits: the store syncs before it returns, also where it would do so later.
+    pub is_awaited: bool,
 }
 
 impl Loaded {

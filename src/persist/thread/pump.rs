@@ -142,7 +142,11 @@ impl Pump {
         assert!(!self.group.has_resets(), "full states are resolved before they are committed");
         let coming = self.log.as_ref().map_or(&[][..], |log| &log.coming);
         let going = self.log.as_ref().map_or(Vec::new(), |log| log.ring.going(coming));
-        let continuity = store.commit_logged(self.group.deltas(), LogShare { coming, going: &going }, wall)?;
+        let continuity = store.commit_logged(
+            self.group.deltas(),
+            LogShare { coming, going: &going, is_awaited: self.group.is_awaited() },
+            wall,
+        )?;
         if let Some(log) = &mut self.log {
             log.show(wall);
         }

@@ -1,7 +1,8 @@
 //! The embedded store: a log-structured store (fjall) in `DATA_DIR`, for a server without Redis.
 //!
 //! A commit is one batch of its journal. In `durable` mode it is synced before the commit returns; in `window` mode it
-//! is handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]).
+//! is handed to the system, which a kill of the process does not undo, and synced behind the commits ([`sync_behind`]),
+//! unless an answer to the backend waits for it: what was sold outlives a loss of power in both modes.
 //! With each batch the store counts what it has (`tally`), and says so beside itself (`witness`); a start compares
 //! (`recover`). Invariants: one process at a time uses a directory (a locked file); after an error the store is closed
 //! and opened again, which recovers what was committed; files that cannot be read any more are put aside, never
@@ -159,7 +160,7 @@ impl EmbeddedStore {
     /// One batch: these changes, what the log has of them, and the tally that they make. It is synced behind, unless
     /// the caller does that.
     fn write(&mut self, deltas: &Deltas, log: LogShare<'_>, syncs_behind: bool) -> Result<(), StoreError> {
-        let is_durable = self.behind.is_none();
+        let is_synced = self.behind.is_none() || log.is_awaited;
         self.loaded = None;
         let before = self.tally.number;
         self.tally = self.with("writing", |open, mut tally| {
@@ -168,8 +169,12 @@ impl EmbeddedStore {
             writes.extend(log.coming.iter().map(|(place, event)| (log_key(*place), Some(event.encode()))));
             writes.extend(log.going.iter().map(|place| (log_key(*place), None)));
             writes.push((TALLY.to_vec(), Some(tally.encode().to_vec())));
-            open.library.commit(writes, is_durable)?;
-            open.syncer.iter().filter(|_| syncs_behind).for_each(|syncer| syncer.note_written(tally.number));
+            open.library.commit(writes, is_synced)?;
+            match &open.syncer {
+                Some(syncer) if is_synced => syncer.note_synced(tally.number),
+                Some(syncer) if syncs_behind => syncer.note_written(tally.number),
+                Some(_) | None => {}
+            }
             Ok(tally)
         })?;
         assert!(self.tally.number > before, "batches are numbered upwards, through every reopening");

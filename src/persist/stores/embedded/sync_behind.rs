@@ -109,6 +109,15 @@ impl Syncer {
         self.shared.wake.notify_one();
     }
 
+    /// The batch of this number was written and synced, and with it all before.
+    pub(super) fn note_synced(&self, number: u64) {
+        let mut state = self.shared.lock();
+        assert!(number > state.last, "batches are written in the order of their numbers");
+        (state.last, state.covered, state.synced) = (number, number, number);
+        (state.written, state.syncing) = (None, None);
+        self.shared.show(&state);
+    }
+
     /// The last batch that is synced.
     pub(super) fn synced(&self) -> u64 {
         self.shared.lock().synced
