@@ -311,6 +311,8 @@ pub const WHEEL_BUCKETS: u32 = 128;
 pub const DECLARE_AGAIN_MS: u64 = 1_000;
 /// A shard whose turn counter stands this long while work waits is woken by the watchdog.
 pub const WATCHDOG_MS: u64 = 1_000;
+/// The longest that a shard parks at a time: so long a wake-up that glommio loses costs, and twice that at most.
+pub const PARK_MS_MAX: u64 = 1_000;
 
 const _: () = assert!(SHARDS_MAX <= 64, "a ShardSet is one u64");
 const _: () = assert!(SEQ_RESTORED_MAX + 4 * (ROOM_HOLDS_MAX as u64) < SEQ_MAX, "a restored room counts on");

@@ -14,12 +14,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
+use futures_lite::future::or;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::config::Runtime;
 use crate::figures::server::RUNTIMES;
-use crate::limits::{RING_ENTRIES, RING_MEMORY_BYTES};
+use crate::limits::{PARK_MS_MAX, RING_ENTRIES, RING_MEMORY_BYTES};
 use crate::runtime::readiness::Readiness;
 
 /// What shards run on.
@@ -93,9 +94,10 @@ impl Executor {
     pub(crate) async fn park(self, readiness: &Readiness, until_due: Duration) -> io::Result<Duration> {
         match self {
             Self::Glommio => {
-                readiness.wake_after(until_due)?;
+                let most = Duration::from_millis(PARK_MS_MAX);
+                readiness.wake_after(until_due.min(most))?;
                 // It needs a descriptor; without one the shard waits as a plain thread does.
-                let parked = readable_through_glommio(readiness.as_fd()).await;
+                let parked = readable_within(readiness.as_fd(), 2 * most).await;
                 Ok(if parked.is_ok() { Duration::ZERO } else { until_due })
             }
             Self::Threads => Ok(until_due),
@@ -136,6 +138,18 @@ fn run_to_its_end<T>(future: impl Future<Output = T>) -> T {
         Poll::Ready(end) => end,
         Poll::Pending => unreachable!("on a plain thread a shard waits in its epoll set only"),
     }
+}
+
+/// Waits in glommio until `fd`, an epoll set, is readable, or for so long.
+///
+/// glommio 0.9.0 can lose that it has become readable, on a machine that is short of processors: then the thread sleeps in
+/// its ring, and no alarm reaches it any more. A timer of glommio's own bounds that sleep.
+async fn readable_within(fd: BorrowedFd<'_>, most: Duration) -> io::Result<()> {
+    or(readable_through_glommio(fd), async {
+        glommio::timer::sleep(most).await;
+        Ok(())
+    })
+    .await
 }
 
 /// Waits in glommio until `fd`, an epoll set, is readable.
@@ -181,6 +195,17 @@ mod tests {
         for executor in [Executor::Glommio, Executor::Threads] {
             assert_eq!(format!("{executor:?}").to_lowercase(), executor.name());
         }
+    }
+
+    /// What nobody wakes wakes by itself, as after a wake-up that was lost.
+    #[test]
+    fn a_wake_up_that_is_lost_costs_a_bounded_time() {
+        let shard = Executor::Glommio.spawn("sleeps", None, move || async move {
+            let readiness = Readiness::new(Alarm::new()?)?;
+            super::readable_within(readiness.as_fd(), Duration::from_millis(5)).await?;
+            Err(io::Error::other("it woke"))
+        });
+        assert_eq!(shard.expect("a thread").join(), Err("it woke".into()));
     }
 
     /// Both park until the set is ready and not longer: by an alarm of another thread, or by the time. On glommio this
