@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::names::{Life, NodeName, PartId};
 use crate::engine::time::Millis;
-use crate::limits::cluster::CLUSTER_NODES_MAX;
+use crate::limits::cluster::{CLUSTER_BEAT_KEPT_MS, CLUSTER_NODES_MAX};
 
 /// What a node says of itself, twice a second.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +37,9 @@ pub struct Roster {
 impl Roster {
     /// Takes in a beat that was read now.
     pub fn note(&mut self, now: Millis, beat: &Beat) {
+        if self.seen.len() >= CLUSTER_NODES_MAX && !self.seen.contains_key(&beat.life.node) {
+            self.forget_gone(now);
+        }
         let full = self.seen.len() >= CLUSTER_NODES_MAX;
         match self.seen.get_mut(&beat.life.node) {
             Some((last, at)) => {
@@ -47,6 +50,11 @@ impl Roster {
             None if full => crate::marks::hit("a node more than are known"),
             None => _ = self.seen.insert(beat.life.node.clone(), (beat.clone(), now)),
         }
+    }
+
+    /// Forgets who has been silent for so long that Redis has forgotten it, too.
+    fn forget_gone(&mut self, now: Millis) {
+        self.seen.retain(|_, (_, at)| now.since(*at) < CLUSTER_BEAT_KEPT_MS);
     }
 
     /// The beats that have moved within this time.
@@ -66,5 +74,30 @@ impl Roster {
         let claims = self.live(now, within_ms).flat_map(|beat| beat.parts.iter().map(move |claim| (beat, claim)));
         let claims = claims.filter(|(_, (of, _))| *of == part).map(|(beat, (_, fence))| (&beat.life, *fence));
         claims.max_by_key(|(_, fence)| *fence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::{Life, NodeName};
+    use super::{Beat, Roster};
+    use crate::engine::time::Millis;
+    use crate::limits::cluster::{CLUSTER_BEAT_KEPT_MS, CLUSTER_NODES_MAX};
+
+    #[test]
+    fn nodes_that_are_long_gone_make_room_for_others() {
+        let beat = |number: usize| {
+            let node = NodeName::new(&format!("pod-{number}")).expect("a name");
+            let life = Life { node, incarnation: 1 };
+            Beat { life, number: 1, shards: 1, version: 1, ready: true, parts: vec![], sent: vec![] }
+        };
+        let mut roster = Roster::default();
+        (0..CLUSTER_NODES_MAX).for_each(|number| roster.note(Millis(0), &beat(number)));
+        roster.note(Millis(CLUSTER_BEAT_KEPT_MS - 1), &beat(CLUSTER_NODES_MAX));
+        let is_known =
+            |roster: &Roster, number| roster.live(Millis(0), u64::MAX).any(|of| of.life == beat(number).life);
+        assert!(!is_known(&roster, CLUSTER_NODES_MAX), "those before may come back");
+        roster.note(Millis(CLUSTER_BEAT_KEPT_MS), &beat(CLUSTER_NODES_MAX));
+        assert!(is_known(&roster, CLUSTER_NODES_MAX) && !is_known(&roster, 0));
     }
 }

@@ -3,9 +3,11 @@
 //! Invariant: a life has ended when another one of its node has begun, or when its heart has stood still while Redis
 //! was there; one that goes on after that is a stranger. Never here: parts of this node.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::entry::VERSION;
 use crate::cluster::member::Event;
-use crate::cluster::names::Life;
+use crate::cluster::names::{Life, NodeName};
 use crate::cluster::roster::Beat;
 use crate::engine::ids::room_hash;
 use crate::limits::cluster::{CLUSTER_BEAT_MS, SILENT_LEASES};
@@ -19,7 +21,10 @@ impl<S: Shards> Cluster<S> {
     /// Says that this node is there, and hears who else is.
     pub(in crate::peers) fn beat(&mut self) -> Result<(), StoreError> {
         let sent_at = self.now();
-        let beat = self.member.beat(sent_at, self.shared.sent());
+        // Of those who are there: names of nodes that are no more would outgrow what a beat may say.
+        let nodes: BTreeSet<NodeName> = self.book().lives().map(|life| life.node.clone()).collect();
+        let sent = self.shared.sent().into_iter().filter(|(node, _)| nodes.contains(node)).collect();
+        let beat = self.member.beat(sent_at, sent);
         let fresh = room_hash(&format!("{} {}", self.setup.fresh[1], beat.number));
         let (said, era) = self.store.beat(&self.own, beat.number, &beat.write(), fresh)?;
         let beats: Vec<Beat> = said.iter().filter_map(|bytes| Beat::read(bytes)).collect();
