@@ -71,6 +71,8 @@ pub enum Command {
     Soak(SaleArgs),
     /// Shoppers buy through sockets and the API of the shop's backend; payments fail, come late or twice
     Purchase(PurchaseArgs),
+    /// Sell orders through the API, and say how many a second, how long each call took and what CPU it cost
+    Orders(OrdersArgs),
     /// Write the layout of a hall of equal rows, in our JSON, for LAYOUTS_DIR
     Hall(HallArgs),
     /// Put two results of --json side by side
@@ -217,6 +219,9 @@ pub struct PurchaseArgs {
     /// Seats of the room
     #[arg(long, default_value_t = 1_500)]
     pub seats: usize,
+    /// How long carts live, in milliseconds
+    #[arg(long, default_value_t = 60_000)]
+    pub hold_ms: u64,
     /// Orders that each shopper tries
     #[arg(long, default_value_t = 4)]
     pub orders: usize,
@@ -226,6 +231,47 @@ pub struct PurchaseArgs {
     /// Run by a shell in the middle of the sale; it kills and starts again what it likes: server, Redis, relay
     #[arg(long, value_name = "COMMAND")]
     pub restart_cmd: Option<String>,
+    /// How often, spread over the sale
+    #[arg(long, default_value_t = 1)]
+    pub restarts: usize,
+    /// Receive here, as the webhook of a relay, what must be the log in the end; port 0 chooses one, which is printed
+    #[arg(long, value_name = "ADDRESS")]
+    pub sink: Option<String>,
+}
+
+/// Flags of `orders`.
+#[derive(Debug, Args)]
+pub struct OrdersArgs {
+    /// The API of the shop's backend
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub api: String,
+    /// The key for --api, of the role manage
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// Sellers, each with a connection and one call at a time
+    #[arg(long, default_value_t = 256)]
+    pub sellers: usize,
+    /// Rooms that they sell
+    #[arg(long, default_value_t = 8)]
+    pub rooms: usize,
+    /// Seats of an order
+    #[arg(long, default_value_t = 2)]
+    pub seats: usize,
+    /// Calls a second of all sellers; not given: as many as there can be
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Length of the measured window, in seconds
+    #[arg(long, default_value_t = 10.0)]
+    pub secs: f64,
+    /// Running time before it, in seconds
+    #[arg(long, default_value_t = 1.0)]
+    pub warmup: f64,
+    /// The server's process, for the CPU of its threads
+    #[arg(long)]
+    pub server_pid: Option<u32>,
+    /// Seed of the names of the rooms
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Flags of `interactive`.

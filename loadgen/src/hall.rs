@@ -71,6 +71,18 @@ impl Api {
         Ok(Self { addr, head: format!("Content-Type: application/json\r\n{key}") })
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddrV4 {
+        self.addr
+    }
+
+    /// The lines of a head that every call has, each with its end.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
     /// Asks, and expects a good answer; returns its body.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub mod check;
 pub mod compare;
 pub mod interactive;
 
+pub mod orders;
 pub mod purchase;
 
 pub mod outcome;

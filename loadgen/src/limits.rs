@@ -50,6 +50,10 @@ pub const SEEN_BYTES_MIN: usize = 4 * 1024;
 pub const SHOPPERS_MAX: usize = 2_000;
 /// How long a shopper asks again while the server is away. Then the run has failed.
 pub const SHOPPER_PATIENCE_NS: u64 = 60_000_000_000;
+/// Seats that a seller of `orders` holds by one call: the server takes no more. An order has no more either.
+pub const SELLER_CART_SEATS: usize = 50;
+/// Most sellers of `orders`: the API serves no more connections.
+pub const SELLERS_MAX: usize = 1_000;
 /// How long maps may take at the end until they are what the API says.
 pub const MAPS_AGREE_NS: u64 = 20_000_000_000;
 /// Violations that are printed; the rest is counted.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a process that is gone reads as zero. Never here: conclusions.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 /// One look at a process.
@@ -29,6 +30,19 @@ pub fn usage(pid: u32) -> Usage {
     }
     // schedstat knows living threads only, /proc/PID/stat counts in hundredths of a second but forgets nobody.
     Usage { cpu_ns: exact_ns.max(ticks(pid) * 10_000_000), wait_ns, rss_bytes: rss(pid) }
+}
+
+/// CPU time of each thread of a process in nanoseconds, by its name; those of one name together.
+#[must_use]
+pub fn threads(pid: u32) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return all };
+    for task in tasks.flatten() {
+        let text = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let ns = text("schedstat").split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
+        *all.entry(text("comm").trim().to_owned()).or_default() += ns.unwrap_or(0);
+    }
+    all
 }
 
 fn ticks(pid: u32) -> u64 {

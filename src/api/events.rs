@@ -56,6 +56,8 @@ pub(super) struct EventAnswer {
     owner: Option<String>,
     reason: Option<String>,
     label: Option<String>,
+    /// Where the seats of a cancelled order went: `cart`, where their owner holds them again, or `free`.
+    to: Option<String>,
 }
 
 /// What is read, and from where.

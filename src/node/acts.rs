@@ -60,6 +60,8 @@ struct Said {
     owner: Option<Named>,
     reason: Option<Cow<'static, str>>,
     label: Option<Arc<str>>,
+    /// Where the seats of a cancelled order went: `cart` or `free`.
+    to: Option<&'static str>,
 }
 
 /// An owner as the API names one.
@@ -96,6 +98,8 @@ struct Told<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'static str>,
 }
 
 /// An act whose changes are being gathered.
@@ -246,6 +250,7 @@ impl Acts {
             owner: said.owner.as_ref(),
             reason: said.reason.as_deref(),
             label: said.label.as_deref(),
+            to: said.to,
         };
         let text = serde_json::to_string(&told).expect("an event is plain data").into();
         Some(Event { room: act.room.clone(), n, number, text })
@@ -311,11 +316,13 @@ fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
         Said { kind, order: Some(id.as_str().to_owned()), owner: Some(owner), ..Said::default() }
     };
     // Seats that an order loses do not name it any more.
-    let of_former = |kind| {
+    let of_former = |kind: &'static str| {
         let has = |order: &KeptOrder| order.seats.contains(&change.seat) || order.refunded.contains(&change.seat);
         let found = orders.iter().find(|(_, order)| has(order));
         found.map_or(Said { kind, ..Said::default() }, |(id, _)| of_order(kind, id))
     };
+    // Without where its seats went nobody could tell from the log what they are.
+    let cancelled = |to, reason| Said { to: Some(to), reason, ..of_former("order.cancelled") };
     Some(match &change.kind {
         ChangeKind::Selected { status, was, claim, .. } => match (status, claim.as_deref()) {
             (SeatStatus::Blocked, Some(Claim::Block(label))) => {
@@ -323,7 +330,7 @@ fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
             }
             (SeatStatus::Checkout, Some(Claim::Order(id))) => of_order("order.checkout", id),
             (SeatStatus::Booked, Some(Claim::Order(id))) => of_order("order.booked", id),
-            _ if matches!(was, SeatStatus::Checkout | SeatStatus::Booked) => of_former("order.cancelled"),
+            _ if matches!(was, SeatStatus::Checkout | SeatStatus::Booked) => cancelled("cart", None),
             (_, claim) => {
                 let owner = if let Some(Claim::Cart(owner)) = claim { named(owner) } else { None };
                 Said { kind: "seat.held", owner: Some(owner.unwrap_or_else(client)), ..Said::default() }
@@ -333,8 +340,8 @@ fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
             ReleaseReason::RoomDeleted => return None,
             ReleaseReason::Unblocked => Said { kind: "seat.unblocked", ..Said::default() },
             ReleaseReason::Refunded => of_former("order.refunded"),
-            ReleaseReason::Cancelled => of_former("order.cancelled"),
-            ReleaseReason::PaymentFailed => Said { reason: Some(reason.word().into()), ..of_former("order.cancelled") },
+            ReleaseReason::Cancelled => cancelled("free", None),
+            ReleaseReason::PaymentFailed => cancelled("free", Some(reason.word().into())),
             ReleaseReason::Expired => match of_former("order.expired") {
                 said if said.order.is_some() => said,
                 _ => Said { kind: "seat.released", reason: Some(reason.word().into()), ..Said::default() },

@@ -15,7 +15,9 @@ use sales::sale;
 
 use crate::cli::{Cli, Command, Common, Protocol};
 use crate::hall::Api;
-use crate::limits::{FILES_BESIDE, HALL_SEATS_MAX, SHOPPERS_MAX, SOURCES_MAX, THREADS_MAX};
+use crate::limits::{
+    FILES_BESIDE, HALL_SEATS_MAX, SELLER_CART_SEATS, SELLERS_MAX, SHOPPERS_MAX, SOURCES_MAX, THREADS_MAX,
+};
 use crate::names::{Hall, Names, fresh_tag};
 use crate::num::nanos;
 use crate::out::say;
@@ -75,6 +77,18 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
             }
             preflight(Target::parse(&args.place.url)?.addr)?;
             crate::purchase::run(args)
+        }
+        Command::Orders(args) => {
+            for (flag, value) in [("--rooms", args.rooms), ("--seats", args.seats), ("--sellers", args.sellers)] {
+                at_least_one(flag, value)?;
+            }
+            let is_too_much = args.sellers > SELLERS_MAX || args.seats > SELLER_CART_SEATS;
+            if is_too_much || args.rate.is_some_and(|rate| !(0.1..=1e6).contains(&rate)) {
+                return Err(format!(
+                    "orders: at most {SELLERS_MAX} --sellers and {SELLER_CART_SEATS} --seats, --rate from 0.1 to 1,000,000"
+                ));
+            }
+            crate::orders::run(args)
         }
         Command::Compare(args) => crate::compare::run(&args.a, &args.b),
         Command::Curves(args) => crate::report::curves::run(&args.from, &args.into),

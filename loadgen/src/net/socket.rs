@@ -41,6 +41,17 @@ pub fn connect(from: Ipv4Addr, to: SocketAddrV4, receive_bytes: usize) -> io::Re
     }
 }
 
+/// A connection on which sending waits.
+///
+/// # Errors
+/// What the kernel says: refused, not within that time.
+pub fn blocking(to: SocketAddrV4, within: Duration) -> io::Result<OwnedFd> {
+    let stream = std::net::TcpStream::connect_timeout(&to.into(), within)?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(within))?;
+    Ok(stream.into())
+}
+
 /// How a connect that was begun ended.
 ///
 /// # Errors

@@ -13,12 +13,18 @@ pub(super) type States = BTreeMap<String, String>;
 /// What a shopper sees.
 #[derive(Default)]
 pub(super) struct Map {
+    /// Whose it is.
+    own: String,
     pub(super) states: States,
     /// The number of the last change; nothing before the first full state.
     seq: Option<u64>,
 }
 
 impl Map {
+    pub(super) fn of(own: &str) -> Self {
+        Self { own: own.to_owned(), ..Self::default() }
+    }
+
     /// Takes a message; what is wrong about it, if something is.
     pub(super) fn take(&mut self, message: &Value) -> Option<String> {
         let before = self.seq;
@@ -32,7 +38,9 @@ impl Map {
     fn apply(&mut self, message: &Value) -> Option<String> {
         let is_known =
             matches!(message["type"].as_str(), Some("seat_selected" | "seat_released" | "current_selections"));
-        if is_known {
+        // Who selects again what it holds gets the number of the first time.
+        let is_again = message["client_id"] == self.own.as_str() && message["seq"].as_u64() <= self.seq;
+        if is_known && !is_again {
             self.seq = message["seq"].as_u64().or(self.seq);
         }
         match message["type"].as_str() {

@@ -1,13 +1,18 @@
 //! `purchase`: shoppers with sockets buy through the API of the shop's backend while an operator blocks seats, and an
-//! oracle compares three accounts of it: the shop's book, what the API lists, and every shopper's map.
+//! oracle compares five accounts of it: the shop's book, what the API lists, its log, the relay's sink, and every
+//! shopper's map.
 //!
-//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a
-//! refund, every map is what the API says.
+//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a refund,
+//! the log replayed gives the state, the sink has the log, every map is what the API says.
 
 mod ledger;
+mod log;
 mod map;
 mod place;
+mod replay;
 mod shopper;
+mod sink;
+mod verdict;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -25,8 +30,10 @@ use crate::names::fresh_tag;
 use crate::out::say;
 use crate::target::Target;
 use ledger::Ledger;
+use log::Reader;
 use place::Place;
 use shopper::Shopper;
+use sink::Sink;
 
 /// What a thread of a shopper needs: it parses JSON and no more.
 const STACK_BYTES: usize = 512 * 1024;
@@ -46,31 +53,62 @@ pub fn run(args: &PurchaseArgs) -> Result<u8, String> {
         tried: AtomicUsize::new(0),
         again: AtomicUsize::new(0),
     };
-    match place.api.call("PUT", &format!("/v1/rooms/{}", place.room), "{\"hold_ms\":60000}") {
-        Ok(answer) if answer.status < 300 => {}
-        Ok(answer) => return Err(format!("--api: {} {}", answer.status, String::from_utf8_lossy(&answer.body))),
-        Err(error) => return Err(format!("--api {}: {error}", args.api)),
-    }
+    let sink = args.sink.as_deref().map(|at| listen(at, &place.room)).transpose()?;
+    let begin = Reader::at_the_end(&place)?;
+    place
+        .api
+        .ask("PUT", &format!("/v1/rooms/{}", place.room), &json!({"hold_ms": args.hold_ms}).to_string())
+        .map_err(|why| format!("--api: {why}"))?;
     let began = now_ns();
+    let (shoppers, followed) = sell(&place, args, &begin);
+    let (states, booked) = place.settled()?;
+    verdict::compare_book(&place, &booked)?;
+    let followed = followed.and_then(|(mut reader, mut events)| {
+        events.extend(reader.rest(&place)?);
+        Ok(events)
+    })?;
+    let log = verdict::compare_log(&place, verdict::Told { begin, followed }, &states, &booked)?;
+    say(&format!("the log has {} events", log.len()));
+    if let Some(sink) = &sink {
+        verdict::compare_sink(&place, sink, &log);
+    }
+    verdict::compare_maps(&place, shoppers, &states);
+    Ok(conclude(&place, now_ns() - began))
+}
+
+/// A sink for the events of this room; where it listens is said, so that a relay can be started.
+fn listen(at: &str, room: &str) -> Result<Sink, String> {
+    let sink = Sink::default();
+    let address = sink.listen(at, room).map_err(|error| format!("--sink {at}: {error}"))?;
+    say(&format!("sink http://{address}/"));
+    Ok(sink)
+}
+
+/// What somebody who follows the log got, and how far that is.
+type Followed = Result<(Reader, Vec<Value>), String>;
+
+/// The sale: shoppers, an operator, who follows the log, and what dies in between.
+fn sell<'a>(place: &'a Place, args: &PurchaseArgs, begin: &Reader) -> (Vec<Shopper<'a>>, Followed) {
     let is_over = AtomicBool::new(false);
-    let shoppers: Vec<Shopper> = std::thread::scope(|scope| {
-        let operator = scope.spawn(|| operate(&place, args.seed, &is_over));
+    let is_over = &is_over;
+    std::thread::scope(|scope| {
+        let operator = scope.spawn(|| operate(place, args.seed, is_over));
+        let mut reader = begin.clone();
+        let follower = scope.spawn(move || reader.follow(place, is_over, 1).map(|events| (reader, events)));
         let all = (0..args.shoppers).map(|number| {
-            let place = &place;
             let shop = move || noted(place, Shopper::new(place, number, args.seed), |one| one.shop(args.orders));
             std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, shop)
         });
         let all: Vec<_> = all.map(|one| one.expect("the machine has threads for all")).collect();
         if let Some(command) = &args.restart_cmd {
-            restart(&place, command, args.shoppers * args.orders / 2);
+            let orders = args.shoppers * args.orders;
+            (1..=args.restarts).for_each(|time| restart(place, command, orders * time / (args.restarts + 1)));
         }
         let all = all.into_iter().map(|one| one.join().expect("a shopper does not panic")).collect();
         is_over.store(true, Relaxed);
         operator.join().expect("the operator does not panic");
-        all
-    });
-    compare(&place, shoppers)?;
-    Ok(conclude(&place, now_ns() - began))
+        (all, follower.join().expect("who follows the log does not panic"))
+    })
 }
 
 /// Lets a shopper do something; what goes wrong is a violation.
@@ -108,9 +146,13 @@ fn operate(place: &Place, seed: u64, is_over: &AtomicBool) {
     }
 }
 
-/// Runs the command once half of the orders are tried.
-fn restart(place: &Place, command: &str, half: usize) {
-    while place.tried.load(Relaxed) < half {
+/// Runs the command once so many orders are tried.
+fn restart(place: &Place, command: &str, orders: usize) {
+    while place.tried.load(Relaxed) < orders {
+        if !place.faults.lock().expect("nobody panicked").is_empty() {
+            // It has failed: shoppers may have given up, and would be waited for in vain.
+            return;
+        }
         std::thread::park_timeout(Duration::from_millis(5));
     }
     say(&format!("restart: {command}"));
@@ -119,32 +161,6 @@ fn restart(place: &Place, command: &str, half: usize) {
         Ok(status) => place.fault(format!("--restart-cmd: {status}")),
         Err(error) => place.fault(format!("--restart-cmd: {error}")),
     }
-}
-
-/// Compares the book with what the API lists, order by order and seat by seat, and with every map.
-fn compare(place: &Place, shoppers: Vec<Shopper>) -> Result<(), String> {
-    let (states, booked) = place.settled()?;
-    let ledger = place.ledger.lock().expect("nobody panicked");
-    ledger.judge(&booked).into_iter().for_each(|fault| place.fault(fault));
-    for (name, order) in &ledger.0 {
-        let (status, answer) = place.call("GET", &format!("/orders/{name}"), &Value::Null)?;
-        let refunded = answer["refunded"].as_array().map_or(0, Vec::len);
-        if status != 200 || answer["state"] != order.state || refunded != order.refunded.len() {
-            place.fault(format!("order {name} is {order:?} in the book, and the API says {status} {answer}"));
-        }
-    }
-    std::thread::scope(|scope| {
-        for mut one in shoppers {
-            let states = &states;
-            let look = move || match one.agree(states) {
-                Ok(None) => {}
-                Ok(Some(fault)) | Err(fault) => place.fault(fault),
-            };
-            let spawned = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, look);
-            spawned.expect("the machine has threads for all");
-        }
-    });
-    Ok(())
 }
 
 fn conclude(place: &Place, took_ns: u64) -> u8 {

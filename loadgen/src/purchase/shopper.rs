@@ -1,5 +1,6 @@
 //! One shopper: a socket of the first protocol, carts, orders, and a payment that goes as payments go.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,12 +47,15 @@ pub(super) struct Shopper<'a> {
     rng: SmallRng,
     map: Map,
     socket: Option<WebSocket<TcpStream>>,
+    /// Seats that it has asked for.
+    clicked: BTreeSet<String>,
 }
 
 impl<'a> Shopper<'a> {
     pub(super) fn new(place: &'a Place, number: usize, seed: u64) -> Self {
+        let id = format!("{}-{number}", place.room);
         let rng = SmallRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9) ^ number as u64);
-        Self { place, id: format!("{}-{number}", place.room), rng, map: Map::default(), socket: None }
+        Self { place, map: Map::of(&id), id, rng, socket: None, clicked: BTreeSet::new() }
     }
 
     /// Buys so many times.
@@ -64,7 +68,9 @@ impl<'a> Shopper<'a> {
             }
             self.place.tried.fetch_add(1, Relaxed);
         }
-        Ok(())
+        // What a crash left it without an answer for, or gave back to its cart.
+        let clicked: Vec<String> = std::mem::take(&mut self.clicked).into_iter().collect();
+        self.let_go(&clicked)
     }
 
     /// Clicks on one to three seats that look free; those that it got.
@@ -76,6 +82,7 @@ impl<'a> Shopper<'a> {
                 continue;
             }
             let request = json!({"type": "select_seat", "room_id": self.place.room, "seat_id": seat, "user_info": {}});
+            self.clicked.insert(seat.clone());
             let answer = self.ask(&request, &seat, "seat_selected")?;
             if answer.is_some_and(|answer| answer["type"] == "seat_selected") {
                 got.push(seat);
@@ -93,7 +100,7 @@ impl<'a> Shopper<'a> {
         match self.place.call("PUT", &path, &body)? {
             (200 | 201, _) => self.note(name, |order| order.seats = seats.to_vec()),
             // The server was away for longer than the hold, or the socket broke: the cart is gone.
-            (409, _) => return self.let_go(seats),
+            (409, _) => return self.miss(name, &path, seats),
             (status, answer) => return Err(format!("PUT {name}: {status} {answer}")),
         }
         match fate {
@@ -111,6 +118,18 @@ impl<'a> Shopper<'a> {
         }
         self.note(name, |order| order.state = "booked");
         self.perhaps_refund(name, &path, seats)
+    }
+
+    /// There will be no order, unless one was made by a call whose answer a crash took: its deadline has passed then.
+    fn miss(&mut self, name: &str, path: &str, seats: &[String]) -> Result<(), String> {
+        match self.place.call("GET", path, &Value::Null)? {
+            (404, _) => {}
+            (200, answer) if answer["state"] == "expired" => {
+                self.note(name, |order| (order.seats, order.state) = (seats.to_vec(), "expired"));
+            }
+            (status, answer) => return Err(format!("{name} was refused, and now: {status} {answer}")),
+        }
+        self.let_go(seats)
     }
 
     /// The payment comes behind the deadline: all of its seats, or none.

@@ -7,6 +7,11 @@ pub fn butaca() -> PathBuf {
     of("BUTACA_BINARY", "butaca")
 }
 
+/// The relay: `RELAY_BINARY`, or the one of the same build.
+pub fn relay() -> PathBuf {
+    of("RELAY_BINARY", "butaca-relay")
+}
+
 fn of(variable: &str, name: &str) -> PathBuf {
     let beside = || {
         let test = std::env::current_exe().expect("a test knows where it is");

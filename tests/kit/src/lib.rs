@@ -13,6 +13,7 @@ pub mod chance;
 pub mod client;
 pub mod dialogue;
 pub mod expect;
+pub mod gate;
 pub mod http;
 pub mod pipe;
 pub mod proxy;
