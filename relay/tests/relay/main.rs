@@ -9,6 +9,7 @@ mod ends;
 mod log;
 mod mongo;
 mod process;
+mod real;
 mod receiver;
 mod site;
 mod webhooks;
