@@ -12,7 +12,7 @@ import sys
 
 DOCUMENTS = ["README.md", "SECURITY.md", *sorted(map(str, pathlib.Path("docs").rglob("*.md"))), "perf/README.md"]
 # In capitals and with an underscore, like a setting, and something else.
-OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY"}
+OTHER_NAMES = {"CONFIG_IO_URING", "MIMALLOC_PURGE_DELAY", "SO_REUSEPORT", "TCP_DEFER_ACCEPT", "WEBSOCKET_URL", "BUTACA_BINARY", "IDLE_CONNECTIONS"}
 # Within each of the two examples that the guides speak of.
 ELSEWHERE = {"src/useButaca.js"}
 ROOTS = "clients|scripts|docs|docker|deploy|examples|monitoring|perf|src|static|tests|benches|loadgen|relay"

@@ -1,8 +1,8 @@
-//! `orders`: how many orders a second the API sells: checkout and booking, each durable before its answer. With `--rate`
-//! it does so many calls a second instead, beside something else that is measured.
+//! `orders`: how many orders a second the API sells: checkout and booking, each durable before its answer. With
+//! `--rate` it does so many calls a second instead, beside something else that is measured.
 //!
-//! Each seller has a connection that stays, seats that it holds, and one call at a time. Invariant: an answer that was not
-//! expected ends the run. Never here: what a server does with an order.
+//! Each seller has a connection that stays, seats that it holds, and one call at a time. Invariant: an answer that was
+//! not expected ends the run. Never here: what a server does with an order.
 
 mod seller;
 

@@ -1,8 +1,8 @@
 //! Plans of halls: what the backend puts, reads and takes away.
 //!
 //! Invariants: a version never changes; putting the same plan again is answered again and changes nothing; while
-//! layouts change no room is given one ([`Server::halls`]), so that none has a layout that has gone; a plan is read beside
-//! the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
+//! layouts change no room is given one ([`Server::halls`]), so that none has a layout that has gone; a plan is read
+//! beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
 
 use std::sync::Arc;
 

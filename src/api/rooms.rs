@@ -42,8 +42,8 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
     Ok(RoomsAnswer { rooms: rooms.collect(), next })
 }
 
-/// The first names behind `after`, in order: one more than `limit`, which says whether there are others. The shards look
-/// through a part of their rooms at a time, so that who holds seats never waits for who lists rooms.
+/// The first names behind `after`, in order: one more than `limit`, which says whether there are others. The shards
+/// look through a part of their rooms at a time, so that who holds seats never waits for who lists rooms.
 async fn names(server: &Server, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, Problem> {
     let limit = limit + 1;
     let mut open: Vec<(ShardId, usize)> = (0..server.shards.count()).map(|shard| (ShardId::new(shard), 0)).collect();

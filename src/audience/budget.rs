@@ -2,10 +2,10 @@
 //!
 //! What a client can make grow is counted here, in bytes of memory and not in numbers of things: what waits for slow
 //! readers, the logs that they are behind in, full states, bodies of HTTP answers, answers that the store holds back,
-//! holds, the log of acts, and bodies sent to the API. The counts are shared by all shards; a [`Tally`] is one shard's part of a count that moves with every
-//! message, and tells the others of it in grains. Invariants: nothing is given back that was not taken; a part that
-//! ends gives everything back; the shares together are the budget. Never here: what gives way at a bound
-//! (`node::relief`), who is counted.
+//! holds, the log of acts, and bodies sent to the API. The counts are shared by all shards; a [`Tally`] is one shard's
+//! part of a count that moves with every message, and tells the others of it in grains. Invariants: nothing is given
+//! back that was not taken; a part that ends gives everything back; the shares together are the budget. Never here:
+//! what gives way at a bound (`node::relief`), who is counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

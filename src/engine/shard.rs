@@ -1,9 +1,9 @@
 //! One core's share of the server: its rooms, and every decision about them. Start reading here.
 //!
-//! Invariants: a room exists while it has members, seats that are not free, or something of the backend's; a hold is in
-//! its room, with its owner and among the deadlines, or in none of them; nothing that is due survives an input, so a
-//! command always meets the state of its own moment; a refusal changes nothing.
-//! Never here: a clock, I/O, JSON, or a second way to change a room beside [`Shard::handle`].
+//! Invariants: a room exists while it has members, seats that are not free, or something of the backend's; a hold is
+//! in its room, with its owner and among the deadlines, or in none of them; nothing that is due survives an input, so
+//! a command always meets the state of its own moment; a refusal changes nothing. Never here: a clock, I/O, JSON, or a
+//! second way to change a room beside [`Shard::handle`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -222,8 +222,8 @@ impl Shard {
         self.rooms.iter().map(|room| &room.id)
     }
 
-    /// The rooms of a part of them: of `count` places from `from` on, and whether there are places behind. A room that is
-    /// there all the while is found in one part.
+    /// The rooms of a part of them: of `count` places from `from` on, and whether there are places behind. A room that
+    /// is there all the while is found in one part.
     pub fn rooms_in(&self, from: usize, count: usize) -> (impl Iterator<Item = &RoomId>, bool) {
         (self.rooms.part(from, count).map(|room| &room.id), from + count < self.rooms.slots())
     }

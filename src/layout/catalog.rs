@@ -1,7 +1,7 @@
 //! All layouts there are, by name and version, shared by all threads.
 //!
-//! Invariants: a version that is there never changes; the latest one of a name is the one that was put last. Rooms keep
-//! their layout themselves, so a click never asks here. Never here: where layouts are stored.
+//! Invariants: a version that is there never changes; the latest one of a name is the one that was put last. Rooms
+//! keep their layout themselves, so a click never asks here. Never here: where layouts are stored.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -70,8 +70,8 @@ impl Catalog {
         })
     }
 
-    /// Begins anew with these, in their order. Of what was there the same versions stay what they are. Returns those for
-    /// which there is no place.
+    /// Begins anew with these, in their order. Of what was there the same versions stay what they are. Returns those
+    /// for which there is no place.
     pub fn begin(&self, all: impl Iterator<Item = Arc<Layout>>) -> Vec<Arc<Layout>> {
         let fresh = Self::default();
         let known = |layout: Arc<Layout>| self.get(layout.id(), layout.version()).unwrap_or(layout);

@@ -7,16 +7,16 @@
 pub const LOG_EVENTS_MAX: usize = 200_000;
 /// Largest `LOG_EVENTS_MAX` that is accepted.
 pub const LOG_EVENTS_MAX_MAX: usize = 10_000_000;
-/// The same in bytes of memory, whatever `LOG_EVENTS_MAX` says, since readers are served from memory; and no more than the
-/// share of `MEMORY_BUDGET_BYTES`.
+/// The same in bytes of memory, whatever `LOG_EVENTS_MAX` says, since readers are served from memory; and no more than
+/// the share of `MEMORY_BUDGET_BYTES`.
 pub const LOG_EVENTS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Longest event: one act on as many seats as a room may have, each with the longest name.
 pub const LOG_EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Events of one shard that wait for a store that is away, in bytes. At the bound they are not kept: the log has a gap,
-/// and every reader is told 410, as after trimming.
+/// Events of one shard that wait for a store that is away, in bytes. At the bound they are not kept: the log has a
+/// gap, and every reader is told 410, as after trimming.
 pub const LOG_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Rooms whose number is remembered by one shard. At the bound those that are no more are forgotten: their events count
-/// from 1 again, in another epoch.
+/// Rooms whose number is remembered by one shard. At the bound those that are no more are forgotten: their events
+/// count from 1 again, in another epoch.
 pub const LOG_ROOMS_MAX: usize = 131_072;
 /// Events of one answer, when nobody says how many.
 pub const LOG_LIST: u64 = 1_000;

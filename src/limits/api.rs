@@ -6,8 +6,8 @@ use super::log::LOG_FINISH_MS;
 use super::store::{STORE_FINISH_MS, STORE_REFUSE_MS};
 use super::{DRAIN_MS, MESH_DEPTH_MAX};
 
-/// Connections of the API at a time. At the bound the oldest by which nobody has asked what he may is closed for a further
-/// one; when there is none, that is told 503 and closed.
+/// Connections of the API at a time. At the bound the oldest by which nobody has asked what he may is closed for a
+/// further one; when there is none, that is told 503 and closed.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// How long one that has come waits for the place of one that was closed for it. At the bound: 503.
 pub const API_DOORSTEP_MS: u64 = 1_000;
@@ -41,8 +41,8 @@ pub const API_LIST: u64 = 100;
 pub const ROOMS_LOOKED_AT_ONCE: usize = 4_096;
 /// How long a call waits for shards. At the bound: 503 `persistence_unavailable`, since the outcome is unknown.
 pub const API_ANSWER_MS: u64 = 5_000;
-/// Bytes of bodies that are being read or acted on at a time, and no more than the share of `MEMORY_BUDGET_BYTES`, of which
-/// one body may have all. At the bound: 503 `overloaded`.
+/// Bytes of bodies that are being read or acted on at a time, and no more than the share of `MEMORY_BUDGET_BYTES`, of
+/// which one body may have all. At the bound: 503 `overloaded`.
 pub const API_BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection
 /// ends.

@@ -5,8 +5,8 @@ pub const MEMORY_BUDGET_BYTES_MIN: usize = 64 * 1024 * 1024;
 /// Largest `MEMORY_BUDGET_BYTES` that is accepted: a pebibyte.
 pub const MEMORY_BUDGET_BYTES_MAX: u64 = 1 << 50;
 /// How `MEMORY_BUDGET_BYTES` is divided, in sixteenths, in the order of [`crate::audience::budget::KINDS`]: outboxes,
-/// logs, full states, bodies of HTTP answers, answers withheld for the store, holds, the log of acts, bodies sent to the
-/// API. At the bound of a share: what `node::relief` says; the oldest acts go; 503.
+/// logs, full states, bodies of HTTP answers, answers withheld for the store, holds, the log of acts, bodies sent to
+/// the API. At the bound of a share: what `node::relief` says; the oldest acts go; 503.
 pub const MEMORY_SHARES: [usize; 8] = [4, 2, 3, 1, 1, 3, 1, 1];
 /// Parts of the budget in all.
 pub const MEMORY_SHARES_SUM: usize = 16;

@@ -69,8 +69,8 @@ impl Node {
         self.api_answers.push(*answer);
     }
 
-    /// Whom an answer is for, unless that has gone. Whose session goes on elsewhere is about to be closed: what it has asked
-    /// since it was told so is not answered any more.
+    /// Whom an answer is for, unless that has gone. Whose session goes on elsewhere is about to be closed: what it has
+    /// asked since it was told so is not answered any more.
     fn who_gets(&self, to: ConnId, effect: &Effect) -> Option<u32> {
         let slot = self.sessions.find(to).filter(|&slot| self.is_awaited(slot, effect))?;
         (!self.superseded.contains(&(slot, self.sessions.generation(slot)))).then_some(slot)
@@ -91,8 +91,8 @@ impl Node {
         }
         if let Effect::Cart(told) = &effect {
             debug_assert!(matches!(told.to, Told::Conn(_)), "no request of version 1 is answered with a cart");
-            // Version 1 has no carts: every change of one is told seat by seat. Nothing is queued here, so nothing that
-            // it is owed may be moved: it would wait until something else is queued.
+            // Version 1 has no carts: every change of one is told seat by seat. Nothing is queued here, so nothing
+            // that it is owed may be moved: it would wait until something else is queued.
             return crate::marks::hit("a cart that version 1 is not told");
         }
         self.take_owed(slot);

@@ -6,10 +6,11 @@
 //! rooms, the longest first, after which a member of the second protocol that comes back gets the whole map. Then the
 //! heaviest give way: a room drops those who are behind in it, the longest log first, and they are resynchronised; the
 //! connections with the longest queues are closed with 4008. And whoever takes nothing at all is closed in any case,
-//! whatever it sends: after the time for which a peer may be silent, and soon when memory is short. Who has been closed
-//! and does not even take our close frame is still looked after, since the frame before that may be a part of something
-//! large: it ends after the same time, or when its turn comes among the heaviest. Invariant: who reads what it is sent is
-//! never closed while somebody on its shard does not and has more queued. Never here: counting (`memory`), sockets.
+//! whatever it sends: after the time for which a peer may be silent, and soon when memory is short. Who has been
+//! closed and does not even take our close frame is still looked after, since the frame before that may be a part of
+//! something large: it ends after the same time, or when its turn comes among the heaviest. Invariant: who reads what
+//! it is sent is never closed while somebody on its shard does not and has more queued. Never here: counting
+//! (`memory`), sockets.
 
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
@@ -64,8 +65,8 @@ impl Node {
         }
     }
 
-    /// Closes whoever has taken nothing for too long, and lets those skip who are behind by too much in all their rooms
-    /// together. Says whether memory for full states is used up.
+    /// Closes whoever has taken nothing for too long, and lets those skip who are behind by too much in all their
+    /// rooms together. Says whether memory for full states is used up.
     fn close_stalled(&mut self) -> bool {
         let kinds = [Kind::Outboxes, Kind::Logs, Kind::FullStates, Kind::HttpBodies];
         let is_pressed = kinds.iter().any(|&kind| self.memory.budget.is_pressed(kind));
@@ -129,8 +130,8 @@ impl Node {
         all
     }
 
-    /// The connection does not take what it is sent: it is closed, and what waited for it is free, but for a frame that
-    /// has begun to leave. From now on it has as long again to take that and our close frame; then it ends.
+    /// The connection does not take what it is sent: it is closed, and what waited for it is free, but for a frame
+    /// that has begun to leave. From now on it has as long again to take that and our close frame; then it ends.
     fn give_up(&mut self, slot: u32) {
         self.memory.stalled.remove(&slot);
         let Some(session) = self.sessions.get(slot) else { return };

@@ -1,8 +1,8 @@
-//! Layouts that were put in an earlier life, or by another server of the same Redis: behind those of `LAYOUTS_DIR`, which
-//! say what is the latest.
+//! Layouts that were put in an earlier life, or by another server of the same Redis: behind those of `LAYOUTS_DIR`,
+//! which say what is the latest.
 //!
-//! Files are read once, before any port is bound. Redis is asked by whoever becomes its writer, since another one may have
-//! been that in between. Never here: what a layout is.
+//! Files are read once, before any port is bound. Redis is asked by whoever becomes its writer, since another one may
+//! have been that in between. Never here: what a layout is.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Where shards leave the answers that the API's thread has asked them for: its mailbox.
 //!
-//! The API is no shard and owns no rooms: it asks by [`crate::runtime::mail::Mail::Desk`], each question under a number
-//! of its own, and finds the answers here. Invariants: a question is answered once, or not at all, since a shard may
-//! end; what lies here is bounded by the number of open questions. Never here: what a question means.
+//! The API is no shard and owns no rooms: it asks by [`crate::runtime::mail::Mail::Desk`], each question under a
+//! number of its own, and finds the answers here. Invariants: a question is answered once, or not at all, since a
+//! shard may end; what lies here is bounded by the number of open questions. Never here: what a question means.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,8 +21,8 @@ pub(crate) type Declared = BTreeMap<RoomId, Box<SaleRequest>>;
 pub(crate) enum DeskQuestion {
     /// Its figures.
     Figures,
-    /// The names of the first rooms behind `after`, at most `limit`, in any order, among so many of those that it owns as
-    /// are looked at at once, from `from` on.
+    /// The names of the first rooms behind `after`, at most `limit`, in any order, among so many of those that it owns
+    /// as are looked at at once, from `from` on.
     Rooms { after: Option<RoomId>, limit: usize, from: usize },
     /// Something of a room that it owns.
     Sale { room: RoomId, request: Box<SaleRequest> },

@@ -2,8 +2,8 @@
 //!
 //! Two things differ and both are here: how the thread begins, and how it parks when it is quiet. While there is
 //! traffic a shard waits in its epoll set on either, so what clients notice is the same. Invariant: on a plain thread
-//! the driver never waits in a future; only parking in glommio does. Never here: what a shard does in its turn, and why
-//! io_uring is refused.
+//! the driver never waits in a future; only parking in glommio does. Never here: what a shard does in its turn, and
+//! why io_uring is refused.
 
 use std::future::Future;
 use std::io;
@@ -62,15 +62,16 @@ impl Executor {
         RUNTIMES[self.index()]
     }
 
-    /// Starts a thread that runs what `shard` makes, pinned to `cpu` if one is named. Errors: no thread can be started.
+    /// Starts a thread that runs what `shard` makes, pinned to `cpu` if one is named. Errors: no thread can be
+    /// started.
     pub(crate) fn spawn<S, F>(self, name: &str, cpu: Option<usize>, shard: S) -> io::Result<Running>
     where
         S: FnOnce() -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + 'static,
     {
         match self {
-            // The ring only carries the wait for the epoll set and glommio's own timers. The preempt timer stays at its
-            // 100 ms: with a short one glommio 0.9.0 can park with runnable tasks.
+            // The ring only carries the wait for the epoll set and glommio's own timers. The preempt timer stays at
+            // its 100 ms: with a short one glommio 0.9.0 can park with runnable tasks.
             Self::Glommio => LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
                 .name(name)
                 .io_memory(RING_MEMORY_BYTES)
@@ -89,8 +90,8 @@ impl Executor {
         }
     }
 
-    /// Parks until something in the set is ready, for `until_due` at most. Returns how long the shard has still to wait
-    /// in the set itself: not at all after glommio has parked; on a plain thread that wait is the parking.
+    /// Parks until something in the set is ready, for `until_due` at most. Returns how long the shard has still to
+    /// wait in the set itself: not at all after glommio has parked; on a plain thread that wait is the parking.
     pub(crate) async fn park(self, readiness: &Readiness, until_due: Duration) -> io::Result<Duration> {
         match self {
             Self::Glommio => {
@@ -142,8 +143,8 @@ fn run_to_its_end<T>(future: impl Future<Output = T>) -> T {
 
 /// Waits in glommio until `fd`, an epoll set, is readable, or for so long.
 ///
-/// glommio 0.9.0 can lose that it has become readable, on a machine that is short of processors: then the thread sleeps in
-/// its ring, and no alarm reaches it any more. A timer of glommio's own bounds that sleep.
+/// glommio 0.9.0 can lose that it has become readable, on a machine that is short of processors: then the thread
+/// sleeps in its ring, and no alarm reaches it any more. A timer of glommio's own bounds that sleep.
 async fn readable_within(fd: BorrowedFd<'_>, most: Duration) -> io::Result<()> {
     or(readable_through_glommio(fd), async {
         glommio::timer::sleep(most).await;
@@ -156,8 +157,8 @@ async fn readable_within(fd: BorrowedFd<'_>, most: Duration) -> io::Result<()> {
 ///
 /// glommio has no public wait for a foreign descriptor. What it has: a `TcpStream` made from a raw descriptor arms a
 /// poll at once, and its first read ends exactly when the descriptor is ready, here with `ENOTSOCK`. Dropping the
-/// stream closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes. Three
-/// cheap calls once a quiet period.
+/// stream closes the copy. It is a fact of 0.9.0's code and not a contract: the test below fails when it changes.
+/// Three cheap calls once a quiet period.
 async fn readable_through_glommio(fd: BorrowedFd<'_>) -> io::Result<()> {
     let copy = fd.try_clone_to_owned()?;
     #[allow(unsafe_code, reason = "the raw descriptor changes hands here: the stream owns the copy and closes it")]

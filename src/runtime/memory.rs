@@ -5,10 +5,10 @@
 //! does. How much stayed resident after a wave of connections varied by a third. Returning each page at once instead
 //! (`MIMALLOC_PURGE_DELAY=0`) costs a system call for each, 10 % of the CPU a connection (`perf/notes/memory.md`).
 //!
-//! What counts is what was freed, in connections or in bytes. A crowd does not go all at once, so whatever is freed after
-//! its first part was collected counts as well. Once in a while a quiet shard collects in any case.
-//! Invariants: a shard that has something to do never collects; a shard that has collected does not do so again within
-//! a second. Never here: what was freed.
+//! What counts is what was freed, in connections or in bytes. A crowd does not go all at once, so whatever is freed
+//! after its first part was collected counts as well. Once in a while a quiet shard collects in any case. Invariants:
+//! a shard that has something to do never collects; a shard that has collected does not do so again within a second.
+//! Never here: what was freed.
 
 use crate::limits::{COLLECT_BYTES_MIN, COLLECT_ENDS_MIN, COLLECT_QUIET_NS, COLLECT_REST_NS};
 

@@ -40,8 +40,8 @@ fn wave(server: &Server, count: usize) {
     });
 }
 
-/// The least that was resident while the server was left alone for two seconds: it collects when it is quiet, at most once
-/// a second, and each question of ours would wake it.
+/// The least that was resident while the server was left alone for two seconds: it collects when it is quiet, at most
+/// once a second, and each question of ours would wake it.
 pub(crate) fn resident_at_rest_kib(server: &Server) -> u64 {
     let began = now();
     let mut least = u64::MAX;

@@ -58,8 +58,8 @@ fn resident(server: &Server) -> u64 {
 fn run(attack: &Attack, cell: Option<&Cell>, full: bool) -> Outcome {
     let data = tempfile::tempdir().expect("a folder");
     let folder = data.path().to_str().expect("plain").to_owned();
-    // The log of acts keeps what happened, within its share of the budget, for readers who come later: here it is short,
-    // since what is asked is whether everything else comes back.
+    // The log of acts keeps what happened, within its share of the budget, for readers who come later: here it is
+    // short, since what is asked is whether everything else comes back.
     let common =
         [("SHARDS", "2"), ("RATE_MESSAGES_PER_S", "0"), ("MAX_CONNECTIONS_PER_IP", "0"), ("LOG_EVENTS_MAX", "1000")];
     // Where there is no cell the budget is that of one.

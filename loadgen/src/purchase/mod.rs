@@ -2,8 +2,8 @@
 //! oracle compares five accounts of it: the shop's book, what the API lists, its log, the relay's sink, and every
 //! shopper's map.
 //!
-//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a refund,
-//! the log replayed gives the state, the sink has the log, every map is what the API says.
+//! What must hold: booked seats are paid orders, no seat is in two orders, nothing booked is ever free without a
+//! refund, the log replayed gives the state, the sink has the log, every map is what the API says.
 
 mod ledger;
 mod log;

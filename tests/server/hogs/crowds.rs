@@ -1,8 +1,8 @@
 //! Forty of a kind who send as fast as the server takes it, and beside them an innocent client, somebody who asks for
 //! `/health`, and an operator who ends the server.
 //!
-//! The waits are asserted at the full size only (`scripts/long.sh hogs`, a release build on a machine with nothing else to
-//! do): they are the machine's.
+//! The waits are asserted at the full size only (`scripts/long.sh hogs`, a release build on a machine with nothing
+//! else to do): they are the machine's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;

@@ -1,8 +1,8 @@
-//! What a message costs follows from its length: no text costs more than so much a byte. Beside it, what the dearest of a
-//! length costs against the cheapest, which need not be taken apart, is printed.
+//! What a message costs follows from its length: no text costs more than so much a byte. Beside it, what the dearest
+//! of a length costs against the cheapest, which need not be taken apart, is printed.
 //!
-//! Counted in processor time of the server, from `recv` to the answer. Asserted at the full size only (`scripts/long.sh
-//! hogs`): it is a release build's.
+//! Counted in processor time of the server, from `recv` to the answer. Asserted at the full size only
+//! (`scripts/long.sh hogs`): it is a release build's.
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
 //! Layouts that the backend has put, kept in Redis: whoever serves this namespace next has them, on whichever machine.
 //!
-//! The keys: `{ns:lease}:layouts` a hash, a field a version (`VERSION:NAME`) with its document; `{ns:lease}:layout_order`
-//! the same fields in the order in which they were put. A version never changes, so a call that is made again, or comes
-//! late, does no harm. Invariants: a connection of its own, so that a large layout never stands in the way of seats; what
-//! is answered is in Redis. Never here: what a layout means; which rooms have it.
+//! The keys: `{ns:lease}:layouts` a hash, a field a version (`VERSION:NAME`) with its document;
+//! `{ns:lease}:layout_order` the same fields in the order in which they were put. A version never changes, so a call
+//! that is made again, or comes late, does no harm. Invariants: a connection of its own, so that a large layout never
+//! stands in the way of seats; what is answered is in Redis. Never here: what a layout means; which rooms have it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -71,7 +71,8 @@ impl RedisShelf {
         Ok(found)
     }
 
-    /// Writes what was there anew, when Redis has lost it. `all`: name, version and document, the latest of a name last.
+    /// Writes what was there anew, when Redis has lost it. `all`: name, version and document, the latest of a name
+    /// last.
     ///
     /// # Errors
     /// Redis is away.
