@@ -58,13 +58,15 @@ describe("in the browser", () => {
   test("somebody buys two seats, from the first click on, and gives them back", async () => {
     const ana = await Visitor.open(browser);
     await ana.page.goto(shop.url);
+    let said = "";
     const pay = async () => {
-      await ana.page.getByRole("button", { name: "Best 2" }).click();
+      if (!/failed/.test(said)) await ana.page.getByRole("button", { name: "Best 2" }).click();
       await ana.page.getByText(/: 24 €, \d+ s left/).waitFor();
       await ana.page.getByRole("button", { name: "Buy" }).click();
-      const said = ana.page.locator("#say", { hasText: /yours|failed|gone/ });
-      await said.waitFor();
-      return said.textContent();
+      const told = ana.page.locator("#say", { hasText: /yours|failed|gone/ });
+      await told.waitFor();
+      said = await told.textContent();
+      return said;
     };
     for (let attempt = 0; !/yours/.test(await pay()); attempt += 1) {
       // One payment in ten fails: the seats are in the cart again.
