@@ -7,7 +7,7 @@ use super::Node;
 use super::acts::Words;
 use super::letters::{Command, Wanted};
 use super::observer::Observed;
-use crate::engine::command::{ApiAnswer, ApiTicket, Caller, Effects, Input, SaleRequest};
+use crate::engine::command::{ApiAnswer, ApiTicket, Caller, Details, Effects, Input, Reject, SaleAnswer, SaleRequest};
 use crate::engine::ids::RoomId;
 
 impl Node {
@@ -50,6 +50,12 @@ impl Node {
 
     /// Decides what the shop's backend asks.
     pub(super) fn sell(&mut self, room: &RoomId, request: &SaleRequest, reply_to: ApiTicket) {
+        if !self.decides(room.as_str()) {
+            // Its room is another node's: whoever decided here would sell a seat a second time.
+            let (reject, details) = (Reject::PersistenceUnavailable, Details::default());
+            let answer = SaleAnswer::Refused { reject, details };
+            return self.api_answers.push(ApiAnswer { to: reply_to, room: room.clone(), answer });
+        }
         self.decide(Input::Sale { room: room.as_str(), request, reply_to });
     }
 
