@@ -23,7 +23,7 @@ use crate::auth::owner_key::OwnerKey;
 use crate::auth::session::SessionTokens;
 use crate::clock::Clock;
 use crate::config::{self, Config, EXIT_USAGE, Store, StoreSettings};
-use crate::engine::ids::{ShardId, Spread, shard_of};
+use crate::engine::ids::{ShardId, Spread};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, Rules, Shard};
 use crate::keyring::Keyring;
@@ -107,7 +107,7 @@ fn start(config: Config) -> Result<Started, Failure> {
 
     let (alarms, mesh) = mesh(shards).map_err(no_files)?;
     let mut board = Board::new(shards, choice.0, budget(&config.connections, &machine));
-    (board.layouts, board.shelf) = (layouts, shelf);
+    (board.layouts, board.shelf, board.spread) = (layouts, shelf, spread(&config, shards));
     board.authority = keyring.as_ref().map(|keyring| Arc::clone(&keyring.authority));
     let board = Arc::new(board);
     let (desk, clock, log) = (Arc::new(Desk::default()), Clock::new(), Arc::new(ring(&config, &board)));
@@ -140,7 +140,7 @@ fn start(config: Config) -> Result<Started, Failure> {
             abroad: storage.as_ref().and_then(|storage| storage.parts.clone()),
             board: Arc::clone(&board),
             desk: Arc::clone(&desk),
-            declared: declared.extract_if(.., |room, _| shard_of(room.as_str(), shards) == id).collect(),
+            declared: declared.extract_if(.., |room, _| board.spread.shard_of(room.as_str()) == id).collect(),
             readiness,
             clock,
             origins: origins.clone(),
@@ -163,6 +163,12 @@ fn start(config: Config) -> Result<Started, Failure> {
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
     banner(&config, bound, &api_line, shards, connections_max, &choice);
     Ok(Started { shards: running, storage, api })
+}
+
+/// Over what rooms are spread: the shards of this server, and the parts of a cluster when it is a node of one.
+fn spread(config: &Config, shards: usize) -> Spread {
+    let over = Spread::over(shards);
+    config.nodes.as_ref().map_or(over, |nodes| over.with_parts(nodes.parts))
 }
 
 /// The store, when there is one: this server's own, or that of several nodes.

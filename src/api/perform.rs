@@ -30,7 +30,7 @@ use super::rooms;
 use super::settings::{RoomBody, RoomPatchBody};
 use super::words::Name;
 use crate::engine::command::{SaleAnswer, SaleRequest, SeatStatus, SeatsQuery};
-use crate::engine::ids::{RoomId, ShardId, shard_of};
+use crate::engine::ids::{RoomId, ShardId};
 use crate::figures::text::CONTENT_TYPE as METRICS_TYPE;
 use crate::limits::api::{API_ANSWER_MS, API_LIST};
 use crate::runtime::desk::{DeskQuestion, DeskTold};
@@ -190,7 +190,7 @@ pub(super) fn limit(query: &Query) -> usize {
 
 /// Asks the owner of a room, and waits for as long as that may take.
 pub(super) async fn ask(server: &Server, room: &RoomId, request: SaleRequest) -> Result<SaleAnswer, Problem> {
-    let owner = shard_of(room.as_str(), server.shards.count());
+    let owner = server.board.spread.shard_of(room.as_str());
     let question = DeskQuestion::Sale { room: room.clone(), request: Box::new(request) };
     let busy = |_| Problem::new(&OVERLOADED, "too many calls wait for shards");
     let mut asked = server.shards.ask(owner, question).map_err(busy)?;

@@ -13,7 +13,7 @@ use super::problem::{OVERLOADED, PERSISTENCE_UNAVAILABLE, Problem};
 use super::query::Query;
 use super::shards::{Asked, Busy};
 use crate::engine::command::{SaleAnswer, SaleRequest};
-use crate::engine::ids::{RoomId, ShardId, shard_of};
+use crate::engine::ids::{RoomId, ShardId};
 use crate::limits::api::API_ANSWER_MS;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 
@@ -24,9 +24,8 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
     let more = names.len() > limit;
     names.truncate(limit);
     let next = names.last().filter(|_| more).map(|last| last.as_str().to_owned());
-    let count = server.shards.count();
     let rooms = names.into_iter().map(|room| {
-        let owner = shard_of(room.as_str(), count);
+        let owner = server.board.spread.shard_of(room.as_str());
         server.shards.ask(owner, DeskQuestion::Sale { room, request: Box::new(SaleRequest::GetRoom) })
     });
     let durable = server.is_durable();

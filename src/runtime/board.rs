@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::audience::budget::Budget;
 use crate::auth::bans::Bans;
 use crate::auth::token::Authority;
-use crate::engine::ids::ShardId;
+use crate::engine::ids::{ShardId, Spread};
 use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
 use crate::persist::stores::shelf::Keeper;
@@ -68,6 +68,8 @@ pub(crate) struct Board {
     pub(crate) bans: Arc<Bans>,
     /// Where layouts that are put are kept, when anything is.
     pub(crate) shelf: Option<Arc<dyn Keeper>>,
+    /// Over what rooms are spread.
+    pub(crate) spread: Spread,
     /// Checks the tokens of the shop, when they are asked for.
     pub(crate) authority: Option<Arc<Authority>>,
     /// All plans of halls.
@@ -90,6 +92,7 @@ impl Board {
             bans: Arc::default(),
             authority: None,
             shelf: None,
+            spread: Spread::over(shards),
             layouts: Catalog::default(),
         }
     }

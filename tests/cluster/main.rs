@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
 mod accidents;
+mod api;
 mod carts;
 mod fan;
 mod nodes;

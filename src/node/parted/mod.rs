@@ -88,6 +88,13 @@ impl Node {
         self
     }
 
+    /// Whether a shard of this node has the room, as far as is known here.
+    #[must_use]
+    pub fn is_of_this_node(&self, room: &str) -> bool {
+        let owner = |parted: &Parted| parted.owner_of(room).is_some_and(|owner| owner.index() < self.shards);
+        self.parted.as_deref().is_none_or(owner)
+    }
+
     /// What the cluster's thread tells.
     pub(super) fn part_news(&mut self, news: PartNews) {
         match news {

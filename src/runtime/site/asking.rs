@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::audience::budget::Kind as Memory;
 use crate::audience::shared::{Shared, SharedBytes};
-use crate::engine::ids::{ConnId, RoomId, ShardId, shard_of};
+use crate::engine::ids::{ConnId, RoomId, ShardId};
 use crate::figures::stats::ShardFigures;
 use crate::figures::text::CONTENT_TYPE;
 use crate::limits::site::STATS_IDS_MAX;
@@ -51,10 +51,14 @@ impl Core {
 
     /// Somebody asks for the selections of a room.
     pub(super) fn ask_for_selections(&mut self, exchange: Exchange, room: &RoomId) {
+        if !self.node.is_of_this_node(room.as_str()) {
+            // Another node knows what is taken: nothing is told, rather than that nothing is.
+            return self.answer_busy(exchange);
+        }
         let by = self.node.conn_id(exchange.slot);
         self.gathers.wait_for_room(exchange, self.now.mono.0);
         self.awaits_answer(exchange.slot);
-        let owner = shard_of(room.as_str(), self.mesh.shards());
+        let owner = self.board.spread.shard_of(room.as_str());
         let question = Question::Selections(Wanted { room: room.clone(), head_only: exchange.head_only });
         if owner == self.id {
             self.asked(by, question);
