@@ -7,7 +7,9 @@ use super::Node;
 use super::acts::Words;
 use super::letters::{Command, Wanted};
 use super::observer::Observed;
-use crate::engine::command::{ApiAnswer, ApiTicket, Caller, Details, Effects, Input, Reject, SaleAnswer, SaleRequest};
+use crate::engine::command::{
+    ApiAnswer, ApiTicket, Caller, Details, Effect, Effects, Input, Reject, SaleAnswer, SaleRequest,
+};
 use crate::engine::ids::RoomId;
 
 impl Node {
@@ -27,6 +29,10 @@ impl Node {
                 }
             }
         }
+        assert!(
+            words.is_some() || !effects.iter().any(|effect| matches!(effect, Effect::Change(_))),
+            "what comes back changes nothing: a change that is no act would be missing in the log"
+        );
         self.log_acts(&effects, words.as_ref());
         self.save(&mut effects);
         self.perform_all(&mut effects);

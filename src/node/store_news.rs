@@ -147,6 +147,8 @@ impl Node {
 
     /// Gives back all that was not held by v1 connections.
     pub(super) fn restore_rooms(&mut self, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+        // What is over by now in other rooms is an act, and what comes back is none.
+        self.decide(Input::Tick);
         let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
         for (room, was) in rooms {
             self.decide(Input::RestoreRoom { room: room.as_str(), was, waits_until });
@@ -155,9 +157,10 @@ impl Node {
 
     /// Gives back what was held before the restart.
     pub(super) fn restore(&mut self, holds: &[StoredHold]) {
+        self.decide(Input::Tick);
         let (now, waits_until) = (self.at.now, self.at.now.mono.after(self.rules.restore_grace_ms));
         for StoredHold { room, seat, held } in holds {
-            let left_ms = held.expires_at.0.saturating_sub(now.wall.0).min(HOLD_TTL_MS_MAX);
+            let left_ms = held.expires_at.0.saturating_sub(now.wall.0).clamp(1, HOLD_TTL_MS_MAX);
             let hold = RestoredHold {
                 client: &held.client,
                 origin: held.origin,

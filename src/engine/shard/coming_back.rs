@@ -1,8 +1,13 @@
 //! Tests: what an address decides. Who gets a hold from before a restart back, since a name is told to everybody and so
 //! is not enough; how many seats are held from one.
 
-use crate::engine::command::{Caller, Effect, Effects, Input, Reject, RestoredHold, Ticket};
-use crate::engine::ids::{ClientId, ConnId, Origin, ShardId};
+use std::sync::Arc;
+
+use crate::engine::command::{
+    Caller, Claim, Effect, Effects, Input, KeptCart, KeptEntry, KeptOrder, OrderState, Owner, Reject, RestoredHold,
+    RestoredRoom, RestoredSeat, SeatStatus, SessionId, Ticket,
+};
+use crate::engine::ids::{ClientId, ConnId, OrderId, Origin, SeatId, ShardId};
 use crate::engine::keyed::Seeds;
 use crate::engine::shard::{Fairness, RestoreBy, Rules, Shard};
 use crate::engine::time::{Millis, Now, WallMillis};
@@ -117,4 +122,62 @@ fn an_address_has_its_share() {
         let seat = format!("x{number}");
         assert_eq!(select(&mut shard, 100, 2, Origin::UNKNOWN, "r", &seat), Ok(()), "nowhere is no address");
     }
+}
+
+/// An order and a cart that were over between the reading of the store and the giving back end as everything does: told
+/// and kept, not in silence.
+#[test]
+fn what_is_over_by_the_time_it_comes_back_ends_aloud() {
+    let id = ShardId::new(0);
+    let rules = Rules { hold_ttl_ms: 1_000, seats_per_client_max: 0 };
+    let mut shard = Shard::new(id, 1, Seeds::replayed(1, id), rules);
+    let (name, order) = (ClientId::new("ana").expect("a name"), OrderId::new("o1").expect("an id"));
+    let owner = Owner::Session(SessionId::new(7));
+    let now = Now { mono: Millis(50), wall: WallMillis(5_000) };
+    let seat = |seat: &str, status, claim| RestoredSeat {
+        seat: SeatId::new(seat).expect("an id"),
+        status,
+        claim,
+        client: name.clone(),
+        origin: HOME,
+        user_info: "{}".into(),
+        at: WallMillis(1_000),
+        seq: 1,
+    };
+    let kept = KeptOrder {
+        owner: Some(owner.clone()),
+        client: name.clone(),
+        state: OrderState::Checkout,
+        seats: vec![SeatId::new("A1").expect("an id")],
+        refunded: Vec::new(),
+        expires_at: Some(now.wall),
+    };
+    let cart = KeptCart { first_at: WallMillis(1_000), expires_at: WallMillis(4_990), extends: 0 };
+    let was = RestoredRoom {
+        orders: vec![(order.clone(), Arc::new(kept))],
+        carts: vec![(owner.clone(), cart)],
+        seats: vec![
+            seat("A1", SeatStatus::Checkout, Claim::Order(order)),
+            seat("A2", SeatStatus::Held, Claim::Cart(owner)),
+        ],
+        ..RestoredRoom::default()
+    };
+    let mut effects = Effects::new();
+    let input = Input::RestoreRoom { room: "r", was: &was, waits_until: Millis(500) };
+    shard.handle(now, input, &mut effects);
+    shard.check_invariants();
+    assert!(effects.is_empty(), "what comes back changes nothing: {effects:?}");
+    let taken = shard.selections("r").map(|room| room.iter().count());
+    assert_eq!(taken, Some(2), "what was read as somebody's is somebody's until it ends");
+    shard.handle(Now { mono: Millis(51), wall: WallMillis(5_001) }, Input::Tick, &mut effects);
+    shard.check_invariants();
+    let free = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Change(change) if change.kind.status() == SeatStatus::Free));
+    assert_eq!(free.count(), 2, "{effects:?}");
+    let is_end = |effect: &Effect| {
+        matches!(effect, Effect::Keep(kept)
+            if matches!(&kept.entry, KeptEntry::Order(_, Some(order)) if order.state == OrderState::Expired))
+    };
+    assert!(effects.iter().any(is_end), "the store learns that the order has expired: {effects:?}");
 }

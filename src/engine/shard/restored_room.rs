@@ -1,7 +1,8 @@
 //! A room from before a restart: what was decided about it, its orders, its carts, and all seats that were not free.
 //!
-//! Invariants: what was acknowledged is as it was; a cart keeps its clock and waits for its owner; what was over
-//! meanwhile is not given back. Never here: stores.
+//! Invariants: what was acknowledged is as it was; a cart keeps its clock and waits for its owner; nothing ends here:
+//! what was over since it was read ends a moment later, as everything does, so that it is told, kept and in the log.
+//! Never here: stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,8 +43,8 @@ impl Shard {
         let mut orders: Vec<&(OrderId, Arc<KeptOrder>)> = was.orders.iter().collect();
         orders.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         orders.into_iter().for_each(|(id, order)| self.restore_order(now, slot, id, order));
-        let clock = |(owner, cart): &(Owner, KeptCart)| Some((owner.clone(), self.restored_clock(now, *cart)?));
-        let clocks: Clocks = was.carts.iter().filter_map(clock).collect();
+        let clock = |(owner, cart): &(Owner, KeptCart)| (owner.clone(), self.restored_clock(now, *cart));
+        let clocks: Clocks = was.carts.iter().map(clock).collect();
         let mut seats: Vec<&RestoredSeat> = was.seats.iter().collect();
         seats.sort_unstable_by(|a, b| (a.seq, &a.seat).cmp(&(b.seq, &b.seat)));
         seats.into_iter().for_each(|seat| self.restore_seat(slot, seat, &clocks));
@@ -51,26 +52,26 @@ impl Shard {
         self.restore_orders_of_owners(slot);
         self.begin_to_wait(slot, waits_until);
         if let Some(settings) = &was.settings {
-            self.decide_room(now, slot, (**settings).clone(), effects);
+            self.keep_settings(now, slot, (**settings).clone(), effects);
         }
         self.drop_if_empty(slot);
     }
 
-    /// How long until that moment, if it is not over.
-    fn left_ms(now: Now, ends_at: WallMillis, most: u64) -> Option<u64> {
-        Some(ends_at.0.saturating_sub(now.wall.0).min(most)).filter(|&ms| ms > 0)
+    /// How long until that moment; it is never over yet.
+    fn left_ms(now: Now, ends_at: WallMillis, most: u64) -> u64 {
+        ends_at.0.saturating_sub(now.wall.0).clamp(1, most)
     }
 
-    fn restored_clock(&self, now: Now, cart: KeptCart) -> Option<Clock> {
+    fn restored_clock(&self, now: Now, cart: KeptCart) -> Clock {
         let KeptCart { first_at, expires_at, extends } = cart;
-        let left_ms = Self::left_ms(now, expires_at, HOLD_TTL_MS_MAX)?;
+        let left_ms = Self::left_ms(now, expires_at, HOLD_TTL_MS_MAX);
         let first = Millis(self.clock.0.saturating_sub(now.wall.0.saturating_sub(first_at.0)));
         let (ends, expires_at, warns) = (self.clock.after(left_ms), now.wall.after(left_ms), self.warns(left_ms));
-        Some(Clock { first, first_at, ends, expires_at, extends, warns })
+        Clock { first, first_at, ends, expires_at, extends, warns }
     }
 
     fn restore_order(&mut self, now: Now, room: Slot, id: &OrderId, order: &KeptOrder) {
-        let left_ms = order.expires_at.and_then(|ends_at| Self::left_ms(now, ends_at, ORDER_TTL_MS_MAX));
+        let left_ms = order.expires_at.map(|ends_at| Self::left_ms(now, ends_at, ORDER_TTL_MS_MAX));
         let (mut state, mut alarm) = (order.state, 0);
         if state == OrderState::Checkout {
             match left_ms {

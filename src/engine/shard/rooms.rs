@@ -134,6 +134,11 @@ impl Shard {
     /// This is decided about the room from now on.
     pub(super) fn decide_room(&mut self, now: Now, room: Slot, settings: RoomSettings, effects: &mut Effects) {
         let settings = opened(&settings, now.wall).unwrap_or(settings);
+        self.keep_settings(now, room, settings, effects);
+    }
+
+    /// This is decided about the room, as it is.
+    pub(super) fn keep_settings(&mut self, now: Now, room: Slot, settings: RoomSettings, effects: &mut Effects) {
         let before = self.rooms[room].settings().map(|before| (before.sale, before.message.clone()));
         let news = (settings.sale, settings.message.clone());
         let kept = Arc::new(settings.clone());
