@@ -28,7 +28,7 @@ pub static PAGE: File = File {
     body: include_bytes!("../static/websocket_client.html"),
 };
 
-static FILES: [File; 17] = [
+static FILES: [File; 18] = [
     File { name: "butaca-page.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-page.js") },
     File {
         name: "butaca-page.css",
@@ -40,6 +40,7 @@ static FILES: [File; 17] = [
     File { name: "butaca-client.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-client.js") },
     File { name: "butaca-asks.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-asks.js") },
     File { name: "butaca-clock.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-clock.js") },
+    File { name: "butaca-inbox.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-inbox.js") },
     File { name: "butaca-layouts.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-layouts.js") },
     File { name: "butaca-link.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-link.js") },
     File { name: "butaca-map.js", content_type: SCRIPT, body: include_bytes!("../static/butaca-map.js") },

@@ -36,6 +36,7 @@
  * @typedef {import("./butaca-protocol.js").Outcome} Outcome
  * @typedef {import("./butaca-map.js").Cart} Cart
  * @typedef {import("./butaca-map.js").Layout} Layout
+ * @typedef {import("./butaca-inbox.js").Inflate} Inflate
  * @typedef {{ quantity: number, sections?: string[], categories?: string[], accessible?: number, adjacent?: boolean,
  *   release?: string[] }} BestQuery  `accessible`: how many of them; `release`: own seats that are given back for it.
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
@@ -56,17 +57,20 @@
  * @property {number} [messageBytesMax]  What the server takes in one message (default 65536); more is not sent.
  * @property {typeof WebSocket} [WebSocket]  For environments without a global one.
  * @property {typeof fetch} [fetch]  The same for layouts.
+ * @property {Inflate | null} [inflate]  The same for packed maps; null: maps are asked for as they are (v2).
  *
  * @typedef {Options & typeof DEFAULTS} Settings
  * @typedef {object} Host  What who speaks a version may use of the client.
  * @property {string} clientId
  * @property {Settings} options
  * @property {Link} link
+ * @property {Inbox} inbox
  * @property {() => Record<string, unknown>} userInfo
  * @property {(type: string, detail: object) => void} emit
  * @property {<T>(act: () => T) => T} whole
  */
 
+import { Inbox } from "./butaca-inbox.js";
 import { Link } from "./butaca-link.js";
 import { RoomMap } from "./butaca-map.js";
 import { ID_RULE, isValidClientId, isValidId, parse } from "./butaca-protocol.js";
@@ -92,6 +96,7 @@ const WRONG_VERSION = 4900;
 /** One connection that comes back by itself, and the rooms on it. */
 export class ButacaClient extends EventTarget {
   /** @type {Link} */ #link;
+  /** @type {Inbox} */ #inbox;
   /** @type {SpeakerV1} */ #v1;
   /** @type {SpeakerV2} */ #v2;
   /** Who spoke last. @type {SpeakerV1 | SpeakerV2} */ #speaker;
@@ -115,6 +120,7 @@ export class ButacaClient extends EventTarget {
       opened: () => this.#whole(() => this.#opened()),
       text: (text) => this.#whole(() => this.#received(text)),
     });
+    this.#inbox = new Inbox((frame) => this.#whole(() => this.#heard(frame)), this.options.inflate);
     const host = this.#host();
     this.#v1 = new SpeakerV1(host);
     this.#v2 = new SpeakerV2(host);
@@ -236,6 +242,7 @@ export class ButacaClient extends EventTarget {
       clientId: this.clientId,
       options: this.options,
       link: this.#link,
+      inbox: this.#inbox,
       userInfo: () => this.userInfo,
       emit: (type, detail) => this.#emit(type, detail),
       whole: (act) => this.#whole(act),
@@ -244,7 +251,10 @@ export class ButacaClient extends EventTarget {
 
   /** @param {StatusDetail} detail */
   #status(detail) {
-    if (detail.status !== "open") this.#decided = false;
+    if (detail.status !== "open") {
+      this.#decided = false;
+      this.#inbox.clear();
+    }
     this.#speaker.status(detail);
   }
 
@@ -256,12 +266,16 @@ export class ButacaClient extends EventTarget {
 
   /** @param {string} text */
   #received(text) {
-    const frame = parse(text);
-    this.#emit("message", { direction: "in", frame: frame ?? { type: "?", text } });
-    if (!this.#decided && !(frame && this.#decide(frame))) return;
-    this.#link.proven();
     this.#speaker.alive();
-    if (frame) this.#speaker.receive(frame);
+    this.#inbox.take(parse(text) ?? { type: "?", text });
+  }
+
+  /** Its turn has come. @param {Frame} frame */
+  #heard(frame) {
+    this.#emit("message", { direction: "in", frame });
+    if (!this.#decided && !this.#decide(frame)) return;
+    this.#link.proven();
+    if (frame.type !== "?") this.#speaker.receive(frame);
   }
 
   /** The first frame of a connection tells the version. Whether there is one that this client may speak. @param {Frame} frame */

@@ -20,7 +20,7 @@
  *   `seats`: those that look different, where they are few and known by name.
  */
 
-import { timeOf } from "./butaca-protocol.js";
+import { LAYOUT_SEATS_MAX, timeOf } from "./butaca-protocol.js";
 
 export const FREE = 0;
 export const HELD = 1;
@@ -28,8 +28,6 @@ export const BOOKED = 2;
 export const BLOCKED = 3;
 /** More than that many seats at once are "all". */
 const NAMED_MAX = 2_000;
-/** What the server takes in a layout. */
-const LAYOUT_SEATS_MAX = 200_000;
 
 /** @type {Cart} */
 const EMPTY = Object.freeze({ seats: [], extendsLeft: 0, orders: [] });
@@ -237,6 +235,8 @@ export class RoomMap {
   /** @param {Frame} frame @returns {Step} */
   #snapshot(frame) {
     const map = this.layout ? unpack(frame.states, this.layout.seats) : named(frame.seats);
+    // A packed map that could not be read; the next one is asked for as it is.
+    if (map === undefined && frame.packed !== undefined && this.joined) return this.#hole();
     if (map === undefined || !Number.isSafeInteger(frame.seq) || typeof frame.epoch !== "string") return NOTHING;
     this.states = map instanceof Uint8Array ? map : undefined;
     this.named = map instanceof Map ? map : new Map();
@@ -317,13 +317,13 @@ export class RoomMap {
   }
 }
 
-/** @param {unknown} text @param {number} count */
-function unpack(text, count) {
+/** @param {unknown} told  As base64, or unpacked already. @param {number} count */
+function unpack(told, count) {
   try {
-    const bytes = atob(String(text));
+    const bytes = told instanceof Uint8Array ? told : Uint8Array.from(atob(String(told)), (byte) => byte.charCodeAt(0));
     if (bytes.length !== Math.ceil(count / 4)) return undefined;
     const states = new Uint8Array(count);
-    for (let index = 0; index < count; index += 1) states[index] = (bytes.charCodeAt(index >> 2) >> (2 * (index & 3))) & 3;
+    for (let index = 0; index < count; index += 1) states[index] = (bytes[index >> 2] >> (2 * (index & 3))) & 3;
     return states;
   } catch {
     return undefined;

@@ -7,10 +7,12 @@
   var ANSWER_BEATS = 3;
   var SEATS_MAX = 50;
   var RESUME_ROOMS_MAX = 64;
+  var LAYOUT_SEATS_MAX = 2e5;
   var PAUSE_MS = 1e3;
   var PAUSE_MS_MAX = 6e4;
   var OWN_FAULTS = /* @__PURE__ */ new Set([1002, 1003, 1007, 1009]);
   var TOO_MANY_MESSAGES = 4013;
+  var SUPERSEDED = 4505;
   var PASSING = /* @__PURE__ */ new Set(["rate_limited", "overloaded", "persistence_unavailable", "unanswered", "offline", "busy"]);
   function isValidId(text) {
     if (typeof text !== "string" || /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\ufe0e\ufe0f])\p{DI}/u.test(text)) return false;
@@ -61,6 +63,9 @@
   function isPassing(refused) {
     return PASSING.has(refused.code);
   }
+  function lostBy(code) {
+    return code === void 0 || code === SUPERSEDED ? void 0 : DISCONNECTED;
+  }
   function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }) {
     if (OWN_FAULTS.has(code) || code >= 4500 && code <= 4999) return void 0;
     const span2 = code === TOO_MANY_MESSAGES ? 2 * retryMaxMs : Math.min(retryMaxMs, retryMinMs * 2 ** attempt);
@@ -93,6 +98,95 @@
   }
   function textOr(text, otherwise) {
     return typeof text === "string" ? text : otherwise;
+  }
+
+  // static/butaca-inbox.js
+  var MAP_BYTES_MAX = LAYOUT_SEATS_MAX / 4;
+  var Inbox = class {
+    /** @type {Frame[]} */
+    #waiting = [];
+    /** The first of those that wait is being unpacked. */
+    #isUnpacking = false;
+    /** Grows with `clear`: what was begun before ends in nothing. */
+    #age = 0;
+    /** @type {Inflate | null} */
+    #inflate;
+    /** @param {(frame: Frame) => void} handOn @param {Inflate | null} [inflate]  null: maps are not asked for packed. */
+    constructor(handOn, inflate2 = ofPlatform) {
+      this.handOn = handOn;
+      this.#inflate = inflate2;
+    }
+    /** The member `packed` of a request for a map. @returns {true | undefined} */
+    get packed() {
+      return this.#inflate ? true : void 0;
+    }
+    /** @param {Frame} frame */
+    take(frame) {
+      this.#waiting.push(frame);
+      this.#next();
+    }
+    /** Packed maps cannot be read here: none is asked for from now on. */
+    giveUp() {
+      this.#inflate = null;
+    }
+    /** The connection has ended. */
+    clear() {
+      this.#waiting = [];
+      this.#isUnpacking = false;
+      this.#age += 1;
+    }
+    #next() {
+      while (!this.#isUnpacking && this.#waiting.length > 0) {
+        if (isPacked(this.#waiting[0])) void this.#unpack(this.#waiting[0], this.#age);
+        else this.handOn(
+          /** @type {Frame} */
+          this.#waiting.shift()
+        );
+      }
+    }
+    /** @param {Frame} frame @param {number} age */
+    async #unpack(frame, age) {
+      this.#isUnpacking = true;
+      const states = await this.#statesOf(frame.packed);
+      if (age !== this.#age) return;
+      this.#isUnpacking = false;
+      this.#waiting.shift();
+      this.handOn({ ...frame, states });
+      this.#next();
+    }
+    /** @param {string} packed @returns {Promise<Uint8Array | undefined>} */
+    async #statesOf(packed) {
+      try {
+        if (!this.#inflate) throw new TypeError("nobody can");
+        return await this.#inflate(Uint8Array.from(atob(packed), (byte) => byte.charCodeAt(0)), MAP_BYTES_MAX);
+      } catch {
+        return void 0;
+      }
+    }
+  };
+  function isPacked({ type, packed }) {
+    return type === "snapshot" && typeof packed === "string";
+  }
+  var ofPlatform = (() => {
+    try {
+      return new DecompressionStream("deflate-raw") && inflate;
+    } catch {
+      return null;
+    }
+  })();
+  async function inflate(packed, bytesMax) {
+    const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+    const bytes = new Uint8Array(bytesMax);
+    let length = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      if (length + part.value.length > bytesMax) {
+        await reader.cancel();
+        throw new RangeError("longer than any map");
+      }
+      bytes.set(part.value, length);
+      length += part.value.length;
+    }
+    return bytes.subarray(0, length);
   }
 
   // static/butaca-link.js
@@ -220,7 +314,6 @@
   var BOOKED = 2;
   var BLOCKED = 3;
   var NAMED_MAX = 2e3;
-  var LAYOUT_SEATS_MAX = 2e5;
   var EMPTY = Object.freeze({ seats: [], extendsLeft: 0, orders: [] });
   var SHOWN = [{ status: "free" }, { status: "other" }, { status: "booked" }, { status: "blocked" }];
   var NOTHING = Object.freeze({ changed: false, gap: false });
@@ -415,6 +508,7 @@
     /** @param {Frame} frame @returns {Step} */
     #snapshot(frame) {
       const map = this.layout ? unpack(frame.states, this.layout.seats) : named(frame.seats);
+      if (map === void 0 && frame.packed !== void 0 && this.joined) return this.#hole();
       if (map === void 0 || !Number.isSafeInteger(frame.seq) || typeof frame.epoch !== "string") return NOTHING;
       this.states = map instanceof Uint8Array ? map : void 0;
       this.named = map instanceof Map ? map : /* @__PURE__ */ new Map();
@@ -489,12 +583,12 @@
       return SHOWN[(this.states ? this.states[this.#indexes?.get(seatId) ?? -1] : this.named.get(seatId)) ?? FREE];
     }
   };
-  function unpack(text, count) {
+  function unpack(told, count) {
     try {
-      const bytes = atob(String(text));
+      const bytes = told instanceof Uint8Array ? told : Uint8Array.from(atob(String(told)), (byte) => byte.charCodeAt(0));
       if (bytes.length !== Math.ceil(count / 4)) return void 0;
       const states = new Uint8Array(count);
-      for (let index = 0; index < count; index += 1) states[index] = bytes.charCodeAt(index >> 2) >> 2 * (index & 3) & 3;
+      for (let index = 0; index < count; index += 1) states[index] = bytes[index >> 2] >> 2 * (index & 3) & 3;
       return states;
     } catch {
       return void 0;
@@ -1385,7 +1479,6 @@
   };
 
   // static/butaca-v2.js
-  var SUPERSEDED = 4505;
   var TOKEN_INVALID = 4500;
   var MOVE_MS_MAX = 6e4;
   var TAKEN_AWAY = /* @__PURE__ */ new Set(["expired", "disconnected", "released_by_operator", "cancelled", "payment_failed", "room_deleted"]);
@@ -1440,7 +1533,7 @@
     join(roomId) {
       if (!isValidId(roomId)) return Promise.resolve(refusal("bad_request", ID_RULE));
       this.#wanted.add(roomId);
-      return this.#request(joinOf(this.room(roomId)));
+      return this.#request(this.#joinOf(this.room(roomId)));
     }
     /** @param {string} roomId @returns {Promise<Outcome>} */
     leave(roomId) {
@@ -1607,7 +1700,7 @@
       for (const room of this.#rooms.values()) room.disconnect();
       this.#emit("status", detail);
       for (const room of this.#rooms.values()) {
-        if (detail.status === "closed") this.#dropCart(room, lostBy(detail));
+        if (detail.status === "closed") this.#dropCart(room, lostBy(detail.code));
         this.#changed(room);
       }
       for (const request of requests) request.done(refusal("offline", "the connection was lost; the cart will tell what came of it"));
@@ -1621,10 +1714,14 @@
       for (const room of this.#rooms.values()) {
         if (this.#pace.rests(room.roomId) !== "no") continue;
         const wanted = this.#wanted.has(room.roomId);
-        if (wanted && !room.joined) this.#ask(joinOf(room));
+        if (wanted && !room.joined) this.#ask(this.#joinOf(room));
         else if (!wanted && room.joined) this.#ask({ type: "leave_room", room_id: room.roomId });
-        else if (room.resyncing) this.#ask({ type: "sync", room_id: room.roomId });
+        else if (room.resyncing) this.#ask({ type: "sync", room_id: room.roomId, packed: this.#host.inbox.packed });
       }
+    }
+    /** @param {RoomMap} room @returns {Frame} */
+    #joinOf({ roomId, position }) {
+      return { type: "join_room", room_id: roomId, since: position, packed: this.#host.inbox.packed };
     }
     /** @param {Frame} frame */
     #ask(frame) {
@@ -1691,7 +1788,8 @@
       const room = this.#rooms.get(asked.room_id);
       if (asked.type === "auth" && outcome.ok) this.#renewLater(outcome.frame);
       if (room && !outcome.ok && asked.type.startsWith("select")) this.#remember(room);
-      if (!room || seats.length > 0 || asked.type === "sync" && outcome.ok) return;
+      if (!room || seats.length > 0) return;
+      if (asked.type === "sync" && outcome.ok) return room.resyncing && !asked.packed ? this.#pace.rest(room.roomId, true) : void 0;
       if (outcome.ok) this.#pace.rouse(room.roomId);
       else if (OWN_WORK.has(asked.type) && outcome.code !== "rate_limited") this.#pace.rest(room.roomId, isPassing(outcome));
     }
@@ -1700,6 +1798,7 @@
       const room = frame.cart === void 0 ? this.#rooms.get(frame.room_id) : this.room(frame.room_id);
       if (!room) return;
       const step = room.apply(frame);
+      if (frame.packed !== void 0 && room.resyncing) this.#host.inbox.giveUp();
       if (frame.type === "room_joined") this.#layouts.want(room);
       if (frame.type === "room_state" && frame.sale === "deleted") this.#deleted(room);
       this.#told(room, step);
@@ -1792,12 +1891,6 @@
     }
   };
   var OWN_WORK = /* @__PURE__ */ new Set(["join_room", "leave_room", "sync"]);
-  function joinOf({ roomId, position }) {
-    return { type: "join_room", room_id: roomId, since: position };
-  }
-  function lostBy({ code }) {
-    return code === void 0 || code === SUPERSEDED ? void 0 : DISCONNECTED;
-  }
 
   // static/butaca-client.js
   var DEFAULTS = {
@@ -1817,6 +1910,8 @@
   var ButacaClient = class extends EventTarget {
     /** @type {Link} */
     #link;
+    /** @type {Inbox} */
+    #inbox;
     /** @type {SpeakerV1} */
     #v1;
     /** @type {SpeakerV2} */
@@ -1844,6 +1939,7 @@
         opened: () => this.#whole(() => this.#opened()),
         text: (text) => this.#whole(() => this.#received(text))
       });
+      this.#inbox = new Inbox((frame) => this.#whole(() => this.#heard(frame)), this.options.inflate);
       const host = this.#host();
       this.#v1 = new SpeakerV1(host);
       this.#v2 = new SpeakerV2(host);
@@ -1945,6 +2041,7 @@
         clientId: this.clientId,
         options: this.options,
         link: this.#link,
+        inbox: this.#inbox,
         userInfo: () => this.userInfo,
         emit: (type, detail) => this.#emit(type, detail),
         whole: (act) => this.#whole(act)
@@ -1952,7 +2049,10 @@
     }
     /** @param {StatusDetail} detail */
     #status(detail) {
-      if (detail.status !== "open") this.#decided = false;
+      if (detail.status !== "open") {
+        this.#decided = false;
+        this.#inbox.clear();
+      }
       this.#speaker.status(detail);
     }
     #opened() {
@@ -1962,12 +2062,15 @@
     }
     /** @param {string} text */
     #received(text) {
-      const frame = parse(text);
-      this.#emit("message", { direction: "in", frame: frame ?? { type: "?", text } });
-      if (!this.#decided && !(frame && this.#decide(frame))) return;
-      this.#link.proven();
       this.#speaker.alive();
-      if (frame) this.#speaker.receive(frame);
+      this.#inbox.take(parse(text) ?? { type: "?", text });
+    }
+    /** Its turn has come. @param {Frame} frame */
+    #heard(frame) {
+      this.#emit("message", { direction: "in", frame });
+      if (!this.#decided && !this.#decide(frame)) return;
+      this.#link.proven();
+      if (frame.type !== "?") this.#speaker.receive(frame);
     }
     /** The first frame of a connection tells the version. Whether there is one that this client may speak. @param {Frame} frame */
     #decide(frame) {

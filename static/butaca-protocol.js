@@ -19,12 +19,15 @@ export const ANSWER_BEATS = 3;
 /** Seats of one request of v2, and rooms of one `resume`: what the server takes. */
 export const SEATS_MAX = 50;
 export const RESUME_ROOMS_MAX = 64;
+/** What the server takes in a layout. */
+export const LAYOUT_SEATS_MAX = 200_000;
 /** How long to be silent after a `rate_limited` that does not say it, and at most. */
 const PAUSE_MS = 1_000;
 export const PAUSE_MS_MAX = 60_000;
 /** What a client did wrong it would do again: protocol error, binary message, invalid UTF-8, too long a message. */
 const OWN_FAULTS = new Set([1002, 1003, 1007, 1009]);
 const TOO_MANY_MESSAGES = 4013;
+const SUPERSEDED = 4505;
 /** Refusals and accidents after which the same request may succeed a little later. */
 const PASSING = new Set(["rate_limited", "overloaded", "persistence_unavailable", "unanswered", "offline", "busy"]);
 
@@ -108,6 +111,15 @@ export function toOutcome(frame) {
 /** Whether the same request may succeed later. @param {Refusal} refused */
 export function isPassing(refused) {
   return PASSING.has(refused.code);
+}
+
+/**
+ * Why a cart is lost when a connection is over for good. Who closes knows what that ends, and where the session has gone
+ * on elsewhere nothing is lost: undefined.
+ * @param {number | undefined} code
+ */
+export function lostBy(code) {
+  return code === undefined || code === SUPERSEDED ? undefined : DISCONNECTED;
 }
 
 /**

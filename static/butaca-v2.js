@@ -25,13 +25,12 @@ import { Layouts } from "./butaca-layouts.js";
 import { RoomMap } from "./butaca-map.js";
 import { Pace } from "./butaca-pace.js";
 import {
-  bytesOf, DISCONNECTED, encode, ID_RULE, isPassing, isValidId, refusal, timeOf, toOutcome, UNANSWERED, withoutOk,
+  bytesOf, DISCONNECTED, encode, ID_RULE, isPassing, isValidId, lostBy, refusal, timeOf, toOutcome, UNANSWERED, withoutOk,
 } from "./butaca-protocol.js";
 import { Requests } from "./butaca-requests.js";
 import { Session } from "./butaca-session.js";
 import { TokenSource } from "./butaca-token.js";
 
-const SUPERSEDED = 4505;
 const TOKEN_INVALID = 4500;
 /** What the server may ask for when it says `goaway`. */
 const MOVE_MS_MAX = 60_000;
@@ -87,7 +86,7 @@ export class SpeakerV2 {
   join(roomId) {
     if (!isValidId(roomId)) return Promise.resolve(refusal("bad_request", ID_RULE));
     this.#wanted.add(roomId);
-    return this.#request(joinOf(this.room(roomId)));
+    return this.#request(this.#joinOf(this.room(roomId)));
   }
 
   /** @param {string} roomId @returns {Promise<Outcome>} */
@@ -278,7 +277,7 @@ export class SpeakerV2 {
     for (const room of this.#rooms.values()) room.disconnect();
     this.#emit("status", detail);
     for (const room of this.#rooms.values()) {
-      if (detail.status === "closed") this.#dropCart(room, lostBy(detail));
+      if (detail.status === "closed") this.#dropCart(room, lostBy(detail.code));
       this.#changed(room);
     }
     for (const request of requests) request.done(refusal("offline", "the connection was lost; the cart will tell what came of it"));
@@ -293,10 +292,15 @@ export class SpeakerV2 {
     for (const room of this.#rooms.values()) {
       if (this.#pace.rests(room.roomId) !== "no") continue;
       const wanted = this.#wanted.has(room.roomId);
-      if (wanted && !room.joined) this.#ask(joinOf(room));
+      if (wanted && !room.joined) this.#ask(this.#joinOf(room));
       else if (!wanted && room.joined) this.#ask({ type: "leave_room", room_id: room.roomId });
-      else if (room.resyncing) this.#ask({ type: "sync", room_id: room.roomId });
+      else if (room.resyncing) this.#ask({ type: "sync", room_id: room.roomId, packed: this.#host.inbox.packed });
     }
+  }
+
+  /** @param {RoomMap} room @returns {Frame} */
+  #joinOf({ roomId, position }) {
+    return { type: "join_room", room_id: roomId, since: position, packed: this.#host.inbox.packed };
   }
 
   /** @param {Frame} frame */
@@ -372,7 +376,9 @@ export class SpeakerV2 {
     const room = this.#rooms.get(asked.room_id);
     if (asked.type === "auth" && outcome.ok) this.#renewLater(outcome.frame);
     if (room && !outcome.ok && asked.type.startsWith("select")) this.#remember(room);
-    if (!room || seats.length > 0 || (asked.type === "sync" && outcome.ok)) return;
+    if (!room || seats.length > 0) return;
+    // A whole map that is none: not asked for again at once, unless a plain one is still to be tried.
+    if (asked.type === "sync" && outcome.ok) return room.resyncing && !asked.packed ? this.#pace.rest(room.roomId, true) : undefined;
     if (outcome.ok) this.#pace.rouse(room.roomId);
     else if (OWN_WORK.has(asked.type) && outcome.code !== "rate_limited") this.#pace.rest(room.roomId, isPassing(outcome));
   }
@@ -383,6 +389,7 @@ export class SpeakerV2 {
     const room = frame.cart === undefined ? this.#rooms.get(frame.room_id) : this.room(frame.room_id);
     if (!room) return;
     const step = room.apply(frame);
+    if (frame.packed !== undefined && room.resyncing) this.#host.inbox.giveUp();
     if (frame.type === "room_joined") this.#layouts.want(room);
     if (frame.type === "room_state" && frame.sale === "deleted") this.#deleted(room);
     this.#told(room, step);
@@ -486,13 +493,3 @@ export class SpeakerV2 {
 
 /** What the module sends by itself. */
 const OWN_WORK = new Set(["join_room", "leave_room", "sync"]);
-
-/** @param {RoomMap} room @returns {Frame} */
-function joinOf({ roomId, position }) {
-  return { type: "join_room", room_id: roomId, since: position };
-}
-
-/** Who closes knows what that ends; to whom the session has gone on elsewhere, nothing is lost. @param {StatusDetail} detail */
-function lostBy({ code }) {
-  return code === undefined || code === SUPERSEDED ? undefined : DISCONNECTED;
-}

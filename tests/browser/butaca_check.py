@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import unittest
+import zlib
 
 import butaca
 from butaca import ButacaClient, NotSpoken, Refused, Session, reconnecting
@@ -15,6 +16,11 @@ from websockets.exceptions import ConnectionClosed
 
 HANGS_S = 5.0
 CART = {"seats": [], "expires_at": None, "extends_left": 1, "orders": []}
+
+
+def deflated(states):
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return deflate.compress(bytes(states)) + deflate.flush()
 
 
 async def within(waiting):
@@ -147,6 +153,43 @@ class Maps(Scripted):
             await self.says(self.delta(2, 3, [["A1", 0], ["B1", 2]]))
             await self.asked(client.ping(), "ping", {"type": "pong"})
             self.assertEqual(client.room("hall").named, {"B1": 2})
+
+    def packed(self, data):
+        snapshot = {"type": "snapshot", "room_id": "hall", "epoch": "e", "seq": 1, "cart": CART}
+        return {**snapshot, "packed": data if isinstance(data, str) else base64.b64encode(data).decode()}
+
+    async def test_come_packed(self):
+        async with ButacaClient("ana", self.url) as client:
+            layout = {"id": "hall", "version": "v", "seats": 5}
+            joining = client.join("hall")
+            request, room = await self.asked(joining, "join_room", self.joined(layout=layout), self.packed(deflated([0b11100100, 1])))
+            self.assertEqual((request["packed"], list(room.states)), (True, [0, 1, 2, 3, 1]))
+            self.assertTrue(self.heard.empty(), "one map is enough")
+
+    async def test_that_cannot_be_unpacked_are_asked_for_as_they_are(self):
+        whole = deflated([0b11100100, 1])
+        for bad in (whole[:-1], "%", b"", b"\xff\xff", deflated([1]), deflated(bytes(50_000_000))):
+            async with ButacaClient("ana", self.url) as client:
+                layout = {"id": "hall", "version": "v", "seats": 5}
+                joining = asyncio.create_task(client.join("hall"))
+                await self.answers("join_room", self.joined(layout=layout), self.packed(bad))
+                request = await self.answers("sync", self.snapshot([0, 1, 2, 3, 1]))
+                self.assertNotIn("packed", request)
+                self.assertEqual(list((await within(joining)).states), [0, 1, 2, 3, 1])
+                # A server that packs nevertheless is asked once more, and not for ever.
+                await self.asked(client.sync("hall"), "sync", self.packed(bad))
+                await self.answers("sync", self.packed(bad))
+                await self.asked(client.ping(), "ping", {"type": "pong"})
+
+    async def test_that_never_come_are_waited_for_until_the_end(self):
+        async with ButacaClient("ana", self.url) as client:
+            joining = asyncio.create_task(client.join("hall"))
+            await self.answers("join_room", self.joined())
+            await self.asked(client.ping(), "ping", {"type": "pong"})
+            self.assertFalse(joining.done())
+            await self.socket.close(1001)
+            with self.assertRaises(ConnectionClosed):
+                await within(joining)
 
     def test_of_another_size_are_none(self):
         self.assertIsNone(unpack("AAAA", 3))

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
+import { inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { ButacaClient } from "../../static/butaca-client.js";
 import { ScriptedV2, smallLayout } from "./lib/scripted_v2.mjs";
@@ -45,6 +46,8 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(fc.constant("backend"), fc.constantFrom("checkout", "checkout", "book", "cancel", "free"), room) },
   fc.tuple(fc.constantFrom("notice", "ghost", "garbage", "conflate", "rival", "reload")),
   { weight: 3, arbitrary: fc.tuple(fc.constant("lose"), seat) },
+  { weight: 5, arbitrary: fc.tuple(fc.constantFrom("inflate", "inflate", "breathe")) },
+  fc.tuple(fc.constant("spoil"), fc.integer({ min: 1, max: 2 })),
   fc.tuple(fc.constant("restart"), fc.constantFrom(1001, 1006), fc.boolean()),
   fc.tuple(fc.constant("relayout"), fc.integer({ min: 5, max: 9 })),
   fc.tuple(fc.constant("sale"), room, fc.constantFrom("paused", "open", "closed", "open")),
@@ -62,6 +65,7 @@ const GARBAGE = [
   "", "{", "null", "[]", '{"type":7}', '{"type":"novelty","room_id":"hall"}', '{"type":"delta","room_id":"hall"}',
   '{"type":"delta","room_id":"hall","epoch":"e1","from":"1","to":{},"changes":[]}', '{"type":"snapshot","room_id":"hall"}',
   '{"type":"delta","room_id":"hall","epoch":"e1","from":1,"to":99,"changes":[[0,9]]}', '{"type":"snapshot","room_id":"hall","seq":1,"epoch":"e1","states":"%"}',
+  '{"type":"snapshot","room_id":"open","seq":1,"epoch":"e1","packed":{}}', '{"type":"snapshot","room_id":"nowhere","seq":1,"epoch":"e1","packed":"AwA="}',
   '{"type":"snapshot","room_id":"open","seq":1,"epoch":"e1","seats":7}', '{"type":"seats_held","room_id":"hall","cart":null}',
   '{"type":"cart","room_id":"hall","cart":7}', '{"type":"room_state","room_id":"nowhere"}', '{"type":"room_joined","room_id":{}}',
   '{"type":"error","code":7,"room_id":[]}', '{"type":"error","code":"rate_limited","retry_after_ms":"soon"}', '{"type":"authenticated"}',
@@ -77,9 +81,15 @@ class Run {
   stored = new Map();
   gone = new Set();
   mine = new Set();
+  /** Where the copies of rooms stood. */
+  positions = new Map();
+  /** Something was lost or spoilt on the way. */
+  mayGap = false;
+  /** Maps that are being unpacked. */
+  unpacking = [];
 
   constructor() {
-    this.server = new ScriptedV2({ layouts: { hall: smallLayout(6) } });
+    this.server = new ScriptedV2({ layouts: { hall: smallLayout(6) }, packs: true });
     this.storage = {
       getItem: (key) => this.stored.get(key) ?? null,
       setItem: (key, value) => this.stored.set(key, value),
@@ -92,17 +102,30 @@ class Run {
   open() {
     const { WebSocket } = this.server;
     const fetch = async (address) => ({ ok: true, json: async () => smallLayout(Number(address.split("v").pop())) });
-    const client = new ButacaClient({ url: "ws://x", clientId: "ana", userInfo: { name: "Ana" }, storage: this.storage, fetch, WebSocket });
+    this.server.gaveUpPacked = false;
+    const inflate = (packed, bytesMax) => new Promise((...ends) => this.unpacking.push({ packed, bytesMax, ends }));
+    const options = { url: "ws://x", clientId: "ana", userInfo: { name: "Ana" }, storage: this.storage, fetch, inflate, WebSocket };
+    const client = new ButacaClient(options);
     for (const type of EVENTS) client.addEventListener(type, ({ detail }) => client === this.client && this.heard(type, detail));
     this.client = client;
     this.states = ["idle"];
   }
 
   heard(type, detail) {
+    if (type === "message" && detail.direction === "in") this.read(detail.frame);
     if (type === "status") this.statusIs(detail);
+    if (type === "gap" && !this.mayGap) this.server.broken.push(`a hole in ${detail.roomId}, where nothing was lost`);
     if (type === "cart") for (const seatId of detail.gone) this.gone.add(`${detail.roomId}/${seatId}`);
     const index = this.armed.findIndex(([wanted]) => wanted === type);
     if (index >= 0) this.step(this.armed.splice(index, 1)[0][1]);
+  }
+
+  /** A frame has been taken in. A packed map that could not be read was the last that was asked for. */
+  read(frame) {
+    this.server.wasHeard(frame);
+    const { room_id: roomId, packed, states } = frame;
+    if (packed === undefined || !this.client.room(roomId).joined) return;
+    this.server.gaveUpPacked ||= states?.length !== Math.ceil(this.client.room(roomId).layout?.seats / 4);
   }
 
   statusIs({ status, code: why }) {
@@ -115,6 +138,7 @@ class Run {
 
   step([name, ...words]) {
     const { client, server } = this;
+    this.mayGap ||= ["lose", "garbage", "spoil"].includes(name);
     const ask = (promise) => this.promises.push(promise);
     const act = {
       connect: () => {
@@ -152,6 +176,9 @@ class Run {
       conflate: () => server.newest && server.conflate(server.newest),
       rival: () => server.rival(),
       reload: () => this.reload(),
+      inflate: () => this.inflate(),
+      breathe: () => undefined, // What was promised arrives.
+      spoil: (count) => (server.spoiling = count),
       restart: (closeCode, keep) => server.restart(closeCode, keep),
       relayout: (count) => server.relayout("hall", smallLayout(count)),
       sale: (roomId, sale) => server.setSale(roomId, sale),
@@ -179,8 +206,20 @@ class Run {
     old.close();
     this.open();
     this.mine.clear();
+    this.positions.clear();
     this.mayConnect = mayConnect;
     if (mayConnect) this.client.connect();
+  }
+
+  /** The first of the maps that are being unpacked is ready, or cannot be read. */
+  inflate() {
+    const { packed, bytesMax, ends } = this.unpacking.shift() ?? {};
+    if (!ends) return;
+    try {
+      ends[0](new Uint8Array(inflateRawSync(packed, { maxOutputLength: bytesMax })));
+    } catch (problem) {
+      ends[1](problem);
+    }
   }
 
   /** A socket that has ended speaks once more. */
@@ -207,9 +246,12 @@ class Run {
     this.checkCarts();
   }
 
-  /** The copy is what the room was at that position: never a hole, never a guess. */
+  /** The copy is what the room was at that position: never a hole, never a guess, and never back. */
   checkMap(copy) {
+    const before = this.positions.get(copy.roomId);
+    this.positions.set(copy.roomId, copy.position);
     if (!copy.known) return;
+    if (before?.epoch === copy.epoch) assert.ok(copy.seq >= before.seq, `${copy.roomId} went back from ${before.seq} to ${copy.seq}`);
     const was = this.server.history.get(`${copy.roomId} ${copy.epoch} ${copy.seq}`);
     assert.equal(shown(copy), was, `${copy.roomId} at ${copy.epoch} ${copy.seq}`);
   }
@@ -250,6 +292,7 @@ async function honest(run, cut) {
     server.notice();
     server.newest?.opens();
     while (server.newest?.readyState === 1 && server.newest.queue.length > 0) server.newest.deliver();
+    await inflated(run);
     run.check();
   }
   await settled(); // Layouts arrive.
@@ -281,6 +324,13 @@ function silent(run, opens) {
   }
 }
 
+async function inflated(run) {
+  do {
+    run.inflate();
+    await settled();
+  } while (run.unpacking.length > 0);
+}
+
 function settled() {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
@@ -291,6 +341,7 @@ async function check({ ending, cut, commands }) {
   try {
     for (const each of commands) {
       run.step(each);
+      if (each[0] === "breathe") await settled();
       run.check();
     }
     run.armed = [];

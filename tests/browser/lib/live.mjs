@@ -19,7 +19,7 @@ export class LiveServer {
   /** @param {ConstructorParameters<typeof ScriptedV2>[0]} options */
   static async start(options) {
     const server = new LiveServer();
-    server.seats = new ScriptedV2(options);
+    server.seats = new ScriptedV2({ packs: true, ...options });
     server.web = createServer((request, response) => void server.#answer(request, response));
     server.door = new WebSocketServer({ noServer: true });
     server.web.on("upgrade", (request, socket, head) => {

@@ -20,7 +20,8 @@ function resume(server, socket, request, error) {
   server.resume(socket, request, error);
 }
 
-function join_room(server, socket, { id, room_id: roomId, since }) {
+function join_room(server, socket, { id, room_id: roomId, since, packed }) {
+  socket.packs = packed === true;
   const room = server.room(roomId);
   room.members.add(socket);
   socket.queue.push(server.joined(room, socket, id));
@@ -33,7 +34,8 @@ function leave_room(server, socket, { id, room_id: roomId }) {
   socket.queue.push({ type: "room_left", id, room_id: roomId });
 }
 
-function sync(server, socket, { id, room_id: roomId }) {
+function sync(server, socket, { id, room_id: roomId, packed }) {
+  socket.packs = packed === true;
   socket.queue.push(server.snapshot(server.room(roomId), socket, id));
 }
 

@@ -4,6 +4,7 @@
 // socket in order; only `deliver`, `lose` and the like take it out; every change of a seat moves `seq` by one.
 // Never here: timers of its own; time is `this.time()`. `live.mjs` puts it behind real sockets.
 
+import { deflateRawSync } from "node:zlib";
 import { applyRequest } from "./scripted_requests.mjs";
 
 export const STATES = { free: 0, held: 1, checkout: 1, booked: 2, blocked: 3 };
@@ -22,6 +23,10 @@ export class ScriptedV2 {
   /** The next requests are refused: `{ left, code, retryAfterMs }`. */
   refusing = { left: 0 };
   silentUntil = 0;
+  /** How many of the next packed maps cannot be read, each for another reason. */
+  spoiling = 0;
+  /** The client has met one: it must not ask for another. */
+  gaveUpPacked = false;
   broken = [];
   rooms = new Map();
   /** Session id to `{ socket, awayUntil }`. */
@@ -34,8 +39,8 @@ export class ScriptedV2 {
   /** How far its clock was set forward. */
   offsetMs = 0;
 
-  constructor({ layouts = {}, auth = "off", holdMs = 300_000, graceMs = 15_000, ring = 8, maxSeats = 10, extendsMax = 1, warnMs = 30_000, isGood = (token) => token === "good" } = {}) {
-    Object.assign(this, { layouts, auth, holdMs, graceMs, ring, maxSeats, extendsMax, warnMs, isGood });
+  constructor({ layouts = {}, auth = "off", holdMs = 300_000, graceMs = 15_000, ring = 8, maxSeats = 10, extendsMax = 1, warnMs = 30_000, packs = false, isGood = (token) => token === "good" } = {}) {
+    Object.assign(this, { layouts, auth, holdMs, graceMs, ring, maxSeats, extendsMax, warnMs, packs, isGood });
     const server = this;
     this.WebSocket = class extends ScriptedSocket {
       constructor(address) {
@@ -102,6 +107,7 @@ export class ScriptedV2 {
     // The greeting of a new connection is not what was too much.
     const greets = (request.type === "ping" && request.id === undefined) || request.type === "resume" || request.type === "auth";
     if (this.time() < this.silentUntil && !greets) this.broken.push(`sent ${text} although silence was asked for`);
+    if (request.packed && this.gaveUpPacked) this.broken.push(`sent ${text} although a packed map could not be read`);
     const error = (code, more = {}) =>
       socket.queue.push({
         type: "error", id: request.id, code, message: code, request_type: request.type, room_id: request.room_id, ...more, timestamp: this.now(),
@@ -112,6 +118,11 @@ export class ScriptedV2 {
       return error(this.refusing.code, { retry_after_ms: this.refusing.retryAfterMs });
     }
     applyRequest(this, socket, request, error);
+  }
+
+  /** The client has read this frame. */
+  wasHeard({ code, retry_after_ms: ms = 0 }) {
+    if (code === "rate_limited" && typeof ms === "number") this.silentUntil = Math.max(this.silentUntil, this.time() + ms);
   }
 
   room(roomId) {
@@ -163,17 +174,28 @@ export class ScriptedV2 {
   }
 
   snapshot(room, socket, id) {
-    const map = room.layout ? { states: this.packed(room) } : { seats: [...room.taken].map(([seatId, { status }]) => [seatId, STATES[status]]) };
+    const map = room.layout ? this.#states(room, socket) : { seats: [...room.taken].map(([seatId, { status }]) => [seatId, STATES[status]]) };
     return { type: "snapshot", id, room_id: room.roomId, epoch: room.epoch, seq: room.seq, ...map, cart: this.cartOf(room, socket.session) };
   }
 
-  packed(room) {
+  #states(room, socket) {
+    const bytes = this.bytes(room);
+    if (!this.packs || !socket.packs) return { states: Buffer.from(bytes).toString("base64") };
+    const packed = deflateRawSync(bytes);
+    if (this.spoiling === 0) return { packed: packed.toString("base64") };
+    this.spoiling -= 1;
+    // Cut short, no base64, too long for this room, too long for any, nothing at all, another format.
+    const bad = [packed.subarray(0, -1), undefined, deflateRawSync(Buffer.alloc(9)), deflateRawSync(Buffer.alloc(60_000)), Buffer.alloc(0), bytes];
+    return { packed: bad[room.seq % bad.length]?.toString("base64") ?? "%" };
+  }
+
+  bytes(room) {
     const bytes = new Uint8Array(Math.ceil(room.layout.seats.length / 4));
     for (const [seatId, { status }] of room.taken) {
       const index = room.index.get(seatId);
       bytes[index >> 2] |= STATES[status] << (2 * (index & 3));
     }
-    return Buffer.from(bytes).toString("base64");
+    return Buffer.from(bytes);
   }
 
   joined(room, socket, id) {
@@ -385,9 +407,8 @@ export class ScriptedSocket {
   deliver() {
     const frame = this.queue.shift();
     if (!frame || this.readyState !== 1) return;
-    if (frame.code === "rate_limited") {
-      this.server.silentUntil = Math.max(this.server.silentUntil, this.server.time() + (frame.retry_after_ms ?? 0));
-    }
+    // Behind a packed map the client reads it later: then the test says when.
+    if (!this.server.packs) this.server.wasHeard(frame);
     this.onmessage?.({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
   }
 }

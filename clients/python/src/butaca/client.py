@@ -82,6 +82,8 @@ class ButacaClient:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
         self._hello: asyncio.Future[Frame] | None = None
+        #: Rooms whose first map is on its way.
+        self._maps: dict[str, asyncio.Future[None]] = {}
         self._ended: Exception | None = None
         self._own: set[asyncio.Task[Any]] = set()
 
@@ -125,9 +127,11 @@ class ButacaClient:
         """From where the copy stands, when there is one. Returns when the map is there."""
         room = self.room(room_id)
         since = {} if room.position is None else {"since": room.position}
-        await self._ask({"type": "join_room", "room_id": room_id, **since})
+        await self._ask({"type": "join_room", "room_id": room_id, **since, **_wish(room)})
         if room.seq is None:
-            await self.sync(room_id)
+            coming = self._maps.setdefault(room_id, asyncio.get_running_loop().create_future())
+            async with asyncio.timeout(REPLY_LIMIT_S):
+                await asyncio.shield(coming)
         return room
 
     async def leave(self, room_id: str) -> None:
@@ -172,8 +176,9 @@ class ButacaClient:
         return self.room(room_id).cart
 
     async def sync(self, room_id: str) -> Room:
-        await self._ask({"type": "sync", "room_id": room_id})
-        return self.room(room_id)
+        room = self.room(room_id)
+        await self._ask({"type": "sync", "room_id": room_id, **_wish(room)})
+        return room
 
     async def authenticate(self, token: str) -> Frame:
         """A fresh token of the same person, before the old one runs out."""
@@ -246,7 +251,7 @@ class ButacaClient:
 
     def _end(self, problem: Exception) -> None:
         self._ended = problem
-        for answer in [*self._waiting.values(), *([self._hello] if self._hello else [])]:
+        for answer in [*self._waiting.values(), *self._maps.values(), *([self._hello] if self._hello else [])]:
             if not answer.done():
                 answer.set_exception(copy.copy(problem))
                 answer.exception()
@@ -268,6 +273,9 @@ class ButacaClient:
             self._hello.set_result(frame)
             return
         whole = self._apply(frame)
+        if (coming := self._maps.get(str(frame.get("room_id")))) and self.room(frame["room_id"]).seq is not None:
+            self._maps.pop(frame["room_id"])
+            coming.set_result(None)
         answer = self._waiting.get(frame["id"]) if isinstance(frame.get("id"), int) else None
         if answer is not None and not answer.done():
             answer.set_result(frame)
@@ -295,6 +303,10 @@ class ButacaClient:
         task = asyncio.create_task(ask())
         self._own.add(task)
         task.add_done_callback(self._own.discard)
+
+
+def _wish(room: Room) -> Frame:
+    return {"packed": True} if room.packs else {}
 
 
 async def reconnecting(client_id: str, url: str = "ws://localhost:8001", **options: Any) -> AsyncIterator[ButacaClient]:

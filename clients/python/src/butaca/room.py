@@ -1,13 +1,15 @@
 """The copy of one room in v2: its map and one's own cart. Pure: frames come in, the state changes.
 
 The map moves by snapshots and deltas alone: a delta that reaches beyond the next `seq` is a hole and changes nothing, one that
-lies behind changes nothing. The cart is what the server said last, whole.
+lies behind changes nothing. The cart is what the server said last, whole. Maps come packed (raw DEFLATE, RFC 1951) until one could
+not be read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -67,6 +69,8 @@ class Room:
     hold_ms: int | None = None
     max_seats: int | None = None
     resyncing: bool = False
+    #: Whether the map is asked for packed.
+    packs: bool = True
 
     @property
     def position(self) -> Frame | None:
@@ -88,15 +92,18 @@ class Room:
                 self.joined = False
                 self._forget()
             case "snapshot":
-                self._snapshot(frame)
+                return self._snapshot(frame)
             case "delta":
                 return self._delta(frame)
             case "room_state":
                 self.sale = str(frame.get("sale"))
                 self.joined = self.joined and self.sale != "deleted"
+        self._cart(frame)
+        return True
+
+    def _cart(self, frame: Frame) -> None:
         if isinstance(frame.get("cart"), dict):
             self.cart = Cart.read(frame["cart"])
-        return True
 
     def _join(self, frame: Frame) -> None:
         layout = frame.get("layout")
@@ -110,15 +117,23 @@ class Room:
         self.epoch = self.seq = self.states = None
         self.named = {}
 
-    def _snapshot(self, frame: Frame) -> None:
+    def _snapshot(self, frame: Frame) -> bool:
+        """A map that cannot be read changes nothing; where it was packed, a plain one must be asked for, once."""
         if self.layout is not None:
-            states = unpack(frame.get("states", ""), int(self.layout["seats"]))
+            packed = frame.get("packed")
+            states = unpack(frame.get("states", "") if packed is None else packed, int(self.layout["seats"]), packed is not None)
             if states is None:
-                return
+                return packed is None or self._unreadable()
             self.states = states
         else:
             self.named = {seat: SeatState(state) for seat, state in frame.get("seats", ()) if state}
         self.epoch, self.seq, self.resyncing = frame["epoch"], frame["seq"], False
+        self._cart(frame)
+        return True
+
+    def _unreadable(self) -> bool:
+        asked, self.resyncing, self.packs = self.resyncing, True, False
+        return asked
 
     def _delta(self, frame: Frame) -> bool:
         if not self.joined:
@@ -139,15 +154,21 @@ class Room:
         return True
 
 
-def unpack(text: str, count: int) -> bytearray | None:
-    """Two bits a seat as one byte a seat; None when they are not so many."""
+def unpack(text: str, count: int, deflated: bool = False) -> bytearray | None:
+    """Two bits a seat as one byte a seat; None when they are not so many. `deflated`: behind raw DEFLATE."""
+    length = (count + 3) // 4
     try:
-        packed = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        states = base64.b64decode(text, validate=True)
+        if deflated:
+            inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+            states = inflate.decompress(states, length + 1)
+            if not inflate.eof:
+                return None
+    except (binascii.Error, TypeError, ValueError, zlib.error):
         return None
-    if len(packed) != (count + 3) // 4:
+    if len(states) != length:
         return None
-    return bytearray((packed[seat >> 2] >> (2 * (seat & 3))) & 3 for seat in range(count))
+    return bytearray((states[seat >> 2] >> (2 * (seat & 3))) & 3 for seat in range(count))
 
 
 def _time(text: object) -> datetime | None:
