@@ -61,7 +61,8 @@ impl Shards for Ours {
 
     fn reader(&self, base: usize, shards: usize) -> Self::Reader {
         let budget: &Budget = &self.board.budget;
-        afar::Reader::new(self.mesh.shards(), Stretch::new(base, shards), budget)
+        let reader = afar::Reader::new(self.mesh.shards(), Stretch::new(base, shards), budget);
+        reader.with_layouts(self.board.layouts.clone())
     }
 
     fn furnish(&self, restored: &mut Restored) {

@@ -158,6 +158,7 @@ fn start(config: Config) -> Result<Started, Failure> {
         store: storage.as_ref().map(|storage| Arc::clone(&storage.link)),
         connections_max,
         log,
+        patience_ms: patience_ms(storage.as_ref()),
     };
     let (api, api_line) = listening.start(api_parts).map_err(no_thread)?;
     Watchdog::new(Arc::clone(&board), mesh, watched).start().map_err(no_files)?;
@@ -217,6 +218,9 @@ fn node(
     let within_ms = config.auth.as_ref().map_or(AUTH_WITHIN_MS, |auth| auth.within_ms);
     let parts = storage.and_then(|storage| storage.parts.as_ref());
     let spread = parts.map_or(Spread::over(shards), |parts| parts.spread());
+    if let Some(parts) = parts {
+        board.nodes.get_or_init(|| Arc::clone(parts.nodes()));
+    }
     let seats = Shard::new(id, shards, seeds(), rules).with(fairness).with_carts(config.rooms.carts);
     Node::new(node::Parts {
         id,
@@ -230,7 +234,13 @@ fn node(
     })
     .with_entrance(board.authority.clone(), Arc::clone(&board.bans), within_ms)
     .with_acts(Some(Acts::new(Arc::clone(log), config.acts.has_holds)))
-    .with_parts(parts.map(|parts| Parted::new(Arc::clone(parts), parts.lease_ms() + CLUSTER_PATIENCE_MS)))
+    .with_parts(parts.map(|parts| Parted::new(Arc::clone(parts), patience_ms(storage))))
+}
+
+/// How long a question waits for the owner of a room, in milliseconds: 0 without other nodes.
+fn patience_ms(storage: Option<&Storage>) -> u64 {
+    let parts = storage.and_then(|storage| storage.parts.as_ref());
+    parts.map_or(0, |parts| parts.lease_ms() + CLUSTER_PATIENCE_MS)
 }
 
 fn choose(config: &Config, shards: usize) -> Result<Choice, Failure> {

@@ -21,11 +21,11 @@ use super::perform::{Asking, json};
 use super::problem::{
     INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, PERSISTENCE_UNAVAILABLE, Problem, UNKNOWN_LAYOUT,
 };
-use super::rooms::answers;
-use crate::engine::ids::ShardId;
+use super::rooms::ask_all;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
 use crate::limits::COLLECT_BYTES_MIN;
+use crate::node::errand::Asked;
 use crate::persist::stores::shelf::Keeper;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 use crate::runtime::memory;
@@ -149,9 +149,8 @@ pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response,
     let id = asking.first().as_str();
     let alone = Arc::clone(&server.halls).write_owned().await;
     if server.board.layouts.latest(id).is_some() {
-        let shards = (0..server.shards.count()).map(ShardId::new);
-        let asked = shards.map(|shard| server.shards.ask(shard, DeskQuestion::UsesLayout(id.into())));
-        let told = answers(asked.collect()).await?;
+        let of_own = || DeskQuestion::UsesLayout(id.into());
+        let told = ask_all(server, of_own, || Asked::UsesLayout { layout: id.into() }).await?;
         if told.iter().any(|told| matches!(told, DeskTold::UsesLayout(true))) {
             return Err(Problem::new(&LAYOUT_IN_USE, LAYOUT_IN_USE.title));
         }

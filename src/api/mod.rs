@@ -61,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) store: Option<Arc<StoreLink>>,
     pub(crate) connections_max: usize,
     pub(crate) log: Arc<Ring>,
+    /// How long a question waits for the owner of its room, in milliseconds: 0 without other nodes.
+    pub(crate) patience_ms: u64,
 }
 
 /// What every request can see.
@@ -176,11 +178,11 @@ impl Listening {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let document = serde_json::to_value(openapi::document()).expect("the document is JSON");
         let ends = watch::Sender::new(false);
-        let Parts { promise, board, mesh, desk, clock, store, connections_max, log } = parts;
+        let Parts { promise, board, mesh, desk, clock, store, connections_max, log, patience_ms } = parts;
         let server = Arc::new(Server {
             gate,
             bodies: Bodies::within(&board.budget),
-            shards: Shards::new(mesh, desk),
+            shards: Shards::new(mesh, desk, (board.spread, patience_ms)),
             gathering: Gathering::default(),
             clock,
             promise,

@@ -2,8 +2,6 @@
 //!
 //! Never here: who may ask.
 
-use std::time::Duration;
-
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -29,10 +27,11 @@ use super::requests::{
 use super::rooms;
 use super::settings::{RoomBody, RoomPatchBody};
 use super::words::Name;
-use crate::engine::command::{SaleAnswer, SaleRequest, SeatStatus, SeatsQuery};
-use crate::engine::ids::{RoomId, ShardId};
+use crate::engine::command::{OwnerName, SaleAnswer, SaleRequest, SeatStatus, SeatsQuery};
+use crate::engine::ids::RoomId;
 use crate::figures::text::CONTENT_TYPE as METRICS_TYPE;
-use crate::limits::api::{API_ANSWER_MS, API_LIST};
+use crate::limits::api::API_LIST;
+use crate::node::errand::Asked;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -190,12 +189,13 @@ pub(super) fn limit(query: &Query) -> usize {
 
 /// Asks the owner of a room, and waits for as long as that may take.
 pub(super) async fn ask(server: &Server, room: &RoomId, request: SaleRequest) -> Result<SaleAnswer, Problem> {
-    let owner = server.board.spread.shard_of(room.as_str());
+    let owner = server.shards.home(room);
     let question = DeskQuestion::Sale { room: room.clone(), request: Box::new(request) };
     let busy = |_| Problem::new(&OVERLOADED, "too many calls wait for shards");
     let mut asked = server.shards.ask(owner, question).map_err(busy)?;
-    match timeout(Duration::from_millis(API_ANSWER_MS), asked.told()).await {
+    match timeout(server.shards.patience(), asked.told()).await {
         Ok(Some(DeskTold::Sale(answer))) => Ok(*answer),
+        Ok(Some(DeskTold::Nobody)) => Err(Problem::new(&PERSISTENCE_UNAVAILABLE, rooms::NOBODY)),
         Ok(_) | Err(_) => Err(Problem::new(&PERSISTENCE_UNAVAILABLE, "the room's owner has not answered in time")),
     }
 }
@@ -205,9 +205,9 @@ async fn disconnect(server: &Server, asking: &Asking) -> Result<Response, Proble
     let (whom, ban_s) = asking.read::<DisconnectBody>()?.read().map_err(|wrong| Problem::new(&INVALID, wrong))?;
     let now_ms = server.clock.now().mono.0;
     server.board.bans.put(&whom, now_ms + ban_s * 1_000, now_ms);
-    let shards = (0..server.shards.count()).map(ShardId::new);
-    let asked = shards.map(|shard| server.shards.ask(shard, DeskQuestion::Disconnect(whom.clone())));
-    let told = rooms::answers(asked.collect()).await?;
+    let ban_ms = ban_s * 1_000;
+    let ask_of = |whom: OwnerName| move || Asked::Disconnect { whom: whom.clone(), ban_ms };
+    let told = rooms::ask_all(server, || DeskQuestion::Disconnect(whom.clone()), ask_of(whom.clone())).await?;
     let closed = told.iter().map(|told| if let DeskTold::Disconnected(closed) = told { *closed } else { 0 }).sum();
     Ok(json(StatusCode::OK, &DisconnectAnswer { closed }))
 }

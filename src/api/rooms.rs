@@ -4,18 +4,22 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Server;
 use super::answers::{RoomAnswer, RoomsAnswer};
 use super::perform::limit;
 use super::problem::{OVERLOADED, PERSISTENCE_UNAVAILABLE, Problem};
 use super::query::Query;
-use super::shards::{Asked, Busy};
+use super::shards::{self, Busy};
 use crate::engine::command::{SaleAnswer, SaleRequest};
 use crate::engine::ids::{RoomId, ShardId};
-use crate::limits::api::API_ANSWER_MS;
+use crate::limits::api::API_OWNERS_AGAIN_MS;
+use crate::node::errand::{Asked, Names};
 use crate::runtime::desk::{DeskQuestion, DeskTold};
+
+/// Why a call waits in vain while a part of the rooms has no owner.
+pub(super) const NOBODY: &str = "nobody decides about the room at this moment";
 
 /// Rooms in the order of their names. One that goes meanwhile is left out.
 pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, Problem> {
@@ -25,11 +29,11 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
     names.truncate(limit);
     let next = names.last().filter(|_| more).map(|last| last.as_str().to_owned());
     let rooms = names.into_iter().map(|room| {
-        let owner = server.board.spread.shard_of(room.as_str());
+        let owner = server.shards.home(&room);
         server.shards.ask(owner, DeskQuestion::Sale { room, request: Box::new(SaleRequest::GetRoom) })
     });
     let durable = server.is_durable();
-    let told = answers(rooms.collect()).await?;
+    let told = answers(server, rooms.collect()).await?;
     let rooms = told.into_iter().filter_map(|told| match told {
         DeskTold::Sale(answer) => {
             // It has gone since its name was told.
@@ -37,23 +41,45 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
             Some(RoomAnswer::new(&room, durable))
         }
         DeskTold::Figures(_) | DeskTold::Rooms(..) | DeskTold::Disconnected(_) | DeskTold::UsesLayout(_) => None,
+        DeskTold::Owners { .. } | DeskTold::Nobody => None,
     });
     Ok(RoomsAnswer { rooms: rooms.collect(), next })
 }
 
-/// The first names behind `after`, in order: one more than `limit`, which says whether there are others. The shards
-/// look through a part of their rooms at a time, so that who holds seats never waits for who lists rooms.
+/// The first names behind `after`, in order: one more than `limit`, which says whether there are others. With several
+/// nodes they are looked for anew while parts of the rooms change hands, so that none is left out.
 async fn names(server: &Server, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, Problem> {
-    let limit = limit + 1;
-    let mut open: Vec<(ShardId, usize)> = (0..server.shards.count()).map(|shard| (ShardId::new(shard), 0)).collect();
+    let found = async {
+        loop {
+            if let Some(names) = names_now(server, after, limit + 1).await? {
+                return Ok(names);
+            }
+            sleep(Duration::from_millis(API_OWNERS_AGAIN_MS)).await;
+        }
+    };
+    let none = |_| Err(Problem::new(&PERSISTENCE_UNAVAILABLE, NOBODY));
+    timeout(server.shards.patience(), found).await.unwrap_or_else(none)
+}
+
+/// The same, unless the shards that were asked have not told of every part. They look through a part of their rooms at
+/// a time, so that who holds seats never waits for who lists rooms.
+async fn names_now(server: &Server, after: Option<&RoomId>, limit: usize) -> Result<Option<Vec<RoomId>>, Problem> {
+    let own = (0..server.shards.count()).map(ShardId::new);
+    let mut open: Vec<(ShardId, usize)> = own.chain(owners_abroad(server).await?).map(|shard| (shard, 0)).collect();
     let mut names: Vec<RoomId> = Vec::new();
+    let (mut parts, mut is_first) = (vec![0; open.iter().map(|(shard, _)| shard.index() + 1).max().unwrap_or(0)], true);
     while !open.is_empty() {
-        let question = |from| DeskQuestion::Rooms { after: after.cloned(), limit, from };
-        let asked = open.iter().map(|&(shard, from)| server.shards.ask(shard, question(from))).collect();
-        let told = answers(asked).await?;
+        let own = |from| DeskQuestion::Rooms { after: after.cloned(), limit, from };
+        let abroad = |from| Asked::Rooms { after: after.cloned(), limit, from };
+        let asked = open.iter().map(|&(shard, from)| ask_at(server, shard, || own(from), || abroad(from))).collect();
+        let told = answers(server, asked).await?;
         let mut further = Vec::new();
         for ((shard, _), told) in open.into_iter().zip(told) {
-            let DeskTold::Rooms(found, next) = told else { continue };
+            let DeskTold::Rooms(Names { found, next, parts: told }) = told else { continue };
+            if !is_first && parts[shard.index()] != told {
+                return Ok(None);
+            }
+            parts[shard.index()] = told;
             names.extend(found);
             further.extend(next.map(|from| (shard, from)));
         }
@@ -61,14 +87,18 @@ async fn names(server: &Server, after: Option<&RoomId>, limit: usize) -> Result<
         // A room that took another place meanwhile is found twice.
         names.dedup();
         names.truncate(limit);
-        open = further;
+        (open, is_first) = (further, false);
     }
-    Ok(names)
+    let all: usize = parts.iter().sum();
+    Ok((all == server.shards.parts()).then_some(names))
 }
 
 /// All answers, in the order of the questions.
-pub(super) async fn answers(asked: Vec<Result<Asked<'_>, Busy>>) -> Result<Vec<DeskTold>, Problem> {
-    let asked: Result<Vec<Asked<'_>>, Busy> = asked.into_iter().collect();
+pub(super) async fn answers(
+    server: &Server,
+    asked: Vec<Result<shards::Asked<'_>, Busy>>,
+) -> Result<Vec<DeskTold>, Problem> {
+    let asked: Result<Vec<shards::Asked<'_>>, Busy> = asked.into_iter().collect();
     let mut asked = asked.map_err(|_| Problem::new(&OVERLOADED, "too many calls wait for shards"))?;
     let all = async {
         let mut told = Vec::new();
@@ -77,6 +107,54 @@ pub(super) async fn answers(asked: Vec<Result<Asked<'_>, Busy>>) -> Result<Vec<D
         }
         Some(told)
     };
-    let all = timeout(Duration::from_millis(API_ANSWER_MS), all).await.ok().flatten();
-    all.ok_or_else(|| Problem::new(&PERSISTENCE_UNAVAILABLE, "a shard has not answered in time"))
+    let all = timeout(server.shards.patience(), all).await.ok().flatten();
+    let all = all.ok_or_else(|| Problem::new(&PERSISTENCE_UNAVAILABLE, "a shard has not answered in time"))?;
+    if all.iter().any(|told| matches!(told, DeskTold::Nobody)) {
+        return Err(Problem::new(&PERSISTENCE_UNAVAILABLE, NOBODY));
+    }
+    Ok(all)
+}
+
+/// Asks all shards that own rooms, also those of other nodes. The answers are in any order.
+pub(super) async fn ask_all(
+    server: &Server,
+    of_own: impl Fn() -> DeskQuestion,
+    of_others: impl Fn() -> Asked,
+) -> Result<Vec<DeskTold>, Problem> {
+    let own = (0..server.shards.count()).map(ShardId::new);
+    let all = own.chain(owners_abroad(server).await?);
+    answers(server, all.map(|shard| ask_at(server, shard, &of_own, &of_others)).collect()).await
+}
+
+/// Asks a shard of this node, or of another one.
+fn ask_at(
+    server: &Server,
+    shard: ShardId,
+    of_own: impl Fn() -> DeskQuestion,
+    of_others: impl Fn() -> Asked,
+) -> Result<shards::Asked<'_>, Busy> {
+    let count = server.shards.count();
+    if shard.index() < count {
+        return server.shards.ask(shard, of_own());
+    }
+    let by = ShardId::new(shard.index() % count);
+    server.shards.ask(by, DeskQuestion::Abroad { to: shard, asked: Box::new(of_others()) })
+}
+
+/// The shards of other nodes that own rooms, once every part has an owner.
+async fn owners_abroad(server: &Server) -> Result<Vec<ShardId>, Problem> {
+    if !server.shards.has_others() {
+        return Ok(Vec::new());
+    }
+    let owners = async {
+        loop {
+            let told = answers(server, vec![server.shards.ask(ShardId::new(0), DeskQuestion::Owners)]).await?;
+            if let Some(DeskTold::Owners { shards, ownerless: 0 }) = told.into_iter().next() {
+                return Ok(shards);
+            }
+            sleep(Duration::from_millis(API_OWNERS_AGAIN_MS)).await;
+        }
+    };
+    let none = |_| Err(Problem::new(&PERSISTENCE_UNAVAILABLE, NOBODY));
+    timeout(server.shards.patience(), owners).await.unwrap_or_else(none)
 }

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::engine::command::ApiTicket;
-use crate::engine::ids::ShardId;
-use crate::limits::api::API_CALLS_MAX;
+use crate::engine::ids::{RoomId, ShardId, Spread};
+use crate::limits::api::{API_ANSWER_MS, API_CALLS_MAX};
 use crate::runtime::desk::{Desk, DeskQuestion, DeskTold};
 use crate::runtime::mail::Mail;
 use crate::runtime::mailbox::Mesh;
@@ -27,6 +28,9 @@ pub(super) struct Shards {
     mesh: Mesh,
     desk: Arc<Desk>,
     open: Mutex<Open>,
+    spread: Spread,
+    /// How long a question may wait for somebody who decides about a room; 0 without other nodes.
+    patience_ms: u64,
 }
 
 /// Too many wait, here or for that shard.
@@ -42,8 +46,28 @@ pub(super) struct Asked<'a> {
 }
 
 impl Shards {
-    pub(super) fn new(mesh: Mesh, desk: Arc<Desk>) -> Self {
-        Self { mesh, desk, open: Mutex::default() }
+    pub(super) fn new(mesh: Mesh, desk: Arc<Desk>, (spread, patience_ms): (Spread, u64)) -> Self {
+        Self { mesh, desk, open: Mutex::default(), spread, patience_ms }
+    }
+
+    /// The shard that knows who owns the room: itself, when this node does.
+    pub(super) fn home(&self, room: &RoomId) -> ShardId {
+        self.spread.shard_of(room.as_str())
+    }
+
+    /// In how many parts the rooms of several nodes are; 0 without other nodes.
+    pub(super) fn parts(&self) -> usize {
+        self.spread.parts().map_or(0, usize::from)
+    }
+
+    /// Whether there may be other nodes.
+    pub(super) fn has_others(&self) -> bool {
+        self.spread.parts().is_some()
+    }
+
+    /// How long a call waits for shards.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(API_ANSWER_MS + self.patience_ms)
     }
 
     /// How many there are.

@@ -225,7 +225,7 @@ impl Shard {
     /// The rooms of a part of them: of `count` places from `from` on, and whether there are places behind. A room that
     /// is there all the while is found in one part.
     pub fn rooms_in(&self, from: usize, count: usize) -> (impl Iterator<Item = &RoomId>, bool) {
-        (self.rooms.part(from, count).map(|room| &room.id), from + count < self.rooms.slots())
+        (self.rooms.part(from, count).map(|room| &room.id), from.saturating_add(count) < self.rooms.slots())
     }
 
     /// Whether a room has a version of this layout.

@@ -7,6 +7,7 @@
 
 pub mod histogram;
 pub mod json;
+pub mod nodes;
 pub mod row;
 pub mod server;
 pub mod shard;

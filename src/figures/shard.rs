@@ -99,6 +99,12 @@ pub struct ShardStats {
     pub mesh_depth_high_water: u64,
     /// Commands by [`Command`] and [`Outcome`].
     pub commands: [[u64; OUTCOMES]; COMMANDS.len()],
+    /// Time from a command about a room of another node to its answer.
+    pub forwarded: Histogram,
+    /// Commands that were sent to another node again.
+    pub forwarded_again: u64,
+    /// Times something was missing of what another node told of a room.
+    pub room_holes: u64,
     /// Room events handed to members' sockets.
     pub deliveries: u64,
     /// `send` calls that took bytes.
@@ -305,6 +311,12 @@ pub const ROWS: &[ShardRow] = &[
         "Time the engine took for a command, one in sixteen measured", |s| Slot::Histogram(&mut s.decision)),
     durations("butaca_reply_seconds", Hidden,
         "Time from reading a command to handing its reply to the kernel", |s| Slot::Histogram(&mut s.reply)),
+    durations("butaca_forwarded_command_seconds", P99Us("forwarded_p99_us"),
+        "Time from a command about a room of another node to its answer", |s| Slot::Histogram(&mut s.forwarded)),
+    each("butaca_forwarded_again_total", Key("forwarded_again"), Counter, Count("commands"),
+        "Commands that were sent to another node again", |s| Slot::Number(&mut s.forwarded_again)),
+    each("butaca_room_holes_total", Key("room_holes"), Counter, Count("holes"),
+        "Times something was missing of what another node told of a room", |s| Slot::Number(&mut s.room_holes)),
     durations("butaca_fan_out_seconds", P99Us("fan_out_p99_us"),
         "Time from a change to the pass that carried it to a member", |s| Slot::Histogram(&mut s.fan_out)),
 ];

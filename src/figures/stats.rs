@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::json::object;
+use super::nodes::{self, NodeRow, NodesFigures};
 use super::server::{self, ServerFigures};
 use super::shard::{self, ShardStats};
 use super::store::{self, StoreFigures};
@@ -30,6 +31,7 @@ pub fn body(
     shards: &mut [ShardFigures],
     missing: usize,
     store: Option<StoreFigures>,
+    cluster: Option<(NodesFigures, Vec<NodeRow>)>,
 ) -> String {
     let rows: Vec<Value> = shards.iter_mut().map(row).collect();
     let sum = |of: fn(&ShardStats) -> u64| shards.iter().map(|shard| of(&shard.stats)).sum::<u64>();
@@ -53,6 +55,10 @@ pub fn body(
     if let Some(mut store) = store {
         body["store"] = object(store::ROWS, &mut store).into();
     }
+    if let Some((mut figures, rows)) = cluster {
+        body["cluster"] = object(nodes::ROWS, &mut figures).into();
+        body["nodes"] = rows.iter().map(nodes::row).collect();
+    }
     body.to_string()
 }
 
@@ -66,7 +72,7 @@ fn row(figures: &mut ShardFigures) -> Value {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{ShardFigures, body};
+    use super::{NodeRow, NodesFigures, ShardFigures, body};
     use crate::engine::ids::{ClientId, RoomId, ShardId};
     use crate::figures::server::ServerFigures;
     use crate::figures::shard::{Command, Refusal, ShardStats};
@@ -91,7 +97,7 @@ mod tests {
     fn read(shards: &mut [ShardFigures], store: Option<StoreFigures>) -> Value {
         let server =
             ServerFigures { websockets: 7, log_lines_dropped: 8, runtimes: [0, 1], ..ServerFigures::default() };
-        serde_json::from_str(&body(server, shards, 1, store)).expect("it is JSON")
+        serde_json::from_str(&body(server, shards, 1, store, None)).expect("it is JSON")
     }
 
     #[test]
@@ -114,6 +120,18 @@ mod tests {
         let stats = read(&mut [], Some(store));
         assert_eq!(stats["store"]["commit_us"], json!({"p50": 20, "p99": 30, "max": 30}));
         assert_eq!((&stats["store"]["error"], &stats["store"]["connected"]), (&json!("no route"), &json!(false)));
+    }
+
+    #[test]
+    fn every_node_has_a_row() {
+        let row = |node: &str, is_this| NodeRow { node: node.into(), is_this, shards: 2, parts: 128, is_ready: true };
+        let figures = NodesFigures { parts_owned: 128, ..NodesFigures::default() };
+        let rows = vec![row("a", true), row("b", false)];
+        let body = body(ServerFigures::default(), &mut [], 0, None, Some((figures, rows)));
+        let stats: Value = serde_json::from_str(&body).expect("it is JSON");
+        assert_eq!(stats["cluster"]["parts_owned"], 128);
+        let other = json!({"node": "b", "this": false, "shards": 2, "parts": 128, "ready": true});
+        assert_eq!((&stats["nodes"][0]["node"], &stats["nodes"][1]), (&json!("a"), &other));
     }
 
     #[test]

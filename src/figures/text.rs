@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::histogram::{BUCKETS, Histogram};
+use super::nodes::{self, NodesFigures};
 use super::row::{Kind, Label, Row, STATS_ONLY, Scope, Slot, Unit};
 use super::server::{self, ProcessFigures, ServerFigures};
 use super::shard::{self, ShardStats};
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub server: ServerFigures,
     /// Of the store thread.
     pub store: StoreFigures,
+    /// Of the nodes of a cluster.
+    pub nodes: NodesFigures,
     /// Of the process.
     pub process: ProcessFigures,
 }
@@ -36,6 +39,7 @@ pub fn text(mut snapshot: Snapshot) -> String {
     writer.rows(shard::ROWS, &mut snapshot.shards, &mut all);
     writer.rows(server::ROWS, &mut [], &mut snapshot.server);
     writer.rows(store::ROWS, &mut [], &mut snapshot.store);
+    writer.rows(nodes::ROWS, &mut [], &mut snapshot.nodes);
     writer.rows(server::PROCESS_ROWS, &mut [], &mut snapshot.process);
     writer.text
 }

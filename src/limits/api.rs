@@ -39,6 +39,8 @@ pub const API_LIST_MAX: u64 = 1_000;
 pub const API_LIST: u64 = 100;
 /// Rooms that a shard looks at in one turn, for a list of all rooms. At the bound it is asked again.
 pub const ROOMS_LOOKED_AT_ONCE: usize = 4_096;
+/// A call that needs all rooms asks after so many milliseconds again who owns those that are nobody's.
+pub const API_OWNERS_AGAIN_MS: u64 = 100;
 /// How long a call waits for shards. At the bound: 503 `persistence_unavailable`, since the outcome is unknown.
 pub const API_ANSWER_MS: u64 = 5_000;
 /// Bytes of bodies that are being read or acted on at a time, and no more than the share of `MEMORY_BUDGET_BYTES`, of

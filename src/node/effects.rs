@@ -66,7 +66,9 @@ impl Node {
     /// The shop's backend is answered: by this shard's shell, whoever it asked.
     fn answer_backend(&mut self, effect: Effect) {
         let Effect::Api(answer) = effect else { unreachable!("the caller has looked") };
-        self.api_answers.push(*answer);
+        if !self.answer_afar(answer.to, &answer.answer) {
+            self.api_answers.push(*answer);
+        }
     }
 
     /// Whom an answer is for, unless that has gone. Whose session goes on elsewhere is about to be closed: what it has

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::errand::{Done, Errand};
 use super::second::{Join, Standing};
 use crate::audience::full_states::Captured;
 use crate::engine::command::{CartRequest, Change, Effect, Identity, OwnedRequest, RoomNews, Ticket};
@@ -92,6 +93,10 @@ pub enum Letter {
     Return(Box<Return>),
     /// This request was not decided, since its room is another shard's, or nobody's at this moment.
     NotMine { conn: ConnId, ticket: Ticket },
+    /// Who is no connection asks a shard of another node.
+    Errand(Box<Errand>),
+    /// It is answered.
+    Done(Box<Done>),
     /// An answer to a connection, with the full state of the room for one that tells it.
     Answer { to: ConnId, effect: Box<Effect>, captured: Option<Captured> },
     /// Changes for everybody who looks at a room, and for those who asked for them.

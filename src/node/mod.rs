@@ -19,6 +19,7 @@ mod closing;
 mod deciding;
 mod delivery;
 mod effects;
+pub mod errand;
 mod excess;
 mod full_state;
 pub mod hot;

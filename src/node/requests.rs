@@ -112,6 +112,8 @@ impl Node {
                 debug_assert!(changes.iter().all(|change| change.room == room), "a letter is about one room");
                 changes.iter().for_each(|change| self.happened(change));
             }
+            Letter::Errand(errand) => self.errand(*errand),
+            Letter::Done(done) => self.errand_answered(*done),
             Letter::Room(news) => self.room_news(&news),
         }
     }

@@ -15,6 +15,7 @@ pub mod record;
 pub mod status;
 
 pub mod link;
+pub mod nodes;
 pub mod parts;
 pub mod shard;
 pub mod stores;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::acts::event::Resumed;
@@ -14,6 +14,7 @@ use crate::cluster::names::PartId;
 use crate::engine::command::{Position, RestoredRoom};
 use crate::engine::ids::{RoomId, ShardId, ShardSet, Spread};
 use crate::engine::time::Millis;
+use crate::persist::nodes::NodesStatus;
 use crate::persist::record::StoredHold;
 
 /// What the cluster's thread tells shards. The first five go to the shard of the part, the others to all of them.
@@ -86,6 +87,7 @@ pub struct PartLink<L> {
     grants: Box<[AtomicU64]>,
     out: Mutex<Out<L>>,
     bell: Condvar,
+    nodes: Arc<NodesStatus>,
 }
 
 #[derive(Debug)]
@@ -113,13 +115,19 @@ impl<L> PartLink<L> {
         let parts = spread.parts().expect("a cluster has parts");
         let grants = std::iter::repeat_with(AtomicU64::default).take(usize::from(parts)).collect();
         let out = Out { acks: Vec::new(), letters: Vec::new(), is_rung: false, lives: BTreeMap::new() };
-        Self { spread, lease_ms, grants, out: Mutex::new(out), bell: Condvar::new() }
+        Self { spread, lease_ms, grants, out: Mutex::new(out), bell: Condvar::new(), nodes: Arc::default() }
     }
 
     /// How rooms are spread over parts and shards.
     #[must_use]
     pub fn spread(&self) -> Spread {
         self.spread
+    }
+
+    /// How the cluster is doing.
+    #[must_use]
+    pub fn nodes(&self) -> &Arc<NodesStatus> {
+        &self.nodes
     }
 
     /// How long a lease lasts.

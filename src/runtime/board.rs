@@ -16,6 +16,7 @@ use crate::auth::token::Authority;
 use crate::engine::ids::{ShardId, Spread};
 use crate::layout::catalog::Catalog;
 use crate::node::hot::HotRooms;
+use crate::persist::nodes::NodesStatus;
 use crate::persist::stores::shelf::Keeper;
 use crate::runtime::executor::Executor;
 
@@ -74,6 +75,8 @@ pub(crate) struct Board {
     pub(crate) authority: Option<Arc<Authority>>,
     /// All plans of halls.
     pub(crate) layouts: Catalog,
+    /// How the cluster is doing, when there is one.
+    pub(crate) nodes: OnceLock<Arc<NodesStatus>>,
 }
 
 impl Board {
@@ -94,6 +97,7 @@ impl Board {
             shelf: None,
             spread: Spread::over(shards),
             layouts: Catalog::default(),
+            nodes: OnceLock::new(),
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Never here: what a message means, who is owed what, when a turn ends.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use crate::node::letters::Letter;
 use crate::node::{Event, Moment, Next, Node, Order, Send, Source, Taken};
 use crate::persist::parts::PartLink;
 use crate::runtime::board::Board;
-use crate::runtime::desk::{Declared, Desk};
+use crate::runtime::desk::{Asker, Declared, Desk};
 use crate::runtime::doorstep::Doorstep;
 use crate::runtime::mailbox::{Lanes, Mesh};
 use crate::runtime::memory::Leftovers;
@@ -74,6 +74,8 @@ pub(crate) struct Core {
     pub(crate) lanes: Lanes,
     pub(crate) board: Arc<Board>,
     pub(crate) desk: Arc<Desk>,
+    /// Who waits for the shards of other nodes, by the number of the question.
+    pub(crate) askers: HashMap<u32, Asker>,
     /// The rooms of the file that are not there yet.
     pub(crate) declared: Declared,
     /// When they are asked for again.
@@ -123,6 +125,7 @@ impl Core {
             mesh,
             board,
             desk,
+            askers: HashMap::new(),
             declared,
             declare_at_ms: 0,
             readiness,

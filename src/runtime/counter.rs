@@ -9,9 +9,10 @@ use crate::engine::command::{ApiAnswer, ApiTicket};
 use crate::engine::ids::RoomId;
 use crate::limits::api::ROOMS_LOOKED_AT_ONCE;
 use crate::node::Event;
+use crate::node::errand::{Asked, Names};
 use crate::runtime::core::Core;
 use crate::runtime::declaring::DECLARED;
-use crate::runtime::desk::{DeskQuestion, DeskTold};
+use crate::runtime::desk::{Asker, DeskQuestion, DeskTold};
 
 impl Core {
     /// The API asks.
@@ -22,11 +23,19 @@ impl Core {
                 self.desk.put([(ticket, told)]);
             }
             DeskQuestion::Rooms { after, limit, from } => {
-                let (rooms, next) = self.rooms_behind(after.as_ref(), limit, from);
-                self.desk.put([(ticket, DeskTold::Rooms(rooms, next))]);
+                let told = DeskTold::Rooms(self.rooms_behind(after.as_ref(), limit, from));
+                self.desk.put([(ticket, told)]);
+            }
+            DeskQuestion::Sale { room, request } if self.node.decides(room.as_str()) => {
+                self.handle(Event::Sale { room, request, reply_to: ticket });
             }
             DeskQuestion::Sale { room, request } => {
-                self.handle(Event::Sale { room, request, reply_to: ticket });
+                self.ask_abroad(Asker::Desk(ticket), Asked::Sale { room, request }, None);
+            }
+            DeskQuestion::Abroad { to, asked } => self.ask_abroad(Asker::Desk(ticket), *asked, Some(to)),
+            DeskQuestion::Owners => {
+                let (shards, ownerless) = self.node.owners_abroad();
+                self.desk.put([(ticket, DeskTold::Owners { shards, ownerless })]);
             }
             DeskQuestion::UsesLayout(id) => {
                 let told = DeskTold::UsesLayout(self.node.seats().uses_layout(&id));
@@ -41,7 +50,7 @@ impl Core {
     }
 
     /// The names of the first rooms behind `after` among so many as may be looked at in a turn, and where that ends.
-    fn rooms_behind(&self, after: Option<&RoomId>, limit: usize, from: usize) -> (Vec<RoomId>, Option<usize>) {
+    pub(crate) fn rooms_behind(&self, after: Option<&RoomId>, limit: usize, from: usize) -> Names {
         let mut first: BinaryHeap<&RoomId> = BinaryHeap::new();
         let (rooms, has_more) = self.node.seats().rooms_in(from, ROOMS_LOOKED_AT_ONCE);
         for room in rooms.filter(|room| after.is_none_or(|after| *room > after)) {
@@ -52,7 +61,8 @@ impl Core {
                 first.push(room);
             }
         }
-        (first.into_iter().cloned().collect(), has_more.then_some(from + ROOMS_LOOKED_AT_ONCE))
+        let found = first.into_iter().cloned().collect();
+        Names { found, next: has_more.then(|| from + ROOMS_LOOKED_AT_ONCE), parts: self.node.parts_decided() }
     }
 
     /// The end of a turn: what may be answered by now leaves for the API.

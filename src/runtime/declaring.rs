@@ -19,7 +19,8 @@ impl Core {
             return;
         }
         self.declare_at_ms = self.now.mono.0 + DECLARE_AGAIN_MS;
-        let rooms: Vec<_> = self.declared.iter().map(|(room, request)| (room.clone(), request.clone())).collect();
+        let own = self.declared.iter().filter(|(room, _)| self.node.decides(room.as_str()));
+        let rooms: Vec<_> = own.map(|(room, request)| (room.clone(), request.clone())).collect();
         for (room, request) in rooms {
             self.handle(Event::Sale { room, request, reply_to: DECLARED });
         }

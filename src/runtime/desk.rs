@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::engine::command::{ApiTicket, OwnerName, SaleAnswer, SaleRequest};
-use crate::engine::ids::RoomId;
+use crate::engine::ids::{ConnId, RoomId, ShardId};
 use crate::figures::stats::ShardFigures;
+use crate::node::errand::{Asked, Names};
 
 /// The rooms that a file asks for as the API would, in the order of their names.
 pub(crate) type Declared = BTreeMap<RoomId, Box<SaleRequest>>;
@@ -30,6 +31,10 @@ pub(crate) enum DeskQuestion {
     Disconnect(OwnerName),
     /// Whether a room that it owns has this layout.
     UsesLayout(Box<str>),
+    /// The shards of other nodes that own rooms.
+    Owners,
+    /// Ask one of those.
+    Abroad { to: ShardId, asked: Box<Asked> },
 }
 
 /// The answer to a [`DeskQuestion`].
@@ -37,14 +42,27 @@ pub(crate) enum DeskQuestion {
 pub(crate) enum DeskTold {
     /// To [`DeskQuestion::Figures`].
     Figures(Box<ShardFigures>),
-    /// To [`DeskQuestion::Rooms`], and from where on there are more to be looked at.
-    Rooms(Vec<RoomId>, Option<usize>),
+    /// To [`DeskQuestion::Rooms`].
+    Rooms(Names),
     /// To [`DeskQuestion::Sale`].
     Sale(Box<SaleAnswer>),
     /// To [`DeskQuestion::Disconnect`]: how many there were.
     Disconnected(usize),
     /// To [`DeskQuestion::UsesLayout`].
     UsesLayout(bool),
+    /// To [`DeskQuestion::Owners`]. So many parts are nobody's at this moment.
+    Owners { shards: Vec<ShardId>, ownerless: usize },
+    /// Nobody who decides about it has answered.
+    Nobody,
+}
+
+/// Who has asked a shard something that another node is to answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker {
+    /// The API.
+    Desk(ApiTicket),
+    /// A connection of a shard of this node.
+    Site(ConnId),
 }
 
 /// The mailbox of the API's thread.

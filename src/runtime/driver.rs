@@ -75,6 +75,7 @@ impl Driver {
                 self.tick();
                 self.core.flush_all();
             }
+            self.core.go_on_abroad();
             self.core.answer_desk();
             self.core.node.hand_over_changes();
             self.core.lanes.take_letters(&mut self.core.node);
@@ -133,7 +134,7 @@ impl Driver {
     fn until_due(&self, now_ns: u64) -> Duration {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
-        let site_waits = !core.gathers.is_empty() || !core.bodies.is_empty();
+        let site_waits = !core.gathers.is_empty() || !core.bodies.is_empty() || core.node.has_errands();
         if site_waits || self.listener.next_ns().is_some() || core.node.is_draining() || core.node.has_paused() {
             return Duration::from_millis(TICK_MS);
         }

@@ -23,6 +23,7 @@ pub(crate) mod wheel;
 
 pub(crate) mod core;
 
+pub(crate) mod abroad;
 pub(crate) mod admission;
 pub(crate) mod counter;
 pub(crate) mod declaring;
@@ -34,5 +35,7 @@ pub(crate) mod origin;
 pub(crate) mod origins;
 pub(crate) mod site;
 pub(crate) mod slices;
+
+pub(crate) mod outcomes;
 
 pub(crate) mod driver;

@@ -39,12 +39,18 @@ impl Cluster {
 
     /// A node of this name, once it serves.
     pub(crate) fn node(&self, name: &str) -> Server {
+        self.node_with(name, &[])
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) fn node_with(&self, name: &str, more: &[(&str, &str)]) -> Server {
         let url = self.redis.url();
         let data = self.dir.path().join(name);
         let data = Path::new(&data).to_str().expect("a plain path").to_owned();
         let own = [("NODE_ID", name), ("REDIS_URL", url.as_str()), ("DATA_DIR", data.as_str())];
-        let more = self.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let settings: Vec<(&str, &str)> = SETTINGS.iter().copied().chain(own).chain(more).collect();
+        let of_all = self.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let settings: Vec<(&str, &str)> =
+            SETTINGS.iter().copied().chain(own).chain(of_all).chain(more.iter().copied()).collect();
         Server::run(server::command(&settings))
     }
 

@@ -8,6 +8,7 @@ mod carts;
 mod cluster_simulation;
 mod corpus;
 mod epochs;
+mod errands;
 mod example_layouts;
 mod halls;
 mod kept;

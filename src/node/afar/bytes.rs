@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::Malformed;
 use super::route::Route;
-use super::states::Written;
+use super::states::{States, Written};
 use crate::engine::ids::TextId;
+use crate::layout::catalog::Catalog;
 
 /// Something that letters are made of.
 pub(super) trait Afar: Sized {
@@ -18,6 +19,10 @@ pub(super) trait Afar: Sized {
     fn put(&self, pen: &mut Pen<'_>);
     /// What comes next.
     fn take(from: &mut Paper<'_>) -> Result<Self, Malformed>;
+    /// The same for what may be missing here though it was there.
+    fn take_some(from: &mut Paper<'_>) -> Result<Option<Self>, Malformed> {
+        Self::take(from).map(Some)
+    }
 }
 
 /// What is being written.
@@ -33,11 +38,15 @@ pub(super) struct Paper<'a> {
     rest: &'a [u8],
     /// Where it comes from, and where to.
     pub(super) route: Route,
+    /// The layouts that are known here.
+    pub(super) layouts: &'a Catalog,
+    /// The full states that have come.
+    pub(super) states: &'a States,
 }
 
 impl<'a> Paper<'a> {
-    pub(super) fn new(rest: &'a [u8], route: Route) -> Self {
-        Self { rest, route }
+    pub(super) fn new(rest: &'a [u8], route: Route, layouts: &'a Catalog, states: &'a States) -> Self {
+        Self { rest, route, layouts, states }
     }
 
     /// The next `count` bytes.
@@ -115,7 +124,7 @@ impl<T: Afar> Afar for Option<T> {
         }
     }
     fn take(from: &mut Paper<'_>) -> Result<Self, Malformed> {
-        bool::take(from)?.then(|| T::take(from)).transpose()
+        if bool::take(from)? { T::take_some(from) } else { Ok(None) }
     }
 }
 

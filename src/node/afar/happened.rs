@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::Malformed;
 use super::bytes::{Afar, Paper, Pen};
 use super::route::take_conn;
-use super::states::States;
 use crate::audience::full_states::Captured;
+use crate::audience::shared::Shared;
 use crate::engine::command::{Change, ChangeKind, Effect, RoomNews, SeatStatus};
 use crate::engine::ids::{ConnId, Origin, RoomId, ShardSet};
 use crate::node::letters::News;
@@ -173,7 +173,7 @@ pub(super) fn put_captured(captured: Option<&Captured>, pen: &mut Pen<'_>) {
 }
 
 /// The next full state, or that it has to be waited for, when it is not there.
-pub(super) fn take_captured(from: &mut Paper<'_>, states: &States) -> Result<Option<Captured>, Malformed> {
+pub(super) fn take_captured(from: &mut Paper<'_>) -> Result<Option<Captured>, Malformed> {
     if !bool::take(from)? {
         return Ok(None);
     }
@@ -182,9 +182,20 @@ pub(super) fn take_captured(from: &mut Paper<'_>, states: &States) -> Result<Opt
     let Some(number) = state else {
         return Ok(Some(Captured { seq, state: None, since: since.to_vec(), is_deferred }));
     };
-    let Some(state) = states.find(number) else {
+    let Some(state) = from.states.find(number) else {
         crate::marks::hit("a full state that was lost on its way");
         return Ok(Some(Captured::deferred(seq)));
     };
     Ok(Some(Captured { seq, state: Some(state), since: since.to_vec(), is_deferred }))
+}
+
+/// A body: it travels as full states do.
+impl Afar for Arc<Shared> {
+    fn put(&self, pen: &mut Pen<'_>) {
+        pen.states.number(self).put(pen);
+    }
+    fn take(from: &mut Paper<'_>) -> Result<Self, Malformed> {
+        let number = <Option<u64> as Afar>::take(from)?;
+        number.and_then(|number| from.states.find(number)).ok_or(Malformed::Value)
+    }
 }

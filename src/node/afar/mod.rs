@@ -3,8 +3,8 @@
 //! What shards write to each other is what nodes do, in the `letters` of an entry ([`crate::cluster::entry`]), whose
 //! version says how they are to be read. A letter is a kind and, first, `address u8, shards of the writer u8, base u8,
 //! shards u8`: to whom it goes, and which addresses the reader has in the writer's eyes. What else, and in which order,
-//! is in `words` and `happened`; the alphabet is in `bytes`. A letter that is longer than [`PIECE_BYTES`] goes in
-//! pieces, since an entry is bounded and the full state of an arena is not. A full state travels once a turn and
+//! is in `words`, `sale` and `happened`; the alphabet is in `bytes`. A letter that is longer than [`PIECE_BYTES`] goes
+//! in pieces, since an entry is bounded and the full state of an arena is not. A full state travels once a turn and
 //! reader, however many are told it.
 //!
 //! Invariants: what is written is read; whatever the bytes are, reading ends in a letter or in [`Malformed`], and
@@ -15,6 +15,7 @@
 mod bytes;
 mod happened;
 mod route;
+mod sale;
 mod states;
 mod words;
 
@@ -23,11 +24,13 @@ use route::Route;
 pub use route::Stretch;
 use states::{States, Written};
 
+use super::errand::{Done, Errand};
 use super::letters::{Command, Letter, News, Return};
 use crate::audience::budget::Budget;
 use crate::cluster::entry;
 use crate::engine::command::RoomNews;
 use crate::engine::ids::{ConnId, ShardId};
+use crate::layout::catalog::Catalog;
 use crate::limits::cluster::{LETTER_BYTES_MAX, PIECE_BYTES};
 
 const COMMAND: u8 = 1;
@@ -39,6 +42,8 @@ const ROOM: u8 = 6;
 const NOT_MINE: u8 = 7;
 const AWAY: u8 = 8;
 const RETURN: u8 = 9;
+const ERRAND: u8 = 10;
+const DONE: u8 = 11;
 /// A full state: its number and its bytes.
 const STATE: u8 = 64;
 /// The full states of this turn are not needed any more.
@@ -155,6 +160,14 @@ fn put_letter(letter: &Letter, pen: &mut Pen<'_>) -> Option<u8> {
             member.put(pen);
             RETURN
         }
+        Letter::Errand(errand) => {
+            errand.put(pen);
+            ERRAND
+        }
+        Letter::Done(done) => {
+            done.put(pen);
+            DONE
+        }
         Letter::NotMine { conn, ticket } => {
             conn.put(pen);
             ticket.put(pen);
@@ -188,13 +201,21 @@ pub struct Reader {
     states: States,
     /// What has come of a letter in pieces.
     pieces: Vec<u8>,
+    layouts: Catalog,
 }
 
 impl Reader {
     /// For a node with so many shards, which knows the writer by these addresses. Full states count in the budget.
     #[must_use]
     pub fn new(shards: usize, writer: Stretch, budget: &Budget) -> Self {
-        Self { own: shards, writer, states: States::new(budget), pieces: Vec::new() }
+        let layouts = Catalog::default();
+        Self { own: shards, writer, states: States::new(budget), pieces: Vec::new(), layouts }
+    }
+
+    /// The same, where these layouts are known: letters name them.
+    #[must_use]
+    pub fn with_layouts(self, layouts: Catalog) -> Self {
+        Self { layouts, ..self }
     }
 
     /// What this is: a letter for one of this node's shards, or nothing yet.
@@ -255,7 +276,7 @@ impl Reader {
         }
         let to = reader.find_number(usize::from(address)).ok_or(Malformed::Address)?;
         let to = ShardId::new(to);
-        let mut paper = Paper::new(rest, Route { reader, writer: self.writer });
+        let mut paper = Paper::new(rest, Route { reader, writer: self.writer }, &self.layouts, &self.states);
         let letter = self.take_letter(kind, to, &mut paper)?;
         paper.end()?;
         Ok(Some((to, letter)))
@@ -284,8 +305,16 @@ impl Reader {
             ANSWER => {
                 let to = is_told(Afar::take(from)?)?;
                 let effect = Box::new(happened::take_answer(to, from)?);
-                Letter::Answer { to, effect, captured: happened::take_captured(from, &self.states)? }
+                Letter::Answer { to, effect, captured: happened::take_captured(from)? }
             }
+            ERRAND => {
+                let errand = Errand::take(from)?;
+                if self.writer.find(errand.by).is_none() {
+                    return Err(Malformed::Address);
+                }
+                Letter::Errand(Box::new(errand))
+            }
+            DONE => Letter::Done(Box::new(Done::take(from)?)),
             NEWS => Letter::News(Box::new(News::take(from)?)),
             ROOM => Letter::Room(Box::new(RoomNews::take(from)?)),
             _ => return Err(Malformed::Kind(kind)),

@@ -98,3 +98,13 @@ impl Afar for ConnId {
         take_conn(from)?.ok_or(Malformed::Address)
     }
 }
+
+impl Afar for ShardId {
+    fn put(&self, pen: &mut Pen<'_>) {
+        u8::try_from(self.index()).expect("SHARDS_MAX fits a byte").put(pen);
+    }
+    fn take(from: &mut Paper<'_>) -> Result<Self, Malformed> {
+        let address = u8::take(from)?;
+        from.route.address(usize::from(address)).ok_or(Malformed::Address)
+    }
+}

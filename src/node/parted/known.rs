@@ -34,7 +34,8 @@ fn answers(effect: &Effect) -> Option<Ticket> {
 
 impl Node {
     /// Whether this shard decides about the room now.
-    pub(in crate::node) fn decides(&self, room: &str) -> bool {
+    #[must_use]
+    pub fn decides(&self, room: &str) -> bool {
         let Some(parted) = &self.parted else { return true };
         let part = parted.part_of(room);
         parted.owners[part.index()] == Some(self.id) && parted.link.may_decide(part, self.at.now.mono)
@@ -82,6 +83,10 @@ impl Node {
         let Some(parted) = self.parted.as_mut() else { return };
         let Some(queue) = parted.waiting.get_mut(&slot) else { return };
         let first = queue.pop_front();
+        let own_shards = parted.link.spread().shards();
+        if let Some(ns) = first.as_ref().and_then(|first| first.forwarded_ns(own_shards, self.at.ns)) {
+            self.figures.forwarded.record(ns, 1);
+        }
         assert!(first.is_some_and(|first| first.command.ticket == ticket), "answers come in the order of requests");
         if queue.is_empty() {
             parted.waiting.remove(&slot);
@@ -179,6 +184,7 @@ impl Node {
     pub(super) fn lose(&mut self, feed: u32) {
         let Some(parted) = self.parted.as_mut() else { return };
         parted.lost.push(feed);
+        self.figures.room_holes += 1;
         self.feeds.get_mut(feed).is_lost = true;
     }
 }

@@ -5,6 +5,8 @@
 //! mends them. Invariants: nothing is decided about a part that this shard has not been told to serve, or whose grant
 //! is over; a request is answered once. Never here: who owns what; how letters travel.
 
+mod done;
+mod errands;
 mod known;
 mod views;
 mod waiting;
@@ -20,6 +22,7 @@ use crate::engine::ids::{ConnId, ShardId, ShardSet};
 use crate::engine::time::Millis;
 use crate::persist::parts::{PartAck, PartLink, PartNews, StoredPart};
 
+use errands::Errands;
 use waiting::Waiting;
 
 /// What a shard of a node among several knows of the parts.
@@ -40,6 +43,8 @@ pub struct Parted {
     returning: BTreeMap<u32, Millis>,
     /// Feeds of which something was missed.
     lost: Vec<u32>,
+    /// Questions of who is no connection.
+    errands: Errands,
     /// How long a request may wait before it is refused.
     patience_ms: u64,
 }
@@ -58,6 +63,7 @@ impl Parted {
             pumps: Vec::new(),
             returning: BTreeMap::new(),
             lost: Vec::new(),
+            errands: Errands::default(),
             patience_ms,
         }
     }
@@ -135,6 +141,8 @@ impl Node {
         parted.paused.retain(|of| *of != part);
         self.decide(Input::Thaw { part: part.0 });
         self.pump_all();
+        self.errands_move(part, Some(own));
+        self.pump_errands();
     }
 
     fn freeze_part(&mut self, part: PartId, fence: u64) {
@@ -176,12 +184,14 @@ impl Node {
         parted.owners[part.index()] = to;
         let spread = parted.link.spread();
         parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back(part, spread, to));
+        self.errands_move(part, to);
         if let Some(to) = to {
             self.look_anew(to, |feed| spread.part_of(feed.room.as_str()) == Some(part.0));
         }
         // Who looks at a room is let in before it asks for something there: what it holds is its own again.
         self.mend_lost();
         self.pump_all();
+        self.pump_errands();
     }
 
     fn mail_lost(&mut self, from: ShardSet) {
@@ -193,6 +203,8 @@ impl Node {
         feeds.into_iter().for_each(|feed| self.lose(feed));
         self.mend_lost();
         self.pump_all();
+        self.errands_lost(from);
+        self.pump_errands();
     }
 
     fn life_ended(&mut self, of: ShardSet) {
@@ -200,6 +212,7 @@ impl Node {
         for conn in self.seats.connections_on(of) {
             self.decide(Input::Away { conn, waits_until });
         }
+        self.errands_lost(of);
         self.ack(PartAck::Purged { shard: self.id, of });
     }
 
@@ -229,6 +242,8 @@ impl Node {
         self.settle_parts();
         self.return_again();
         self.refuse_overdue();
+        self.end_overdue_errands();
+        self.pump_errands();
         self.pump_all();
     }
 }

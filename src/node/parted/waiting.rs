@@ -17,6 +17,9 @@ use crate::node::letters::{Command, Letter, Wanted};
 pub(super) struct Waiting {
     pub(super) command: Command,
     since: Millis,
+    since_ns: u64,
+    /// Another shard was asked before.
+    was_sent: bool,
     /// Who was asked, and when.
     pub(super) asked: Option<(ShardId, Millis)>,
 }
@@ -31,6 +34,12 @@ impl Waiting {
         }
     }
 
+    /// How long ago it was asked, if another node's shard has been asked last: in nanoseconds.
+    pub(super) fn forwarded_ns(&self, own_shards: usize, now_ns: u64) -> Option<u64> {
+        let is_abroad = self.asked.is_some_and(|(shard, _)| shard.index() >= own_shards);
+        is_abroad.then(|| now_ns.saturating_sub(self.since_ns))
+    }
+
     /// What these addresses were asked is asked again.
     pub(super) fn comes_back_from(&mut self, from: ShardSet) {
         if self.asked.is_some_and(|(asked, _)| from.contains(asked)) {
@@ -42,9 +51,15 @@ impl Waiting {
 impl Node {
     /// Keeps a request until it is answered, and asks whoever owns its room.
     pub(in crate::node) fn ask_somebody(&mut self, slot: u32, command: Command) {
-        let since = self.at.now.mono;
+        let (since, since_ns) = (self.at.now.mono, self.at.ns);
         let Some(parted) = self.parted.as_mut() else { return };
-        parted.waiting.entry(slot).or_default().push_back(Waiting { command, since, asked: None });
+        parted.waiting.entry(slot).or_default().push_back(Waiting {
+            command,
+            since,
+            since_ns,
+            was_sent: false,
+            asked: None,
+        });
         self.pump(slot);
     }
 
@@ -78,6 +93,7 @@ impl Node {
             let Some(to) = to.filter(|to| with.is_none_or(|with| with == *to)) else { return };
             queue[at].asked = Some((to, now));
             let command = queue[at].command.clone();
+            let is_again = std::mem::replace(&mut queue[at].was_sent, to != self.id);
             let Some(session) = self.sessions.get_mut(slot) else { return };
             session.touched.insert(to);
             if to == self.id {
@@ -92,6 +108,7 @@ impl Node {
                 }
             } else {
                 crate::marks::hit("a request for another shard");
+                self.figures.forwarded_again += u64::from(is_again);
                 self.post.letter(to, Letter::Command(Box::new(command)));
             }
         }

@@ -22,6 +22,7 @@ use crate::runtime::site::sight::Sight;
 use crate::runtime::socket::Phase;
 use crate::wire::message;
 
+const NOBODY: &str = "nobody decides about the room at this moment";
 const BUSY: &str = "too many wait for this answer";
 const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
 
@@ -51,12 +52,8 @@ impl Core {
 
     /// Somebody asks for the selections of a room.
     pub(super) fn ask_for_selections(&mut self, exchange: Exchange, room: &RoomId) {
-        if !self.node.is_of_this_node(room.as_str()) {
-            // Another node knows what is taken: nothing is told, rather than that nothing is.
-            return self.answer_busy(exchange);
-        }
         let by = self.node.conn_id(exchange.slot);
-        self.gathers.wait_for_room(exchange, self.now.mono.0);
+        self.gathers.wait_for_room(exchange, self.now.mono.0 + self.node.patience_ms());
         self.awaits_answer(exchange.slot);
         let owner = self.board.spread.shard_of(room.as_str());
         let question = Question::Selections(Wanted { room: room.clone(), head_only: exchange.head_only });
@@ -94,6 +91,7 @@ impl Core {
                 let told = Told::Figures(number, Box::new(self.own_figures()));
                 self.tell_shard(by, told);
             }
+            Question::Selections(wanted) if !self.node.decides(wanted.room.as_str()) => self.ask_owner(by, wanted),
             Question::Selections(wanted) => {
                 let told = self.selections(&wanted);
                 if let Some(told) = told {
@@ -105,7 +103,10 @@ impl Core {
         }
     }
 
-    fn tell_shard(&mut self, by: ConnId, told: Told) {
+    pub(crate) fn tell_shard(&mut self, by: ConnId, told: Told) {
+        if self.is_abroad(by) {
+            return self.tell_abroad(by, told);
+        }
         if by.shard() == self.id {
             self.told(by, told);
         } else {
@@ -124,6 +125,7 @@ impl Core {
             Told::Selections(body) => self.respond_with(exchange, Answer::json(200), &SharedBytes::Counted(body)),
             Told::Length(len) => self.respond_head(exchange, Answer::json(200), Some(len)),
             Told::Busy => self.answer_busy(exchange),
+            Told::Nobody => self.answer_message(exchange, 503, NOBODY, RETRY),
             Told::Figures(..) => unreachable!("looked at first"),
         }
     }
@@ -147,6 +149,10 @@ impl Core {
         while !self.node.is_short_of_bodies()
             && let Some((by, wanted)) = self.bodies.next(now_ms)
         {
+            if !self.node.decides(wanted.room.as_str()) {
+                self.ask_owner(by, wanted);
+                continue;
+            }
             let told = self.encode(&wanted);
             self.tell_shard(by, told);
         }

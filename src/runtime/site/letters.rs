@@ -36,4 +36,6 @@ pub(crate) enum Told {
     Length(usize),
     /// To [`Question::Selections`]: too many wait for their answers.
     Busy,
+    /// To [`Question::Selections`]: nobody who decides about the room has answered.
+    Nobody,
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::audience::budget::{KINDS, Kind as Memory};
 use crate::config::Promise;
 use crate::engine::time::{Now, WallMillis};
+use crate::figures::nodes::{NodeRow, NodesFigures};
 use crate::figures::server::{MemoryFigures, RUNTIMES, ServerFigures};
 use crate::figures::stats::{self, ShardFigures};
 use crate::figures::store::StoreFigures;
@@ -57,7 +58,7 @@ impl Sight<'_> {
 
     /// The body of `/stats`. `missing` shards have not told their figures in time.
     pub(crate) fn stats(&self, shards: &mut [ShardFigures], missing: usize) -> String {
-        stats::body(self.server_figures(), shards, missing, self.store_figures())
+        stats::body(self.server_figures(), shards, missing, self.store_figures(), self.nodes())
     }
 
     /// The body of `/metrics`.
@@ -67,8 +68,13 @@ impl Sight<'_> {
             shards: shards.into_iter().map(|figures| (figures.shard.index(), figures.stats)).collect(),
             server: self.server_figures(),
             store: self.store_figures().unwrap_or_default(),
+            nodes: self.nodes().map(|(figures, _)| figures).unwrap_or_default(),
             process: process::read(started),
         })
+    }
+
+    fn nodes(&self) -> Option<(NodesFigures, Vec<NodeRow>)> {
+        self.board.nodes.get().map(|status| status.read(self.now.mono))
     }
 
     fn store_figures(&self) -> Option<StoreFigures> {

@@ -1,5 +1,6 @@
 //! Letters to other nodes: what is written is read, and stays readable; what is none is refused.
 
+mod errands;
 mod samples;
 
 use std::fmt::Write as _;
@@ -8,10 +9,12 @@ use std::sync::Arc;
 use butaca::audience::budget::{Budget, Kind};
 use butaca::audience::full_states::Captured;
 use butaca::cluster::entry;
-use butaca::engine::command::{Change, ChangeKind, RoomNews};
+use butaca::engine::command::{Change, ChangeKind, RoomNews, SaleRequest};
 use butaca::engine::ids::{Origin, ShardId, ShardSet};
+use butaca::layout::catalog::Catalog;
 use butaca::limits::cluster::{LETTER_BYTES_MAX, PIECE_BYTES, STATES_SHARED_MAX};
 use butaca::node::afar::{Malformed, Reader, Stretch, Writer};
+use butaca::node::errand::{Answered, Asked};
 use butaca::node::letters::{Letter, News};
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use proptest::sample::Index;
@@ -25,7 +28,7 @@ fn writer() -> Writer {
 }
 
 fn reader() -> Reader {
-    Reader::new(3, Stretch::new(WRITER_AT, 2), &Budget::default())
+    Reader::new(3, Stretch::new(WRITER_AT, 2), &Budget::default()).with_layouts(errands::layouts())
 }
 
 fn written(letter: &Letter) -> Vec<entry::Letter> {
@@ -65,6 +68,11 @@ fn text(letter: &Letter) -> String {
             });
             format!("{to:?} {effect:?} {captured:?}")
         }
+        Letter::Errand(errand) => format!("{:?} {:?}", errand.number, errand.asked),
+        Letter::Done(done) => match &done.answered {
+            Answered::Selections { body } => format!("{:?} {:?}", done.number, body.bytes()),
+            answered => format!("{:?} {answered:?}", done.number),
+        },
         other => format!("{other:?}"),
     }
 }
@@ -106,6 +114,14 @@ fn letters_stay_what_they_were() {
     assert_eq!(lines, GOLDEN, "a letter has changed: it needs another version of the entry");
 }
 
+/// One that has got the full states of all of them.
+fn fed() -> Reader {
+    let mut reader = reader();
+    let states: Vec<_> = golden().into_iter().filter(|letter| letter.kind == 64).collect();
+    assert!(read(&mut reader, &states).is_empty());
+    reader
+}
+
 fn golden() -> Vec<entry::Letter> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("a byte");
     let letter = |line: &str| {
@@ -128,10 +144,10 @@ fn every_truncated_letter_is_malformed() {
     for letter in golden().into_iter().filter(|letter| letter.kind < 64) {
         for end in 0..letter.bytes.len() {
             let cut = entry::Letter { kind: letter.kind, bytes: letter.bytes[..end].to_vec() };
-            assert!(reader().read(&cut).is_err(), "{letter:?} without its end behind {end}");
+            assert!(fed().read(&cut).is_err(), "{letter:?} without its end behind {end}");
         }
         let long = entry::Letter { kind: letter.kind, bytes: [&letter.bytes[..], b"x"].concat() };
-        assert_eq!(reader().read(&long).map(|_| ()), Err(Malformed::Length), "{letter:?}");
+        assert_eq!(fed().read(&long).map(|_| ()), Err(Malformed::Length), "{letter:?}");
     }
 }
 
@@ -155,6 +171,27 @@ fn connections_of_a_third_node_are_nobody() {
         let letter = Letter::NotMine { conn: samples::conn(strange), ticket: Default::default() };
         assert_eq!(refused(letter), Some(Malformed::Address));
     }
+}
+
+/// A layout that the reader does not know yet is none: the owner of the room refuses it.
+#[test]
+fn an_unknown_layout_is_none() {
+    let put = |letter: &Letter| match letter {
+        Letter::Errand(errand) => match &errand.asked {
+            Asked::Sale { request, .. } => match &**request {
+                SaleRequest::PutRoom { settings, plan } => (settings.layout.is_some(), plan.is_some()),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let letters = samples::all();
+    let (_, letter) = letters.iter().find(|(name, _)| *name == "ask_put").expect("it is there");
+    let bytes = written(letter);
+    assert_eq!(put(&read(&mut reader(), &bytes)[0].1), (true, true));
+    let mut unknowing = reader().with_layouts(Catalog::default());
+    assert_eq!(put(&read(&mut unknowing, &bytes)[0].1), (true, false));
 }
 
 #[test]

@@ -242,5 +242,5 @@ fn news() -> Vec<(&'static str, Letter)> {
 
 /// All of them, with their names.
 pub(super) fn all() -> Vec<(&'static str, Letter)> {
-    [requests(), carts(), answers(), news()].into_iter().flatten().collect()
+    [requests(), carts(), answers(), news(), super::errands::all()].into_iter().flatten().collect()
 }

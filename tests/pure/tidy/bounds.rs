@@ -16,11 +16,12 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
     (
         "node::afar",
         &[
-            "COMMAND", "RESYNC", "GONE", "ANSWER", "NEWS", "ROOM", "NOT_MINE", "AWAY", "RETURN", "STATE", "FORGET",
-            "PIECE", "FIRST", "MIDDLE", "LAST",
+            "COMMAND", "RESYNC", "GONE", "ANSWER", "NEWS", "ROOM", "NOT_MINE", "AWAY", "RETURN", "ERRAND", "DONE",
+            "STATE", "FORGET", "PIECE", "FIRST", "MIDDLE", "LAST",
         ],
         "the format of a letter",
     ),
+    ("node::parted", &["AFAR"], "a bit of a ticket"),
     ("node::rate", &["TICKS_PER_S"], "a unit"),
     ("node::proofs", &["DIGITS"], "the format of a proof"),
     (

@@ -32,7 +32,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "log"],
     &["clock"],
     &["acts"],
-    &["persist::record", "persist::batch", "persist::queue", "persist::status"],
+    &["persist::record", "persist::batch", "persist::queue", "persist::status", "persist::nodes"],
     &["persist::stores", "persist::link", "persist::parts"],
     &["persist::shard", "persist::thread"],
     &["persist"],
