@@ -4,6 +4,7 @@
 //! again only after its shard has forgotten it; grants follow every event of the member at once. Never here: when what
 //! is due.
 
+mod figures;
 mod lives;
 mod storing;
 

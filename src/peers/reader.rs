@@ -20,6 +20,7 @@ use crate::engine::ids::{ShardId, ShardSet};
 use crate::engine::time::Millis;
 use crate::limits::cluster::MAIL_TRIM_MS;
 use crate::limits::store::{STORE_RETRY_MS, STORE_RETRY_MS_MAX};
+use crate::persist::nodes::NodesStatus;
 use crate::persist::parts::PartNews;
 use crate::persist::queue::Queue;
 use crate::persist::stores::redis::parts::mail::{Streamed, Streams};
@@ -33,6 +34,7 @@ pub(super) struct Reader<S: Shards> {
     pub(super) shared: Arc<Shared>,
     pub(super) book: Arc<Mutex<Book>>,
     pub(super) queue: Arc<Queue>,
+    pub(super) nodes: Arc<NodesStatus>,
     pub(super) streams: Streams,
     pub(super) own: Life,
     pub(super) log: Arc<Ring>,
@@ -178,6 +180,7 @@ impl<S: Shards> Reader<S> {
         if from.is_empty() {
             return;
         }
+        self.nodes.change(|figures| figures.mail_holes += 1);
         tracing::warn!(node = node.as_str(), "mail is missing: what it feeds is asked for again");
         for shard in 0..shards {
             let mut news = PartNews::Hole { from };

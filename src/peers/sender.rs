@@ -10,6 +10,7 @@ use super::book::Book;
 use super::shared::Shared;
 use super::wrap::shards_letter;
 use super::{Shards, Writes as _};
+use crate::clock::Clock;
 use crate::cluster::entry::Letter;
 use crate::cluster::mail::Outbox;
 use crate::cluster::names::{Life, NodeName};
@@ -27,6 +28,7 @@ pub(super) struct Sender<S: Shards> {
     pub(super) queue: Arc<Queue>,
     pub(super) streams: Streams,
     pub(super) outbox: Outbox,
+    pub(super) clock: Clock,
     /// What writes to each life, and the addresses for which it does.
     pub(super) writers: BTreeMap<Life, ((usize, usize), S::Writer)>,
 }
@@ -44,7 +46,10 @@ impl<S: Shards> Sender<S> {
             }
             self.post(found.letters);
             self.outbox.seal(self.shared.version());
-            match self.send() {
+            self.tell_waiting();
+            let sent = self.send();
+            self.tell_waiting();
+            match sent {
                 Ok(()) => retry_ms = 0,
                 // The cluster's thread says that Redis is away: it asks it for more.
                 Err(()) => retry_ms = (retry_ms * 2).clamp(STORE_RETRY_MS, STORE_RETRY_MS_MAX),
@@ -86,6 +91,10 @@ impl<S: Shards> Sender<S> {
         for (to, letter) in self.shared.take_letters() {
             assert!(self.outbox.post(&to, letter), "it is short");
         }
+    }
+
+    fn tell_waiting(&self) {
+        self.parts.nodes().set_waiting(self.outbox.unconfirmed().count(), self.clock.now().mono);
     }
 
     fn send(&mut self) -> Result<(), ()> {

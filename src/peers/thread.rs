@@ -153,6 +153,7 @@ impl<S: Shards> Start<S> {
             queue: Arc::clone(&link.queue),
             streams: Streams::new(&setup.redis)?,
             outbox: Outbox::new(life.clone()),
+            clock: setup.clock,
             writers: BTreeMap::new(),
         };
         let reader = Reader {
@@ -160,6 +161,7 @@ impl<S: Shards> Start<S> {
             shared: Arc::clone(&shared),
             book: Arc::clone(&book),
             queue: Arc::clone(&link.queue),
+            nodes: Arc::clone(parts.nodes()),
             streams: Streams::new(&setup.redis)?,
             own: life.clone(),
             log: Arc::clone(&setup.log),

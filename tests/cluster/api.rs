@@ -95,7 +95,7 @@ fn any_node_answers_for_any_room() {
     let cluster = Cluster::new(&[]);
     let nodes = [cluster.node_with("a", &[("SHARDS", "3")]), cluster.node_with("b", &[("SHARDS", "2")])];
     eventually("both have parts", || ["a", "b"].iter().all(|name| cluster.parts_of(name) > 0).then_some(()));
-    let mut rooms = rooms();
+    let mut rooms = rooms().split_off(4);
     for (at, room) in rooms.iter().enumerate() {
         for (number, Act { line, body, status, told: (field, first, again) }) in acts().into_iter().enumerate() {
             let line = line.replace("{room}", room);
@@ -117,12 +117,21 @@ fn any_node_answers_for_any_room() {
         let (first, next) = listed(node, "?limit=5");
         assert_eq!((first.as_slice(), &next), (&rooms[..5], &Value::from(rooms[4].as_str())));
     }
+    for (node, name) in nodes.iter().zip(["a", "b"]) {
+        let stats = node.stats();
+        let row = |row: &Value| (row["node"].clone(), row["shards"].clone(), row["this"] == (row["node"] == *name));
+        let rows: Vec<_> = stats["nodes"].as_array().expect("a row a node").iter().map(row).collect();
+        assert_eq!(rows, [("a".into(), 3.into(), true), ("b".into(), 2.into(), true)], "{stats}");
+        let told = &stats["cluster"];
+        let [owned, wanted, nobodys] = ["owned", "wanted", "ownerless"].map(|of| told[format!("parts_{of}")].clone());
+        assert!(owned == cluster.parts_of(name) && owned == wanted && nobodys == 0, "{told}");
+    }
     // The log is one: a node may hear of what the other one has written a moment later.
-    for path in ["/v1/events?limit=1000", "/v1/rooms/room-3/events"] {
+    for path in ["/v1/events?limit=1000", "/v1/rooms/room-5/events"] {
         let log = |node: &Server| {
             let told = ask(node, &format!("GET {path}"), &Value::Null);
             let body = String::from_utf8(told.body.clone()).expect("text");
-            body.contains("\"room-3\"").then_some((told.status, body))
+            body.contains("\"room-5\"").then_some((told.status, body))
         };
         eventually("both tell the same", || {
             let [one, other] = nodes.each_ref().map(log);

@@ -49,6 +49,7 @@ impl<S: Shards> Cluster<S> {
         self.link.status.set_unserved((unserved > 0).then_some(text));
         let version = self.member.roster().version(self.now(), lease_ms, VERSION);
         self.shared.set_version(version);
+        self.tell_nodes(&beat);
         Ok(())
     }
 

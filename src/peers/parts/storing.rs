@@ -32,6 +32,7 @@ impl<S: Shards> Cluster<S> {
             let (mut stored, batch) = self.restore(part, loaded);
             // Nobody has had it in between.
             let given = self.given.remove(&part).filter(|(given, _)| fence == given + 1);
+            self.count_taken(given.is_some());
             stored.lives = given.map(|(_, lives)| lives).unwrap_or_default();
             let now = self.now();
             self.shares.begin(now, part, batch);
