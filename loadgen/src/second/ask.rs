@@ -105,6 +105,9 @@ impl Crowd {
         } else if ask != Ask::Ping {
             wire::text(line, "room_id", room_name);
         }
+        if matches!(ask, Ask::Join | Ask::Sync) {
+            wire::bare(line, "packed", true);
+        }
         if let (Wish::Join, Some((life, seq))) = (&wish, mine.at) {
             let epoch = &second.rooms[room].lives[life].epoch;
             wire::bare(line, "since", format_args!(r#"{{"epoch":"{epoch}","seq":{seq}}}"#));

@@ -3,8 +3,11 @@
 //! Invariant: `hash` is the sum over the seats that are not free, so two maps are compared by one number. Never here:
 //! when that was.
 
+use std::io::Read as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use flate2::read::DeflateDecoder;
 
 use crate::names::Seat;
 
@@ -33,7 +36,20 @@ impl Map {
     /// The map of a snapshot's `states`; nothing when they are not those of so many seats.
     #[must_use]
     pub fn of_states(states: &str, seats: u32) -> Option<Self> {
-        let bits = BASE64_STANDARD.decode(states).ok()?;
+        Self::of_bits(BASE64_STANDARD.decode(states).ok()?, seats)
+    }
+
+    /// The same of `packed`: the base64 of raw DEFLATE.
+    #[must_use]
+    pub fn of_packed(packed: &str, seats: u32) -> Option<Self> {
+        let packed = BASE64_STANDARD.decode(packed).ok()?;
+        let mut bits = Vec::new();
+        // One byte more than there may be: whatever is longer is none.
+        DeflateDecoder::new(&*packed).take(u64::from(seats).div_ceil(4) + 1).read_to_end(&mut bits).ok()?;
+        Self::of_bits(bits, seats)
+    }
+
+    fn of_bits(bits: Vec<u8>, seats: u32) -> Option<Self> {
         if bits.len() != (seats as usize).div_ceil(4) {
             return None;
         }
@@ -94,8 +110,12 @@ impl Map {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
 
     use super::Map;
 
@@ -113,5 +133,23 @@ mod tests {
         assert_eq!(Map::of_states(&wire, 16), None, "another number of seats");
         assert_eq!(Map::of_states(&BASE64_STANDARD.encode([0, 0, 4]), 9), None, "a seat behind the last one");
         assert_eq!(Map::of_states("x", 9), None);
+    }
+
+    #[test]
+    fn packed_is_the_same_map() {
+        let packed = |bytes: &[u8]| {
+            let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
+            deflate.write_all(bytes).expect("memory takes it");
+            deflate.finish().expect("memory takes it")
+        };
+        let read = |bytes: &[u8], seats| Map::of_packed(&BASE64_STANDARD.encode(bytes), seats);
+        let bits = [0b1100_0010, 0b10, 0];
+        let whole = packed(&bits);
+        assert_eq!(read(&whole, 9), Map::of_states(&BASE64_STANDARD.encode(bits), 9));
+        assert_eq!(read(&whole, 16), None, "another number of seats");
+        assert_eq!(read(&whole[..whole.len() - 1], 9), None, "cut short");
+        assert_eq!(read(&packed(&vec![0; 50_000_000]), 9), None, "far too long");
+        assert_eq!(read(&bits, 9), None, "not packed");
+        assert_eq!(Map::of_packed("%", 9), None);
     }
 }

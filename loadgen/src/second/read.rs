@@ -190,14 +190,15 @@ impl Crowd {
 
     fn snapshot(&mut self, who: Who, frame: &Frame<'_>, payload: &[u8], now: u64) -> Reply {
         let (room, life) = (self.room_of(who), self.second().mine[who as usize].life);
-        let map = match (&frame.states, frame.seats) {
-            (Some(states), _) => Map::of_states(states, self.names.seats()),
-            (None, Some(list)) => wire::states(list, &self.names).map(|list| {
+        let map = match (&frame.packed, &frame.states, frame.seats) {
+            (Some(packed), ..) => Map::of_packed(packed, self.names.seats()),
+            (None, Some(states), _) => Map::of_states(states, self.names.seats()),
+            (None, None, Some(list)) => wire::states(list, &self.names).map(|list| {
                 let mut map = Map::free(self.names.seats());
                 list.iter().for_each(|&(seat, state)| map.set(seat, state));
                 map
             }),
-            (None, None) => None,
+            (None, None, None) => None,
         };
         let (Some(map), Some(seq), Some(cart)) = (map, frame.seq, &frame.cart) else {
             self.wrong(Wrong::WrongFullState, who, None, "a snapshot that is none", payload);

@@ -79,6 +79,9 @@ pub struct Frame<'a> {
     /// `states` of a snapshot
     #[serde(borrow)]
     pub states: Option<Cow<'a, str>>,
+    /// `packed` of a snapshot
+    #[serde(borrow)]
+    pub packed: Option<Cow<'a, str>>,
     /// `seats`, raw: names, or pairs of a name and a state
     #[serde(borrow)]
     pub seats: Option<&'a RawValue>,

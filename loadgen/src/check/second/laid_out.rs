@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{Context, Outcome, Step, ensure};
 use super::member::names;
+use crate::second::map::Map;
 
 pub(super) const STEPS: &[Step] = &[
     ("room_joined names the layout, which is served for ever under its version", layout),
@@ -59,7 +60,12 @@ fn numbers(context: &Context<'_>) -> Outcome {
     let expected = [json!([1, 1]), json!([5, 1]), json!([9, 3])];
     ensure(changes.len() == 3 && expected.iter().all(|change| changes.contains(&change)), || format!("{all:?}"))?;
     let snapshot = member.ask("sync", &room, json!({}), "snapshot")?;
-    ensure(states(&snapshot)? == [0, 1, 0, 0, 0, 1, 0, 0, 0, 3], || snapshot.to_string())
+    ensure(states(&snapshot)? == [0, 1, 0, 0, 0, 1, 0, 0, 0, 3], || snapshot.to_string())?;
+    let packed = member.ask("sync", &room, json!({"packed": true}), "snapshot")?;
+    // A server of before does not pack.
+    let Some(text) = packed["packed"].as_str() else { return ensure(states(&packed).is_ok(), || packed.to_string()) };
+    let same = Map::of_packed(text, 10) == Map::of_states(snapshot["states"].as_str().unwrap_or("?"), 10);
+    ensure(same && packed["states"].is_null(), || packed.to_string())
 }
 
 fn best(context: &Context<'_>) -> Outcome {
