@@ -19,7 +19,7 @@ test("links lead somewhere", async () => {
     for (const [, target] of (await read(path)).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [file, anchor] = target.split("#");
-      const address = new URL(file === "" ? path : file, new URL(path, docs));
+      const address = new URL(file, new URL(path, docs));
       await assert.doesNotReject(access(address), `${path} links to ${target}`);
       if (anchor === undefined) continue;
       const anchors = [...(await readFile(address, "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
