@@ -67,7 +67,12 @@ impl Shards for Ours {
 
     fn furnish(&self, restored: &mut Restored) {
         let plan = |name: &LayoutName| self.board.layouts.get(&name.id, &name.version).map(RoomPlan);
-        for room in restored.furnish(plan) {
+        let mut bare = restored.furnish(plan);
+        if !bare.is_empty() && self.board.shelf.as_ref().is_some_and(|shelf| shelf.refresh().is_ok()) {
+            // Another node has put it a moment ago.
+            bare = restored.furnish(plan);
+        }
+        for room in bare {
             tracing::warn!(%room, "its layout is not there: nobody gets a seat until it is put anew");
         }
     }

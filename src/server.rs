@@ -254,8 +254,9 @@ fn layouts(config: &Config) -> Result<(Catalog, Kept), Failure> {
         let line = |why| (EXIT_USAGE, format!("LAYOUTS_DIR: {why}"));
         opening::read_layouts(folder, &catalog).map_err(line)?;
     }
-    let at_once = config.halls.rooms_file.is_some() || config.nodes.is_some();
-    let kept = opening::read_kept(&config.store, at_once, &catalog).map_err(|why| (EXIT_USAGE, why))?;
+    let is_node = config.nodes.is_some();
+    let at_once = config.halls.rooms_file.is_some() || is_node;
+    let kept = opening::read_kept(&config.store, (at_once, is_node), &catalog).map_err(|why| (EXIT_USAGE, why))?;
     Ok((catalog, kept))
 }
 

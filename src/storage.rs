@@ -21,7 +21,7 @@ use crate::layout::catalog::Catalog;
 use crate::log;
 use crate::neighbours::Ours;
 use crate::node::letters::Letter;
-use crate::opening::Shared;
+use crate::opening::{self, Shared};
 use crate::peers::{self, Peers};
 use crate::persist::link::StoreLink;
 use crate::persist::parts::PartLink;
@@ -139,6 +139,7 @@ impl Storage {
         let no_thread = |error: io::Error| (EXIT_STORE, format!("cannot start the cluster's thread: {error}"));
         let peers = Peers::start(setup, ours, &link, &parts).map_err(no_thread)?;
         board.first_comes(peers.drain());
+        board.shelf.clone().map_or(Ok(()), opening::follow).map_err(no_thread)?;
         match verdicts.recv() {
             Ok(Err(refused)) => Err(refused),
             Ok(Ok(())) | Err(_) => Ok(Self { link, parts: Some(parts), threads: Threads::Node(Box::new(peers)) }),

@@ -90,6 +90,7 @@ pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Pr
         layout
     });
     let layout = read.await.expect("a panic ends the process")?;
+    refresh(server).await?;
     let alone = Arc::clone(&server.halls).write_owned().await;
     let status = match server.board.layouts.look(&layout) {
         Put::New | Put::NewVersion => StatusCode::CREATED,
@@ -116,9 +117,17 @@ where
     let shelf = server.board.shelf.clone();
     let done = tokio::task::spawn_blocking(move || what(shelf.as_deref())).await.expect("a panic ends the process");
     done.map_err(|error| {
-        tracing::error!(error, "a layout could not be kept");
-        Problem::new(&PERSISTENCE_UNAVAILABLE, "the store does not take it: ask again")
+        tracing::error!(error, "the store of layouts does not answer");
+        Problem::new(&PERSISTENCE_UNAVAILABLE, "the store of layouts does not answer: ask again")
     })
+}
+
+/// Takes in what was put on other nodes, before this one answers for layouts.
+pub(super) async fn refresh(server: &Server) -> Result<(), Problem> {
+    if !server.shards.has_others() {
+        return Ok(());
+    }
+    keep(server, |shelf| shelf.map_or(Ok(()), Keeper::refresh)).await
 }
 
 fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> {
@@ -130,7 +139,8 @@ fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> 
 }
 
 /// `GET` of one, with its plan.
-pub(super) fn get(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+pub(super) async fn get(server: &Server, asking: &Asking) -> Result<Response, Problem> {
+    refresh(server).await?;
     let layout = server.board.layouts.latest(asking.first().as_str());
     let layout = layout.ok_or_else(|| Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title))?;
     let plan = serde_json::from_slice(layout.document().json()).expect("a plan is written as JSON");
@@ -138,15 +148,17 @@ pub(super) fn get(server: &Server, asking: &Asking) -> Result<Response, Problem>
 }
 
 /// `GET` of all.
-pub(super) fn list(server: &Server) -> Response {
+pub(super) async fn list(server: &Server) -> Result<Response, Problem> {
+    refresh(server).await?;
     let layouts = server.board.layouts.list();
     let layouts = layouts.iter().map(|layout| answer(server, layout, None)).collect();
-    json(StatusCode::OK, &LayoutsAnswer { layouts })
+    Ok(json(StatusCode::OK, &LayoutsAnswer { layouts }))
 }
 
 /// `DELETE`
 pub(super) async fn delete(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     let id = asking.first().as_str();
+    refresh(server).await?;
     let alone = Arc::clone(&server.halls).write_owned().await;
     if server.board.layouts.latest(id).is_some() {
         let of_own = || DeskQuestion::UsesLayout(id.into());

@@ -98,9 +98,9 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
             let gathered = server.gathering.gather(&server.shards, server.clock).await;
             Ok(of(StatusCode::OK, METRICS_TYPE, server.sight().metrics(gathered.shards)))
         }
-        Act::Layouts => Ok(layouts::list(server)),
+        Act::Layouts => layouts::list(server).await,
         Act::PutLayout => layouts::put(server, asking).await,
-        Act::GetLayout => layouts::get(server, asking),
+        Act::GetLayout => layouts::get(server, asking).await,
         Act::DeleteLayout => layouts::delete(server, asking).await,
         Act::Rooms => rooms::list(server, &asking.query).await.map(|rooms| json(StatusCode::OK, &rooms)),
         Act::Disconnect => disconnect(server, asking).await,
@@ -123,11 +123,21 @@ pub(super) async fn perform(server: &Server, call: &Call, asking: &Asking) -> Re
         | Act::Reconcile => {
             let gives_layout = matches!(call.act, Act::PutRoom | Act::PatchRoom);
             let _halls = if gives_layout { Some(server.halls.read().await) } else { None };
-            let request = request(server, call.act, asking)?;
+            let mut wanted = request(server, call.act, asking);
+            if gives_layout && wanted.as_ref().map_or(true, names_layout) {
+                // Another node may know it, or a later version.
+                layouts::refresh(server).await?;
+                wanted = request(server, call.act, asking);
+            }
+            let request = wanted?;
             let answer = ask(server, &asking.room().id(), request).await?;
             told(asking.room().as_str(), answer, server.is_durable())
         }
     }
+}
+
+fn names_layout(request: &SaleRequest) -> bool {
+    matches!(request, SaleRequest::PutRoom { plan: Some(_), .. } | SaleRequest::PatchRoom { plan: Some(_), .. })
 }
 
 /// What a call asks of its room.

@@ -23,6 +23,8 @@ pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;
 pub const ROOMS_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Layouts that are kept, each version of each. At the bound a new one is refused.
 pub const LAYOUT_VERSIONS_MAX: usize = 10_000;
+/// Marks of deleted layouts that stay in Redis, so that other nodes hear of it. At the bound the oldest go.
+pub const LAYOUT_MARKS_MAX: usize = 64;
 /// What a layout costs beside its JSON and its names: bytes a seat.
 pub const LAYOUT_SEAT_BYTES_MAX: usize = 100;
 /// Other choices that a refusal names. Further ones are left out.

@@ -69,6 +69,20 @@ impl Asked {
         }
     }
 
+    /// Whether it gives a room a layout that is not known here yet: letters only name layouts.
+    #[must_use]
+    pub(super) fn lacks_layout(&self) -> bool {
+        let Self::Sale { request, .. } = self else { return false };
+        let named = if let SaleRequest::PutRoom { settings, plan } = &**request {
+            settings.layout.as_ref().filter(|_| plan.is_none())
+        } else if let SaleRequest::PatchRoom { patch, plan } = &**request {
+            patch.layout.iter().flatten().next().filter(|_| plan.is_none())
+        } else {
+            None
+        };
+        named.is_some()
+    }
+
     /// Whether asking it twice does what asking it once does, and is answered like it.
     #[must_use]
     pub(super) fn may_be_repeated(&self) -> bool {

@@ -7,7 +7,7 @@ mod kept;
 mod layouts;
 mod rooms;
 
-pub(crate) use kept::{Kept, Shared, read as read_kept};
+pub(crate) use kept::{Kept, Shared, follow, read as read_kept};
 pub(crate) use layouts::read as read_layouts;
 pub(crate) use rooms::read as read_rooms;
 

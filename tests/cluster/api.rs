@@ -12,7 +12,7 @@ use crate::fan::Fan;
 use crate::nodes::{Cluster, LEASE_MS, rooms};
 
 /// One request to a node's API. No body is sent for `null`.
-fn ask(node: &Server, line: &str, body: &Value) -> Response {
+pub(crate) fn ask(node: &Server, line: &str, body: &Value) -> Response {
     let mut http = Http::new(node.dial_api());
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
@@ -21,7 +21,7 @@ fn ask(node: &Server, line: &str, body: &Value) -> Response {
     http.response(false)
 }
 
-fn get(node: &Server, path: &str) -> (u16, Value) {
+pub(crate) fn get(node: &Server, path: &str) -> (u16, Value) {
     let told = ask(node, &format!("GET {path}"), &Value::Null);
     (told.status, told.json())
 }

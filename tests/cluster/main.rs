@@ -9,5 +9,6 @@ mod accidents;
 mod api;
 mod carts;
 mod fan;
+mod layouts;
 mod nodes;
 mod one_sale;

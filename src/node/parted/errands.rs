@@ -131,7 +131,8 @@ impl Node {
     /// A shard of another node asks.
     pub(in crate::node) fn errand(&mut self, errand: Errand) {
         let Errand { by, number, asked } = errand;
-        if asked.room().is_some_and(|room| !self.decides(room.as_str())) {
+        // A layout that was put on another node a moment ago is here with the next refresh.
+        if asked.lacks_layout() || asked.room().is_some_and(|room| !self.decides(room.as_str())) {
             return self.errand_done(by, number, Answered::NotMine);
         }
         if let Asked::Sale { room, request } = asked {

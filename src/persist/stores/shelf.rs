@@ -28,6 +28,14 @@ pub trait Keeper: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// One line. Some may come back at the next start.
     fn delete(&self, name: &str) -> Result<(), String>;
+
+    /// Takes in what other servers of the same place have put or deleted meanwhile, where there can be others.
+    ///
+    /// # Errors
+    /// One line: the place is away, and what is known may be old.
+    fn refresh(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The files of one data directory.

@@ -1,9 +1,10 @@
 //! Layouts that the backend has put, kept in Redis: whoever serves this namespace next has them, on whichever machine.
 //!
 //! The keys: `{ns:lease}:layouts` a hash, a field a version (`VERSION:NAME`) with its document;
-//! `{ns:lease}:layout_order` the same fields in the order in which they were put. A version never changes, so a call
-//! that is made again, or comes late, does no harm. Invariants: a connection of its own, so that a large layout never
-//! stands in the way of seats; what is answered is in Redis. Never here: what a layout means; which rooms have it.
+//! `{ns:lease}:layout_order` the same fields in the order in which they were put, and a field without a version for a
+//! name that was deleted. A version never changes, so a call that is made again, or comes late, does no harm. Invariants: a
+//! connection of its own, so that a large layout never stands in the way of seats; what is answered is in Redis. Never
+//! here: what a layout means; which rooms have it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -71,6 +72,29 @@ impl RedisShelf {
         Ok(found)
     }
 
+    /// The fields of what is there, the latest last, and of the names that were deleted (`:NAME`).
+    ///
+    /// # Errors
+    /// Redis is away, or has something else under this name.
+    pub fn order(&self) -> Result<Vec<String>, StoreError> {
+        let mut state = self.state();
+        let fields = array(self.call_anew(&mut state, &self.keys.layout_order())?).ok_or_else(strange)?;
+        fields.into_iter().map(|field| text(field).ok_or_else(strange)).collect()
+    }
+
+    /// The document of one that [`Self::order`] has named; nothing if it has gone meanwhile.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub fn document(&self, field: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut state = self.state();
+        let document = bytes(self.call(&mut state, self.keys.layout(field))?);
+        if document.is_some() {
+            state.known.insert(field.to_owned());
+        }
+        Ok(document)
+    }
+
     /// Writes what was there anew, when Redis has lost it. `all`: name, version and document, the latest of a name
     /// last.
     ///
@@ -104,14 +128,15 @@ impl RedisShelf {
         answer.ok_or_else(strange)
     }
 
-    /// One change. A connection that has stood still may have been closed meanwhile: then another one is made.
-    fn change(&self, state: &mut State, command: &Cmd) -> Result<(), String> {
+    /// One call. A connection that has stood still may have been closed meanwhile: then another one is made.
+    fn call_anew(&self, state: &mut State, command: &Cmd) -> Result<Value, StoreError> {
         let had_link = state.link.is_some();
-        let mut answer = self.call(state, command.clone());
-        if had_link && answer.is_err() {
-            answer = self.call(state, command.clone());
-        }
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = self.call(state, command.clone());
+        if had_link && answer.is_err() { self.call(state, command.clone()) } else { answer }
+    }
+
+    fn change(&self, state: &mut State, command: &Cmd) -> Result<(), String> {
+        let answer = self.call_anew(state, command).map_err(|error| error.to_string())?;
         if text(answer).as_deref() == Some("OK") { Ok(()) } else { Err(strange().to_string()) }
     }
 }

@@ -23,6 +23,7 @@ use crate::engine::ids::{RoomId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::SHARDS_MAX;
 use crate::limits::acts::REDIS_LOG_PER_CALL_MAX;
+use crate::limits::layout::LAYOUT_MARKS_MAX;
 use crate::limits::store::{REDIS_KEEP_LASTING_MS, REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
 use crate::persist::stores::store::LogShare;
@@ -136,14 +137,21 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 'OK'";
 
-/// Keys: documents, order. Arguments: name. All its versions go.
+/// Keys: documents, order. Arguments: name, how many such marks stay. All its versions go; a field without a version
+/// says so, since what is not there may also have been lost.
 const DELETE_LAYOUT: &str = "
+local marks = {}
 for _, field in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   if string.sub(field, string.find(field, ':', 1, true) + 1) == ARGV[1] then
     redis.call('HDEL', KEYS[1], field)
     redis.call('ZREM', KEYS[2], field)
+  elseif string.sub(field, 1, 1) == ':' then
+    marks[#marks + 1] = field
   end
 end
+for old = 1, #marks + 1 - ARGV[2] do redis.call('ZREM', KEYS[2], marks[old]) end
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+redis.call('ZADD', KEYS[2], (last[2] or 0) + 1, ':' .. ARGV[1])
 return 'OK'";
 
 /// The keys of one namespace.
@@ -291,7 +299,7 @@ impl Keys {
     /// Forgets all versions of a layout.
     pub(super) fn delete_layout(&self, name: &str) -> Cmd {
         let mut call = self.layout_call(DELETE_LAYOUT);
-        call.arg(name);
+        call.arg(name).arg(LAYOUT_MARKS_MAX);
         call
     }
 
