@@ -2,9 +2,9 @@
 //!
 //! The keys: `{ns:lease}:layouts` a hash, a field a version (`VERSION:NAME`) with its document;
 //! `{ns:lease}:layout_order` the same fields in the order in which they were put, and a field without a version for a
-//! name that was deleted. A version never changes, so a call that is made again, or comes late, does no harm. Invariants: a
-//! connection of its own, so that a large layout never stands in the way of seats; what is answered is in Redis. Never
-//! here: what a layout means; which rooms have it.
+//! name that was deleted. A version never changes, so a call that is made again, or comes late, does no harm.
+//! Invariants: a connection of its own, so that a large layout never stands in the way of seats; what is answered is in
+//! Redis. Never here: what a layout means; which rooms have it.
 
 use std::collections::BTreeSet;
 use std::fmt;
