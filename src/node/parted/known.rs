@@ -11,6 +11,8 @@ use crate::node::Node;
 use crate::node::letters::Letter;
 use crate::persist::parts::PartAck;
 
+use super::waiting::Waiting;
+
 /// The request that an effect answers.
 fn answers(effect: &Effect) -> Option<Ticket> {
     let asker = match effect {
@@ -107,9 +109,10 @@ impl Node {
     pub(in crate::node) fn not_mine(&mut self, conn: ConnId, ticket: Ticket) {
         let Some(slot) = self.sessions.find(conn) else { return };
         let Some(queue) = self.parted.as_mut().and_then(|parted| parted.waiting.get_mut(&slot)) else { return };
+        let mut from_it = queue.iter_mut().skip_while(|waiting| waiting.command.ticket != ticket);
+        from_it.next().into_iter().for_each(|waiting| waiting.asked = None);
         // What stands behind it would be answered before it.
-        let behind = queue.iter_mut().skip_while(|waiting| waiting.command.ticket != ticket);
-        behind.for_each(|waiting| waiting.asked = None);
+        from_it.for_each(Waiting::is_behind);
         crate::marks::hit("a request that its owner does not decide");
     }
 

@@ -212,6 +212,9 @@ impl Node {
         for conn in self.seats.connections_on(of) {
             self.decide(Input::Away { conn, waits_until });
         }
+        if let Some(parted) = self.parted.as_mut() {
+            parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back_from(of));
+        }
         self.errands_lost(of);
         self.ack(PartAck::Purged { shard: self.id, of });
     }

@@ -2,7 +2,8 @@
 //!
 //! A connection's requests are answered in their order: those under way are all with one shard, and the next one goes
 //! elsewhere only when they are answered. Invariants: what is answered was asked, and is answered once; a request that
-//! nobody answers is refused in the end. Never here: decisions about seats.
+//! nobody answers is refused in the end; one that would be done twice is sent again only when its owner has said that
+//! it was not done. Never here: decisions about seats.
 
 use crate::cluster::names::PartId;
 use crate::engine::command::{Asker, CartRequest, Effect, Reject, RequestType, Resumed};
@@ -22,15 +23,25 @@ pub(super) struct Waiting {
     was_sent: bool,
     /// Who was asked, and when.
     pub(super) asked: Option<(ShardId, Millis)>,
+    /// Whoever was asked is gone, or what it answered is: what it has done is not known.
+    is_lost: bool,
 }
 
 impl Waiting {
     /// Requests about the part go there now: one that was sent elsewhere is sent again.
     pub(super) fn comes_back(&mut self, part: PartId, spread: Spread, to: Option<ShardId>) {
         let of = self.command.wanted.room().and_then(|room| spread.part_of(room.as_str()));
-        if of == Some(part.0) && self.asked.is_some_and(|(asked, _)| Some(asked) != to) {
+        let is_elsewhere = self.asked.is_some_and(|(asked, _)| Some(asked) != to);
+        if of != Some(part.0) || !is_elsewhere {
+            return;
+        }
+        if self.may_be_repeated() {
             crate::marks::hit("a request that is sent again");
             self.asked = None;
+        } else if to.is_none() {
+            // Who hands a part over answers before; who is gone does not.
+            crate::marks::hit("a request of which nobody knows whether it was done");
+            self.is_lost = true;
         }
     }
 
@@ -40,11 +51,28 @@ impl Waiting {
         is_abroad.then(|| now_ns.saturating_sub(self.since_ns))
     }
 
-    /// What these addresses were asked is asked again.
+    /// What these addresses were asked is asked again, or not known.
     pub(super) fn comes_back_from(&mut self, from: ShardSet) {
         if self.asked.is_some_and(|(asked, _)| from.contains(asked)) {
+            if self.may_be_repeated() {
+                self.asked = None;
+            } else {
+                self.is_lost = true;
+            }
+        }
+    }
+
+    /// What stands before it is asked again, and was answered too late if it was answered.
+    pub(super) fn is_behind(&mut self) {
+        if self.may_be_repeated() {
             self.asked = None;
         }
+    }
+
+    /// Whether asking twice does what asking once does: the best seats of now are others than those of before, and the
+    /// cart would have both.
+    fn may_be_repeated(&self) -> bool {
+        !matches!(&self.command.wanted, Wanted::Cart { request: CartRequest::SelectBest { .. }, .. })
     }
 }
 
@@ -59,6 +87,7 @@ impl Node {
             since_ns,
             was_sent: false,
             asked: None,
+            is_lost: false,
         });
         self.pump(slot);
     }
@@ -121,12 +150,12 @@ impl Node {
         let own_shards = parted.link.spread().shards();
         for waiting in parted.waiting.values_mut().flatten() {
             let is_lost = |(to, at): (ShardId, Millis)| to.index() >= own_shards && now.since(at) >= COMMAND_AGAIN_MS;
-            if waiting.asked.is_some_and(is_lost) {
+            if waiting.asked.is_some_and(is_lost) && waiting.may_be_repeated() {
                 waiting.asked = None;
             }
         }
         let patience_ms = parted.patience_ms;
-        let is_over = |waiting: &Waiting| now.since(waiting.since) >= patience_ms;
+        let is_over = |waiting: &Waiting| waiting.is_lost || now.since(waiting.since) >= patience_ms;
         let due = parted.waiting.iter().filter(|(_, queue)| queue.front().is_some_and(is_over));
         let due: Vec<u32> = due.map(|(slot, _)| *slot).collect();
         for slot in due {
