@@ -119,6 +119,7 @@ export class ButacaClient extends EventTarget {
       status: (detail) => this.#whole(() => this.#status(detail)),
       opened: () => this.#whole(() => this.#opened()),
       text: (text) => this.#whole(() => this.#received(text)),
+      patience: () => (this.#speaker === this.#v2 ? this.#v2.session.patienceMs : undefined),
     });
     this.#inbox = new Inbox((frame) => this.#whole(() => this.#heard(frame)), this.options.inflate);
     const host = this.#host();
@@ -139,7 +140,7 @@ export class ButacaClient extends EventTarget {
 
   /** v2: the name under which the shop's backend finds the cart. Never to be shown to others. @returns {string | undefined} */
   get sessionId() {
-    return this.#v2.sessionId;
+    return this.#v2.session.id;
   }
 
   /**

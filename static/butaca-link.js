@@ -14,7 +14,8 @@
  * @typedef {{ status: Status, attempt: number, retryInMs?: number, code?: number, reason?: string }} StatusDetail
  *   `closed` with a `code`: the server ended it for a reason that a new connection would not mend.
  * @typedef {{ connectMs: number, retryMinMs: number, retryMaxMs: number, WebSocket?: typeof WebSocket }} LinkOptions
- * @typedef {{ status: (detail: StatusDetail) => void, opened: () => void, text: (text: string) => void }} LinkHooks
+ * @typedef {{ status: (detail: StatusDetail) => void, opened: () => void, text: (text: string) => void,
+ *   patience: () => number | undefined }} LinkHooks  `patience`: the longest wait for now, in milliseconds.
  */
 
 import { waitBeforeReturn } from "./butaca-protocol.js";
@@ -115,7 +116,7 @@ export class Link {
   /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     this.#forget();
-    const usual = waitBeforeReturn(code, this.#attempt, this.options);
+    const usual = waitBeforeReturn(code, this.#attempt, this.options, this.hooks.patience());
     const retryInMs = usual !== undefined && this.#returnAt > 0 ? Math.max(0, this.#returnAt - Date.now()) : usual;
     this.#attempt = retryInMs === undefined ? 0 : Math.min(this.#attempt + 1, ATTEMPTS_COUNTED);
     if (retryInMs === undefined) return this.#tell({ status: "closed", attempt: 0, code, reason });

@@ -66,9 +66,9 @@
   function lostBy(code) {
     return code === void 0 || code === SUPERSEDED ? void 0 : DISCONNECTED;
   }
-  function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }) {
+  function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }, patienceMs = retryMaxMs) {
     if (OWN_FAULTS.has(code) || code >= 4500 && code <= 4999) return void 0;
-    const span2 = code === TOO_MANY_MESSAGES ? 2 * retryMaxMs : Math.min(retryMaxMs, retryMinMs * 2 ** attempt);
+    const span2 = code === TOO_MANY_MESSAGES ? 2 * retryMaxMs : Math.min(retryMaxMs, Math.max(retryMinMs, patienceMs), retryMinMs * 2 ** attempt);
     return Math.round(span2 / 2 + Math.random() * span2 / 2);
   }
   function isOwnSelect(frame, clientId) {
@@ -276,7 +276,7 @@
     /** @param {number} code @param {string} reason */
     #lost(code, reason) {
       this.#forget();
-      const usual = waitBeforeReturn(code, this.#attempt, this.options);
+      const usual = waitBeforeReturn(code, this.#attempt, this.options, this.hooks.patience());
       const retryInMs = usual !== void 0 && this.#returnAt > 0 ? Math.max(0, this.#returnAt - Date.now()) : usual;
       this.#attempt = retryInMs === void 0 ? 0 : Math.min(this.#attempt + 1, ATTEMPTS_COUNTED);
       if (retryInMs === void 0) return this.#tell({ status: "closed", attempt: 0, code, reason });
@@ -1369,6 +1369,7 @@
   };
 
   // static/butaca-session.js
+  var TRIES_IN_GRACE = 4;
   var inUse = /* @__PURE__ */ new Set();
   var Session = class {
     /** @type {string | undefined} */
@@ -1378,6 +1379,10 @@
     /** Where something is held, the latest last. @type {Set<string>} */
     #rooms = /* @__PURE__ */ new Set();
     #claimed = false;
+    /** How long the server keeps the carts of a session without a connection. */
+    #graceMs = 0;
+    /** Since when there has been none, by the local clock. @type {number | undefined} */
+    #awaySince;
     /** @param {string} key @param {Store | null} [storage] */
     constructor(key, storage) {
       this.key = `butaca.session ${key}`;
@@ -1399,8 +1404,19 @@
     get proof() {
       return this.#token === void 0 ? void 0 : { token: this.#token, rooms: [...this.#rooms].slice(-RESUME_ROOMS_MAX) };
     }
-    /** @param {unknown} id @param {unknown} token */
-    keep(id, token) {
+    /** The longest wait before coming back that leaves a cart several tries within its grace; undefined: nothing hurries. */
+    get patienceMs() {
+      const away = this.#awaySince === void 0 ? 0 : Date.now() - this.#awaySince;
+      return this.#rooms.size > 0 && away < this.#graceMs ? this.#graceMs / TRIES_IN_GRACE : void 0;
+    }
+    /** The connection is lost. */
+    away() {
+      this.#awaySince ??= Date.now();
+    }
+    /** A connection has it. @param {unknown} id @param {unknown} token @param {unknown} graceMs */
+    keep(id, token, graceMs) {
+      this.#awaySince = void 0;
+      this.#graceMs = typeof graceMs === "number" ? graceMs : 0;
       this.id = typeof id === "string" ? id : void 0;
       this.#token = typeof token === "string" ? token : void 0;
       this.#write();
@@ -1486,7 +1502,7 @@
     /** @type {Host} */
     #host;
     /** @type {Session} */
-    #session;
+    session;
     /** @type {Map<string, RoomMap>} */
     #rooms = /* @__PURE__ */ new Map();
     /** Rooms the user wants to be in. @type {Set<string>} */
@@ -1511,13 +1527,10 @@
       this.#host = host;
       const { url, storage, fetch, layouts, token } = host.options;
       this.#token = new TokenSource(token);
-      this.#session = new Session(`${url} ${host.clientId}`, storage);
+      this.session = new Session(`${url} ${host.clientId}`, storage);
       this.#layouts = new Layouts(url, layouts ? fetch : null, (roomId, layout) => {
         this.#whole(() => this.useLayout(roomId, layout));
       });
-    }
-    get sessionId() {
-      return this.#session.id;
     }
     /** The rooms that the user wants to be in. */
     get wanted() {
@@ -1593,8 +1606,8 @@
     }
     /** The server speaks another version now, which knows nothing of this session. */
     abandon() {
-      this.#session.forget();
-      this.#session.yield();
+      this.session.forget();
+      this.session.yield();
       this.#wanted.clear();
       for (const room of this.#rooms.values()) {
         room.left();
@@ -1623,7 +1636,7 @@
     /** The first word of a connection. @param {Frame} hello */
     #greet(hello) {
       this.#greeted = true;
-      this.#session.claim();
+      this.session.claim();
       this.clock.begin();
       this.clock.learn(hello.now);
       if (hello.auth === "required") void this.#present(hello, this.#connection);
@@ -1643,20 +1656,20 @@
     }
     /** Continues the session of before, where there is one. @param {Frame} hello  That of the fresh session. */
     #continue(hello) {
-      const proof = this.#session.proof;
+      const proof = this.session.proof;
       if (!proof) return this.#begin(hello, /* @__PURE__ */ new Set());
       this.#send({ type: "resume", session_token: proof.token, rooms: proof.rooms }, [], (outcome) => {
         if (outcome.ok) this.#begin(outcome.frame, new Set(proof.rooms));
         else if (isPassing(outcome)) this.#host.link.drop(outcome.code);
         else {
-          this.#session.forget();
+          this.session.forget();
           this.#begin(hello, /* @__PURE__ */ new Set());
         }
       });
     }
     /** @param {Frame} hello @param {Set<string>} named  Rooms whose carts were asked for. */
     #begin(hello, named2) {
-      this.#session.keep(hello.session_id, hello.session_token);
+      this.session.keep(hello.session_id, hello.session_token, hello.grace_ms);
       const resumed = hello.resumed === true;
       const told = Array.isArray(hello.carts) ? hello.carts.map((each) => [each?.room_id, each?.cart ?? each]) : [];
       const carts = new Map(resumed ? told.filter(([roomId]) => isValidId(roomId)) : []);
@@ -1665,12 +1678,12 @@
         const unknown = (resumed || hello.auth !== "off") && !named2.has(room.roomId) && !carts.has(room.roomId);
         if (!unknown) this.#resumeCart(room, carts.get(room.roomId));
       }
-      this.#emit("session", { sessionId: this.#session.id, resumed });
+      this.#emit("session", { sessionId: this.session.id, resumed });
       this.#host.link.ready();
     }
     /** @param {RoomMap} room @param {Frame | undefined} told */
     #resumeCart(room, told) {
-      if (told === void 0 && !room.holdsAnything) return void this.#session.holds(room.roomId, false);
+      if (told === void 0 && !room.holdsAnything) return void this.session.holds(room.roomId, false);
       const step = room.takeCart(told ?? { type: "cart" }, "resumed");
       this.#told(room, { changed: true, gap: false, cart: step });
       this.#lostOf(room, step.gone);
@@ -1693,9 +1706,10 @@
       clearInterval(this.#heartbeat);
       this.#token.stop();
       this.#pace.stop();
+      this.session.away();
       this.#greeted = false;
       this.#connection += 1;
-      if (detail.status === "closed") this.#session.yield();
+      if (detail.status === "closed") this.session.yield();
       const requests = this.#inFlight.drain();
       for (const room of this.#rooms.values()) room.disconnect();
       this.#emit("status", detail);
@@ -1759,7 +1773,7 @@
       if (this.#inFlight.isFull) return done(refusal("busy", "too many requests are in flight"));
       if (!this.#host.link.send(message.text)) return done(refusal("offline", "not connected"));
       this.#nextId += 1;
-      if (frame.type.startsWith("select")) this.#session.holds(frame.room_id, true);
+      if (frame.type.startsWith("select")) this.session.holds(frame.room_id, true);
       this.#inFlight.add(message.sent, seats, done);
       this.#mark(message.sent, seats, true);
       this.#emit("message", { direction: "out", frame: message.sent });
@@ -1821,7 +1835,7 @@
     }
     /** The session names the rooms where it has something, or may have. @param {RoomMap} room */
     #remember(room) {
-      this.#session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
+      this.session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
     }
     /** A room that is no more is not joined again: that would make it anew. @param {RoomMap} room */
     #deleted(room) {
@@ -1937,7 +1951,8 @@
       this.#link = new Link(address, this.options, {
         status: (detail) => this.#whole(() => this.#status(detail)),
         opened: () => this.#whole(() => this.#opened()),
-        text: (text) => this.#whole(() => this.#received(text))
+        text: (text) => this.#whole(() => this.#received(text)),
+        patience: () => this.#speaker === this.#v2 ? this.#v2.session.patienceMs : void 0
       });
       this.#inbox = new Inbox((frame) => this.#whole(() => this.#heard(frame)), this.options.inflate);
       const host = this.#host();
@@ -1955,7 +1970,7 @@
     }
     /** v2: the name under which the shop's backend finds the cart. Never to be shown to others. @returns {string | undefined} */
     get sessionId() {
-      return this.#v2.sessionId;
+      return this.#v2.session.id;
     }
     /**
      * The copy of a room; it exists from the first `join`, `select` or `room` on.

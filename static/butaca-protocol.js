@@ -126,11 +126,12 @@ export function lostBy(code) {
  * Milliseconds until a connection that ended with this code is opened again: half fixed and half random, so that
  * thousands who were dropped together do not come back together. Undefined when it is not to be.
  * @param {number} code @param {number} attempt  Attempts that failed in a row.
- * @param {{ retryMinMs: number, retryMaxMs: number }} bounds @returns {number | undefined}
+ * @param {{ retryMinMs: number, retryMaxMs: number }} bounds
+ * @param {number} [patienceMs]  Not longer than this, because a cart would be lost. @returns {number | undefined}
  */
-export function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }) {
+export function waitBeforeReturn(code, attempt, { retryMinMs, retryMaxMs }, patienceMs = retryMaxMs) {
   if (OWN_FAULTS.has(code) || (code >= 4500 && code <= 4999)) return undefined;
-  const span = code === TOO_MANY_MESSAGES ? 2 * retryMaxMs : Math.min(retryMaxMs, retryMinMs * 2 ** attempt);
+  const span = code === TOO_MANY_MESSAGES ? 2 * retryMaxMs : Math.min(retryMaxMs, Math.max(retryMinMs, patienceMs), retryMinMs * 2 ** attempt);
   return Math.round(span / 2 + (Math.random() * span) / 2);
 }
 

@@ -11,6 +11,7 @@
 
 import { isValidId, RESUME_ROOMS_MAX } from "./butaca-protocol.js";
 
+const TRIES_IN_GRACE = 4;
 /** Entries in use by the clients of this page. @type {Set<string>} */
 const inUse = new Set();
 
@@ -19,6 +20,9 @@ export class Session {
   /** @type {string | undefined} */ #token;
   /** Where something is held, the latest last. @type {Set<string>} */ #rooms = new Set();
   #claimed = false;
+  /** How long the server keeps the carts of a session without a connection. */
+  #graceMs = 0;
+  /** Since when there has been none, by the local clock. @type {number | undefined} */ #awaySince;
 
   /** @param {string} key @param {Store | null} [storage] */
   constructor(key, storage) {
@@ -45,8 +49,21 @@ export class Session {
     return this.#token === undefined ? undefined : { token: this.#token, rooms: [...this.#rooms].slice(-RESUME_ROOMS_MAX) };
   }
 
-  /** @param {unknown} id @param {unknown} token */
-  keep(id, token) {
+  /** The longest wait before coming back that leaves a cart several tries within its grace; undefined: nothing hurries. */
+  get patienceMs() {
+    const away = this.#awaySince === undefined ? 0 : Date.now() - this.#awaySince;
+    return this.#rooms.size > 0 && away < this.#graceMs ? this.#graceMs / TRIES_IN_GRACE : undefined;
+  }
+
+  /** The connection is lost. */
+  away() {
+    this.#awaySince ??= Date.now();
+  }
+
+  /** A connection has it. @param {unknown} id @param {unknown} token @param {unknown} graceMs */
+  keep(id, token, graceMs) {
+    this.#awaySince = undefined;
+    this.#graceMs = typeof graceMs === "number" ? graceMs : 0;
     this.id = typeof id === "string" ? id : undefined;
     this.#token = typeof token === "string" ? token : undefined;
     this.#write();

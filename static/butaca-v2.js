@@ -39,7 +39,7 @@ const TAKEN_AWAY = new Set(["expired", "disconnected", "released_by_operator", "
 
 export class SpeakerV2 {
   /** @type {Host} */ #host;
-  /** @type {Session} */ #session;
+  /** @type {Session} */ session;
   /** @type {Map<string, RoomMap>} */ #rooms = new Map();
   /** Rooms the user wants to be in. @type {Set<string>} */ #wanted = new Set();
   #inFlight = new Requests();
@@ -60,14 +60,10 @@ export class SpeakerV2 {
     this.#host = host;
     const { url, storage, fetch, layouts, token } = host.options;
     this.#token = new TokenSource(token);
-    this.#session = new Session(`${url} ${host.clientId}`, storage);
+    this.session = new Session(`${url} ${host.clientId}`, storage);
     this.#layouts = new Layouts(url, layouts ? fetch : null, (roomId, layout) => {
       this.#whole(() => this.useLayout(roomId, layout));
     });
-  }
-
-  get sessionId() {
-    return this.#session.id;
   }
 
   /** The rooms that the user wants to be in. */
@@ -157,8 +153,8 @@ export class SpeakerV2 {
 
   /** The server speaks another version now, which knows nothing of this session. */
   abandon() {
-    this.#session.forget();
-    this.#session.yield();
+    this.session.forget();
+    this.session.yield();
     this.#wanted.clear();
     for (const room of this.#rooms.values()) {
       room.left();
@@ -191,7 +187,7 @@ export class SpeakerV2 {
   /** The first word of a connection. @param {Frame} hello */
   #greet(hello) {
     this.#greeted = true;
-    this.#session.claim();
+    this.session.claim();
     this.clock.begin();
     this.clock.learn(hello.now);
     if (hello.auth === "required") void this.#present(hello, this.#connection);
@@ -213,13 +209,13 @@ export class SpeakerV2 {
 
   /** Continues the session of before, where there is one. @param {Frame} hello  That of the fresh session. */
   #continue(hello) {
-    const proof = this.#session.proof;
+    const proof = this.session.proof;
     if (!proof) return this.#begin(hello, new Set());
     this.#send({ type: "resume", session_token: proof.token, rooms: proof.rooms }, [], (outcome) => {
       if (outcome.ok) this.#begin(outcome.frame, new Set(proof.rooms));
       else if (isPassing(outcome)) this.#host.link.drop(outcome.code);
       else {
-        this.#session.forget();
+        this.session.forget();
         this.#begin(hello, new Set());
       }
     });
@@ -227,7 +223,7 @@ export class SpeakerV2 {
 
   /** @param {Frame} hello @param {Set<string>} named  Rooms whose carts were asked for. */
   #begin(hello, named) {
-    this.#session.keep(hello.session_id, hello.session_token);
+    this.session.keep(hello.session_id, hello.session_token, hello.grace_ms);
     const resumed = hello.resumed === true;
     /** @type {[string, Frame][]} */
     const told = Array.isArray(hello.carts) ? hello.carts.map((/** @type {any} */ each) => [each?.room_id, each?.cart ?? each]) : [];
@@ -238,13 +234,13 @@ export class SpeakerV2 {
       const unknown = (resumed || hello.auth !== "off") && !named.has(room.roomId) && !carts.has(room.roomId);
       if (!unknown) this.#resumeCart(room, carts.get(room.roomId));
     }
-    this.#emit("session", { sessionId: this.#session.id, resumed });
+    this.#emit("session", { sessionId: this.session.id, resumed });
     this.#host.link.ready();
   }
 
   /** @param {RoomMap} room @param {Frame | undefined} told */
   #resumeCart(room, told) {
-    if (told === undefined && !room.holdsAnything) return void this.#session.holds(room.roomId, false);
+    if (told === undefined && !room.holdsAnything) return void this.session.holds(room.roomId, false);
     const step = room.takeCart(told ?? { type: "cart" }, "resumed");
     this.#told(room, { changed: true, gap: false, cart: step });
     this.#lostOf(room, step.gone);
@@ -270,9 +266,10 @@ export class SpeakerV2 {
     clearInterval(this.#heartbeat);
     this.#token.stop();
     this.#pace.stop();
+    this.session.away();
     this.#greeted = false;
     this.#connection += 1;
-    if (detail.status === "closed") this.#session.yield();
+    if (detail.status === "closed") this.session.yield();
     const requests = this.#inFlight.drain();
     for (const room of this.#rooms.values()) room.disconnect();
     this.#emit("status", detail);
@@ -344,7 +341,7 @@ export class SpeakerV2 {
     if (!this.#host.link.send(message.text)) return done(refusal("offline", "not connected"));
     this.#nextId += 1;
     // Its reply may be lost with the connection: then the session names this room, and hears what came of it.
-    if (frame.type.startsWith("select")) this.#session.holds(frame.room_id, true);
+    if (frame.type.startsWith("select")) this.session.holds(frame.room_id, true);
     this.#inFlight.add(message.sent, seats, done);
     this.#mark(message.sent, seats, true);
     this.#emit("message", { direction: "out", frame: message.sent });
@@ -414,7 +411,7 @@ export class SpeakerV2 {
 
   /** The session names the rooms where it has something, or may have. @param {RoomMap} room */
   #remember(room) {
-    this.#session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
+    this.session.holds(room.roomId, room.holdsAnything || this.#inFlight.mayHold(room.roomId));
   }
 
   /** A room that is no more is not joined again: that would make it anew. @param {RoomMap} room */

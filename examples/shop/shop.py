@@ -197,4 +197,4 @@ app.get("/orders/{order}")(orders.get)
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host=os.environ.get("SHOP_HOST", "127.0.0.1"), port=int(os.environ.get("SHOP_PORT", "8080")), log_level="warning")
+    uvicorn.run(app, host=os.environ.get("SHOP_HOST", "127.0.0.1"), port=int(os.environ.get("SHOP_PORT", "8080")), access_log=False)

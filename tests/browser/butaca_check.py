@@ -241,6 +241,12 @@ class Sessions(Scripted):
             butaca.client.BACK_OFF_MIN_S = before
         self.assertEqual(len(seen), 3)
 
+    def test_with_a_cart_are_not_waited_away(self):
+        session = Session(grace_s=15.0, rooms={"hall": butaca.room.Room("hall")})
+        self.assertEqual(session.patience_s(0.0), 15.0, "nothing hurries without a cart")
+        session.rooms["hall"].cart = butaca.room.Cart(("A1",))
+        self.assertEqual((session.patience_s(14.9), session.patience_s(15.0)), (3.75, 15.0))
+
     async def test_end_what_is_in_flight(self):
         client = await ButacaClient("ana", self.url).__aenter__()
         asking = [asyncio.create_task(client.extend("hall")), asyncio.create_task(client.next_event("cart"))]

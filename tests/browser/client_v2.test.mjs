@@ -328,6 +328,29 @@ test("deltas apply from where the copy stands, are ignored behind it, and a hole
   assert.deepEqual([map(), client.room("hall").resyncing], ["000000", false], "what the server says");
 });
 
+test("a cart is not waited away: attempts follow closely as long as its grace lasts", () => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  mock.method(Math, "random", () => 1);
+  for (const [seats, longest] of [[["S1"], 3_750], [[], 8_000]]) {
+    const { client, server } = opened({ connectMs: 100 });
+    if (seats.length > 0) void client.select("hall", seats);
+    drain(server);
+    server.newest.ends(1006);
+    const from = Date.now();
+    const waits = [];
+    for (let ms = 0; ms < 60_000; ms += 50) {
+      const { status, retryInMs } = told(client, "status").at(-1);
+      if (status === "waiting" && waits.at(-1)?.[1] !== retryInMs) waits.push([Date.now() - from, retryInMs]);
+      mock.timers.tick(50);
+    }
+    const within = waits.filter(([at]) => at < 15_000).map(([, wait]) => wait);
+    assert.equal(Math.max(...within), longest, JSON.stringify(waits));
+    assert.equal(waits.at(-1)[1], 15_000, "later there is no hurry");
+    client.close();
+  }
+  mock.restoreAll();
+});
+
 test("a server that goes away is left when it says so", () => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
   const { client, server } = opened();

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,11 +22,6 @@ const keys = {};
 
 before(async () => {
   browser = await launch();
-  const listener = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => listener.once("listening", resolve));
-  const { port } = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  url = `http://127.0.0.1:${port}`;
   const lines = [];
   for (const role of ["manage", "read"]) {
     const { stdout } = await run(BINARY, ["api-key", role, role]);
@@ -37,7 +31,8 @@ before(async () => {
   }
   folder = await mkdtemp(join(tmpdir(), "butaca-keys-"));
   await writeFile(join(folder, "api-keys"), `${lines.join("\n")}\n`);
-  server = await Server.start({ API_PORT: String(port), API_KEYS_FILE: join(folder, "api-keys") });
+  server = await Server.start({ API_PORT: "0", API_KEYS_FILE: join(folder, "api-keys") });
+  url = server.api;
   await call("PUT", "/v1/layouts/cinema", JSON.parse(await readFile(LAYOUT, "utf8")));
   await call("PUT", "/v1/rooms/fri%20day", { layout: "cinema" });
   await call("PUT", "/v1/rooms/other", {});

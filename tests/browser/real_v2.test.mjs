@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { ButacaClient } from "../../static/butaca-client.js";
 import { launch, Visitor } from "./lib/browser.mjs";
+import { Gate } from "./lib/gate.mjs";
 import { documented, readDocuments } from "./lib/documents.mjs";
 import { Server } from "./lib/server.mjs";
 
@@ -181,6 +182,52 @@ test("the page keeps its cart over a reload", async (t) => {
   await ana.sees("C7", "mine");
   assert.match(await ana.page.locator("#cart-time").textContent(), /^[45]:\d\d$/);
   assert.deepEqual(ana.complaints, []);
+  await ana.close();
+});
+
+test("the page is without a network for ten seconds, and has its cart and all that happened", async (t) => {
+  if (skip) return t.skip(skip);
+  const gate = await Gate.to(server.port);
+  const [ana, { client: luis }] = [await Visitor.open(browser), await open("luis")];
+  await ana.visit(gate, { name: "Ana", rooms: ["gate"], protocol: "v2" });
+  await ana.click("C7");
+  await ana.sees("C7", "mine");
+  await luis.join("gate");
+  gate.shut();
+  await ana.page.waitForSelector('body[data-status="waiting"]');
+  assert.equal((await luis.select("gate", ["C8", "C9"])).ok, true);
+  // The server's clock is the real one, and so is its grace of 15 s.
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  assert.equal((await luis.select("gate", ["C7"])).code, "seats_unavailable", "the cart waits");
+  gate.open();
+  await ana.connected();
+  await ana.sees("C8", "other");
+  await ana.sees("C9", "other");
+  await ana.sees("C7", "mine");
+  assert.match(await ana.page.locator("#cart-time").textContent(), /^4:\d\d$/, "the clock went on");
+  await ana.click("C7");
+  await ana.sees("C7", "free");
+  await ana.close();
+  await gate.stop();
+});
+
+test("two tabs of one browser are two carts, and the one's seats are taken in the other", async (t) => {
+  if (skip) return t.skip(skip);
+  const ana = await Visitor.open(browser);
+  await ana.visit(server, { name: "Ana", rooms: ["tabs"], protocol: "v2" });
+  const second = await ana.context.newPage();
+  await second.goto(ana.page.url());
+  await second.waitForSelector('body[data-status="open"]');
+  await ana.click("C7");
+  await ana.sees("C7", "mine");
+  await second.locator('#map [data-seat="C7"].other').waitFor({ state: "attached" });
+  await second.locator('#map [data-seat="C8"]').click();
+  await ana.sees("C8", "other");
+  await ana.page.reload();
+  await ana.connected();
+  await ana.sees("C7", "mine");
+  await ana.sees("C8", "other");
+  assert.equal(await second.getAttribute("body", "data-status"), "open", "the reload threw nobody out");
   await ana.close();
 });
 

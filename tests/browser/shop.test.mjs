@@ -62,8 +62,10 @@ describe("in the browser", () => {
     const pay = async () => {
       if (!/failed/.test(said)) await ana.page.getByRole("button", { name: "Best 2" }).click();
       await ana.page.getByText(/: 24 €, \d+ s left/).waitFor();
+      // What is said of the order before is still there, or comes yet.
+      const before = await ana.page.evaluate(() => sessionStorage.getItem("order"));
       await ana.page.getByRole("button", { name: "Buy" }).click();
-      const told = ana.page.locator("#say", { hasText: /yours|failed|gone/ });
+      const told = ana.page.locator("#say", { hasText: /yours|failed|gone/, hasNotText: before ?? "no order" });
       await told.waitFor();
       said = await told.textContent();
       return said;

@@ -29,6 +29,11 @@ export class Server {
     return `ws://${this.#host}:${this.port}`;
   }
 
+  /** The API of the shop's backend, where it is on. */
+  get api() {
+    return `http://127.0.0.1:${this.apiPort}`;
+  }
+
   get #host() {
     const host = this.settings.WEBSOCKET_HOST;
     return host.includes(":") ? `[${host}]` : host;
@@ -45,7 +50,7 @@ export class Server {
     await gone;
   }
 
-  /** The same port again, with nothing remembered but what the store kept. */
+  /** The same ports again, with nothing remembered but what the store kept. */
   async restart() {
     await this.#run(String(this.port));
   }
@@ -58,14 +63,17 @@ export class Server {
   async #run(port) {
     this.output = "";
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, RATE_MESSAGES_PER_S: "0", API_PORT: "off", ...this.settings, WEBSOCKET_PORT: port };
+    if (this.apiPort) env.API_PORT = this.apiPort;
     this.child = spawn(BINARY, [], { env, cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
     this.port = await new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no port within ${START_LIMIT_MS} ms:\n${this.output}`)), START_LIMIT_MS);
       const read = (chunk) => {
         this.output += chunk;
         const found = /ws:\/\/[^\s/]*:(\d+)/.exec(this.output);
-        if (!found || found[1] === "0") return;
+        const api = env.API_PORT === "off" || /^ *api +http:\/\/[^\s/]*:(\d+)/m.exec(this.output);
+        if (!found || !api) return;
         clearTimeout(timer);
+        this.apiPort = api[1];
         resolve(Number(found[1]));
       };
       this.child.stdout.on("data", read);

@@ -13,6 +13,7 @@ import copy
 import itertools
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ REPLY_LIMIT_S = 10.0
 CONNECT_LIMIT_S = 10.0
 BACK_OFF_MIN_S = 0.5
 BACK_OFF_MAX_S = 15.0
+TRIES_IN_GRACE = 4
 #: Events that nobody has asked for yet; at the bound the oldest is thrown away.
 EVENTS_MAX = 1_000
 #: Rooms of one `resume`: what the server takes.
@@ -58,6 +60,13 @@ class Session:
     session_id: str | None = None
     token: str | None = None
     rooms: dict[str, Room] = field(default_factory=dict)
+    #: How long the server keeps the carts without a connection.
+    grace_s: float = 0.0
+
+    def patience_s(self, away_s: float) -> float:
+        """The longest wait before the next connection: with a cart whose grace lasts yet, a part of that."""
+        holds = any(room.cart.seats for room in self.rooms.values())
+        return self.grace_s / TRIES_IN_GRACE if holds and away_s < self.grace_s else BACK_OFF_MAX_S
 
 
 class ButacaClient:
@@ -212,6 +221,7 @@ class ButacaClient:
                     raise
         self.resumed = hello.get("resumed") is True
         self.session.session_id, self.session.token = hello.get("session_id"), hello.get("session_token")
+        self.session.grace_s = hello.get("grace_ms", 0) / 1_000
         told = {each["room_id"]: each.get("cart", each) for each in hello.get("carts", ())}
         for room in self.session.rooms.values():
             room.joined = room.resyncing = False
@@ -316,13 +326,14 @@ async def reconnecting(client_id: str, url: str = "ws://localhost:8001", **optio
     codes 4500 to 4999, and what a client does wrong), by raising `ConnectionError`.
     """
     session = options.pop("session", None) or Session()
-    attempt = 0
+    attempt, here = 0, time.monotonic()
     while True:
         client = ButacaClient(client_id, url, session=session, **options)
         try:
             async with client:
                 attempt = 0
                 yield client
+                here = time.monotonic()
         except InvalidStatus as refused:
             if refused.response.status_code in (400, 403, 404):
                 raise
@@ -331,6 +342,7 @@ async def reconnecting(client_id: str, url: str = "ws://localhost:8001", **optio
         code = client.close_code
         if code in OWN_FAULTS or 4500 <= code <= 4999:
             raise ConnectionError(f"the server does not want this connection back: {code}")
-        span = min(BACK_OFF_MAX_S, BACK_OFF_MIN_S * 2**attempt)
+        longest = max(BACK_OFF_MIN_S, session.patience_s(time.monotonic() - here))
+        span = min(BACK_OFF_MAX_S, longest, BACK_OFF_MIN_S * 2**attempt)
         attempt = min(attempt + 1, 30)
         await asyncio.sleep(span / 2 + random.random() * span / 2)
