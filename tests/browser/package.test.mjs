@@ -1,12 +1,14 @@
 // The module as npm packs it: what is in it, that it is the one that is served, and that its types hold for who uses it.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Server } from "./lib/server.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const read = (path) => readFile(path, "utf8");
@@ -18,9 +20,10 @@ before(async () => {
   const pack = ["pack", "--silent", "--offline", "--pack-destination", home];
   execFileSync("npm", pack, { cwd: join(here, "../../clients/js"), env: { ...process.env, npm_config_cache: join(home, "cache") } });
   installed = join(home, "node_modules/butaca-client");
-  await mkdir(installed, { recursive: true });
+  await writeFile(join(home, "package.json"), '{"type":"module"}');
   const packed = (await readdir(home)).find((name) => name.endsWith(".tgz"));
-  execFileSync("tar", ["-xzf", join(home, packed), "-C", installed, "--strip-components=1"]);
+  const install = ["install", "--silent", "--offline", "--no-audit", "--no-fund", join(home, packed)];
+  execFileSync("npm", install, { cwd: home, env: { ...process.env, npm_config_cache: join(home, "cache") } });
 });
 
 after(() => rm(home, { recursive: true, force: true }));
@@ -52,9 +55,34 @@ test("it is used with its types, from JavaScript and from TypeScript", async () 
     new ButacaClient({ url: "ws://x", clientId: "ana", protocol: "v3" });
   `;
   await writeFile(join(home, "use.ts"), use);
-  await writeFile(join(home, "package.json"), '{"type":"module"}');
   const options = ["--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom", "--types", ""];
   execFileSync(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), ...options, join(home, "use.ts")], { cwd: home, stdio: "inherit" });
   const said = execFileSync(process.execPath, ["--input-type=module", "-e", 'import { isValidId } from "butaca-client"; console.log(isValidId("A1"))'], { cwd: home });
   assert.equal(String(said).trim(), "true");
+});
+
+test("installed, it buys from the real server", async () => {
+  const server = await Server.start();
+  const program = `
+    import { createRequire } from "node:module";
+    import { ButacaClient } from "butaca-client";
+    const WebSocket = createRequire(${JSON.stringify(import.meta.url)})("ws");
+    const [ana, luis] = ["ana", "luis"].map((clientId) => new ButacaClient({ url: process.argv[1], clientId, storage: null, WebSocket }));
+    for (const client of [ana, luis]) {
+      const known = new Promise((resolve) => client.addEventListener("change", () => client.room("hall").known && resolve()));
+      client.join("hall");
+      client.connect();
+      await known;
+    }
+    const held = await ana.select("hall", ["A1", "A2"]);
+    const refused = await luis.select("hall", ["A2", "A3"]);
+    console.log(JSON.stringify([ana.protocol, held.ok, ana.room("hall").cart.seats, refused.code, luis.room("hall").cart.seats]));
+    for (const client of [ana, luis]) client.close();
+  `;
+  try {
+    const said = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program, server.ws], { cwd: home });
+    assert.deepEqual(JSON.parse(said.stdout), ["v2", true, ["A1", "A2"], "seats_unavailable", []]);
+  } finally {
+    await server.stop();
+  }
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,8 +12,29 @@ import { Server } from "./lib/server.mjs";
 
 const folder = fileURLToPath(new URL("../../examples/python/", import.meta.url));
 
-function python(words, { input = "", env = {} } = {}) {
-  const child = spawn(process.env.WEB_PYTHON ?? "python3", words, {
+const REAL = `
+import asyncio, sys
+from butaca import ButacaClient, Refused
+async def main(url):
+    async with ButacaClient("ana", url) as client:
+        room = await client.join("python")
+        cart = await client.select("python", ["A1", "A2"])
+        assert cart.seats == ("A1", "A2"), cart
+        async with ButacaClient("luis", url) as other:
+            try:
+                await other.select("python", ["A2"])
+            except Refused as refused:
+                assert refused.conflicts == ["A2"], refused.frame
+        session = client.session
+    async with ButacaClient("ana", url, session=session) as client:
+        assert client.resumed and client.room("python").cart.seats == ("A1", "A2"), client.room("python")
+        await client.join("python")
+        assert (await client.release("python")).seats == ()
+asyncio.run(main(sys.argv[1]))
+print("done")`;
+
+function python(words, { input = "", env = {}, by = process.env.WEB_PYTHON ?? "python3" } = {}) {
+  const child = spawn(by, words, {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PYTHONDONTWRITEBYTECODE: "1", ...env },
   });
@@ -30,17 +51,45 @@ test("the Python client gives up, dies and leaves in good order", async () => {
   assert.match(output, /Ran \d\d tests/);
 });
 
-test("the Python package is installed by pip, and speaks v2", async () => {
-  const home = await mkdtemp(join(tmpdir(), "butaca-pip-"));
-  // What it needs (websockets, and flit to build it) is there already: nothing is fetched.
-  const source = fileURLToPath(new URL("../../clients/python", import.meta.url));
-  const install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"];
-  const installed = await python([...install, "--target", home, source]);
-  assert.equal(installed.code, 0, installed.output);
-  const { code, output } = await python([fileURLToPath(new URL("butaca_check.py", import.meta.url))], { env: { PYTHONPATH: home } });
-  await rm(home, { recursive: true, force: true });
-  assert.equal(code, 0, output);
-  assert.match(output, /Ran \d\d tests/);
+describe("the Python package, installed by pip in an environment of its own,", () => {
+  let home;
+  let inside;
+
+  before(async () => {
+    home = await mkdtemp(join(tmpdir(), "butaca-pip-"));
+    inside = join(home, "venv/bin/python");
+    const made = await python(["-m", "venv", "--without-pip", join(home, "venv")]);
+    assert.equal(made.code, 0, made.output);
+    // What it needs (websockets, and flit to build it) is there already: nothing is fetched.
+    const there = (await python(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])).output.trim();
+    const here = (await python(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], { by: inside })).output.trim();
+    assert.notEqual(here, there);
+    await writeFile(join(here, "needed.pth"), `${there}\n`);
+    const source = fileURLToPath(new URL("../../clients/python", import.meta.url));
+    const install = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"];
+    const installed = await python(["-m", "pip", "--python", inside, "install", ...install, source]);
+    assert.equal(installed.code, 0, installed.output);
+  });
+
+  after(() => rm(home, { recursive: true, force: true }));
+
+  test("is the installed one", async () => {
+    const { output } = await python(["-c", "import butaca, pathlib; print(pathlib.Path(butaca.__file__).parent, (pathlib.Path(butaca.__file__).parent / 'py.typed').exists())"], { by: inside });
+    assert.match(output, new RegExp(`^${home}/venv/.*/butaca True$`, "m"));
+  });
+
+  test("speaks v2 with a server that says what the test wants", async () => {
+    const { code, output } = await python([fileURLToPath(new URL("butaca_check.py", import.meta.url))], { by: inside });
+    assert.equal(code, 0, output);
+    assert.match(output, /Ran \d\d tests/);
+  });
+
+  test("speaks v2 with the real server", async () => {
+    const server = await Server.start();
+    const { code, output } = await python(["-c", REAL, server.ws], { by: inside });
+    await server.stop();
+    assert.deepEqual([code, output.trim()], [0, "done"]);
+  });
 });
 
 describe("the Python examples", () => {

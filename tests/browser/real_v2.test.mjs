@@ -1,9 +1,7 @@
 // v2 end to end: the module, the page and the Python package against the real server. Skipped with a server of v1.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, afterEach, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { ButacaClient } from "../../static/butaca-client.js";
 import { launch, Visitor } from "./lib/browser.mjs";
@@ -229,36 +227,6 @@ test("two tabs of one browser are two carts, and the one's seats are taken in th
   await ana.sees("C8", "other");
   assert.equal(await second.getAttribute("body", "data-status"), "open", "the reload threw nobody out");
   await ana.close();
-});
-
-test("the Python package speaks with it", async (t) => {
-  if (skip) return t.skip(skip);
-  const text = `
-import asyncio, sys
-from butaca import ButacaClient, Refused
-async def main(url):
-    async with ButacaClient("ana", url) as client:
-        room = await client.join("python")
-        cart = await client.select("python", ["A1", "A2"])
-        assert cart.seats == ("A1", "A2"), cart
-        async with ButacaClient("luis", url) as other:
-            try:
-                await other.select("python", ["A2"])
-            except Refused as refused:
-                assert refused.conflicts == ["A2"], refused.frame
-        session = client.session
-    async with ButacaClient("ana", url, session=session) as client:
-        assert client.resumed and client.room("python").cart.seats == ("A1", "A2"), client.room("python")
-        await client.join("python")
-        assert (await client.release("python")).seats == ()
-asyncio.run(main(sys.argv[1]))
-print("done")`;
-  const source = fileURLToPath(new URL("../../clients/python/src", import.meta.url));
-  const child = spawn(process.env.WEB_PYTHON ?? "python3", ["-c", text, server.ws], { env: { PATH: process.env.PATH, PYTHONPATH: source, PYTHONDONTWRITEBYTECODE: "1" } });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  await new Promise((resolve) => child.once("close", resolve));
-  assert.equal(output.trim(), "done");
 });
 
 test("it sent only what the document knows", async (t) => {
