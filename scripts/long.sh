@@ -10,6 +10,8 @@
 #                                         20,000 open files for each of the two processes (`ulimit -n`)
 #   scripts/long.sh topologies [ROUNDS]   a master of Redis dies in the middle of a sale, with Sentinels and as a cluster
 #                                         (3 rounds of each); prints how long nothing was sold and what was lost
+#   scripts/long.sh cluster [ROUNDS]      accidents of nodes, and sales over three of them while each is restarted or dies
+#                                         (5 rounds, ten times as many shoppers as in the CI)
 #
 # Needs redis-server and redis-cli.
 set -euo pipefail
@@ -47,6 +49,18 @@ long_topologies() {
   cargo test --test durability --no-run
   cargo test -q --test durability topologies -- --nocapture --test-threads=1 2>&1 \
     | grep -E '^(Sentinel|Cluster),|panicked|lost|FAILED|test result'
+}
+
+long_cluster() {
+  local round
+  export CLUSTER_SCALE=${CLUSTER_SCALE:-10}
+  ulimit -n "$(ulimit -Hn)"
+  cargo build --bins
+  for round in $(seq "${1:-5}"); do
+    echo "== round $round"
+    cargo test -q --test cluster -- --test-threads=1
+    cargo test -q -p loadgen --test nodes -- --test-threads=1
+  done
 }
 
 name=${1-}

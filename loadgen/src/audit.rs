@@ -13,6 +13,7 @@ use crate::names::{FREE, Seat, Who};
 use crate::oracle::violation::Kind;
 use crate::scan;
 use crate::session::Session;
+use crate::target::Target;
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at a room whose last connection has ended.
@@ -21,11 +22,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// long is not asked again.
 const PATIENCE_NS: u64 = 2_000_000_000;
 
-/// The held seats of a room as `GET /room/{id}/selections` tells them.
-fn told(session: &Session, room: usize) -> Result<Vec<(Seat, Who)>, String> {
+/// The held seats of a room as `GET /room/{id}/selections` of a node tells them.
+fn told(session: &Session, node: &Target, room: usize) -> Result<Vec<(Seat, Who)>, String> {
     let names = &session.settings.names;
     let path = format!("/room/{}/selections", names.room(room));
-    let answer = get(session.settings.target.addr, &path, WITHIN).map_err(|error| format!("{path}: {error}"))?;
+    let answer = get(node.addr, &path, WITHIN).map_err(|error| format!("{path}: {error}"))?;
     if answer.status != 200 {
         return Err(format!("{path}: status {}", answer.status));
     }
@@ -47,25 +48,34 @@ pub fn compare(session: &mut Session, turn: &mut dyn FnMut(&mut Session)) {
             continue;
         }
         if session.crowd.second.is_some() {
-            compare_second(session, room, turn);
+            for node in session.settings.clone().targets.iter() {
+                compare_second(session, (node, room), turn);
+            }
             continue;
         }
-        let give_up = now_ns() + PATIENCE_NS;
-        loop {
-            let told = told(session, room);
-            turn(session);
-            let known = session.crowd.oracle.held(room);
-            if told.as_ref() == Ok(&known) {
-                break;
+        for node in session.settings.clone().targets.iter() {
+            compare_first(session, (node, room), turn);
+        }
+    }
+}
+
+/// The same by the first protocol, as one node tells it.
+fn compare_first(session: &mut Session, (node, room): (&Target, usize), turn: &mut dyn FnMut(&mut Session)) {
+    let give_up = now_ns() + PATIENCE_NS;
+    loop {
+        let told = told(session, node, room);
+        turn(session);
+        let known = session.crowd.oracle.held(room);
+        if told.as_ref() == Ok(&known) {
+            break;
+        }
+        if now_ns() >= give_up {
+            match told {
+                Err(error) => session.unasked.push(error),
+                Ok(_) if session.crowd.oracle.has_hole(room) => session.crowd.oracle.unjudged += 1,
+                Ok(told) => differs(session, room, &told, &known),
             }
-            if now_ns() >= give_up {
-                match told {
-                    Err(error) => session.unasked.push(error),
-                    Ok(_) if session.crowd.oracle.has_hole(room) => session.crowd.oracle.unjudged += 1,
-                    Ok(told) => differs(session, room, &told, &known),
-                }
-                break;
-            }
+            break;
         }
     }
 }
@@ -96,10 +106,10 @@ struct Listing {
 }
 
 /// The seats of a room that are not free, by their names' order, with state and holder.
-fn listed(session: &Session, room: usize) -> Result<Vec<(Seat, u8, Who)>, String> {
+fn listed(session: &Session, node: &Target, room: usize) -> Result<Vec<(Seat, u8, Who)>, String> {
     let names = &session.settings.names;
     let path = format!("/room/{}/selections", names.room(room));
-    let answer = get(session.settings.target.addr, &path, WITHIN).map_err(|error| format!("{path}: {error}"))?;
+    let answer = get(node.addr, &path, WITHIN).map_err(|error| format!("{path}: {error}"))?;
     let listing: Listing = serde_json::from_slice(&answer.body).map_err(|error| format!("{path}: {error}"))?;
     let one = |listed: &Listed| {
         let state = match &*listed.status {
@@ -120,10 +130,10 @@ fn listed(session: &Session, room: usize) -> Result<Vec<(Seat, u8, Who)>, String
 }
 
 /// The same by the second protocol: the map of the members, and the carts of those who are here.
-fn compare_second(session: &mut Session, room: usize, turn: &mut dyn FnMut(&mut Session)) {
+fn compare_second(session: &mut Session, (node, room): (&Target, usize), turn: &mut dyn FnMut(&mut Session)) {
     let give_up = now_ns() + PATIENCE_NS;
     loop {
-        let listed = listed(session, room);
+        let listed = listed(session, node, room);
         turn(session);
         let wrong = match &listed {
             Err(error) => Some(error.clone()),
@@ -170,7 +180,7 @@ pub fn left_behind(session: &mut Session, mut within: Duration) {
     let rooms: Vec<usize> = (0..session.settings.names.rooms()).filter(known).take(50).collect();
     for room in rooms {
         let left = loop {
-            let left = told(session, room).map(|list| list.len());
+            let left = told(session, session.settings.targets.first(), room).map(|list| list.len());
             if left == Ok(0) || now_ns() >= give_up(left.is_ok()) {
                 break left;
             }

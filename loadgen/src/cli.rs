@@ -89,12 +89,21 @@ pub struct Where {
     pub url: String,
 }
 
+/// Where the nodes are.
+#[derive(Clone, Debug, Args)]
+pub struct Nodes {
+    /// The server, or one node of a cluster each time it is given: connections are spread over all; only loopback
+    /// addresses
+    #[arg(long, default_value = "ws://127.0.0.1:8001")]
+    pub url: Vec<String>,
+}
+
 /// What every measured run knows.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// The server
+    /// The server, or the nodes
     #[command(flatten)]
-    pub place: Where,
+    pub place: Nodes,
     /// Seed of everything that is drawn
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -204,12 +213,12 @@ pub struct CheckArgs {
 /// Flags of `purchase`.
 #[derive(Debug, Args)]
 pub struct PurchaseArgs {
-    /// The server
+    /// The server, or the nodes
     #[command(flatten)]
-    pub place: Where,
-    /// The API of the shop's backend
+    pub place: Nodes,
+    /// The API of the shop's backend, of one node each time it is given: every call goes to the next one
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    pub api: String,
+    pub api: Vec<String>,
     /// The key for --api, of the role manage
     #[arg(long, value_name = "KEY")]
     pub api_key: Option<String>,

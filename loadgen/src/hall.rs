@@ -6,12 +6,15 @@
 use std::fmt::Write as _;
 use std::net::SocketAddrV4;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::http;
 use crate::names::{Hall, Names};
+use crate::target::Targets;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -55,7 +58,9 @@ pub fn seats_of(file: &Path) -> Result<Vec<String>, String> {
 /// The API of the shop's backend.
 #[derive(Clone, Debug)]
 pub struct Api {
-    addr: SocketAddrV4,
+    addrs: Vec<SocketAddrV4>,
+    /// Calls that were made, by all who share this: each goes to the next node.
+    calls: Arc<AtomicUsize>,
     head: String,
 }
 
@@ -65,16 +70,31 @@ impl Api {
     /// # Errors
     /// One line: it is no address of this machine.
     pub fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
-        let socket = url.replacen("http://", "ws://", 1);
-        let addr = crate::target::Target::parse(&socket).map_err(|error| error.replace("--url ws", "--api http"))?.addr;
-        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
-        Ok(Self { addr, head: format!("Content-Type: application/json\r\n{key}") })
+        Self::of(&[url.to_owned()], key)
     }
 
-    /// Where it is.
+    /// The same for one URL a node, of which there is at least one.
+    ///
+    /// # Errors
+    /// One line: one of them is no address of this machine.
+    pub fn of(urls: &[String], key: Option<&str>) -> Result<Self, String> {
+        let sockets: Vec<String> = urls.iter().map(|url| url.replacen("http://", "ws://", 1)).collect();
+        let targets = Targets::parse(&sockets).map_err(|error| error.replace("--url ws", "--api http"))?;
+        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let addrs = targets.iter().map(|target| target.addr).collect();
+        Ok(Self { addrs, calls: Arc::default(), head: format!("Content-Type: application/json\r\n{key}") })
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.addrs.len()
+    }
+
+    /// Where it is; the first node.
     #[must_use]
     pub fn addr(&self) -> SocketAddrV4 {
-        self.addr
+        self.addrs[0]
     }
 
     /// The lines of a head that every call has, each with its end.
@@ -100,7 +120,8 @@ impl Api {
     /// # Errors
     /// When there is none.
     pub fn call(&self, method: &str, path: &str, body: &str) -> std::io::Result<http::Answer> {
-        http::send(self.addr, (method, path), &self.head, body.as_bytes(), WITHIN)
+        let addr = self.addrs[self.calls.fetch_add(1, Relaxed) % self.addrs.len()];
+        http::send(addr, (method, path), &self.head, body.as_bytes(), WITHIN)
     }
 
     /// Makes all rooms of a run, with this plan under the name `id`.

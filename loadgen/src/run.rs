@@ -66,7 +66,7 @@ pub fn execute<S: Script + Send>(
     let answers = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let answers = &answers;
-        let watcher = scope.spawn(move || watch(settings.target.addr, pid, wishes.stats, answers, &stopped));
+        let watcher = scope.spawn(move || watch(settings.targets.first().addr, pid, wishes.stats, answers, &stopped));
         let spawn = |(thread, mut script): (usize, S)| {
             let (settings, shared) = (Arc::clone(settings), Arc::clone(&shared));
             scope.spawn(move || {

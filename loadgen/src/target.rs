@@ -60,9 +60,57 @@ impl Target {
     }
 }
 
+/// Nodes of one cluster, each of which serves everybody. There is at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets(Vec<Target>);
+
+impl Targets {
+    /// Reads one URL a node.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with one of them.
+    pub fn parse(urls: &[String]) -> Result<Self, String> {
+        let all: Vec<Target> = urls.iter().map(|url| Target::parse(url)).collect::<Result<_, _>>()?;
+        if all.is_empty() { Err("--url: at least one".to_owned()) } else { Ok(Self(all)) }
+    }
+
+    /// The node for this turn: one after the other, and then the first again.
+    #[must_use]
+    pub fn of(&self, turn: usize) -> &Target {
+        &self.0[turn % self.0.len()]
+    }
+
+    /// The first node.
+    #[must_use]
+    pub fn first(&self) -> &Target {
+        self.of(0)
+    }
+
+    /// All nodes.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.iter()
+    }
+
+    /// The same nodes by the second protocol.
+    #[must_use]
+    pub fn second(self) -> Self {
+        Self(self.0.into_iter().map(Target::second).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{Target, Targets};
+
+    #[test]
+    fn nodes_take_turns() {
+        let urls = ["ws://127.0.0.1:1", "ws://127.0.0.1:2"].map(str::to_owned);
+        let all = Targets::parse(&urls).expect("two URLs").second();
+        let ports: Vec<u16> = (0..3).map(|turn| all.of(turn).addr.port()).collect();
+        assert_eq!((ports, all.iter().count()), (vec![1, 2, 1], 2));
+        assert!(all.iter().all(|target| target.path.ends_with("?v=2")));
+        assert!(Targets::parse(&[]).is_err() && Targets::parse(&["ws://10.0.0.1".to_owned()]).is_err());
+    }
 
     #[test]
     fn urls() {

@@ -13,7 +13,7 @@ use crate::limits::{RECEIVE_BYTES, RECEIVE_BYTES_SLOW, SCRATCH_BYTES};
 use crate::net::epoll::Epoll;
 use crate::net::socket::{self, Moved};
 use crate::num::index32;
-use crate::target::Target;
+use crate::target::Targets;
 use crate::ws::{self, Front};
 
 /// How a connection reads.
@@ -95,7 +95,7 @@ pub struct Worker {
     pub traffic: Traffic,
     /// How many connections are open or opening.
     pub live: usize,
-    target: Arc<Target>,
+    targets: Arc<Targets>,
     sources: usize,
     epoll: Epoll,
     conns: Vec<Conn>,
@@ -116,18 +116,23 @@ enum Until {
     TheEnd,
 }
 
+/// Whose turn it is to serve a slot: who comes back goes to the next node.
+fn turn(who: usize, generation: u32) -> usize {
+    who.wrapping_add(usize::try_from(generation).expect("32 bits fit"))
+}
+
 impl Worker {
     /// A worker with `slots` closed connections, which will come from `sources` addresses.
     ///
     /// # Errors
     /// When there is no file left for the epoll set.
-    pub fn new(target: Arc<Target>, slots: usize, sources: usize) -> io::Result<Self> {
+    pub fn new(targets: Arc<Targets>, slots: usize, sources: usize) -> io::Result<Self> {
         let conns = (0..slots).map(|_| Conn::default()).collect();
         let scratch = vec![0; SCRATCH_BYTES];
         Ok(Self {
             traffic: Traffic::default(),
             live: 0,
-            target,
+            targets,
             sources,
             epoll: Epoll::new()?,
             conns,
@@ -144,10 +149,11 @@ impl Worker {
     pub fn connect(&mut self, who: usize, client_id: &str, reading: Reading) -> io::Result<()> {
         let number = u8::try_from(2 + who % self.sources).expect("SOURCES_MAX is below 250");
         let buffer = if reading == Reading::Sipping { RECEIVE_BYTES_SLOW } else { RECEIVE_BYTES };
-        let socket = socket::connect(Ipv4Addr::new(127, 0, 0, number), self.target.addr, buffer)?;
         let conn = &mut self.conns[who];
         assert_eq!(conn.state, State::Closed, "a slot is one connection at a time");
         conn.generation = conn.generation.wrapping_add(1);
+        let target = self.targets.of(turn(who, conn.generation));
+        let socket = socket::connect(Ipv4Addr::new(127, 0, 0, number), target.addr, buffer)?;
         let token = u64::from(conn.generation) << 32 | u64::from(index32(who));
         self.epoll.add(&socket, token)?;
         *conn = Conn {
@@ -287,7 +293,8 @@ impl Worker {
         if let Err(error) = socket::connected(socket) {
             return self.lose(who, Lost::Refused(error.to_string()), driver, now);
         }
-        let request = ws::upgrade_request(&self.target.host, &self.target.path_of(&self.conns[who].client_id));
+        let target = self.targets.of(turn(who, self.conns[who].generation));
+        let request = ws::upgrade_request(&target.host, &target.path_of(&self.conns[who].client_id));
         self.conns[who].state = State::Upgrading;
         self.send_bytes(who, &request);
     }

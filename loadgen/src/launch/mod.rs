@@ -24,7 +24,7 @@ use crate::out::say;
 use crate::outcome::{Outcome, Shape};
 use crate::run::{Wishes, conclude, execute};
 use crate::session::{Script, Settings};
-use crate::target::Target;
+use crate::target::{Target, Targets};
 use crate::watch::Pid;
 
 /// Wrong usage.
@@ -75,7 +75,7 @@ pub fn launch(cli: &Cli, command_line: &str) -> Result<u8, String> {
             if args.shoppers > SHOPPERS_MAX.min(room_for_connections()) {
                 return Err(format!("--shoppers {}: more than threads or open files allow", args.shoppers));
             }
-            preflight(Target::parse(&args.place.url)?.addr)?;
+            Targets::parse(&args.place.url)?.iter().try_for_each(|node| preflight(node.addr))?;
             crate::purchase::run(args)
         }
         Command::Orders(args) => {
@@ -201,10 +201,10 @@ impl<'a> Job<'a> {
         secs: f64,
     ) -> Result<Self, String> {
         check_common(common)?;
-        let mut target = Target::parse(&common.place.url)?;
+        let mut targets = Targets::parse(&common.place.url)?;
         let second = common.protocol == Protocol::V2;
         if second {
-            target = target.second();
+            targets = targets.second();
         }
         if room_of.len() > room_for_connections() {
             return Err(format!(
@@ -213,7 +213,7 @@ impl<'a> Job<'a> {
                 room_for_connections()
             ));
         }
-        preflight(target.addr)?;
+        targets.iter().try_for_each(|node| preflight(node.addr))?;
         let names = names(common, rooms, hall)?;
         let shape = Shape {
             clients: room_of.len(),
@@ -226,7 +226,7 @@ impl<'a> Job<'a> {
             rate: None,
         };
         let settings = Settings {
-            target: Arc::new(target),
+            targets: Arc::new(targets),
             names: Arc::new(names),
             second,
             room_of,
@@ -270,7 +270,7 @@ impl<'a> Job<'a> {
             scenario: self.scenario.to_owned(),
             command: command_line.to_owned(),
             when,
-            url: self.common.place.url.clone(),
+            url: self.common.place.url.join(" "),
             seed: self.common.seed,
             shape: self.shape,
             notes: self.notes,

@@ -60,12 +60,15 @@ impl Reader {
 
     /// All that follows until the sale is over, and then what is left.
     pub(super) fn follow(&mut self, place: &Place, is_over: &AtomicBool, wait_s: u64) -> Result<Vec<Value>, String> {
-        let mut all = Vec::new();
+        let (mut all, mut empty) = (Vec::new(), 0);
+        // A node may hear of what another one has written a moment later.
+        let last_wait_s = u64::from(place.api.nodes() > 1);
         loop {
-            // Asked before the page is: then an empty one is the end.
+            // Asked before the page is: then an empty one is the end, once every node has said so.
             let was_over = is_over.load(Relaxed);
-            let page = self.page(place, if was_over { 0 } else { wait_s })?;
-            if was_over && page.is_empty() {
+            let page = self.page(place, if was_over { last_wait_s } else { wait_s })?;
+            empty = if was_over && page.is_empty() { empty + 1 } else { 0 };
+            if empty >= place.api.nodes() {
                 return Ok(all);
             }
             all.extend(page.into_iter().filter(|event| event["room"] == place.room.as_str()));

@@ -28,7 +28,7 @@ use crate::hall::Api;
 use crate::limits::VIOLATIONS_SHOWN_MAX;
 use crate::names::fresh_tag;
 use crate::out::say;
-use crate::target::Target;
+use crate::target::Targets;
 use ledger::Ledger;
 use log::Reader;
 use place::Place;
@@ -44,8 +44,8 @@ const STACK_BYTES: usize = 512 * 1024;
 /// One line: it could not begin.
 pub fn run(args: &PurchaseArgs) -> Result<u8, String> {
     let place = Place {
-        target: Target::parse(&args.place.url)?,
-        api: Api::new(&args.api, args.api_key.as_deref())?,
+        targets: Targets::parse(&args.place.url)?,
+        api: Api::of(&args.api, args.api_key.as_deref())?,
         room: format!("{}sale", fresh_tag(args.seed)),
         seats: args.seats,
         ledger: Mutex::new(Ledger::default()),

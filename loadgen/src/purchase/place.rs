@@ -11,11 +11,11 @@ use super::map::States;
 use crate::clock::now_ns;
 use crate::hall::Api;
 use crate::limits::SHOPPER_PATIENCE_NS;
-use crate::target::Target;
+use crate::target::Targets;
 
 /// The sale.
 pub(super) struct Place {
-    pub(super) target: Target,
+    pub(super) targets: Targets,
     pub(super) api: Api,
     pub(super) room: String,
     pub(super) seats: usize,

@@ -46,6 +46,8 @@ pub(super) struct Shopper<'a> {
     id: String,
     rng: SmallRng,
     map: Map,
+    /// Which node is next.
+    turn: usize,
     socket: Option<WebSocket<TcpStream>>,
     /// Seats that it has asked for.
     clicked: BTreeSet<String>,
@@ -55,7 +57,7 @@ impl<'a> Shopper<'a> {
     pub(super) fn new(place: &'a Place, number: usize, seed: u64) -> Self {
         let id = format!("{}-{number}", place.room);
         let rng = SmallRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9) ^ number as u64);
-        Self { place, map: Map::of(&id), id, rng, socket: None, clicked: BTreeSet::new() }
+        Self { place, map: Map::of(&id), id, rng, turn: number, socket: None, clicked: BTreeSet::new() }
     }
 
     /// Buys so many times.
@@ -253,12 +255,14 @@ impl<'a> Shopper<'a> {
                 Err(why) if now_ns() > give_up => return Err(format!("{}: {why}", self.id)),
                 Err(_) => std::thread::park_timeout(READ_WITHIN),
             }
+            // Who comes back, or is not let in, goes to the next node.
+            self.turn += 1;
         }
         Ok(())
     }
 
     fn connect(&self) -> Result<WebSocket<TcpStream>, String> {
-        let target = &self.place.target;
+        let target = self.place.targets.of(self.turn);
         let stream = TcpStream::connect(target.addr).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(|error| error.to_string())?;
         let url = format!("ws://{}{}", target.host, target.path_of(&self.id));

@@ -66,7 +66,7 @@ pub fn run(
     }
     let mut session = Session::new(settings, shared, thread);
     let population = session.settings.room_of.len();
-    let mut worker = Worker::new(Arc::clone(&session.settings.target), population, session.settings.sources)?;
+    let mut worker = Worker::new(Arc::clone(&session.settings.targets), population, session.settings.sources)?;
     session.marks.opening = session.mark(&worker, now_ns());
     while session.stage != Stage::Done {
         turn(&mut session, script, &mut worker);

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use crate::names::Names;
 use crate::proc::Usage;
-use crate::target::Target;
+use crate::target::Targets;
 use crate::worker::Traffic;
 
 /// What all threads of a run need to know.
 #[derive(Debug)]
 pub struct Settings {
-    /// The server.
-    pub target: Arc<Target>,
+    /// The server, or the nodes.
+    pub targets: Arc<Targets>,
     /// The names.
     pub names: Arc<Names>,
     /// The room of every client.
