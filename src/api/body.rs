@@ -3,6 +3,7 @@
 //! Invariant: a refusal is answered when its body has been read and dropped, as far as that is bounded: a sender that
 //! is cut off in the middle would never read the answer. Never here: what a body says.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{BAD_REQUEST, MEDIA_TYPE, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
 use crate::audience::budget::{Budget, Kind};
-use crate::limits::api::{API_BODIES_BYTES_MAX, API_BODY_MS, API_DROPPED_BYTES_MAX};
+use crate::limits::api::{API_BODIES_BYTES_MAX, API_BODY_BYTES_MAX, API_BODY_MS, API_DROPPED_BYTES_MAX};
+use crate::limits::layout::{LAYOUT_READING_BYTES_MAX, LAYOUT_READING_FACTOR};
 use crate::limits::{COLLECT_BYTES_MIN, COLLECT_REST_NS};
 use crate::runtime::memory;
 
@@ -28,15 +30,34 @@ pub(super) struct Bodies {
     /// In KiB.
     all: usize,
     left: Semaphore,
+    /// What plans may have of it: the rest is for what sells.
+    left_for_plans: Semaphore,
     /// Bytes of bodies that were given back since memory went back to the kernel.
     freed: AtomicUsize,
     has_freed: Notify,
+    /// Who reads a plan: one at a time.
+    reader: Arc<Semaphore>,
+}
+
+/// That a plan is being read, with what reading takes, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Reading {
+    budget: Budget,
+    bytes: usize,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.budget.release(Kind::ApiBodies, self.bytes);
+    }
 }
 
 /// The place of a body among all bodies.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     permit: SemaphorePermit<'a>,
+    _of_plans: Option<SemaphorePermit<'a>>,
     bodies: &'a Bodies,
 }
 
@@ -60,8 +81,18 @@ impl Bodies {
     /// As much as their share of this budget.
     pub(super) fn within(budget: &Budget) -> Self {
         let all = budget.max(Kind::ApiBodies).min(API_BODIES_BYTES_MAX) >> 10;
-        let left = Semaphore::new(all);
-        Self { budget: budget.clone(), all, left, freed: AtomicUsize::new(0), has_freed: Notify::new() }
+        let (left, left_for_plans) = (Semaphore::new(all), Semaphore::new(all / 4 * 3));
+        let (freed, has_freed, reader) = (AtomicUsize::new(0), Notify::new(), Arc::new(Semaphore::new(1)));
+        Self { budget: budget.clone(), all, left, left_for_plans, freed, has_freed, reader }
+    }
+
+    /// Waits until no other plan is being read. A plan takes many times its length while it is read, so what
+    /// reading takes is bounded by there being one at a time, and counted beside its body.
+    pub(super) async fn plan(&self, len: usize) -> Reading {
+        let turn = Arc::clone(&self.reader).acquire_owned().await.expect("it is never closed");
+        let bytes = len.saturating_mul(LAYOUT_READING_FACTOR).min(LAYOUT_READING_BYTES_MAX);
+        self.budget.charge(Kind::ApiBodies, bytes);
+        Reading { budget: self.budget.clone(), bytes, _turn: turn }
     }
 
     /// Gives memory back to the kernel, again and again, a moment after much of it was freed: the allocator keeps what
@@ -109,11 +140,14 @@ impl Bodies {
             return Err(too_large(max));
         }
         let likely = usize::try_from(hint.exact().unwrap_or(max as u64)).unwrap_or(max);
+        let is_plan = max > API_BODY_BYTES_MAX;
         // One that is longer than all together may be waits until it is alone.
-        let permits = u32::try_from(likely.div_ceil(1 << 10).min(self.all)).expect("bounds of bodies are small");
-        let permit = self.left.try_acquire_many(permits);
-        let permit = permit.map_err(|_| Problem::new(&OVERLOADED, "too many bodies are being read"))?;
-        let place = Place { permit, bodies: self };
+        let most = if is_plan { self.all / 4 * 3 } else { self.all };
+        let permits = u32::try_from(likely.div_ceil(1 << 10).min(most)).expect("bounds of bodies are small");
+        let full = |_| Problem::new(&OVERLOADED, "too many bodies are being read");
+        let of_plans = is_plan.then(|| self.left_for_plans.try_acquire_many(permits)).transpose().map_err(full)?;
+        let permit = self.left.try_acquire_many(permits).map_err(full)?;
+        let place = Place { permit, _of_plans: of_plans, bodies: self };
         self.budget.charge(Kind::ApiBodies, place.bytes());
         Ok((place, is_empty))
     }
@@ -182,7 +216,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Bodies, CONTENT_TYPE};
+    use super::{Bodies, CONTENT_TYPE, Duration, LAYOUT_READING_BYTES_MAX, LAYOUT_READING_FACTOR, timeout};
     use crate::audience::budget::{Budget, Kind};
     use crate::limits::MEMORY_BUDGET_BYTES_MIN;
 
@@ -206,17 +240,35 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_longer_than_all_may_be_is_read_alone() {
+    fn plans_leave_room_for_what_sells() {
         let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
         let (bodies, all) = (Bodies::within(&budget), budget.max(Kind::ApiBodies));
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let body = Body::from(vec![b' '; all + 1]);
-        let (first, _) = bodies.place(&headers, &body, 2 * all).expect("nothing else is read");
-        assert_eq!(budget.used(Kind::ApiBodies), all);
-        let refused = bodies.place(&headers, &Body::from("{}"), 2).expect_err("there is no room");
-        assert_eq!(refused.kind.status, 503);
+        let plan = |len| bodies.place(&headers, &Body::from(vec![b' '; len]), 8 * all);
+        let call = |len| bodies.place(&headers, &Body::from(vec![b' '; len]), 1 << 20);
+        let (first, _) = plan(2 * all).expect("nothing else is read");
+        assert_eq!(budget.used(Kind::ApiBodies), all / 4 * 3);
+        assert_eq!(plan(2).expect_err("there is no room for another").kind.status, 503);
+        let (second, _) = call(1 << 20).expect("a quarter is left for calls");
+        assert_eq!(call(2).expect_err("there is no room").kind.status, 503);
+        drop((first, second));
+        assert!(plan(2).is_ok() && call(2).is_ok());
+        assert_eq!(budget.used(Kind::ApiBodies), 0);
+    }
+
+    #[test]
+    fn plans_are_read_one_after_the_other_and_counted() {
+        let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+        let bodies = Bodies::within(&budget);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let now = |len| runtime.block_on(async { timeout(Duration::ZERO, bodies.plan(len)).await.ok() });
+        let first = now(1_000).expect("nobody reads one");
+        assert!(now(1_000).is_none(), "the next one waits");
+        assert_eq!(budget.used(Kind::ApiBodies), 1_000 * LAYOUT_READING_FACTOR);
         drop(first);
-        assert!(bodies.place(&headers, &Body::from("{}"), 2).is_ok());
+        let longest = now(usize::MAX).expect("it is its turn");
+        assert_eq!(budget.used(Kind::ApiBodies), LAYOUT_READING_BYTES_MAX);
+        drop(longest);
         assert_eq!(budget.used(Kind::ApiBodies), 0);
     }
 

@@ -4,10 +4,14 @@
 //! layouts change no room is given one ([`Server::halls`]), so that none has a layout that has gone; a plan is read
 //! beside the API's thread, since a big one takes a tenth of a second. Never here: what a plan means.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
+use futures_lite::stream::iter;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -16,15 +20,14 @@ use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 
 use super::Server;
 use super::answers::DeletedAnswer;
-use super::calls::Shape;
-use super::perform::{Asking, json};
+use super::calls::{JSON, Shape};
+use super::perform::{Asking, json, of};
 use super::problem::{
     INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, PERSISTENCE_UNAVAILABLE, Problem, UNKNOWN_LAYOUT,
 };
 use super::rooms::ask_all;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
-use crate::limits::COLLECT_BYTES_MIN;
 use crate::node::errand::Asked;
 use crate::persist::stores::shelf::Keeper;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
@@ -81,12 +84,14 @@ fn answer(server: &Server, layout: &Layout, plan: Option<Box<RawValue>>) -> Layo
 pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     let (id, body) = (asking.first().as_str().to_owned(), asking.body.clone());
     let is_pretix = asking.query.text("format") == Some("pretix");
+    let turn = server.bodies.plan(body.len()).await;
     let read = tokio::task::spawn_blocking(move || {
         let layout = read(&id, &body, is_pretix);
-        // What reading took stays with this thread otherwise, which may not allocate again for long.
-        if body.len() >= COLLECT_BYTES_MIN {
-            memory::give_back();
-        }
+        // What reading took stays with this thread otherwise, which may not allocate again for long; there may be
+        // hundreds of such threads, so a little from each is much.
+        drop(body);
+        memory::give_back();
+        drop(turn);
         layout
     });
     let layout = read.await.expect("a panic ends the process")?;
@@ -138,14 +143,28 @@ fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> 
     })
 }
 
-/// `GET` of one, with its plan.
+/// `GET` of one, with its plan. The plan is not copied: it may be long, and many may ask and not read.
 pub(super) async fn get(server: &Server, asking: &Asking) -> Result<Response, Problem> {
     refresh(server).await?;
     let layout = server.board.layouts.latest(asking.first().as_str());
     let layout = layout.ok_or_else(|| Problem::new(&UNKNOWN_LAYOUT, UNKNOWN_LAYOUT.title))?;
-    let plan = serde_json::from_slice(layout.document().json()).expect("a plan is written as JSON");
-    Ok(json(StatusCode::OK, &answer(server, &layout, Some(plan))))
+    let around = serde_json::to_string(&answer(server, &layout, Some(RawValue::NULL.to_owned())));
+    let around = around.expect("answers are plain data");
+    let (before, after) = around.split_once(NO_PLAN).expect("it has one field of this name, and texts are escaped");
+    let parts = [
+        Bytes::from(format!("{before}{PLAN}")),
+        Bytes::from_owner(Arc::clone(layout.document().json())),
+        Bytes::from(after.to_owned()),
+    ];
+    let length = parts.iter().map(Bytes::len).sum::<usize>();
+    let mut response = of(StatusCode::OK, JSON, Body::from_stream(iter(parts.map(Ok::<_, Infallible>))));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    Ok(response)
 }
+
+/// The plan's field, and the same without a plan.
+const PLAN: &str = "\"plan\":";
+const NO_PLAN: &str = "\"plan\":null";
 
 /// `GET` of all.
 pub(super) async fn list(server: &Server) -> Result<Response, Problem> {

@@ -2,13 +2,21 @@
 
 use std::fmt::{self, Display};
 
+use crate::limits::layout::LAYOUT_ERROR_BYTES_MAX;
+
 /// One line for whoever wrote the layout.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LayoutError(Box<str>);
 
 impl LayoutError {
     pub(super) fn new(line: impl Display) -> Self {
-        Self(line.to_string().replace(char::is_control, " ").into())
+        let mut line = line.to_string();
+        // JSON's own words repeat what is wrong, however long it is.
+        if line.len() > LAYOUT_ERROR_BYTES_MAX {
+            line.truncate(line.floor_char_boundary(LAYOUT_ERROR_BYTES_MAX));
+            line.push('…');
+        }
+        Self(line.replace(char::is_control, " ").into())
     }
 
     /// What JSON itself says against a text.

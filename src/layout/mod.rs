@@ -17,6 +17,7 @@ mod ids;
 pub mod orphans;
 mod plan;
 mod pretix;
+mod reading;
 mod rows;
 mod search;
 
@@ -65,7 +66,7 @@ impl Layout {
     /// One line that says what is wrong, and where.
     pub fn parse(id: &str, json: &[u8]) -> Result<Self, LayoutError> {
         fits(json)?;
-        let plan = serde_json::from_slice(json).map_err(|error| LayoutError::json(&error))?;
+        let plan = reading::bounded(|| serde_json::from_slice(json)).map_err(|error| LayoutError::json(&error))?;
         Self::new(id, &plan)
     }
 
@@ -76,8 +77,8 @@ impl Layout {
     /// One line that says what is wrong, and where.
     pub fn parse_pretix(id: &str, json: &[u8]) -> Result<Self, LayoutError> {
         fits(json)?;
-        let plan = serde_json::from_slice(json).map_err(|error| LayoutError::json(&error))?;
-        Self::new(id, &pretix::plan(plan))
+        let plan = reading::bounded(|| serde_json::from_slice(json)).map_err(|error| LayoutError::json(&error))?;
+        Self::new(id, &pretix::plan(plan)?)
     }
 
     fn new(id: &str, plan: &Plan<'_>) -> Result<Self, LayoutError> {

@@ -10,6 +10,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::reading::{list, list_if_any};
+
 /// The plan of a hall. The order of `seats` is their numbering.
 #[derive(Deserialize, Serialize, Default, Debug)]
 #[serde(deny_unknown_fields, expecting = "an object with seats")]
@@ -21,15 +23,15 @@ pub(super) struct Plan<'a> {
     /// What everybody looks at: rows that are near it come first, unless `rows` says otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) focal: Option<Point>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub(super) shapes: Vec<Shape<'a>>,
     /// (section, row), the best first.
-    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, borrow, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub(super) rows: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// When there is no list, whatever the seats name is a category.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "list_if_any", skip_serializing_if = "Option::is_none")]
     pub(super) categories: Option<Vec<Category<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "list")]
     pub(super) seats: Vec<Seat<'a>>,
 }
 
@@ -55,6 +57,7 @@ pub(super) struct Size {
 pub(super) struct Shape<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Cow<'a, str>,
+    #[serde(deserialize_with = "list")]
     pub(super) points: Vec<Point>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) label: Option<Cow<'a, str>>,

@@ -5,18 +5,24 @@
 //! Never here: whether the plan makes sense (`check`).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::error::{LayoutError, Quoted};
 use super::plan::{Category, Coordinate, Number, Plan, Point, Seat, Shape, Size};
+use super::reading::list;
+use crate::limits::ID_BYTES_MAX;
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object with zones")]
 pub(super) struct SeatingPlan {
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     categories: Vec<PlanCategory>,
+    #[serde(deserialize_with = "list")]
     zones: Vec<Zone>,
     size: Option<Size>,
 }
@@ -53,9 +59,9 @@ impl Position {
 struct Zone {
     name: Option<String>,
     position: Option<Position>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     rows: Vec<PlanRow>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     areas: Vec<Area>,
 }
 
@@ -63,6 +69,7 @@ struct Zone {
 struct PlanRow {
     row_number: Option<String>,
     position: Option<Position>,
+    #[serde(deserialize_with = "list")]
     seats: Vec<PlanSeat>,
 }
 
@@ -89,11 +96,38 @@ struct Area {
     polygon: Option<Polygon>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AreaText {
-    Plain(String),
-    Placed { text: Option<String> },
+/// A text alone, or in an object that also says where it stands.
+#[derive(Default)]
+struct AreaText(Option<String>);
+
+impl<'de> Deserialize<'de> for AreaText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = AreaText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or an object with one")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(AreaText(Some(text.into())))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut read = AreaText::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if key == "text" {
+                        read.0 = map.next_value()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(read)
+            }
+        }
+        from.deserialize_any(Reader)
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,11 +148,15 @@ struct Ellipse {
 
 #[derive(Deserialize)]
 struct Polygon {
+    #[serde(deserialize_with = "list")]
     points: Vec<Position>,
 }
 
 /// The same plan in our words.
-pub(super) fn plan(from: SeatingPlan) -> Plan<'static> {
+///
+/// # Errors
+/// A zone or a row with seats is named as none may be: each of its seats would have a copy of the name.
+pub(super) fn plan(from: SeatingPlan) -> Result<Plan<'static>, LayoutError> {
     let category = |category: PlanCategory| Category {
         id: category.name.into(),
         name: None,
@@ -137,28 +175,42 @@ pub(super) fn plan(from: SeatingPlan) -> Plan<'static> {
         if zone.rows.iter().all(|row| row.seats.is_empty()) {
             continue;
         }
-        let section = sections.give(zone.name.unwrap_or_default());
+        let section = sections.give(named("zone", zone.name)?);
         let mut rows = Names::default();
         for row in zone.rows.into_iter().filter(|row| !row.seats.is_empty()) {
-            let name = rows.give(row.row_number.unwrap_or_default());
+            let name = rows.give(named("row", row.row_number)?);
             add_row(&mut plan.seats, row.seats, (&section, &name), origin.plus(row.position));
         }
     }
-    plan
+    Ok(plan)
 }
 
-/// Names that were given: a second one of the same name gets a number, so that two things stay two things.
+fn named(what: &str, name: Option<String>) -> Result<String, LayoutError> {
+    let name = name.unwrap_or_default();
+    if name.len() <= ID_BYTES_MAX {
+        return Ok(name);
+    }
+    Err(LayoutError::new(format_args!("{what} {}: its name is longer than {ID_BYTES_MAX} bytes", Quoted(&name))))
+}
+
+/// Names that were given: a second one of the same name gets a number, so that two things stay two things. With each
+/// stands the number that the next one of that name tries first, so that many of one name are not tried one by one.
 #[derive(Default)]
-struct Names(HashSet<String>);
+struct Names(HashMap<String, usize>);
 
 impl Names {
     fn give(&mut self, name: String) -> String {
-        let mut given = name.clone();
-        let mut number = 2;
-        while !self.0.insert(given.clone()) {
-            given = if name.is_empty() { format!("({number})") } else { format!("{name} ({number})") };
-            number += 1;
-        }
+        let Some(&first) = self.0.get(&name) else {
+            self.0.insert(name.clone(), 2);
+            return name;
+        };
+        let numbered = |number| if name.is_empty() { format!("({number})") } else { format!("{name} ({number})") };
+        let (given, number) = (first..)
+            .map(|number| (numbered(number), number))
+            .find(|(given, _)| !self.0.contains_key(given))
+            .expect("there are fewer names than numbers");
+        self.0.insert(given.clone(), 2);
+        self.0.insert(name, number + 1);
         given
     }
 }
@@ -194,11 +246,7 @@ fn usual(distances: &[f64]) -> f64 {
 /// An area as a polygon, or as a text when it has no extent.
 fn shape(area: Area, zone: Position) -> Option<Shape<'static>> {
     let origin = zone.plus(area.position);
-    let label = area.text.and_then(|text| match text {
-        AreaText::Plain(text) => Some(text),
-        AreaText::Placed { text } => text,
-    });
-    let label = label.filter(|label| !label.is_empty());
+    let label = area.text.and_then(|AreaText(text)| text).filter(|label| !label.is_empty());
     let rectangle = area.rectangle.map(|it| (it.width, it.height)).or(area.width.zip(area.height));
     let ellipse = area.ellipse.map(|it| it.radius).or(area.circle.map(|it| Position { x: it.radius, y: it.radius }));
     let outline = match (area.polygon, rectangle, ellipse) {

@@ -44,7 +44,7 @@ pub const API_OWNERS_AGAIN_MS: u64 = 100;
 /// How long a call waits for shards. At the bound: 503 `persistence_unavailable`, since the outcome is unknown.
 pub const API_ANSWER_MS: u64 = 5_000;
 /// Bytes of bodies that are being read or acted on at a time, and no more than the share of `MEMORY_BUDGET_BYTES`, of
-/// which one body may have all. At the bound: 503 `overloaded`.
+/// which plans may have three quarters. At the bound: 503 `overloaded`.
 pub const API_BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How much is read and dropped of a body that is refused, so that its sender hears why. At the bound the connection
 /// ends.

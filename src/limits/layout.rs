@@ -8,6 +8,12 @@ use super::{ID_BYTES_MAX, SEATS_PER_REQUEST_MAX};
 pub const LAYOUT_SEATS_MAX: usize = 200_000;
 /// A layout as JSON. At the bound it is refused before it is read.
 pub const LAYOUT_JSON_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What all lists of a plan may take together while it is read. At the bound: the layout is refused.
+pub const LAYOUT_LISTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What reading a plan is counted as beside its body, as so many times its length; one is read at a time.
+pub const LAYOUT_READING_FACTOR: usize = 8;
+/// The most that reading one plan is counted as: its lists while one grows, its texts, its canonical form.
+pub const LAYOUT_READING_BYTES_MAX: usize = LAYOUT_LISTS_BYTES_MAX * 2;
 /// Categories of one layout. At the bound: the layout is refused.
 pub const LAYOUT_CATEGORIES_MAX: usize = 1_000;
 /// What is drawn of one layout beside its seats. At the bound: the layout is refused.
@@ -16,6 +22,8 @@ pub const LAYOUT_SHAPES_MAX: usize = 10_000;
 pub const LAYOUT_POINTS_MAX: usize = 10_000;
 /// A text that is only shown: a name, a label, a colour. At the bound: the layout is refused.
 pub const LAYOUT_TEXT_BYTES_MAX: usize = 512;
+/// What says why a layout is refused. At the bound the rest is left out.
+pub const LAYOUT_ERROR_BYTES_MAX: usize = 1_024;
 /// How far from 0 a coordinate may be, so that sums and squares of them are numbers. At the bound: the layout is
 /// refused.
 pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;

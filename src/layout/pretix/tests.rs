@@ -106,3 +106,48 @@ fn what_is_wrong_is_said() {
     check("\"x\":1000", "\"x\":1e300", "x and y are from");
     check("[{\"row_number\"", "[],\"other\":[{\"row_number\"", "no seats");
 }
+
+/// Why `count` times `part` between `begin` and `end` is refused.
+fn refused(begin: &str, part: &str, count: usize, end: &str) -> String {
+    let parts = vec![part; count].join(",");
+    Layout::parse_pretix("hall", format!("{begin}{parts}{end}").as_bytes()).expect_err(part).to_string()
+}
+
+#[test]
+fn many_small_things_are_not_read_to_their_end() {
+    let zones = |part| refused(r#"{"zones":["#, part, 1_000_000, "]}");
+    assert!(zones("{}").contains("more parts than a layout may have"));
+    let areas = refused(r#"{"zones":[{"areas":["#, "{}", 500_000, "]}]}");
+    assert!(areas.contains("more parts"), "{areas}");
+    // Many lists of few count together.
+    let rows = zones(r#"{"rows":[{"seats":[]}]}"#);
+    assert!(rows.contains("more parts"), "{rows}");
+    let list = "[],".repeat(100_000);
+    let text = refused(&format!(r#"{{"zones":[{{"areas":[{{"text":{{"x":[{list}[]]}}}}]}},"#), "{}", 1, "]}");
+    assert!(text.ends_with("no seats"), "what is passed over is not kept: {text}");
+}
+
+#[test]
+fn names_are_not_multiplied() {
+    let long = zone(&"z".repeat(129), &[row("A", &[seat("1", 0.0, 0.0)])], "");
+    let error = Layout::parse_pretix("hall", plan(&[long]).as_bytes()).expect_err("a long name").to_string();
+    assert!(error.contains("its name is longer than 128 bytes"), "{error}");
+    let error = refused(r#"{"zones":"#, &"[".repeat(100_000), 1, "");
+    assert!(error.contains("recursion limit") || error.contains("invalid type"), "{error}");
+    let error = refused("{\"", &"q".repeat(1_000_000), 1, "\":1}");
+    assert!(error.len() < 2_000, "{}", error.len());
+}
+
+#[test]
+fn rows_of_one_name_are_named_in_one_go() {
+    // Tried one by one these would be 1,250 million names.
+    let rows: Vec<String> = (0..50_000).map(|number| row("A", &[seat(&format!("{number}"), 0.0, 0.0)])).collect();
+    let layout = parse(&plan(&[zone("Z", &rows, "")]));
+    assert_eq!(layout.rows().map(|(_, row, _)| row.to_owned()).nth(49_999).expect("all are there"), "A (50000)");
+    let rows = ["A", "A (2)", "A", "A", "A (2)"].map(|name| row(name, &[seat(name, 0.0, 0.0)]));
+    let rows: Vec<String> =
+        rows.iter().zip(0..).map(|(row, id)| row.replace("seat_guid\":\"", &format!("seat_guid\":\"{id}"))).collect();
+    let layout = parse(&plan(&[zone("Z", &rows, "")]));
+    let names: Vec<&str> = layout.rows().map(|(_, row, _)| row).collect();
+    assert_eq!(names, ["A", "A (2)", "A (3)", "A (4)", "A (2) (2)"]);
+}
