@@ -99,7 +99,10 @@ pub(super) struct Clock {
 
 #[derive(Debug)]
 pub(super) struct Owners {
-    by_conn: KeyedMap<ConnId, Slot>,
+    /// By the first connection of each: nearly everybody has one.
+    by_conn: Index,
+    /// By all others of who has several.
+    by_other_conn: KeyedMap<ConnId, Slot>,
     by_owner: Index,
     formers: KeyedMap<ClientId, Vec<Slot>>,
     pub(super) parties: Slab<Party>,
@@ -110,7 +113,8 @@ impl Owners {
     /// The first key is that of names that clients choose.
     pub(super) fn new(names: Keyed, connections: Keyed) -> Self {
         Self {
-            by_conn: KeyedMap::with_hasher(connections),
+            by_conn: Index::new(connections),
+            by_other_conn: KeyedMap::with_hasher(connections),
             by_owner: Index::new(names),
             formers: KeyedMap::with_hasher(names),
             parties: Slab::new(),
@@ -121,10 +125,11 @@ impl Owners {
     /// Whose connection this is.
     pub(super) fn of_conn(&self, conn: ConnId) -> Option<Slot> {
         // Where only v1 is spoken it costs one look at a length.
-        if self.by_conn.is_empty() {
+        if self.by_conn.len() == 0 {
             return None;
         }
-        self.by_conn.get(&conn).copied()
+        let first = self.by_conn.find(&conn, |slot| self.parties[slot].conns.first() == Some(&conn));
+        first.or_else(|| if self.by_other_conn.is_empty() { None } else { self.by_other_conn.get(&conn).copied() })
     }
 
     /// The party of this owner.
@@ -168,20 +173,37 @@ impl Owners {
     /// One connection more.
     pub(super) fn attach(&mut self, party: Slot, conn: ConnId) {
         assert!(!matches!(self.parties[party].who, Who::Former(_)), "who was here before a restart has no connection");
-        let before = self.by_conn.insert(conn, party);
-        assert_eq!(before, None, "{conn:?} belongs to two");
-        self.parties[party].conns.push(conn);
+        assert_eq!(self.of_conn(conn), None, "{conn:?} belongs to two");
+        let conns = &mut self.parties[party].conns;
+        conns.push(conn);
+        if conns.len() == 1 {
+            self.add_first(party);
+        } else {
+            self.by_other_conn.insert(conn, party);
+        }
+    }
+
+    /// A connection is the first of a party.
+    fn add_first(&mut self, party: Slot) {
+        let parties = &self.parties;
+        let first = |slot: Slot| parties[slot].conns.first().expect("who is in the index has a connection");
+        self.by_conn.insert(first(party), party, first);
     }
 
     /// The connection is nobody's any more.
     pub(super) fn detach(&mut self, conn: ConnId) -> Option<Slot> {
-        if self.by_conn.is_empty() {
-            return None;
+        let party = self.of_conn(conn)?;
+        if self.parties[party].conns.first() != Some(&conn) {
+            self.by_other_conn.remove(&conn);
+            self.parties[party].conns.retain(|of| of != conn);
+            return Some(party);
         }
-        let party = self.by_conn.remove(&conn)?;
-        let conns = &mut self.parties[party].conns;
-        assert!(conns.contains(&conn), "both know each other");
-        conns.retain(|of| of != conn);
+        self.by_conn.remove(&conn, party);
+        self.parties[party].conns.retain(|of| of != conn);
+        if let Some(next) = self.parties[party].conns.first() {
+            self.by_other_conn.remove(next);
+            self.add_first(party);
+        }
         Some(party)
     }
 
@@ -216,7 +238,7 @@ impl Owners {
 
     /// All connections that belong to somebody.
     pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
-        self.by_conn.keys().copied()
+        self.by_conn.slots().flat_map(|slot| self.parties[slot].conns.iter().copied())
     }
 
     /// Parties of which nothing is left.
@@ -253,9 +275,10 @@ impl Owners {
     /// their own, how many carts have deadlines and how many parties are waited for.
     pub(super) fn check_invariants(&self) -> (usize, usize, usize, usize) {
         let conns: usize = self.parties.iter().map(|party| party.conns.len()).sum();
-        assert_eq!(conns, self.by_conn.len());
-        for (conn, &party) in &self.by_conn {
-            assert!(self.parties[party].conns.contains(conn));
+        assert_eq!(conns, self.by_conn.len() + self.by_other_conn.len());
+        for slot in self.by_conn.slots() {
+            let conns = &self.parties[slot].conns;
+            assert!(conns.iter().all(|&conn| self.of_conn(conn) == Some(slot)), "each of {conns:?} finds its party");
         }
         let formers: usize = self.formers.values().map(Vec::len).sum();
         assert_eq!(self.by_owner.len() + formers, self.parties.len());

@@ -19,17 +19,22 @@ enum Entry<T> {
     Free(Slot),
 }
 
-/// Things by slot.
+/// Things by slot. They stand in chunks that never move, beyond the first: a table that doubles leaves as much again to
+/// the allocator, and stops a sale while it is copied.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    entries: Vec<Entry<T>>,
+    /// All but the last are full; the first grows with what is in it, so that a small slab stays small.
+    chunks: Vec<Vec<Entry<T>>>,
     free: Slot,
     len: usize,
 }
 
+/// Slots of a chunk: a power of two, so that a slot is found by a shift.
+const CHUNK: usize = 1 << 10;
+
 impl<T> Slab<T> {
     pub(super) fn new() -> Self {
-        Self { entries: Vec::new(), free: NONE, len: 0 }
+        Self { chunks: Vec::new(), free: NONE, len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -39,54 +44,70 @@ impl<T> Slab<T> {
     pub(super) fn insert(&mut self, thing: T) -> Slot {
         self.len += 1;
         if self.free == NONE {
-            let slot = Slot::try_from(self.entries.len()).expect("the limits keep every slab below 2^32 slots");
-            self.entries.push(Entry::Full(thing));
+            let slot = Slot::try_from(self.slots()).expect("the limits keep every slab below 2^32 slots");
+            match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+                Some(chunk) => chunk.push(Entry::Full(thing)),
+                None => self.add_chunk(thing),
+            }
             return slot;
         }
         let slot = self.free;
-        let Entry::Free(next) = std::mem::replace(&mut self.entries[slot as usize], Entry::Full(thing)) else {
+        let Entry::Free(next) = std::mem::replace(self.entry(slot), Entry::Full(thing)) else {
             panic!("a slot of the free list is full");
         };
         self.free = next;
         slot
     }
 
+    fn add_chunk(&mut self, thing: T) {
+        let mut chunk = Vec::with_capacity(if self.chunks.is_empty() { 1 } else { CHUNK });
+        chunk.push(Entry::Full(thing));
+        self.chunks.push(chunk);
+    }
+
+    fn entry(&mut self, slot: Slot) -> &mut Entry<T> {
+        &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
+    }
+
     pub(super) fn remove(&mut self, slot: Slot) -> T {
-        let Entry::Full(thing) = std::mem::replace(&mut self.entries[slot as usize], Entry::Free(self.free)) else {
+        let free = self.free;
+        let Entry::Full(thing) = std::mem::replace(self.entry(slot), Entry::Free(free)) else {
             panic!("slot {slot} is removed twice");
         };
         self.free = slot;
         self.len -= 1;
         if self.len == 0 {
             // Looking through a slab costs as many steps as it has slots: a crowd that has left must not be paid for.
-            self.entries.clear();
+            self.chunks.truncate(1);
+            self.chunks[0].clear();
             self.free = NONE;
         }
         thing
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
-        match self.entries.get(slot as usize) {
+        match self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK) {
             Some(Entry::Full(thing)) => Some(thing),
             Some(Entry::Free(_)) | None => None,
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.part(0, self.entries.len())
+        self.chunks.iter().flatten().filter_map(|entry| match entry {
+            Entry::Full(thing) => Some(thing),
+            Entry::Free(_) => None,
+        })
     }
 
     /// How many slots there are, free ones included.
     pub(super) fn slots(&self) -> usize {
-        self.entries.len()
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     /// The things of at most `count` slots from this one on.
     pub(super) fn part(&self, from: usize, count: usize) -> impl Iterator<Item = &T> {
-        self.entries.iter().skip(from).take(count).filter_map(|entry| match entry {
-            Entry::Full(thing) => Some(thing),
-            Entry::Free(_) => None,
-        })
+        let slots = from..from.saturating_add(count).min(self.slots());
+        slots.filter_map(|slot| self.get(Slot::try_from(slot).expect("there are no more slots")))
     }
 }
 
@@ -100,7 +121,7 @@ impl<T> Index<Slot> for Slab<T> {
 
 impl<T> IndexMut<Slot> for Slab<T> {
     fn index_mut(&mut self, slot: Slot) -> &mut T {
-        match &mut self.entries[slot as usize] {
+        match self.entry(slot) {
             Entry::Full(thing) => thing,
             Entry::Free(_) => panic!("slot {slot} is free"),
         }
@@ -109,7 +130,7 @@ impl<T> IndexMut<Slot> for Slab<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Slab;
+    use super::{CHUNK, Slab};
 
     #[test]
     fn slots_are_used_again_and_an_emptied_slab_starts_anew() {
@@ -127,5 +148,18 @@ mod tests {
         }
         assert_eq!((slab.len(), slab.get(9)), (0, None));
         assert_eq!(slab.insert('e'), 0);
+    }
+
+    #[test]
+    fn a_crowd_takes_chunks_and_gives_them_back() {
+        let mut slab = Slab::new();
+        let count = 3 * CHUNK + 1;
+        let slots: Vec<_> = (0..count).map(|number| slab.insert(number)).collect();
+        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (count, count, 4));
+        assert!(slots.iter().enumerate().all(|(number, &slot)| slab[slot] == number && slot as usize == number));
+        assert!(slab.part(CHUNK - 1, 2).eq(&[CHUNK - 1, CHUNK]) && slab.part(count - 1, 9).eq(&[count - 1]));
+        assert_eq!(slab.part(count, 9).count(), 0);
+        slots.iter().for_each(|&slot| _ = slab.remove(slot));
+        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (0, 0, 1));
     }
 }
