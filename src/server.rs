@@ -46,6 +46,7 @@ use crate::runtime::driver::Driver;
 use crate::runtime::executor::{Choice, Executor, Running};
 use crate::runtime::listener;
 use crate::runtime::mailbox::Mesh;
+use crate::runtime::memory;
 use crate::runtime::origins::Origins;
 use crate::runtime::preflight::{self, EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
@@ -91,6 +92,7 @@ struct Started {
 fn start(config: Config) -> Result<Started, Failure> {
     // What the store writes is nobody else's to read, whatever the shell allows.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    memory::use_small_pages();
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log.level, config.log.format).map_err(no_thread)?;
     let machine = Machine::look();
