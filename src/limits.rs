@@ -28,6 +28,8 @@ pub const CONN_SLOTS_MAX: usize = 1 << 24;
 /// Bytes by which a table of connections grows: the allocator hands them out without a rest. A table that doubled left
 /// as much memory behind, with the allocator, as its entries took.
 pub const SLOTS_CHUNK_BYTES: usize = 16 * 1024;
+/// Slots of a chunk of the engine's tables: a power of two, so that a slot is found by a shift.
+pub const SLAB_CHUNK_SLOTS: usize = 1 << 10;
 /// Rooms one shard may own at a time. At the bound: `overloaded`.
 pub const ROOMS_PER_SHARD_MAX: usize = 1_000_000;
 /// Members of one room, all shards together. At the bound: `overloaded`.

@@ -6,6 +6,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::limits::SLAB_CHUNK_SLOTS;
+
 /// The number of a slot.
 pub(super) type Slot = u32;
 
@@ -29,9 +31,6 @@ pub(super) struct Slab<T> {
     len: usize,
 }
 
-/// Slots of a chunk: a power of two, so that a slot is found by a shift.
-const CHUNK: usize = 1 << 10;
-
 impl<T> Slab<T> {
     pub(super) fn new() -> Self {
         Self { chunks: Vec::new(), free: NONE, len: 0 }
@@ -45,7 +44,7 @@ impl<T> Slab<T> {
         self.len += 1;
         if self.free == NONE {
             let slot = Slot::try_from(self.slots()).expect("the limits keep every slab below 2^32 slots");
-            match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            match self.chunks.last_mut().filter(|chunk| chunk.len() < SLAB_CHUNK_SLOTS) {
                 Some(chunk) => chunk.push(Entry::Full(thing)),
                 None => self.add_chunk(thing),
             }
@@ -60,13 +59,13 @@ impl<T> Slab<T> {
     }
 
     fn add_chunk(&mut self, thing: T) {
-        let mut chunk = Vec::with_capacity(if self.chunks.is_empty() { 1 } else { CHUNK });
+        let mut chunk = Vec::with_capacity(if self.chunks.is_empty() { 1 } else { SLAB_CHUNK_SLOTS });
         chunk.push(Entry::Full(thing));
         self.chunks.push(chunk);
     }
 
     fn entry(&mut self, slot: Slot) -> &mut Entry<T> {
-        &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
+        &mut self.chunks[slot as usize / SLAB_CHUNK_SLOTS][slot as usize % SLAB_CHUNK_SLOTS]
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> T {
@@ -86,7 +85,7 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
-        match self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK) {
+        match self.chunks.get(slot as usize / SLAB_CHUNK_SLOTS)?.get(slot as usize % SLAB_CHUNK_SLOTS) {
             Some(Entry::Full(thing)) => Some(thing),
             Some(Entry::Free(_)) | None => None,
         }
@@ -101,7 +100,7 @@ impl<T> Slab<T> {
 
     /// How many slots there are, free ones included.
     pub(super) fn slots(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * SLAB_CHUNK_SLOTS + last.len())
     }
 
     /// The things of at most `count` slots from this one on.
@@ -130,7 +129,8 @@ impl<T> IndexMut<Slot> for Slab<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, Slab};
+    use super::Slab;
+    use crate::limits::SLAB_CHUNK_SLOTS;
 
     #[test]
     fn slots_are_used_again_and_an_emptied_slab_starts_anew() {
@@ -153,11 +153,14 @@ mod tests {
     #[test]
     fn a_crowd_takes_chunks_and_gives_them_back() {
         let mut slab = Slab::new();
-        let count = 3 * CHUNK + 1;
+        let count = 3 * SLAB_CHUNK_SLOTS + 1;
         let slots: Vec<_> = (0..count).map(|number| slab.insert(number)).collect();
         assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (count, count, 4));
         assert!(slots.iter().enumerate().all(|(number, &slot)| slab[slot] == number && slot as usize == number));
-        assert!(slab.part(CHUNK - 1, 2).eq(&[CHUNK - 1, CHUNK]) && slab.part(count - 1, 9).eq(&[count - 1]));
+        assert!(
+            slab.part(SLAB_CHUNK_SLOTS - 1, 2).eq(&[SLAB_CHUNK_SLOTS - 1, SLAB_CHUNK_SLOTS])
+                && slab.part(count - 1, 9).eq(&[count - 1])
+        );
         assert_eq!(slab.part(count, 9).count(), 0);
         slots.iter().for_each(|&slot| _ = slab.remove(slot));
         assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (0, 0, 1));

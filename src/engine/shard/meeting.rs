@@ -15,8 +15,8 @@ use crate::planted::{Bug, has};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Met {
     pub(super) party: Slot,
-    /// Whether it had been waited for until now.
-    pub(super) was_away: bool,
+    /// Whether this is the connection's first request for it here: it has been told nothing of what is here.
+    pub(super) is_new: bool,
 }
 
 /// Why somebody is not let in.
@@ -39,7 +39,7 @@ impl Shard {
         }
         if let Some(party) = known {
             self.owners.parties[party].max_seats = identity.max_seats;
-            return Ok(Met { party, was_away: false });
+            return Ok(Met { party, is_new: false });
         }
         if let Owner::Session(_) = identity.owner
             && let Some(party) = self.owners.find(&identity.owner)
@@ -63,11 +63,10 @@ impl Shard {
         let of = &mut self.owners.parties[party];
         of.incarnation = of.incarnation.max(identity.incarnation);
         of.max_seats = identity.max_seats;
-        let was_away = std::mem::take(&mut of.grace) != 0;
-        if was_away {
+        if std::mem::take(&mut of.grace) != 0 {
             self.forget_deadline();
         }
-        Ok(Met { party, was_away })
+        Ok(Met { party, is_new: true })
     }
 
     /// The connection has ended, or acts for somebody else now.

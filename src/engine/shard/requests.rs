@@ -90,7 +90,7 @@ impl Shard {
     ) -> Answer {
         let (slot, _) = self.become_member(caller.conn, room)?;
         let view = Arc::new(self.view(met.party, Some(slot)));
-        let is_restored = met.was_away && since.is_some() && view.expires_at.is_some();
+        let is_restored = met.is_new && since.is_some() && (view.expires_at.is_some() || !view.orders.is_empty());
         let of = &self.rooms[slot];
         effects.push(Effect::Entered(Box::new(Entered {
             to: caller.asker(),
