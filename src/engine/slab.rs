@@ -25,7 +25,9 @@ enum Entry<T> {
 /// the allocator, and stops a sale while it is copied.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    /// All but the last are full; the first grows with what is in it, so that a small slab stays small.
+    /// The first slots: it grows with what is in it, so that a small slab stays small. Nearly all are found here.
+    first: Vec<Entry<T>>,
+    /// All further ones, in chunks of which all but the last are full.
     chunks: Vec<Vec<Entry<T>>>,
     free: Slot,
     len: usize,
@@ -33,7 +35,7 @@ pub(super) struct Slab<T> {
 
 impl<T> Slab<T> {
     pub(super) fn new() -> Self {
-        Self { chunks: Vec::new(), free: NONE, len: 0 }
+        Self { first: Vec::new(), chunks: Vec::new(), free: NONE, len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,55 +46,71 @@ impl<T> Slab<T> {
         self.len += 1;
         if self.free == NONE {
             let slot = Slot::try_from(self.slots()).expect("the limits keep every slab below 2^32 slots");
-            match self.chunks.last_mut().filter(|chunk| chunk.len() < SLAB_CHUNK_SLOTS) {
-                Some(chunk) => chunk.push(Entry::Full(thing)),
-                None => self.add_chunk(thing),
-            }
+            self.grow(Entry::Full(thing));
             return slot;
         }
         let slot = self.free;
-        let Entry::Free(next) = std::mem::replace(self.entry(slot), Entry::Full(thing)) else {
+        let Entry::Free(next) = std::mem::replace(self.entry_mut(slot), Entry::Full(thing)) else {
             panic!("a slot of the free list is full");
         };
         self.free = next;
         slot
     }
 
-    fn add_chunk(&mut self, thing: T) {
-        let mut chunk = Vec::with_capacity(if self.chunks.is_empty() { 1 } else { SLAB_CHUNK_SLOTS });
-        chunk.push(Entry::Full(thing));
-        self.chunks.push(chunk);
+    fn grow(&mut self, entry: Entry<T>) {
+        if self.first.len() < SLAB_CHUNK_SLOTS {
+            return self.first.push(entry);
+        }
+        if self.chunks.last().is_none_or(|last| last.len() == SLAB_CHUNK_SLOTS) {
+            self.chunks.push(Vec::with_capacity(SLAB_CHUNK_SLOTS));
+        }
+        self.chunks.last_mut().expect("there is one").push(entry);
     }
 
-    fn entry(&mut self, slot: Slot) -> &mut Entry<T> {
-        &mut self.chunks[slot as usize / SLAB_CHUNK_SLOTS][slot as usize % SLAB_CHUNK_SLOTS]
+    fn entry(&self, slot: Slot) -> Option<&Entry<T>> {
+        let at = slot as usize;
+        match self.first.get(at) {
+            Some(entry) => Some(entry),
+            None => self.chunks.get((at / SLAB_CHUNK_SLOTS).checked_sub(1)?)?.get(at % SLAB_CHUNK_SLOTS),
+        }
+    }
+
+    fn entry_mut(&mut self, slot: Slot) -> &mut Entry<T> {
+        let at = slot as usize;
+        if at < self.first.len() { &mut self.first[at] } else { self.far_entry_mut(at) }
+    }
+
+    #[inline(never)]
+    fn far_entry_mut(&mut self, at: usize) -> &mut Entry<T> {
+        assert!(at >= SLAB_CHUNK_SLOTS, "slot {at} was never used");
+        &mut self.chunks[at / SLAB_CHUNK_SLOTS - 1][at % SLAB_CHUNK_SLOTS]
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> T {
         let free = self.free;
-        let Entry::Full(thing) = std::mem::replace(self.entry(slot), Entry::Free(free)) else {
+        let Entry::Full(thing) = std::mem::replace(self.entry_mut(slot), Entry::Free(free)) else {
             panic!("slot {slot} is removed twice");
         };
         self.free = slot;
         self.len -= 1;
         if self.len == 0 {
             // Looking through a slab costs as many steps as it has slots: a crowd that has left must not be paid for.
-            self.chunks.truncate(1);
-            self.chunks[0].clear();
+            self.first.clear();
+            self.chunks = Vec::new();
             self.free = NONE;
         }
         thing
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
-        match self.chunks.get(slot as usize / SLAB_CHUNK_SLOTS)?.get(slot as usize % SLAB_CHUNK_SLOTS) {
+        match self.entry(slot) {
             Some(Entry::Full(thing)) => Some(thing),
             Some(Entry::Free(_)) | None => None,
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flatten().filter_map(|entry| match entry {
+        self.first.iter().chain(self.chunks.iter().flatten()).filter_map(|entry| match entry {
             Entry::Full(thing) => Some(thing),
             Entry::Free(_) => None,
         })
@@ -100,7 +118,7 @@ impl<T> Slab<T> {
 
     /// How many slots there are, free ones included.
     pub(super) fn slots(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * SLAB_CHUNK_SLOTS + last.len())
+        self.first.len() + self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * SLAB_CHUNK_SLOTS + last.len())
     }
 
     /// The things of at most `count` slots from this one on.
@@ -120,7 +138,7 @@ impl<T> Index<Slot> for Slab<T> {
 
 impl<T> IndexMut<Slot> for Slab<T> {
     fn index_mut(&mut self, slot: Slot) -> &mut T {
-        match self.entry(slot) {
+        match self.entry_mut(slot) {
             Entry::Full(thing) => thing,
             Entry::Free(_) => panic!("slot {slot} is free"),
         }
@@ -155,7 +173,7 @@ mod tests {
         let mut slab = Slab::new();
         let count = 3 * SLAB_CHUNK_SLOTS + 1;
         let slots: Vec<_> = (0..count).map(|number| slab.insert(number)).collect();
-        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (count, count, 4));
+        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (count, count, 3));
         assert!(slots.iter().enumerate().all(|(number, &slot)| slab[slot] == number && slot as usize == number));
         assert!(
             slab.part(SLAB_CHUNK_SLOTS - 1, 2).eq(&[SLAB_CHUNK_SLOTS - 1, SLAB_CHUNK_SLOTS])
@@ -163,6 +181,6 @@ mod tests {
         );
         assert_eq!(slab.part(count, 9).count(), 0);
         slots.iter().for_each(|&slot| _ = slab.remove(slot));
-        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (0, 0, 1));
+        assert_eq!((slab.len(), slab.slots(), slab.chunks.len()), (0, 0, 0));
     }
 }
