@@ -89,10 +89,15 @@ struct Started {
     api: Option<Api>,
 }
 
-fn start(config: Config) -> Result<Started, Failure> {
+/// What holds for all threads, before there are any.
+fn prepare_process() {
     // What the store writes is nobody else's to read, whatever the shell allows.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     memory::use_small_pages();
+}
+
+fn start(config: Config) -> Result<Started, Failure> {
+    prepare_process();
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log.level, config.log.format).map_err(no_thread)?;
     let machine = Machine::look();
