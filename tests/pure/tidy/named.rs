@@ -37,3 +37,22 @@ fn every_finding_has_a_test_of_the_name_that_is_told() {
     assert_eq!(found, expected);
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// Every code of a refusal is in the description of the protocol and explained in a guide of each language.
+#[test]
+fn every_code_is_documented() {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{path}: {why}"));
+    let guides: [&[&str]; 3] = [
+        &["docs/asyncapi-v2.yaml"],
+        &["docs/WEBSOCKET_GUIDE.md", "docs/CARTS.md"],
+        &["docs/es/GUIA_WEBSOCKET.md", "docs/es/CARRITOS.md"],
+    ];
+    for of in guides {
+        let text: String = of.iter().map(|path| read(path)).collect();
+        let is_word =
+            |name: &str| text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(|word| word == name);
+        let missing: Vec<&str> =
+            butaca::wire::code::CODES.iter().map(|code| code.1).filter(|name| !is_word(name)).collect();
+        assert!(missing.is_empty(), "{of:?} do not name {missing:?}");
+    }
+}
