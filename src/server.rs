@@ -46,7 +46,6 @@ use crate::runtime::driver::Driver;
 use crate::runtime::executor::{Choice, Executor, Running};
 use crate::runtime::listener;
 use crate::runtime::mailbox::Mesh;
-use crate::runtime::memory;
 use crate::runtime::origins::Origins;
 use crate::runtime::preflight::{self, EXIT_MACHINE, Machine};
 use crate::runtime::readiness::{Alarm, Readiness};
@@ -89,15 +88,8 @@ struct Started {
     api: Option<Api>,
 }
 
-/// What holds for all threads, before there are any.
-fn prepare_process() {
-    // What the store writes is nobody else's to read, whatever the shell allows.
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    memory::use_small_pages();
-}
-
 fn start(config: Config) -> Result<Started, Failure> {
-    prepare_process();
+    preflight::prepare_process();
     let no_thread = |error: io::Error| (EXIT_MACHINE, format!("cannot start a thread: {error}"));
     log::start(config.log.level, config.log.format).map_err(no_thread)?;
     let machine = Machine::look();

@@ -55,15 +55,6 @@ impl Leftovers {
     }
 }
 
-/// Asks the kernel for pages of 4 KiB only, before there are threads. mimalloc asks for huge ones, and then one byte of
-/// 2 MiB keeps them all: an idle connection took twice the memory, and what a crowd had left did not go back. A kernel
-/// that refuses changes nothing else (`prctl(2)`, `PR_SET_THP_DISABLE`).
-pub(crate) fn use_small_pages() {
-    if let Err(why) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(%why, "the kernel decides about huge pages");
-    }
-}
-
 /// Gives the calling thread's free pages, and those that nobody has any more, back to the kernel.
 pub(crate) fn give_back() {
     #[allow(unsafe_code, reason = "the allocator's crate has no safe way to ask for this")]
