@@ -160,6 +160,9 @@ pub fn reject_text(reject: Reject) -> &'static str {
     if let Reject::TooSoon { .. } = reject {
         return "your hold of this seat has just run out, others come first";
     }
+    if reject == Reject::NoLayout {
+        return "the room has no layout, so nobody knows its best seats";
+    }
     Code::from(reject).text()
 }
 

@@ -178,11 +178,12 @@ impl Node {
         }
         let Asked::Client { id, kind } = self.take_asked(slot) else { return };
         let now = self.at.now.wall;
+        let is_outside = (reject, request) == (Reject::BadRequest, RequestType::Sync);
         let free = if let Reject::NotEnoughSeats { free } = reject { Some(free) } else { None };
         let largest_adjacent = if let Reject::NoAdjacentSeats { largest } = reject { Some(largest) } else { None };
         let refusal = Refusal {
             code: Code::from(reject),
-            message: code::reject_text(reject),
+            message: if is_outside { "join the room first" } else { code::reject_text(reject) },
             request_type: Some(kind.as_str()),
             room: Some(room.as_str()),
             conflicts: details.map_or(&[], |details| &details.conflicts),

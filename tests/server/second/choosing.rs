@@ -140,7 +140,8 @@ fn filters_and_who_needs_an_accessible_seat() {
         (
             "a",
             json!({"type": "select_best", "id": 11, "room_id": "q", "quantity": 2}),
-            json!({"type": "error", "id": 11, "code": "bad_request", "request_type": "select_best"}),
+            json!({"type": "error", "id": 11, "code": "bad_request", "request_type": "select_best",
+                "message": "the room has no layout, so nobody knows its best seats"}),
         ),
         // The same question in the same state has the same answer.
         ("a", best(12, &json!({"quantity": 2})), held(12, &json!(["B3", "B4"]))),

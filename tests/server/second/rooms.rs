@@ -36,7 +36,9 @@ fn since_in_all_its_forms() {
         let mut asker = Client::connect_on(server.dial(), "c", "?v=2");
         asker.json();
         asker.send(r#"{"type":"sync","room_id":"r"}"#);
-        assert_eq!(asker.json()["code"], "bad_request", "who is not in a room has no map of it");
+        let refused = asker.json();
+        let said = (refused["code"].as_str(), refused["message"].as_str());
+        assert_eq!(said, (Some("bad_request"), Some("join the room first")), "who is not in a room has no map of it");
         asker.send(r#"{"type":"join_room","room_id":"r"}"#);
         let epoch = asker.json()["epoch"].clone();
         let snapshot = json!({"type": "snapshot", "seq": 3, "seats": [["A2", 1]]});
