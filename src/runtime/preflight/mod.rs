@@ -55,9 +55,9 @@ impl Machine {
 }
 
 /// What holds for all threads, before there are any: what is written is nobody else's to read, whatever the shell
-/// allows; and the kernel gives pages of 4 KiB only. mimalloc asks for huge ones, and then one byte of 2 MiB keeps them all: an
-/// idle connection took twice the memory, and what a crowd had left did not go back (`perf/notes/v2.md`). A kernel that
-/// refuses changes nothing else (`prctl(2)`, `PR_SET_THP_DISABLE`).
+/// allows; and the kernel gives pages of 4 KiB only. mimalloc asks for huge ones, and then one byte of 2 MiB keeps them
+/// all: an idle connection took twice the memory, and what a crowd had left did not go back (`perf/notes/v2.md`). A
+/// kernel that refuses changes nothing else (`prctl(2)`, `PR_SET_THP_DISABLE`).
 pub fn prepare_process() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     if let Err(why) = rustix::thread::disable_transparent_huge_pages(true) {
