@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a room is without an owner")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
+mod access;
 mod accidents;
 mod api;
 mod carts;

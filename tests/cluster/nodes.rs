@@ -26,6 +26,7 @@ pub(crate) const LEASE_MS: u64 = 2_000;
 pub(crate) struct Cluster {
     pub(crate) redis: RedisServer,
     dir: tempfile::TempDir,
+    user: String,
     more: Vec<(String, String)>,
 }
 
@@ -34,7 +35,12 @@ impl Cluster {
     pub(crate) fn new(more: &[(&str, &str)]) -> Self {
         let redis = RedisServer::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { redis, dir: tempfile::tempdir().expect("a directory"), more }
+        Self { redis, dir: tempfile::tempdir().expect("a directory"), user: String::new(), more }
+    }
+
+    /// All nodes from now on are this user of Redis.
+    pub(crate) fn as_user(&mut self, name: &str, password: &str) {
+        self.user = format!("?user={name}&pass={password}");
     }
 
     /// A node of this name, once it serves.
@@ -44,7 +50,7 @@ impl Cluster {
 
     /// The same, with settings of its own.
     pub(crate) fn node_with(&self, name: &str, more: &[(&str, &str)]) -> Server {
-        let url = self.redis.url();
+        let url = self.redis.url() + &self.user;
         let data = self.dir.path().join(name);
         let data = Path::new(&data).to_str().expect("a plain path").to_owned();
         let own = [("NODE_ID", name), ("REDIS_URL", url.as_str()), ("DATA_DIR", data.as_str())];

@@ -40,6 +40,10 @@ fn the_documented_user_of_redis_may_do_what_is_needed() {
         let home = of_a_user(mode, &[]);
         let server = home.start();
         assert_eq!(ask(&server, "PUT /v1/rooms/hall", &json!({"hold_ms": 600_000})).0, 201);
+        let plan =
+            json!({"seats": [{"id": "1", "section": "s", "row": "A", "number": 1, "category": "a", "x": 0, "y": 0}]});
+        assert_eq!(ask(&server, "PUT /v1/layouts/plan", &plan).0, 201);
+        assert_eq!(ask(&server, "DELETE /v1/layouts/plan", &Value::Null).0, 200);
         let mut client = Client::join(&server, "ana", "hall");
         client.select("hall", "A1");
         assert_eq!(client.json()["type"], "seat_selected");
