@@ -160,6 +160,9 @@ pub fn reject_text(reject: Reject) -> &'static str {
     if let Reject::TooSoon { .. } = reject {
         return "your hold of this seat has just run out, others come first";
     }
+    if let Reject::HoldExpired { retry_after_ms: 1.. } = reject {
+        return "the time of the seats that you had here is over, and a new one has not begun yet";
+    }
     if reject == Reject::NoLayout {
         return "the room has no layout, so nobody knows its best seats";
     }

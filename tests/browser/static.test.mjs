@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../scripts/bundle_page.mjs";
+import { LANGUAGES } from "../../static/page/text.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const read = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -16,6 +17,16 @@ test("the bundle is what its sources make", async () => {
 
 test("the types in the comments hold", () => {
   execFileSync(process.execPath, [`${here}node_modules/typescript/bin/tsc`, "-p", here], { stdio: "inherit" });
+});
+
+test("the page has words for every refusal that people can meet", async () => {
+  const codes = [...(await read("src/wire/code.rs")).matchAll(/\(Code::\w+, "(\w+)", "/g)].map(([, code]) => code);
+  assert.ok(codes.length > 20, codes.join());
+  // Those are for who writes the client.
+  const technical = ["bad_json", "bad_request", "unknown_type", "session_unknown"];
+  for (const code of codes.filter((code) => !technical.includes(code))) {
+    for (const [language, texts] of Object.entries(LANGUAGES)) assert.ok(texts[`why_${code}`], `${code} in ${language}`);
+  }
 });
 
 test("the page has nothing inline and nothing from elsewhere", async () => {
