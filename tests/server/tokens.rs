@@ -86,11 +86,16 @@ fn a_token_is_shown_in_four_ways() {
             (3, json!({"type": "sync", "room_id": room})),
             (4, json!({"type": "resume", "session_token": "x"})),
             (5, json!({"type": "leave_room", "room_id": room})),
+            // Nothing is told about what a request looks like, either.
+            (15, json!({"type": "select_seats", "room_id": room, "seats": "A"})),
+            (16, json!({"type": "fly"})),
+            (17, json!({"room_id": room})),
         ] {
             let mut request = request;
             request["id"] = id.into();
             ask(&mut later, &request, &error(id, "unauthorized"));
         }
+        ask(&mut later, &json!({"type": "auth", "id": 18}), &error(18, "bad_request"));
         ask(&mut later, &json!({"type": "ping", "id": 6, "t": 1}), &json!({"type": "pong", "id": 6, "t": 1}));
         ask(&mut later, &json!({"type": "auth", "id": 7, "token": "x.y.z"}), &error(7, "unauthorized"));
         let old = token("u", &json!({"exp": in_s(-60)}));

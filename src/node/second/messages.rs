@@ -9,7 +9,7 @@ use crate::engine::command::{BestQuery, CartRequest, Position};
 use crate::engine::ids::{Epoch, RoomId, SeatId};
 use crate::figures::shard::Command as Counted;
 use crate::node::{Next, Node};
-use crate::wire::message::Code;
+use crate::wire::message::{Code, Fault};
 use crate::wire::v2::request::{Ask, BadRequest, Kind, Message, RequestId, Since};
 use crate::wire::v2::write::{self, AuthState, Refusal};
 
@@ -55,9 +55,12 @@ impl Node {
 
     /// Answers what is no request.
     pub(in crate::node) fn refuse_bad(&mut self, slot: u32, bad: &BadRequest<'_>) {
-        let code = Code::from(bad.bad.fault);
+        let is_open = bad.bad.request_type.is_some_and(|of| of == Kind::Ping.as_str() || of == Kind::Auth.as_str());
+        let is_stranger = self.must_say_who(slot) && !is_open && bad.bad.fault != Fault::Json;
+        let code = if is_stranger { Code::Unauthorized } else { Code::from(bad.bad.fault) };
         self.figures.count(Counted::Unknown, Err(code));
-        let refusal = Refusal { message: &bad.bad.message, ..Refusal::of(code) };
+        let message = if is_stranger { code.text() } else { &bad.bad.message };
+        let refusal = Refusal { message, ..Refusal::of(code) };
         self.refuse_second(slot, bad.id, &refusal.about(bad.bad.request_type, bad.bad.room));
     }
 
