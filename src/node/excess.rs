@@ -100,6 +100,18 @@ impl Node {
         }
     }
 
+    /// A message that is dear to read counts as so many more: their tokens go, down to an empty bucket. The message
+    /// itself takes one as every other does.
+    pub fn charge_more(&mut self, slot: u32, tokens: u32) {
+        let (rate, at, of_origins) = (self.bounds.rate, self.at, self.bounds.origin_rate);
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        session.bucket.drain(rate, at, tokens);
+        let address = session.origin().address;
+        if let Some(bucket) = self.origins.get_mut(&address) {
+            bucket.drain(of_origins, at, tokens);
+        }
+    }
+
     fn pause(&mut self, slot: u32) {
         let generation = self.sessions.generation(slot);
         let Some(session) = self.sessions.get_mut(slot).filter(|session| session.stage == Stage::Open) else { return };

@@ -76,6 +76,16 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes so many tokens, or as many as there are. Of a full bucket one is left.
+    pub(super) fn drain(&mut self, rate: Rate, at: Moment, tokens: u32) {
+        if rate.per_s == 0 || tokens == 0 {
+            return;
+        }
+        let tokens = tokens.min(rate.burst - 1);
+        let missing = (self.missing(rate, at) + rate.cost() * tokens).min(rate.whole());
+        self.full_at = ticks(at).wrapping_add(missing).max(1);
+    }
+
     /// Whether there is a token.
     pub(super) fn has_token(self, rate: Rate, at: Moment) -> bool {
         rate.per_s == 0 || self.missing(rate, at) + rate.cost() <= rate.whole()
@@ -134,6 +144,24 @@ mod tests {
             assert!(!bucket.has_token(rate, at(7)));
             assert_eq!(pass(&mut bucket, rate, 7 + u64::from(retry_after_ms), 1_000), passed, "{rate:?}");
         }
+    }
+
+    #[test]
+    fn a_dear_message_takes_what_there_is() {
+        let mut bucket = Bucket::default();
+        bucket.drain(RATE, at(0), 9);
+        assert_eq!(pass(&mut bucket, RATE, 0, 1_000), 191);
+        bucket.drain(RATE, at(1_000), 60);
+        assert_eq!(pass(&mut bucket, RATE, 1_000, 1_000), 0, "what is not there is not owed");
+        assert_eq!(pass(&mut bucket, RATE, 1_020, 1_000), 1);
+        for rate in [RATE, Rate { per_s: 1, burst: 1 }, Rate { per_s: 10_000, burst: 65_535 }] {
+            let mut bucket = Bucket::default();
+            bucket.drain(rate, at(7), u32::MAX);
+            assert_eq!(pass(&mut bucket, rate, 7, 1_000), 1, "the dearest passes once: {rate:?}");
+        }
+        let mut bucket = Bucket::default();
+        bucket.drain(Rate::OFF, at(0), u32::MAX);
+        assert_eq!(bucket, Bucket::default());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::runtime::core::Core;
 use crate::runtime::random;
 use crate::runtime::site::exchange::Exchange;
 use crate::runtime::socket::Phase;
+use crate::wire::dear;
 use crate::wire::frame::{self, Step};
 use crate::wire::http::{self, Bearer, HttpRequest, Protocol, Target};
 use crate::wire::message::Reader;
@@ -296,6 +297,10 @@ impl Core {
     }
 
     fn text(&mut self, readers: &mut Readers, slot: u32, text: &mut [u8]) -> Option<Flow> {
+        let more = dear::more_than_one(text);
+        if more > 0 {
+            self.node.charge_more(slot, more);
+        }
         let next = if self.node.speaks_second(slot) {
             match readers.second.read(text) {
                 Ok(message) => self.message(Event::Second { slot, message }),

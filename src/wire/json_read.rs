@@ -14,9 +14,9 @@
 //! A lone surrogate (`"\ud800"`) is refused: it has no UTF-8, and many readers refuse a whole message that has one, so
 //! passing it on would let one client keep a room's events from the others (RFC 7493 section 2.1 forbids it as well).
 
-use memchr::memchr2;
 use simd_json::{Buffers, Error, ErrorType, Node, StaticNode, Tape};
 
+use super::dear::{end_of_string, has_too_many};
 use crate::limits::{JSON_DEPTH_MAX, JSON_LIST_MAX, JSON_SHORT_BYTES};
 
 /// Why a text is not taken.
@@ -28,6 +28,8 @@ pub(super) enum Unreadable {
     LoneSurrogate,
     /// Nested too deeply.
     TooDeep,
+    /// It has so many parts that nobody looks at them.
+    TooMany,
     /// JSON, but not an object.
     NotAnObject,
 }
@@ -76,6 +78,8 @@ pub(super) struct ObjectReader {
     raw: Vec<u8>,
     /// A short text with small numbers, when it needed them.
     tame: Vec<u8>,
+    /// A text with more of what makes one dear (see `dear`) is not taken.
+    signs_max: usize,
     /// Parses since the start.
     #[cfg(test)]
     parses: usize,
@@ -107,13 +111,14 @@ fn code_unit(escape: &[u8]) -> Option<u16> {
 }
 
 impl ObjectReader {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(signs_max: usize) -> Self {
         let buffers = Buffers::with_max_depth(0, JSON_DEPTH_MAX);
         Self {
             buffers,
             tape: Tape(Vec::new()),
             raw: Vec::new(),
             tame: Vec::new(),
+            signs_max,
             #[cfg(test)]
             parses: 0,
         }
@@ -143,6 +148,9 @@ impl ObjectReader {
         names: [&str; N],
         value: impl Fn(Written<'_, 'a>) -> V,
     ) -> Result<[V; N], Unreadable> {
+        if has_too_many(text, self.signs_max) {
+            return Err(Unreadable::TooMany);
+        }
         self.raw.clear();
         self.raw.extend_from_slice(text);
         let is_short = text.len() <= JSON_SHORT_BYTES;
@@ -223,17 +231,6 @@ fn small_number(text: &[u8]) -> Option<usize> {
     let len = text.iter().take(SMALL_DIGITS + 1).take_while(|byte| byte.is_ascii_digit()).count();
     let goes_on = matches!(text.get(len), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
     ((1..=SMALL_DIGITS).contains(&len) && !goes_on && (len == 1 || text[0] != b'0')).then_some(len)
-}
-
-/// The place behind the string whose content begins at `at`; the end when it does not end.
-fn end_of_string(text: &[u8], mut at: usize) -> usize {
-    while let Some(offset) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        if text[at + offset] == b'"' {
-            return at + offset + 1;
-        }
-        at += offset + 2;
-    }
-    text.len()
 }
 
 /// Whether these characters are a number, RFC 8259 section 6.

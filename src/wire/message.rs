@@ -14,7 +14,7 @@ pub use super::reply::{
 };
 use crate::engine::command::{Request, RequestType};
 use crate::engine::ids::is_valid_id;
-use crate::limits::{ID_BYTES_MAX, REQUEST_TYPE_BYTES_MAX};
+use crate::limits::{ID_BYTES_MAX, JSON_SIGNS_MAX, REQUEST_TYPE_BYTES_MAX};
 
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +81,7 @@ impl Reader {
     /// A reader that takes a `user_info` of at most so many bytes.
     #[must_use]
     pub fn new(user_info_bytes_max: usize) -> Self {
-        Self { objects: ObjectReader::new(), user_info_bytes_max }
+        Self { objects: ObjectReader::new(user_info_bytes_max + JSON_SIGNS_MAX), user_info_bytes_max }
     }
 
     /// Reads the text of one message. `text` is rewritten.
@@ -122,6 +122,7 @@ pub(super) fn unreadable(why: Unreadable) -> BadMessage<'static> {
         Unreadable::NotJson => "the message is not JSON",
         Unreadable::LoneSurrogate => "a string has a lone surrogate, half a character, which has no UTF-8",
         Unreadable::TooDeep => "the message is nested too deeply",
+        Unreadable::TooMany => "the message has too many parts",
         Unreadable::NotAnObject => "the message is not a JSON object",
     };
     BadMessage { fault: Fault::Json, message: message.into(), room: None, seat: None, request_type: None }

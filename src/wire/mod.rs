@@ -8,6 +8,7 @@
 //! and never makes anything grow beyond the limits. Never here: what a message does.
 
 pub mod code;
+pub mod dear;
 pub mod frame;
 pub mod http;
 pub mod message;

@@ -55,6 +55,34 @@ fn a_burst_passes_and_what_comes_behind_it_is_refused() {
     assert!(pongs >= 20 && refused > 0 && !closed, "{pongs} pongs, {refused} refused");
 }
 
+/// A `ping` with a list of so many numbers, which nobody looks at.
+fn dear(numbers: usize) -> String {
+    format!(r#"{{"type":"ping","a":[{}0]}}"#, "1,".repeat(numbers))
+}
+
+#[test]
+fn a_message_of_many_parts_counts_as_many() {
+    let server = Server::start(&[("SHARDS", "1"), ("RATE_MESSAGES_PER_S", "1"), ("RATE_BURST", "20")]);
+    let mut client = Client::connect(&server, "a");
+    client.write(&[text_frame(&dear(2_000)), train(PING, 1)].concat());
+    assert_eq!(answers(&mut client, 2), (1, 1, false), "it has taken all there was");
+    let mut client = Client::connect(&server, "b");
+    client.write(&[text_frame(&dear(10)), text_frame(&dear(500)), train(PING, 14)].concat());
+    assert_eq!(answers(&mut client, 16), (15, 1, false), "five more");
+}
+
+#[test]
+fn a_message_of_too_many_parts_is_not_read() {
+    let server = Server::start(&[("SHARDS", "1")]);
+    let mut client = Client::connect(&server, "a");
+    client.write(&[text_frame(&dear(20_000)), train(PING, 1)].concat());
+    let refused = client.json();
+    assert_eq!((&refused["code"], &refused["message"]), (&"bad_json".into(), &"the message has too many parts".into()));
+    assert_eq!(client.json()["type"], "pong");
+    client.write(&text_frame(&format!(r#"{{"type":"ping","a":"{}"}}"#, ",".repeat(60_000))));
+    assert_eq!(client.json()["type"], "pong", "a text may hold anything");
+}
+
 #[test]
 fn who_goes_on_is_closed_and_nobody_else_is_refused() {
     let server = Server::start(FAST);

@@ -4,7 +4,7 @@ use super::{Member, ObjectReader, Unreadable, Value, tame_numbers};
 use crate::limits::{JSON_DEPTH_MAX, JSON_LIST_MAX};
 
 fn read(text: &str) -> Result<[String; 2], Unreadable> {
-    let mut reader = ObjectReader::new();
+    let mut reader = ObjectReader::new(usize::MAX);
     let mut bytes = text.as_bytes().to_vec();
     let members = reader.read(&mut bytes, ["a", "b"])?;
     Ok(members.map(|member| match member {
@@ -82,7 +82,7 @@ fn no_text_is_parsed_often() {
         (format!("{}1e400", "[".repeat(60_000)), 1),
         ("\"".repeat(60_000), 1),
     ] {
-        let mut reader = ObjectReader::new();
+        let mut reader = ObjectReader::new(usize::MAX);
         reader.read(&mut text.clone().into_bytes(), ["a", "b"]).ok();
         assert_eq!(reader.parses, parses, "{}", &text[..text.len().min(60)]);
     }
@@ -157,7 +157,7 @@ fn nesting_is_bounded() {
 
 #[test]
 fn a_reader_is_used_again() {
-    let mut reader = ObjectReader::new();
+    let mut reader = ObjectReader::new(usize::MAX);
     for round in 0..3 {
         let mut text = format!(r#"{{"a":"{round}","b":{{"n":1e40{round}}}}}"#).into_bytes();
         let [a, b] = reader.read(&mut text, ["a", "b"]).expect("it is an object");
@@ -179,7 +179,7 @@ fn half_a_character_is_called_by_its_name() {
 #[test]
 fn values_are_told_apart() {
     let check = |text: &str, expected: Value<'_>| {
-        let mut reader = ObjectReader::new();
+        let mut reader = ObjectReader::new(usize::MAX);
         let mut bytes = format!(r#"{{"x":[1,{{"a":2}}],"a":{text},"z":"\"]"}}"#).into_bytes();
         let [value] = reader.read_values(&mut bytes, ["a"]).expect("it is an object");
         assert_eq!(value, expected, "{text}");
@@ -201,4 +201,15 @@ fn values_are_told_apart() {
     let list = |len: usize| format!("[{}]", vec![r#""s""#; len].join(","));
     check(&list(JSON_LIST_MAX), Value::Texts(vec!["s"; JSON_LIST_MAX]));
     check(&list(JSON_LIST_MAX + 1), Value::LongList);
+}
+
+#[test]
+fn what_has_too_many_parts_is_not_read() {
+    let mut reader = ObjectReader::new(1_500);
+    let mut read = |text: String| reader.read(&mut text.into_bytes(), ["a"]).map(|[a]| a == Member::Other);
+    assert_eq!(read(format!(r#"{{"a":[{}1]}}"#, "1,".repeat(1_490))), Ok(true));
+    assert_eq!(read(format!(r#"{{"a":[{}1]}}"#, "1,".repeat(1_500))), Err(Unreadable::TooMany));
+    assert_eq!(read(format!(r#"{{"b":"{}","a":1}}"#, ",".repeat(9_000))), Ok(true), "a text may hold any");
+    assert_eq!(read("[".repeat(60_000)), Err(Unreadable::TooMany));
+    assert_eq!(reader.parses, 2, "the others are not parsed");
 }

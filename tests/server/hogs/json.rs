@@ -1,5 +1,6 @@
-//! What a message costs follows from its length: no text costs more than so much a byte. Beside it, what the dearest
-//! of a length costs against the cheapest, which need not be taken apart, is printed.
+//! What a message costs follows from its length and from what it is counted as: a dear one is counted as several
+//! where messages are counted. No text costs more than so much a byte; and what the dearest of a length costs for each
+//! message that it is counted as, against the cheapest, which need not be taken apart, is at most three to one.
 //!
 //! Counted in processor time of the server, from `recv` to the answer. Asserted at the full size only
 //! (`scripts/long.sh hogs`): it is a release build's.
@@ -12,13 +13,24 @@ use crate::harness::{Client, Server};
 
 /// The most that a text may cost: a message, and a byte of it, in microseconds.
 const MOST_US: (f64, f64) = (5.0, 0.012);
+/// The dearest against the cheapest of a length, for each message that it is counted as.
+const MOST_TIMES: f64 = 3.0;
+/// Of these a message is counted as one more for so many: as `JSON_SIGNS_PER_TOKEN` of the server says.
+const SIGNS: (&str, usize) = (",:{[\\", 96);
 const LENGTHS: [usize; 4] = [200, 1_000, 4_000, 60_000];
+
+/// As many small things as a message may have that is counted as one, and then a text.
+const JUST_ONE: &str = concat!(
+    r#"{"type":"x","b":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"#,
+    r#"1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"a":""#,
+);
 
 /// Texts of a kind: how they begin, what is repeated until they are long enough, and how they end.
 const KINDS: &[(&str, &str, &str, &str)] = &[
     ("one long string", r#"{"type":"x","a":""#, "y", r#""}"#),
     ("spaces", r#"{"type":"x","a":"#, " ", "0}"),
     ("small numbers", r#"{"type":"x","a":["#, "1,", "0]}"),
+    ("small numbers, just not counted", JUST_ONE, "y", r#""}"#),
     ("numbers beyond any word", r#"{"type":"x","a":["#, "1e400,", "0]}"),
     ("long numbers", r#"{"type":"x","a":["#, "12345678901234567890123.5e-7,", "0]}"),
     ("numbers that are none", r#"{"type":"x","a":["#, "01,", "0]}"),
@@ -48,6 +60,12 @@ fn text((_, begin, again, end): (&str, &str, &str, &str), len: usize) -> String 
         text.push_str(again);
     }
     text + end
+}
+
+/// How many messages a text is counted as.
+fn counted_as(text: &str) -> f64 {
+    let signs = text.chars().filter(|&sign| SIGNS.0.contains(sign)).count();
+    f64::from(u32::try_from(1 + signs / SIGNS.1).expect("few"))
 }
 
 /// Nanoseconds of processor time that the threads of the server have had.
@@ -88,21 +106,23 @@ fn json_of_a_length_costs_alike_alone() {
         }
         for len in LENGTHS {
             let (looks, bytes) = if full { (5, 2_000_000) } else { (1, 4 * len) };
-            let costs: Vec<(f64, &str)> = KINDS
-                .iter()
-                .map(|&kind| (cost(&server, &mut client, &text(kind, len), looks, bytes), kind.0))
-                .collect();
+            let of_kind = |&kind: &(&'static str, &str, &str, &str)| {
+                let text = text(kind, len);
+                let us = cost(&server, &mut client, &text, looks, bytes);
+                (us, us / counted_as(&text), kind.0)
+            };
+            let costs: Vec<(f64, f64, &str)> = KINDS.iter().map(of_kind).collect();
             let best = costs.iter().map(|cost| cost.0).fold(f64::INFINITY, f64::min);
             let mut sorted = costs;
-            sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+            sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
             let mut line = format!("| v{} | {len} | {best:.2}", if second { 2 } else { 1 });
-            for (us, name) in &sorted[..3] {
-                write!(line, " | {name}: {us:.2}, {:.1} x", us / best).expect("a String takes everything");
+            for (us, each, name) in &sorted[..3] {
+                write!(line, " | {name}: {us:.2}, {:.1} x", each / best).expect("a String takes everything");
             }
             println!("{line} |");
             let most = MOST_US.0 + MOST_US.1 * f64::from(u32::try_from(len).expect("small"));
-            let over = sorted.iter().filter(|&&(us, _)| us > most);
-            faults.extend(over.map(|(us, name)| format!("{len} bytes, {name}: {us:.1} of {most:.1} us")));
+            let over = sorted.iter().filter(|&&(us, each, _)| us > most || each > MOST_TIMES * best);
+            faults.extend(over.map(|(us, each, name)| format!("{len} bytes, {name}: {us:.1} us, {each:.1} each")));
         }
     }
     assert!(!full || faults.is_empty(), "{faults:#?}");
