@@ -30,6 +30,16 @@ pub enum Bug {
     NewLife,
     /// Engine: an extension is not counted.
     EndlessExtension,
+    /// Engine: a late booking takes seats that somebody else holds.
+    LateBookTakes,
+    /// Engine: a late booking books the seats that are left.
+    BookedInPart,
+    /// Engine: the refund of one seat ends all of the order.
+    RefundOfAll,
+    /// Engine: an order that has ended is checked out again by its name.
+    EndedOrderLives,
+    /// Engine: an order whose time ran out between the reading of the store and its return has expired in silence.
+    LapsedInSilence,
 
     /// Audience: a pass cuts the log away from a member that falls behind after the pass has met it.
     CutAboveLaggard,
@@ -69,6 +79,14 @@ pub enum Bug {
     BudgetLosesRest,
     /// Node: nobody asks for the maps of those who wait for one.
     MapNotAsked,
+    /// Node: the backend is answered before the store has what it is told.
+    AnsweredEarly,
+    /// Node: a booking is no event of the log.
+    ActNotLogged,
+    /// Node: the events of a room are counted anew after a restart.
+    CountedAnew,
+    /// Node: events go to the store with the batch behind their changes.
+    LoggedLater,
     /// Node: a cart that changes while its session is looked for elsewhere is told as it was.
     StaleCart,
 
@@ -86,6 +104,15 @@ pub enum Bug {
     GhostOfRefusal,
     /// Persistence: changes that remain when others are undone keep their numbers.
     SkippedNumber,
+    /// Persistence: an order that was booked has expired after a restart.
+    BookingRunsOut,
+    /// Persistence: that an order has been booked is not stored.
+    BookingNotKept,
+    /// Persistence: a select that was refused is undone though its seat is in checkout by now.
+    UndoneUnderCheckout,
+    /// Persistence: what lapsed while no server looked is forgotten, and its event is not written.
+    LapsedUntold,
+
     /// Persistence: a writer believes in its lease for longer than the store does.
     LongLease,
 

@@ -16,14 +16,15 @@ use crate::acts::event::{Event, Lapsed, Number};
 use crate::acts::ring::Ring;
 use crate::auth::session::session_text;
 use crate::engine::command::{
-    Change, ChangeKind, Claim, Effect, Input, KeptEntry, KeptOrder, Owner, ReleaseReason, RoomChanged, SaleRequest,
-    SeatStatus,
+    Change, ChangeKind, Claim, Effect, Input, KeptEntry, KeptOrder, OrderState, Owner, ReleaseReason, RoomChanged,
+    SaleRequest, SeatStatus,
 };
 use crate::engine::ids::{Epoch, OrderId, RoomId, SeatId};
 use crate::engine::shard::Shard;
 use crate::engine::time::WallMillis;
 use crate::limits::acts::LOG_ROOMS_MAX;
 use crate::persist::shard::gate::Retract;
+use crate::planted::{Bug, has};
 
 /// What stands for itself in an id: the unreserved characters of RFC 3986.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -129,7 +130,7 @@ impl<'a> Gathered<'a> {
 }
 
 /// The orders that the effects keep, to know whose the seats of a change were.
-type Orders<'a> = Vec<(&'a OrderId, &'a KeptOrder)>;
+type Orders<'a> = Vec<(&'a RoomId, &'a OrderId, &'a KeptOrder)>;
 
 impl Acts {
     /// A shard's side of this log.
@@ -140,6 +141,7 @@ impl Acts {
 
     /// The room had so many events before the restart.
     pub(super) fn count_on(&mut self, room: &RoomId, n: u64) {
+        let n = if has(Bug::CountedAnew) { 0 } else { n };
         self.rooms.entry(room.clone()).or_default().n = n;
     }
 
@@ -229,6 +231,9 @@ impl Acts {
     /// The event of an act.
     fn event_of(&mut self, act: &Gathered<'_>, now: WallMillis) -> Option<Event> {
         let said = &act.said;
+        if has(Bug::ActNotLogged) && said.kind == "order.booked" {
+            return None;
+        }
         if !self.has_holds && matches!(said.kind, "seat.held" | "seat.released") {
             return None;
         }
@@ -298,28 +303,40 @@ impl Acts {
 }
 
 fn kept_orders(effects: &[Effect]) -> Orders<'_> {
-    let kept = effects.iter().filter_map(|effect| if let Effect::Keep(kept) = effect { Some(kept) } else { None });
-    kept.filter_map(
-        |kept| {
-            if let KeptEntry::Order(id, Some(order)) = &kept.entry { Some((id, &**order)) } else { None }
-        },
-    )
-    .collect()
+    let mut orders = Vec::new();
+    for effect in effects {
+        if let Effect::Keep(kept) = effect
+            && let KeptEntry::Order(id, Some(order)) = &kept.entry
+        {
+            orders.push((&kept.room, id, &**order));
+        }
+    }
+    orders
+}
+
+/// Whether the order has lost the seat in this way. One input may end holds and orders of several rooms.
+fn has_lost(order: &KeptOrder, seat: &SeatId, kind: &str) -> bool {
+    let is_refunded = order.refunded.contains(seat);
+    match kind {
+        "order.expired" => order.state == OrderState::Expired && order.seats.contains(seat),
+        "order.cancelled" => is_refunded || order.state == OrderState::Cancelled && order.seats.contains(seat),
+        _ => is_refunded,
+    }
 }
 
 /// What the event of a change says; nothing for the seats of a room that has gone, since that is an act of its own.
 fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
     let client = || Named::ClientId(change.client.as_str().to_owned());
     let of_order = |kind, id: &OrderId| {
-        let kept = orders.iter().find(|(other, _)| *other == id);
-        let owner = kept.and_then(|(_, order)| order.owner.as_ref().and_then(named)).unwrap_or_else(client);
+        let kept = orders.iter().find(|(room, other, _)| (*room, *other) == (&change.room, id));
+        let owner = kept.and_then(|(.., order)| order.owner.as_ref().and_then(named)).unwrap_or_else(client);
         Said { kind, order: Some(id.as_str().to_owned()), owner: Some(owner), ..Said::default() }
     };
     // Seats that an order loses do not name it any more.
     let of_former = |kind: &'static str| {
-        let has = |order: &KeptOrder| order.seats.contains(&change.seat) || order.refunded.contains(&change.seat);
-        let found = orders.iter().find(|(_, order)| has(order));
-        found.map_or(Said { kind, ..Said::default() }, |(id, _)| of_order(kind, id))
+        let mut of_room = orders.iter().filter(|(room, ..)| **room == change.room);
+        let found = of_room.find(|(.., order)| has_lost(order, &change.seat, kind));
+        found.map_or(Said { kind, ..Said::default() }, |(_, id, _)| of_order(kind, id))
     };
     // Without where its seats went nobody could tell from the log what they are.
     let cancelled = |to, reason| Said { to: Some(to), reason, ..of_former("order.cancelled") };
@@ -392,6 +409,9 @@ impl Node {
             lapsed.iter().for_each(|lapsed| saving.pending.lapse(self.at.now.mono, lapsed));
         }
         let Some(acts) = self.acts.as_mut() else { return };
+        if has(Bug::LapsedUntold) {
+            return;
+        }
         let (now, seats) = (self.at.now.wall, &self.seats);
         let events = lapsed.iter().filter_map(|lapsed| acts.of_lapsed(lapsed, now, seats)).collect();
         self.log_events(events);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::acts::event::Event;
-use crate::engine::command::{Change, ChangeKind, Claim, Kept, KeptEntry, Selection};
+use crate::engine::command::{Change, ChangeKind, Claim, Kept, KeptEntry, OrderState, Selection};
 use crate::engine::ids::{RoomId, SeatId, ShardId, shard_of};
 use crate::limits::store::{STORE_BATCH_BYTES_MAX, STORE_BATCH_ENTRIES_MAX};
 use crate::planted::{Bug, has};
@@ -114,6 +114,11 @@ impl Logged {
     }
 }
 
+/// What the planted defect forgets.
+fn is_booked(entry: &KeptEntry) -> bool {
+    matches!(entry, KeptEntry::Order(_, Some(order)) if order.state == OrderState::Booked)
+}
+
 impl Batch {
     /// These events are to be in one commit with the changes.
     pub fn log(&mut self, events: Logged) {
@@ -178,6 +183,9 @@ impl Batch {
 
     /// Takes in what changed beside the seats.
     pub fn keep(&mut self, kept: &Kept) {
+        if has(Bug::BookingNotKept) && is_booked(&kept.entry) {
+            return;
+        }
         let name = beside::name(&kept.entry);
         let is_there = match &kept.entry {
             KeptEntry::Cart(_, cart) => cart.is_some(),

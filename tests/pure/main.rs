@@ -18,6 +18,7 @@ mod parted;
 mod planted;
 mod room_model;
 mod sale;
+mod sale_simulation;
 mod simulation;
 mod small_scopes;
 mod store_simulation;

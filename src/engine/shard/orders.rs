@@ -20,6 +20,8 @@ use crate::engine::room::{Hold, Holder, Seat, Turned};
 use crate::engine::slab::Slot;
 use crate::engine::time::{Millis, Now, WallMillis};
 use crate::limits::{BACK_TO_CART_MS, ORDER_TTL_MS, ORDER_TTL_MS_MAX};
+use crate::marks;
+use crate::planted::{Bug, has};
 
 /// Who begins to pay, and with which held seats.
 struct Payer {
@@ -100,7 +102,7 @@ impl Shard {
     /// The order is there already: the same one, or another of this name.
     fn same_order(&self, room: Slot, order: Slot, owner: &OwnerName, seats: Option<&[SeatId]>) -> Sold {
         let of = self.rooms[room].order(order);
-        let is_alive = matches!(of.state, OrderState::Checkout | OrderState::Booked);
+        let is_alive = matches!(of.state, OrderState::Checkout | OrderState::Booked) || has(Bug::EndedOrderLives);
         let has_seats =
             seats.is_none_or(|seats| seats.len() == of.seats.len() && seats.iter().all(|s| of.seats.contains(s)));
         if is_alive && has_seats && of.owner_name() == *owner {
@@ -259,15 +261,17 @@ impl Shard {
             match of.seat(id.as_str()) {
                 None => free.push(id.clone()),
                 Some((slot, seat)) if is_own(&seat.hold.holder) => own.push(slot),
+                Some((slot, seat)) if has(Bug::LateBookTakes) && seat.hold.status == SeatStatus::Held => own.push(slot),
                 Some((_, seat)) => lost.push((id.clone(), seat.hold.status)),
             }
         }
-        if !lost.is_empty() {
+        if !lost.is_empty() && !has(Bug::BookedInPart) {
             return Err(Refusal::of_seats(Reject::SeatsLost, lost));
         }
         if !of.may_take(own.len() + free.len()) || !self.may_take(own.len() + free.len()) {
             return Err(Reject::Overloaded.into());
         }
+        marks::hit("a late booking");
         let client = of.order(order).client.clone();
         self.rooms[room].sale_mut().orders.turn(order, OrderState::Booked);
         let cart = own.first().and_then(|&seat| self.rooms[room].seat_at(seat).hold.holder.cart());
@@ -444,7 +448,7 @@ impl Shard {
         let mut is_changed = false;
         for seat in own {
             let id = self.rooms[room].seat_at(seat).id.clone();
-            if asked.contains(&id) {
+            if asked.contains(&id) || has(Bug::RefundOfAll) {
                 self.refund_seat((room, seat), order, effects);
                 is_changed = true;
             }

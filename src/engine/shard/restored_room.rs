@@ -19,6 +19,7 @@ use crate::engine::room::{Hold, Holder, Seat};
 use crate::engine::slab::Slot;
 use crate::engine::time::{Millis, Now, WallMillis};
 use crate::limits::{HOLD_TTL_MS_MAX, ORDER_TTL_MS_MAX, SEQ_RESTORED_MAX};
+use crate::planted::{Bug, has};
 
 /// The clocks of a room's carts, while it is given back.
 type Clocks = BTreeMap<Owner, Clock>;
@@ -74,7 +75,8 @@ impl Shard {
         let left_ms = order.expires_at.map(|ends_at| Self::left_ms(now, ends_at, ORDER_TTL_MS_MAX));
         let (mut state, mut alarm) = (order.state, 0);
         if state == OrderState::Checkout {
-            match left_ms {
+            let is_over = has(Bug::LapsedInSilence) && order.expires_at.is_some_and(|ends_at| ends_at <= now.wall);
+            match left_ms.filter(|_| !is_over) {
                 Some(_) => alarm = self.next_number(),
                 None => state = OrderState::Expired,
             }

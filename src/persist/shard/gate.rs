@@ -66,7 +66,7 @@ pub struct Retract {
     pub room: RoomId,
     /// The life of the room.
     pub epoch: Epoch,
-    /// Each seat with the `seq` of its select, the last first.
+    /// Each seat that is still held, with the `seq` of its select, the last first.
     pub selects: Vec<(SeatId, u64)>,
     /// The number of the last change that remains.
     pub seq: u64,
@@ -173,7 +173,13 @@ impl Gate {
         let retracts = undoing.rooms.into_iter().map(|((room, _), undone)| Retract {
             room,
             epoch: undone.epoch,
-            selects: undone.selects.into_iter().rev().collect(),
+            // What was released since is over, and the log has said so.
+            selects: undone
+                .selects
+                .into_iter()
+                .rev()
+                .filter(|(seat, select)| undone.held.get(seat) == Some(select))
+                .collect(),
             seq: undone.seq,
         });
         Failed { retracts: retracts.collect(), effects }
@@ -231,8 +237,8 @@ impl Undoing {
                         if (*was, *status) != (SeatStatus::Free, SeatStatus::Held) =>
                     {
                         // The backend did it: that stands, and with it the select before it.
-                        if let Some(select) = undone.held.remove(&change.seat) {
-                            undone.selects.retain(|(seat, seq)| (seat, *seq) != (&change.seat, select));
+                        if !has(Bug::UndoneUnderCheckout) {
+                            undone.held.remove(&change.seat);
                         }
                         undone.seq += 1;
                         Arc::make_mut(&mut change).seq = undone.seq;

@@ -240,7 +240,8 @@ impl Pending {
     }
 
     fn next_offer(&mut self, now: Millis) -> Option<Offer> {
-        if matches!(self.owed, Owed::Nothing) {
+        let is_late = has(Bug::LoggedLater) && !self.batch.is_empty();
+        if matches!(self.owed, Owed::Nothing) && !is_late {
             self.log_bytes = 0;
             self.batch.log(std::mem::take(&mut self.log));
             for (room, n) in std::mem::take(&mut self.coming) {

@@ -80,7 +80,8 @@ impl Restored {
                 KeptEntry::Cart(owner, _) => self.ended.push(Kept { room, entry: KeptEntry::Cart(owner, None) }),
                 KeptEntry::Order(id, Some(mut order)) => {
                     let is_over = order.expires_at.is_none_or(|ends_at| ends_at <= now);
-                    if order.state == OrderState::Checkout && is_over {
+                    let is_sold = order.state == OrderState::Booked && has(Bug::BookingRunsOut);
+                    if (order.state == OrderState::Checkout || is_sold) && is_over {
                         let of = Arc::make_mut(&mut order);
                         (of.state, of.expires_at) = (OrderState::Expired, None);
                         let entry = KeptEntry::Order(id.clone(), Some(Arc::clone(&order)));

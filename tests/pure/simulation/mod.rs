@@ -8,12 +8,12 @@
 mod carts;
 mod client;
 mod frames;
-mod names;
+pub(crate) mod names;
 mod oracle;
 mod pipe;
 #[cfg(debug_assertions)]
 mod planted;
-mod second;
+pub(crate) mod second;
 mod settings;
 mod shell;
 mod store;

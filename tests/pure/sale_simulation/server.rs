@@ -1,0 +1,215 @@
+//! One life of a server: nodes, the pump of its store thread, and their mail, which comes at once.
+
+use std::sync::{Arc, Mutex};
+
+use butaca::acts::ring::Ring;
+use butaca::audience::budget::Budget;
+use butaca::audience::pace::Pace;
+use butaca::auth::session::SessionTokens;
+use butaca::engine::command::{ApiAnswer, ApiTicket, SaleRequest};
+use butaca::engine::ids::{ClientId, RoomId, ShardId, shard_of};
+use butaca::engine::keyed::Seeds;
+use butaca::engine::shard::{CartRules, Rules, Shard};
+use butaca::engine::time::Now;
+use butaca::node::acts::Acts;
+use butaca::node::hot::HotRooms;
+use butaca::node::observer::Observer;
+use butaca::node::{
+    self, Arrival, Bounds, Event, Moment, Next, Node, Opening, Order, Random, SecondRules, Source, Taken,
+};
+use butaca::persist::link::StoreLink;
+use butaca::persist::stores::store::Store;
+use butaca::persist::thread::pump::Pump;
+use butaca::persist::thread::restore::sift;
+use butaca::wire::message::BroadcastUserInfo;
+
+use super::disk::Disk;
+use super::truth::Shared;
+use crate::simulation::second::requests::{self, Asked};
+
+/// How long a hold lives.
+pub(crate) const HOLD_MS: u64 = 400;
+/// A lease that outlives every run.
+const LEASE_MS: u64 = 100_000_000;
+
+/// What is the same in every life of a server.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) shards: usize,
+    pub(crate) is_durable: bool,
+}
+
+pub(crate) struct Server {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) link: Arc<StoreLink>,
+    pump: Pump,
+    orders: Vec<Order>,
+}
+
+impl Server {
+    /// Starts from what the disk has: it is read at one moment, and the shards serve from another one on.
+    pub(crate) fn start(plan: Plan, (read_at, now): (Now, Now), disk: &mut Disk, truth: &Shared) -> Self {
+        let Plan { seed, shards, is_durable } = plan;
+        let mut loaded = disk.load().expect("it is in memory");
+        let stored = std::mem::take(&mut loaded.log);
+        let mut restored = sift(loaded, read_at.wall, HOLD_MS, shards, |_| true);
+        for (_, event) in &stored {
+            let numbers = &mut restored.log[shard_of(event.room.as_str(), shards).index()].numbers;
+            let n = numbers.entry(event.room.clone()).or_default();
+            *n = event.n.max(*n);
+        }
+        let ring = Arc::new(Ring::new(1_000_000));
+        ring.open(stored, read_at.wall);
+        let mut pump = Pump::new(shards).with_log(Some(Arc::clone(&ring)));
+        pump.begin(&restored);
+        let link = Arc::new(StoreLink::new(shards));
+        link.status.renewed(now.mono, LEASE_MS);
+        link.status.set_connected();
+        link.note_restored_log(std::mem::take(&mut restored.log));
+        link.note_restored_rooms(std::mem::take(&mut restored.rooms));
+        link.note_restored(std::mem::take(&mut restored.shards));
+        let (hot, budget) = (HotRooms::default(), Budget::default());
+        let node = |id: ShardId| {
+            let rules = Rules { hold_ttl_ms: HOLD_MS, seats_per_client_max: 4 };
+            let carts =
+                CartRules { grace_ms: 200, extends_max: 1, life_max_ms: 700, warn_ms: 0, ..CartRules::default() };
+            let seats = Shard::new(id, shards, Seeds::replayed(seed ^ now.mono.0, id), rules).with_carts(carts);
+            let (hot, budget, store) = (hot.clone(), budget.clone(), Some(Arc::clone(&link)));
+            let rules = node_rules(is_durable);
+            let parts = node::Parts { id, shards, rules, bounds: Bounds::default(), seats, hot, budget, store };
+            let acts = Acts::new(Arc::clone(&ring), true);
+            let mut node = Node::new(parts).with_tokens(SessionTokens::new([1, 1])).with_acts(Some(acts));
+            let truth = Arc::clone(truth);
+            node.observe(Observer::new(move |observed| {
+                truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(&observed);
+            }));
+            node
+        };
+        let nodes = (0..shards).map(ShardId::new).map(node).collect();
+        let mut server = Self { nodes, link, pump, orders: Vec::new() };
+        server.begin_turn(now);
+        (0..shards).for_each(|shard| _ = server.handle(shard, Event::Store));
+        server
+    }
+
+    pub(crate) fn begin_turn(&mut self, now: Now) {
+        let at = Moment { now, ns: now.mono.0 * 1_000_000 };
+        self.nodes.iter_mut().for_each(|node| node.begin_turn(at));
+    }
+
+    pub(crate) fn handle(&mut self, shard: usize, event: Event<'_>) -> Next {
+        let next = self.nodes[shard].handle(event, &mut self.orders);
+        self.carry_mail();
+        next
+    }
+
+    /// Letters are read at once, bytes are taken by nobody, and who is to go goes.
+    fn carry_mail(&mut self) {
+        loop {
+            let mut is_quiet = true;
+            for from in 0..self.nodes.len() {
+                self.send(from);
+                for order in std::mem::take(&mut self.orders) {
+                    if let Order::Drained(slot) | Order::End(slot) = order {
+                        self.nodes[from].handle(Event::Ended { slot }, &mut self.orders);
+                    }
+                }
+                for to in 0..self.nodes.len() {
+                    let letters: Vec<_> = self.nodes[from].letters(ShardId::new(to)).drain(..).collect();
+                    for letter in letters {
+                        is_quiet = false;
+                        self.nodes[to].handle(Event::Letter(letter), &mut self.orders);
+                        self.end_some(to);
+                    }
+                }
+            }
+            if is_quiet {
+                return;
+            }
+        }
+    }
+
+    fn end_some(&mut self, shard: usize) {
+        for order in std::mem::take(&mut self.orders) {
+            if let Order::Drained(slot) | Order::End(slot) = order {
+                self.nodes[shard].handle(Event::Ended { slot }, &mut self.orders);
+            }
+        }
+    }
+
+    fn send(&mut self, shard: usize) {
+        let node = &mut self.nodes[shard];
+        while let Some(send) = node.next_send(Source::Replies) {
+            let taken = Taken::Bytes(send.bytes.len());
+            node.sent(taken, &mut self.orders);
+        }
+        node.take_orders(&mut self.orders);
+    }
+
+    /// A session connects, or does so again.
+    pub(crate) fn connect(&mut self, shard: usize, slot: u32, generation: u32, person: u128) {
+        self.handle(shard, Event::Opened { slot, generation });
+        let client = ClientId::new(&format!("c{}", 50 + person)).expect("a name");
+        let random = Random { session: person + 7, incarnation: u64::from(generation) };
+        let arrival = Arrival::of(client, Opening::Second(random));
+        self.handle(shard, Event::Upgraded { slot, arrival });
+    }
+
+    pub(crate) fn ask(&mut self, shard: usize, slot: u32, id: u64, asked: &Asked) {
+        if self.nodes[shard].takes_requests(slot) {
+            requests::ask(slot, id, asked, |event| self.handle(shard, event));
+        }
+    }
+
+    pub(crate) fn sell(&mut self, room: &RoomId, request: SaleRequest, reply_to: ApiTicket) {
+        let shard = shard_of(room.as_str(), self.nodes.len()).index();
+        self.handle(shard, Event::Sale { room: room.clone(), request: Box::new(request), reply_to });
+    }
+
+    /// What the backend is answered, as far as it may be.
+    pub(crate) fn answers(&mut self) -> Vec<ApiAnswer> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(node.api_answers())).collect()
+    }
+
+    /// The store thread takes what there is, and tries to commit it.
+    pub(crate) fn pump(&mut self, now: Now, disk: &mut Disk) {
+        if self.pump.is_idle() {
+            self.pump.add(self.link.queue.take(0, 0).offers, now.wall);
+        }
+        if self.pump.is_idle() {
+            return;
+        }
+        match self.pump.commit(disk, now.wall) {
+            Ok(committed) => {
+                self.link.status.set_connected();
+                committed.batches.iter().for_each(|&(shard, number)| self.link.note_committed(shard, number));
+            }
+            Err(_) => _ = self.link.status.set_away("a fault".into()),
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_taken = (0..self.nodes.len()).all(|shard| self.link.queue.is_free(ShardId::new(shard)));
+        is_taken && self.pump.is_idle() && !self.nodes.iter().any(Node::is_saving)
+    }
+}
+
+fn node_rules(is_durable: bool) -> node::Rules {
+    node::Rules {
+        share: BroadcastUserInfo::Full,
+        pace: Pace { factor: 0, max_ns: 0 },
+        hot_room_members: 1_000,
+        slow_consumer_ms: 1_000,
+        silence_ms: 60_000,
+        hold_ttl_ms: HOLD_MS,
+        restore_grace_ms: 100,
+        is_durable,
+        second: SecondRules { grace_ms: 200, ..SecondRules::default() },
+    }
+}
+
+/// Shared with the shards.
+pub(crate) fn truth() -> Shared {
+    Arc::new(Mutex::default())
+}
