@@ -56,3 +56,26 @@ fn every_code_is_documented() {
         assert!(missing.is_empty(), "{of:?} do not name {missing:?}");
     }
 }
+
+/// The table of the contract names modules of the tests and the beginnings of their functions.
+#[test]
+fn every_line_of_the_contract_has_a_test_of_the_name_that_is_told() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let table = std::fs::read_to_string(tests.join("server/contract.rs")).expect("the contract");
+    let mut missing = Vec::new();
+    let rows = table.lines().filter(|line| line.starts_with("//! | "));
+    for name in rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit(" | ").next()).flat_map(quoted) {
+        let path = name.replace("::", "/");
+        let (file, function) = path.rsplit_once('/').unwrap_or((&path, ""));
+        let places = ["server/contract", "server", "."].map(|place| tests.join(place));
+        let read = |file: &str| {
+            let found = places.iter().filter_map(|place| std::fs::read_to_string(place.join(file)).ok());
+            found.collect::<String>()
+        };
+        let is_module = !read(&format!("{path}.rs")).is_empty();
+        let begins = format!("fn {}", function.trim_end_matches(['…', '*']));
+        let is_function = path.contains('/') && read(&format!("{file}.rs")).contains(&begins);
+        missing.extend((!is_module && !is_function).then(|| name.to_owned()));
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
