@@ -128,6 +128,7 @@ impl Storage {
             node: nodes.name.clone().map_or_else(|| own_name(port), Ok)?,
             parts: nodes.parts,
             is_durable: config.store.promise.is_durable(),
+            accepts_loss: config.store.accept_loss,
             is_user_info: message::is_object,
             clock,
             log: Arc::clone(acts),

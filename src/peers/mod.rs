@@ -111,6 +111,8 @@ pub struct Setup {
     pub parts: u16,
     /// Whether somebody waits for each commit: then nothing is gathered.
     pub is_durable: bool,
+    /// Whether rooms are served with what is left of them, when records are missing.
+    pub accepts_loss: bool,
     /// Whether a text may be sent to clients as `user_info`.
     pub is_user_info: fn(&str) -> bool,
     /// The clocks.

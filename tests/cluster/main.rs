@@ -9,6 +9,7 @@ mod access;
 mod accidents;
 mod api;
 mod carts;
+mod damage;
 mod fan;
 mod layouts;
 mod nodes;

@@ -146,6 +146,7 @@ impl Node {
             node: NodeName::new(name).expect("a name"),
             parts,
             is_durable: true,
+            accepts_loss: false,
             is_user_info: |_| true,
             clock: clock(),
             log: Arc::clone(&log),

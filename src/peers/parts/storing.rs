@@ -29,7 +29,10 @@ impl<S: Shards> Cluster<S> {
         let loaded = self.store.load(&parts, wall)?;
         for ((part, fence), loaded) in parts.into_iter().zip(fences).zip(loaded) {
             self.reading.remove(&part);
-            let (mut stored, batch) = self.restore(part, loaded);
+            if self.is_withheld(part, &loaded) {
+                continue;
+            }
+            let (mut stored, batch) = self.restore(loaded);
             // Nobody has had it in between.
             let given = self.given.remove(&part).filter(|(given, _)| fence == given + 1);
             self.count_taken(given.is_some());
@@ -42,19 +45,28 @@ impl<S: Shards> Cluster<S> {
         Ok(())
     }
 
-    /// What of a part is still true, and what Redis is to learn of that.
-    fn restore(&mut self, part: PartId, found: LoadedPart) -> (StoredPart, Batch) {
-        let LoadedPart { loaded, numbers, missing } = found;
-        let wall = self.setup.clock.now().wall;
-        if missing > 0 || loaded.newer > 0 {
-            let newer = loaded.newer;
-            let text = format!(
-                "part {} of the Redis namespace \"{}\": {missing} records are missing, {newer} are of a later version",
-                part.0, self.setup.redis.settings.namespace
-            );
-            tracing::error!("{text}");
-            self.link.status.set_damaged(missing + newer, &text, false);
+    /// Whether nobody is to decide about the part, since what Redis has of it is not all that was promised to be there.
+    /// Its rooms have no server until a node with `ACCEPT_LOSS=1` takes them; this one keeps the lease.
+    fn is_withheld(&self, part: PartId, found: &LoadedPart) -> bool {
+        let (missing, newer) = (found.missing, found.loaded.newer);
+        if missing == 0 && newer == 0 {
+            return false;
         }
+        let is_withheld = self.setup.is_durable && !self.setup.accepts_loss;
+        let hint = if is_withheld { "; its rooms are not served without ACCEPT_LOSS=1" } else { "" };
+        let text = format!(
+            "part {} of the Redis namespace \"{}\": {missing} records are missing, {newer} are of a later version{hint}",
+            part.0, self.setup.redis.settings.namespace
+        );
+        tracing::error!("{text}");
+        self.link.status.set_damaged(missing + newer, &text, self.setup.accepts_loss);
+        is_withheld
+    }
+
+    /// What of a part is still true, and what Redis is to learn of that.
+    fn restore(&mut self, found: LoadedPart) -> (StoredPart, Batch) {
+        let LoadedPart { loaded, numbers, .. } = found;
+        let wall = self.setup.clock.now().wall;
         let mut restored = sift(loaded, wall, self.setup.redis.hold_ttl_ms, 1, self.setup.is_user_info);
         self.shards.furnish(&mut restored);
         self.restored.0 += restored.holds() as u64;
