@@ -43,6 +43,19 @@ impl Node {
         feed
     }
 
+    /// Whether events of the room pass the member by.
+    pub(super) fn is_skipping(&self, slot: u32, feed: u32) -> bool {
+        let member = self.sessions.get(slot).and_then(|session| session.memberships.find(feed));
+        member.is_some_and(|member| self.feeds.get(feed).view.is_skipping(member.at))
+    }
+
+    /// Events of the room are told to the member from here on.
+    pub(super) fn skips_no_more(&mut self, slot: u32, feed: u32) {
+        if let Some(member) = self.sessions.get(slot).and_then(|session| session.memberships.find(feed)) {
+            self.feeds.get_mut(feed).view.resume(member.at);
+        }
+    }
+
     /// The connection is no member of the room any more, if it was one.
     pub(super) fn leave(&mut self, slot: u32, room: &RoomId) {
         let Some(feed) = self.feeds.find(room.as_str()) else { return };
