@@ -102,13 +102,7 @@ impl Node {
         let asker = match effect {
             Effect::Joined { to, client, room, seq, epoch, .. } => {
                 let has_state = captured.as_ref().is_some_and(|captured| !captured.is_deferred);
-                let feed = self.enter(slot, &room, has_state);
-                let was_skipping = self.is_skipping(slot, feed);
-                self.shown_at(room.as_str(), (epoch, seq));
-                if !was_skipping {
-                    // It has its full state with this; others may have to wait for theirs.
-                    self.skips_no_more(slot, feed);
-                }
+                let feed = self.enter_at(slot, &room, (epoch, seq), has_state);
                 let got = Got { feed, epoch, seq, at: self.at.now.mono, is_asked_again: false };
                 let captured = self.unless_known(slot, got, captured);
                 let seq = captured.as_ref().map_or(seq, |captured| captured.seq);

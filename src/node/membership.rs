@@ -4,7 +4,7 @@
 
 use super::Node;
 use super::session::Membership;
-use crate::engine::ids::RoomId;
+use crate::engine::ids::{Epoch, RoomId};
 
 impl Node {
     /// The feed of the first room that the connection is in, if it is this one: most are in one room, and comparing
@@ -43,17 +43,17 @@ impl Node {
         feed
     }
 
-    /// Whether events of the room pass the member by.
-    pub(super) fn is_skipping(&self, slot: u32, feed: u32) -> bool {
-        let member = self.sessions.get(slot).and_then(|session| session.memberships.find(feed));
-        member.is_some_and(|member| self.feeds.get(feed).view.is_skipping(member.at))
-    }
-
-    /// Events of the room are told to the member from here on.
-    pub(super) fn skips_no_more(&mut self, slot: u32, feed: u32) {
-        if let Some(member) = self.sessions.get(slot).and_then(|session| session.memberships.find(feed)) {
-            self.feeds.get_mut(feed).view.resume(member.at);
+    /// The same, and the owner says where the room stands. If something of it was missed here, the other members may
+    /// have to wait for their full states; this one has its own.
+    pub(super) fn enter_at(&mut self, slot: u32, room: &RoomId, at: (Epoch, u64), has_state: bool) -> u32 {
+        let feed = self.enter(slot, room, has_state);
+        let member = self.sessions.get(slot).and_then(|session| session.memberships.find(feed)).map(|member| member.at);
+        let was_told = member.filter(|&member| !self.feeds.get(feed).view.is_skipping(member));
+        self.shown_at(room.as_str(), at);
+        if let Some(member) = was_told {
+            self.feeds.get_mut(feed).view.resume(member);
         }
+        feed
     }
 
     /// The connection is no member of the room any more, if it was one.

@@ -1,7 +1,7 @@
 //! One shopper's map of the room by the first protocol, and what may never be seen on it.
 //!
-//! Invariant: what is booked is freed by a refund only; changes come one by one, each numbered after the one before.
-//! Never here: sockets.
+//! Invariant: what is booked is freed by a refund only; changes come one by one, each numbered after the one before. An
+//! own one may run ahead of what was missed: then a full state comes before anything else is told. Never here: sockets.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub(super) struct Map {
     pub(super) states: States,
     /// The number of the last change; nothing before the first full state.
     seq: Option<u64>,
+    /// An own change has run ahead, and the full state has not come yet.
+    pub(super) is_ahead: bool,
 }
 
 impl Map {
@@ -31,7 +33,14 @@ impl Map {
         let fault = self.apply(message);
         let (Some(before), Some(now)) = (before, self.seq) else { return fault };
         let is_change = message["type"] != "current_selections" && now != before;
-        let jumps = is_change && now != before + 1;
+        let is_own = message["client_id"] == self.own.as_str();
+        let jumps = is_change && (now != before + 1 || self.is_ahead);
+        if message["type"] == "current_selections" {
+            self.is_ahead = false;
+        } else if jumps && is_own {
+            self.is_ahead = true;
+            return fault;
+        }
         fault.or_else(|| jumps.then(|| format!("a change numbered {now} after {before}: {message}")))
     }
 
@@ -83,6 +92,21 @@ mod tests {
     use serde_json::json;
 
     use super::Map;
+
+    #[test]
+    fn an_own_change_may_run_ahead_of_a_full_state() {
+        let full = |seq: u64| json!({"type": "current_selections", "seq": seq, "selections": []});
+        let change = |seq: u64, by: &str| json!({"type": "seat_selected", "seat_id": seq.to_string(), "seq": seq, "client_id": by});
+        for (messages, faults) in [
+            (vec![full(1), change(2, "x"), change(3, "me"), change(4, "x")], 0),
+            (vec![full(1), change(3, "x")], 1),
+            (vec![full(1), change(7, "me"), change(9, "me"), full(10), change(11, "x")], 0),
+            (vec![full(1), change(7, "me"), change(8, "x")], 1),
+        ] {
+            let mut map = Map::of("me");
+            assert_eq!(messages.iter().filter_map(|message| map.take(message)).count(), faults, "{messages:?}");
+        }
+    }
 
     #[test]
     fn what_is_booked_stays_booked_until_its_refund() {
