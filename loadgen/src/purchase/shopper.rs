@@ -17,6 +17,8 @@ use super::place::Place;
 use crate::clock::now_ns;
 use crate::limits::{MAPS_AGREE_NS, SHOPPER_PATIENCE_NS};
 
+/// How often a seat is given back when the connection breaks each time.
+const RELEASES_MAX: usize = 3;
 /// How long one read waits; then the shopper looks whether it has waited long enough.
 const READ_WITHIN: Duration = Duration::from_millis(50);
 /// How long an answer on the socket may take.
@@ -182,7 +184,13 @@ impl<'a> Shopper<'a> {
     pub(super) fn let_go(&mut self, seats: &[String]) -> Result<(), String> {
         for seat in seats {
             let request = json!({"type": "release_seat", "room_id": self.place.room, "seat_id": seat});
-            self.ask(&request, seat, "seat_released")?;
+            // A connection that breaks may have taken the request with it: what came back to the cart stays for a
+            // minute, and would be waited for at the end.
+            for _ in 0..RELEASES_MAX {
+                if self.ask(&request, seat, "seat_released")?.is_some() {
+                    break;
+                }
+            }
         }
         Ok(())
     }
