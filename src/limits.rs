@@ -170,7 +170,8 @@ pub const RATE_EXCESS_MAX: u8 = 100;
 pub const RATED_ORIGINS_MAX: usize = 65_536;
 /// Items of a JSON list that are looked at. At the bound it is a long list, whatever is in it.
 pub const JSON_LIST_MAX: usize = 64;
-/// Commas, colons, brackets that open, and backslashes in a message beyond those that its `user_info` has place for.
+/// Commas, colons, quotation marks, brackets that open, and backslashes in a message beyond those that its `user_info`
+/// has place for.
 /// Those inside of strings count when they are backslashes. At the bound: `bad_json`, and the message is not read.
 pub const JSON_SIGNS_MAX: usize = 1_024;
 /// A message counts as one more, where messages are counted, for each so many of these: reading it costs by them.

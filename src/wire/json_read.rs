@@ -217,10 +217,29 @@ fn tame_numbers(text: &mut [u8]) -> Option<usize> {
                 }
                 at += len;
             }
-            _ => at += 1,
+            _ => {
+                at += 1;
+                // Two that begin nothing: there may be many.
+                while text.get(at..at + NEAR).is_some_and(|near| !begins(near[0]) && !has_string_or_number(near)) {
+                    at += NEAR;
+                }
+            }
         }
     }
     Some(tamed)
+}
+
+/// Bytes that are passed over at once.
+const NEAR: usize = 16;
+
+/// Whether a string or a number begins with this.
+fn begins(byte: u8) -> bool {
+    matches!(byte, b'"' | b'-' | b'0'..=b'9')
+}
+
+/// Whether one begins among these few bytes: all are looked at, so that it is one wide comparison.
+fn has_string_or_number(near: &[u8]) -> bool {
+    near.iter().fold(false, |has, &byte| has | begins(byte))
 }
 
 /// Digits that fit any machine word.

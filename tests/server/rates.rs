@@ -64,7 +64,7 @@ fn dear(numbers: usize) -> String {
 fn a_message_of_many_parts_counts_as_many() {
     let server = Server::start(&[("SHARDS", "1"), ("RATE_MESSAGES_PER_S", "1"), ("RATE_BURST", "20")]);
     let mut client = Client::connect(&server, "a");
-    client.write(&[text_frame(&dear(2_000)), train(PING, 1)].concat());
+    client.write(&[text_frame(&dear(4_000)), train(PING, 1)].concat());
     assert_eq!(answers(&mut client, 2), (1, 1, false), "it has taken all there was");
     let mut client = Client::connect(&server, "b");
     client.write(&[text_frame(&dear(10)), text_frame(&dear(500)), train(PING, 14)].concat());

@@ -45,7 +45,7 @@ const NUMBERS: &[(&str, &[&str], &str)] = &[
     ("persist::stores::embedded", &["KEYSPACE", "TALLY_BYTES"], "the format of the files"),
     ("runtime::preflight::rings", &["LAST_OPERATION"], "a number of the kernel's"),
     ("wire::dear", &["CHUNK"], "as many as a byte can count"),
-    ("wire::json_read", &["SMALL_DIGITS"], "digits that fit a machine word"),
+    ("wire::json_read", &["SMALL_DIGITS", "NEAR"], "digits that fit a machine word, a wide comparison"),
     ("wire::proxy", &["LINE_BYTES_MAX", "FIXED_BYTES"], "the format of a PROXY header"),
     ("wire::respond", &["UPGRADE_REQUIRED"], "a status"),
 ];

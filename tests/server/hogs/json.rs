@@ -16,7 +16,7 @@ const MOST_US: (f64, f64) = (5.0, 0.012);
 /// The dearest against the cheapest of a length, for each message that it is counted as.
 const MOST_TIMES: f64 = 3.0;
 /// Of these a message is counted as one more for so many: as `JSON_SIGNS_PER_TOKEN` of the server says.
-const SIGNS: (&str, usize) = (",:{[\\", 96);
+const SIGNS: (&str, usize) = (",:\"{[\\", 96);
 const LENGTHS: [usize; 4] = [200, 1_000, 4_000, 60_000];
 
 /// As many small things as a message may have that is counted as one, and then a text.
