@@ -10,7 +10,7 @@ use super::{DRAIN_MS, MESH_DEPTH_MAX};
 /// further one; when there is none, that is told 503 and closed.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// How long one that has come waits for the place of one that was closed for it. At the bound: 503.
-pub const API_DOORSTEP_MS: u64 = 1_000;
+pub const API_DOORSTEP_MS: u64 = 5_000;
 /// Calls of the API that wait for shards at a time. At the bound: 503 `overloaded`.
 pub const API_CALLS_MAX: usize = 1_024;
 /// Keys in `API_KEYS_FILE`. At the bound: the file is refused.
