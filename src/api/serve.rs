@@ -16,6 +16,7 @@ use futures_lite::future::or;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::listen;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -25,6 +26,7 @@ use tokio::time::{sleep, timeout};
 use super::Server;
 use super::dispatch::routes;
 use super::gate::Known;
+use crate::limits::ACCEPT_BACKLOG;
 use crate::limits::api::{
     API_ACCEPT_RETRY_MS, API_CONNECTIONS_MAX, API_DOORSTEP_MS, API_FINISH_MS, API_HEAD_BYTES_MAX, API_HEAD_FIELDS_MAX,
     API_HEAD_MS, API_UNSENT_MS,
@@ -60,6 +62,8 @@ impl Strangers {
 
 /// Serves until it is told to end.
 pub(super) async fn serve(listener: std::net::TcpListener, server: Arc<Server>) -> io::Result<()> {
+    // The library asks for 128 waiting connections: a crowd beyond that is told to come again, a second later.
+    listen(&listener, ACCEPT_BACKLOG)?;
     let listener = TcpListener::from_std(listener)?;
     let router = routes(&server);
     let places = Arc::new(Semaphore::new(API_CONNECTIONS_MAX));
