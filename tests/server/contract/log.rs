@@ -183,6 +183,10 @@ fn a_drain_refuses_calls_and_answers_who_waits() {
     waits.write_all(head.as_bytes()).expect("the server reads");
     // A client that does not close keeps the drain waiting.
     let _slow = crate::harness::Client::connect(&server, "slow");
+    // Who asks later is answered later: by then the reader waits.
+    for _ in 0..2 {
+        assert_eq!(ask(&server, "GET /v1/rooms", "", "").status, 200);
+    }
     server.signal(Signal::TERM);
     crate::harness::eventually("it drains", || {
         let answer = ask(&server, "GET /v1/rooms", "", "");
