@@ -48,6 +48,25 @@ impl Client {
     }
 }
 
+/// A server that is killed and comes again.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// What was told within this time before the kill may be lost, nanoseconds; 0: nothing may.
+    pub window_ns: u64,
+    /// When it was killed, at the earliest.
+    pub killed: u64,
+}
+
+impl Restart {
+    /// Whether what was told at `since` must be there again, for a client that sees its connection end at `now`.
+    ///
+    /// The end of many thousand connections is seen a second and more after the kill: the window counts from the kill.
+    pub(crate) fn must_keep(self, since: u64, now: u64) -> bool {
+        let end = if self.window_ns == 0 { now } else { now.min(self.killed) };
+        since.saturating_add(self.window_ns) < end
+    }
+}
+
 /// The clients of one thread.
 #[derive(Debug)]
 pub struct Crowd {
@@ -59,8 +78,8 @@ pub struct Crowd {
     pub clients: Vec<Client>,
     /// The server sends no `seq`: nothing but counting is possible.
     pub plain: bool,
-    /// While the server is being restarted: holds acknowledged so long before a connection ended must be found again.
-    pub restarting: Option<u64>,
+    /// While the server is being restarted: which holds must be found again.
+    pub restarting: Option<Restart>,
     /// What is known by the second protocol, when the run speaks it.
     pub second: Option<Box<Second>>,
     /// The names.
@@ -237,11 +256,10 @@ impl Crowd {
             let held: &[(Seat, u64)] = if by_us || self.restarting.is_some() { &held } else { &[] };
             return second.away(who, held, now, self.restarting, wall_ms);
         }
-        if let Some(window_ns) = self.restarting {
+        if let Some(restart) = self.restarting {
             let giving_back =
                 |seat: Seat| client.pending.iter().any(|request| request.ask == Ask::Release && request.seat == seat);
-            let safe =
-                held.into_iter().filter(|(seat, since)| since.saturating_add(window_ns) < now && !giving_back(*seat));
+            let safe = held.into_iter().filter(|(seat, since)| restart.must_keep(*since, now) && !giving_back(*seat));
             let safe: Vec<_> = safe.collect();
             client.expected.extend(safe.into_iter().map(|(seat, _)| seat));
         }
@@ -290,5 +308,21 @@ impl Crowd {
         if !self.plain {
             self.oracle.settle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Restart;
+
+    #[test]
+    fn the_window_counts_from_the_kill_and_not_from_when_it_was_seen() {
+        let window = Restart { window_ns: 250, killed: 1_000 };
+        // The connection is seen to end long after the kill; the last line: it broke before the kill.
+        for (since, now, must) in [(749, 3_000, true), (750, 3_000, false), (990, 3_000, false), (400, 600, false)] {
+            assert_eq!(window.must_keep(since, now), must, "told at {since}, seen to end at {now}");
+        }
+        let durable = Restart { window_ns: 0, killed: 1_000 };
+        assert!(durable.must_keep(2_999, 3_000), "what was acknowledged is there again");
     }
 }

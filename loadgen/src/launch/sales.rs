@@ -98,7 +98,7 @@ pub(super) fn sale(
 fn safe_after(durability: Durability) -> u64 {
     match durability {
         Durability::Memory => u64::MAX,
-        // The promise is 100 ms; the rest is for the crash to become visible here.
+        // The promise is 100 ms; the rest is for a machine that this program shares with the server.
         Durability::Window => 250_000_000,
         Durability::Durable => 0,
     }

@@ -4,6 +4,7 @@
 
 use std::process::{Child, Command, Stdio};
 
+use crate::client::Restart;
 use crate::names::Who;
 use crate::session::Session;
 
@@ -69,9 +70,10 @@ impl Storm {
 
     /// It breaks. The first thread runs the command.
     pub fn begin(&mut self, session: &mut Session, now: u64) {
+        let due = self.at.min(now);
         (self.begun, self.at) = (true, now);
         if let Some(command) = &self.command {
-            session.crowd.restarting = Some(self.window_ns);
+            session.crowd.restarting = Some(Restart { window_ns: self.window_ns, killed: due });
             if session.thread == 0 {
                 let child =
                     Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::null()).spawn();

@@ -73,9 +73,10 @@ pub struct Mine {
     pub(crate) since: Option<(usize, u64)>,
     /// Seats of the cart that were told of with a number.
     pub(crate) named: Vec<Seat>,
-    /// When its connection ended, wall clock, and what it held then and must find again within the grace.
+    /// When its connection ended, wall clock, and what it held then and must find again within the grace, with the
+    /// milliseconds for which it had been told so.
     pub(crate) away_ms: u64,
-    pub(crate) expected: Vec<Seat>,
+    pub(crate) expected: Vec<(Seat, u64)>,
     /// What happened to it last.
     pub(crate) story: VecDeque<String>,
 }

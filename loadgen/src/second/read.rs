@@ -130,11 +130,12 @@ impl Crowd {
         self.cart_told(who, &found.cart, None, payload, now);
         let in_time = wall_ms + GRACE_MARGIN_MS < away_ms + grace_ms && wall_ms + GRACE_MARGIN_MS < deadline_ms;
         let mine = &self.second().mine[who as usize];
-        let lost: Vec<Seat> = expected.into_iter().filter(|seat| !mine.cart.contains(seat)).collect();
+        let lost = expected.into_iter().find(|(seat, _)| !mine.cart.contains(seat));
         let kept = mine.cart.len() as u64;
         self.measure.totals.adopted += kept;
-        if let Some(seat) = lost.first().copied().filter(|_| in_time) {
-            let what = format!("a cart was lost {} ms after its connection ended", wall_ms.saturating_sub(away_ms));
+        if let Some((seat, age_ms)) = lost.filter(|_| in_time) {
+            let gone_ms = wall_ms.saturating_sub(away_ms);
+            let what = format!("a cart was lost, told {age_ms} ms before its connection ended, {gone_ms} ms ago");
             self.wrong(Wrong::LostAcknowledgement, who, Some(seat), &what, payload);
         }
         Reply::Nothing

@@ -5,7 +5,7 @@
 use super::mine::Asked;
 use super::wire::{self, Frame};
 use super::{Doubt, Second};
-use crate::client::{Ask, Crowd};
+use crate::client::{Ask, Crowd, Restart};
 use crate::limits::REFUSALS_KEPT_MAX;
 use crate::measure::Code;
 use crate::names::{Seat, Who};
@@ -60,17 +60,18 @@ impl Second {
         (0..seats).map(|seat| (seat, map.state(seat))).filter(|(_, state)| *state != 0).collect()
     }
 
-    /// The client's connection has ended. `window_ms`: what was acknowledged within it may be lost with a server that
-    /// was killed.
-    pub(crate) fn away(&mut self, who: Who, held: &[(Seat, u64)], now: u64, window_ns: Option<u64>, wall_ms: u64) {
+    /// The client's connection has ended. `restart`: with a server that was killed, so that the last that was
+    /// acknowledged may be lost.
+    pub(crate) fn away(&mut self, who: Who, held: &[(Seat, u64)], now: u64, restart: Option<Restart>, wall_ms: u64) {
         let mine = &mut self.mine[who as usize];
         let sure = |seat: Seat, since: u64| {
-            window_ns.is_none_or(|window| since.saturating_add(window) < now)
+            restart.is_none_or(|restart| restart.must_keep(since, now))
                 && !mine.pending.iter().any(|asked| asked.gives_back(seat))
         };
         // What was expected of a connection that ended before it could ask for it is expected of the next one.
         let still = std::mem::take(&mut mine.expected);
-        let had: Vec<Seat> = held.iter().filter(|(seat, since)| sure(*seat, *since)).map(|(seat, _)| *seat).collect();
+        let had = held.iter().filter(|(seat, since)| sure(*seat, *since));
+        let had = had.map(|(seat, since)| (*seat, now.saturating_sub(*since) / 1_000_000)).collect();
         if mine.greeted && mine.joined {
             (mine.expected, mine.away_ms) = (had, wall_ms);
         } else {
