@@ -176,8 +176,8 @@ pub const JSON_LIST_MAX: usize = 64;
 pub const JSON_SIGNS_MAX: usize = 1_024;
 /// A message counts as one more, where messages are counted, for each so many of these: reading it costs by them.
 pub const JSON_SIGNS_PER_TOKEN: usize = 96;
-/// Nesting of JSON that is read. At the bound: `bad_json`.
-pub const JSON_DEPTH_MAX: usize = 32;
+/// Nesting of JSON that is read, as deep as most programs read it. At the bound: `bad_json`.
+pub const JSON_DEPTH_MAX: usize = 120;
 /// Fragments of one message. At the bound: close 1009.
 #[cfg(not(feature = "echo"))]
 pub const FRAGMENTS_MAX: usize = 4_096;

@@ -11,12 +11,14 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{BAD_REQUEST, MEDIA_TYPE, OVERLOADED, Problem, TIMEOUT, TOO_LARGE};
 use crate::audience::budget::{Budget, Kind};
-use crate::limits::api::{API_BODIES_BYTES_MAX, API_BODY_BYTES_MAX, API_BODY_MS, API_DROPPED_BYTES_MAX};
+use crate::limits::api::{
+    API_BODIES_BYTES_MAX, API_BODY_BYTES_MAX, API_BODY_FACTOR, API_BODY_MS, API_DROPPED_BYTES_MAX,
+};
 use crate::limits::layout::{LAYOUT_READING_BYTES_MAX, LAYOUT_READING_FACTOR};
 use crate::limits::{COLLECT_BYTES_MIN, COLLECT_REST_NS};
 use crate::runtime::memory;
@@ -57,7 +59,7 @@ impl Drop for Reading {
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     permit: SemaphorePermit<'a>,
-    _of_plans: Option<SemaphorePermit<'a>>,
+    of_plans: Option<SemaphorePermit<'a>>,
     bodies: &'a Bodies,
 }
 
@@ -65,6 +67,29 @@ impl Place<'_> {
     fn bytes(&self) -> usize {
         self.permit.num_permits() << 10
     }
+
+    /// The body is there, with so many bytes: from now on it counts as what it takes while its call waits. What a plan
+    /// takes is counted where it is read, and what it gives back here is of no use to others for long.
+    fn settle(&mut self, len: usize) -> Result<(), Problem> {
+        if self.of_plans.is_some() {
+            return Ok(());
+        }
+        let (before, bodies) = (self.permit.num_permits(), self.bodies);
+        let wanted = (len * API_BODY_FACTOR).div_ceil(1 << 10).min(bodies.all);
+        if let Some(more) = wanted.checked_sub(before) {
+            let more = u32::try_from(more).expect("bounds of bodies are small");
+            self.permit.merge(bodies.left.try_acquire_many(more).map_err(full)?);
+            bodies.budget.charge(Kind::ApiBodies, self.bytes() - (before << 10));
+        } else {
+            drop(self.permit.split(before - wanted));
+            bodies.budget.release(Kind::ApiBodies, (before - wanted) << 10);
+        }
+        Ok(())
+    }
+}
+
+fn full(_: TryAcquireError) -> Problem {
+    Problem::new(&OVERLOADED, "too many bodies are being read")
 }
 
 impl Drop for Place<'_> {
@@ -125,7 +150,11 @@ impl Bodies {
             return Ok((Bytes::new(), place));
         }
         match timeout(WITHIN, collect(body, max)).await {
-            Ok(bytes) => bytes.map(|bytes| (bytes, place)),
+            Ok(bytes) => {
+                let (bytes, mut place) = (bytes?, place);
+                place.settle(bytes.len())?;
+                Ok((bytes, place))
+            }
             Err(_) => Err(Problem::new(&TIMEOUT, format!("it took more than {API_BODY_MS} ms"))),
         }
     }
@@ -144,10 +173,9 @@ impl Bodies {
         // One that is longer than all together may be waits until it is alone.
         let most = if is_plan { self.all / 4 * 3 } else { self.all };
         let permits = u32::try_from(likely.div_ceil(1 << 10).min(most)).expect("bounds of bodies are small");
-        let full = |_| Problem::new(&OVERLOADED, "too many bodies are being read");
         let of_plans = is_plan.then(|| self.left_for_plans.try_acquire_many(permits)).transpose().map_err(full)?;
         let permit = self.left.try_acquire_many(permits).map_err(full)?;
-        let place = Place { permit, _of_plans: of_plans, bodies: self };
+        let place = Place { permit, of_plans, bodies: self };
         self.budget.charge(Kind::ApiBodies, place.bytes());
         Ok((place, is_empty))
     }
@@ -216,7 +244,9 @@ mod tests {
     use axum::body::Body;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Bodies, CONTENT_TYPE, Duration, LAYOUT_READING_BYTES_MAX, LAYOUT_READING_FACTOR, timeout};
+    use super::{
+        API_BODY_FACTOR, Bodies, CONTENT_TYPE, Duration, LAYOUT_READING_BYTES_MAX, LAYOUT_READING_FACTOR, timeout,
+    };
     use crate::audience::budget::{Budget, Kind};
     use crate::limits::MEMORY_BUDGET_BYTES_MIN;
 
@@ -254,6 +284,31 @@ mod tests {
         drop((first, second));
         assert!(plan(2).is_ok() && call(2).is_ok());
         assert_eq!(budget.used(Kind::ApiBodies), 0);
+    }
+
+    #[test]
+    fn a_call_that_waits_counts_as_what_its_body_takes() {
+        let budget = Budget::of(MEMORY_BUDGET_BYTES_MIN);
+        let bodies = Bodies::within(&budget);
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let read = |body| runtime.block_on(bodies.read(&headers, body, 1 << 20)).map(|(_, place)| place);
+        let used = || budget.used(Kind::ApiBodies);
+        // 100 KiB, its length given.
+        let first = read(Body::from(vec![b' '; 100 << 10])).expect("there is room");
+        assert_eq!(used(), (100 << 10) * API_BODY_FACTOR);
+        // The same without: until it has come there is room for the longest.
+        let pieces = (0..100).map(|_| Ok::<_, std::convert::Infallible>(vec![b' '; 1 << 10]));
+        let second = read(Body::from_stream(futures_lite::stream::iter(pieces))).expect("there is room");
+        assert_eq!(used(), 2 * (100 << 10) * API_BODY_FACTOR);
+        // The longest takes more than there is, beside these, and all of it when it is alone.
+        assert_eq!(read(Body::from(vec![b' '; 1 << 20])).expect_err("there is no room").kind.status, 503);
+        assert_eq!(used(), 2 * (100 << 10) * API_BODY_FACTOR);
+        drop((first, second));
+        let alone = read(Body::from(vec![b' '; 1 << 20])).expect("it is alone");
+        assert_eq!(used(), budget.max(Kind::ApiBodies));
+        drop(alone);
+        assert_eq!((used(), bodies.left.available_permits() << 10), (0, budget.max(Kind::ApiBodies)));
     }
 
     #[test]

@@ -91,14 +91,36 @@ async fn done(server: &Server, call: &'static Call, head: &mut Parts, body: Body
     }
     let query = Query::read(call, head.uri.query().unwrap_or_default())?;
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let wants_stream = text("accept").is_some_and(|accept| accept.contains(STREAM));
-    let last_event = text("last-event-id").filter(|_| wants_stream);
+    let wants_stream = text("accept").is_some_and(|accept| takes_stream(&accept));
+    // A browser that was told of no event yet may say so by an empty one.
+    let last_event = text("last-event-id").filter(|last| wants_stream && !last.is_empty());
     let asking = Asking { names: names(head).await?, query, body, wants_stream, last_event };
     perform(server, call, &asking).await
 }
 
+/// Whether who accepts this takes events as they go; types are written in letters of any size, and `q=0` is a refusal.
+fn takes_stream(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_stream = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(STREAM));
+        let is_refused = |part: &str| {
+            let (name, value) = part.split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("q") && value.parse() == Ok(0.0)
+        };
+        is_stream && !parts.any(is_refused)
+    })
+}
+
+/// Whether every `%` begins a byte.
+fn is_percent_encoded(path: &str) -> bool {
+    path.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// The names in the path.
 async fn names(head: &mut Parts) -> Result<Vec<Name>, Problem> {
+    if !is_percent_encoded(head.uri.path()) {
+        return Err(Problem::new(&BAD_REQUEST, "a % in the path has to be followed by two hexadecimal digits"));
+    }
     let params = Path::<Vec<(String, String)>>::from_request_parts(head, &()).await;
     let Path(params) = params.map_err(|_| Problem::new(&BAD_REQUEST, "the path is not UTF-8"))?;
     let read = |(what, text): (String, String)| {
@@ -118,4 +140,25 @@ fn check_serving(server: &Server) -> Result<(), Problem> {
         return Err(Problem::new(&STARTING, STARTING.title));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_percent_encoded, takes_stream};
+
+    #[test]
+    fn who_takes_a_stream_says_so() {
+        for accept in ["text/event-stream", "TEXT/Event-Stream; q=0.5", "a/b, text/event-stream;charset=utf-8"] {
+            assert!(takes_stream(accept), "{accept}");
+        }
+        for accept in ["", "*/*", "application/x-ndjson", "text/event-stream;q=0", "text/event-streams"] {
+            assert!(!takes_stream(accept), "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_begins_a_byte() {
+        assert!(["/a", "/%41%2f%C3%a9", ""].into_iter().all(is_percent_encoded));
+        assert!(["/%", "/%4", "/%zz", "/%4g", "/a%%41"].into_iter().all(|path| !is_percent_encoded(path)));
+    }
 }

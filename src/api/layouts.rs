@@ -13,7 +13,6 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use futures_lite::stream::iter;
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
@@ -21,13 +20,14 @@ use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use super::Server;
 use super::answers::DeletedAnswer;
 use super::calls::{JSON, Shape};
-use super::perform::{Asking, json, of};
+use super::perform::{Asking, is_json, json, of};
 use super::problem::{
     INVALID, LAYOUT_IN_USE, LAYOUTS_FULL, NOT_JSON, PERSISTENCE_UNAVAILABLE, Problem, UNKNOWN_LAYOUT,
 };
 use super::rooms::ask_all;
 use crate::layout::Layout;
 use crate::layout::catalog::Put;
+use crate::limits::layout::{LAYOUTS_BUDGET_PARTS, LAYOUTS_BYTES_MAX};
 use crate::node::errand::Asked;
 use crate::persist::stores::shelf::Keeper;
 use crate::runtime::desk::{DeskQuestion, DeskTold};
@@ -97,10 +97,16 @@ pub(super) async fn put(server: &Server, asking: &Asking) -> Result<Response, Pr
     let layout = read.await.expect("a panic ends the process")?;
     refresh(server).await?;
     let alone = Arc::clone(&server.halls).write_owned().await;
-    let status = match server.board.layouts.look(&layout) {
+    let bytes_max = (server.board.budget.all() / LAYOUTS_BUDGET_PARTS).min(LAYOUTS_BYTES_MAX);
+    let status = match server.board.layouts.look(&layout, bytes_max) {
         Put::New | Put::NewVersion => StatusCode::CREATED,
         Put::Known => StatusCode::OK,
         Put::Full => return Err(Problem::new(&LAYOUTS_FULL, LAYOUTS_FULL.title)),
+        Put::TooLarge => {
+            let (takes, bytes) = (layout.bytes(), server.board.layouts.bytes());
+            let why = format!("it takes {takes} bytes, all others {bytes}, and all together may take {bytes_max}");
+            return Err(Problem::new(&LAYOUTS_FULL, format!("{why}: delete some that no room uses")));
+        }
     };
     // First it is kept: no room may have what the next life has not.
     let (kept, catalog) = (Arc::clone(&layout), server.board.layouts.clone());
@@ -137,10 +143,9 @@ pub(super) async fn refresh(server: &Server) -> Result<(), Problem> {
 
 fn read(id: &str, body: &[u8], is_pretix: bool) -> Result<Arc<Layout>, Problem> {
     let layout = if is_pretix { Layout::parse_pretix(id, body) } else { Layout::parse(id, body) };
-    layout.map(Arc::new).map_err(|wrong| {
-        let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
-        Problem::new(if is_json { &INVALID } else { &NOT_JSON }, wrong.to_string())
-    })
+    layout
+        .map(Arc::new)
+        .map_err(|wrong| Problem::new(if is_json(body) { &INVALID } else { &NOT_JSON }, wrong.to_string()))
 }
 
 /// `GET` of one, with its plan. The plan is not copied: it may be long, and many may ask and not read.

@@ -67,11 +67,16 @@ impl Asking {
     fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         serde_json::from_slice(body).map_err(|error| {
-            // A field that is not known is met before what is broken behind it.
-            let is_json = error.is_data() && serde_json::from_slice::<IgnoredAny>(body).is_ok();
-            Problem::new(if is_json { &INVALID } else { &NOT_JSON }, error.to_string())
+            // A field that is not known is met before what is broken behind it; and where a word should stand, serde
+            // calls a number broken.
+            Problem::new(if is_json(body) { &INVALID } else { &NOT_JSON }, error.to_string())
         })
     }
+}
+
+/// Whether this is JSON at all, whatever it means.
+pub(super) fn is_json(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// Does a call.

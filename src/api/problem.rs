@@ -55,7 +55,8 @@ pub(super) static NO_ADJACENT_SEATS: Kind =
 pub(super) static ORPHAN_SEAT: Kind = kind(409, "orphan_seat", "It would leave a single seat alone");
 pub(super) static SALE_NOT_OPEN: Kind = kind(409, "sale_not_open", "The sale is not open");
 pub(super) static HOLD_EXPIRED: Kind = kind(409, "hold_expired", "The cart has come to its end");
-pub(super) static LAYOUTS_FULL: Kind = kind(409, "layouts_full", "There are as many layouts as may be");
+pub(super) static LAYOUTS_FULL: Kind =
+    kind(409, "layouts_full", "There are as many layouts as may be, or they take as much");
 pub(super) static LAYOUT_IN_USE: Kind = kind(409, "layout_in_use", "There are rooms that have the layout");
 pub(super) static LIMIT_EXCEEDED: Kind = kind(409, "limit_exceeded", "The owner has as many seats as may be");
 pub(super) static CURSOR_TOO_OLD: Kind = kind(410, "cursor_too_old", "The log does not go back as far");

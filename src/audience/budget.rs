@@ -83,6 +83,12 @@ impl Budget {
         self.0.max[kind as usize]
     }
 
+    /// Bytes of all kinds together that may be used.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.0.max.iter().fold(0, |sum, max| sum.saturating_add(*max))
+    }
+
     /// Whether more is used than may be.
     #[must_use]
     pub fn is_over(&self, kind: Kind) -> bool {

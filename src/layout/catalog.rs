@@ -19,6 +19,8 @@ struct Shelves {
     versions: BTreeMap<Arc<str>, Vec<Arc<Layout>>>,
     /// How many there are in all.
     count: usize,
+    /// What they take, in bytes of memory.
+    bytes: usize,
 }
 
 /// What became of a layout that was put in.
@@ -32,6 +34,8 @@ pub enum Put {
     Known,
     /// There are too many: [`LAYOUT_VERSIONS_MAX`].
     Full,
+    /// All together would take more than they may.
+    TooLarge,
 }
 
 impl Catalog {
@@ -59,12 +63,13 @@ impl Catalog {
         self.read(|shelves| shelves.versions.get(id).cloned().unwrap_or_default())
     }
 
-    /// What would become of a layout that is put in.
+    /// What would become of a layout that is put in, when all together may take `bytes_max`.
     #[must_use]
-    pub fn look(&self, layout: &Layout) -> Put {
+    pub fn look(&self, layout: &Layout, bytes_max: usize) -> Put {
         self.read(|shelves| match shelves.versions.get(layout.id()) {
             Some(versions) if versions.iter().any(|other| other.version() == layout.version()) => Put::Known,
             _ if shelves.count >= LAYOUT_VERSIONS_MAX => Put::Full,
+            _ if shelves.bytes.saturating_add(layout.bytes()) > bytes_max => Put::TooLarge,
             Some(_) => Put::NewVersion,
             None => Put::New,
         })
@@ -81,7 +86,13 @@ impl Catalog {
         left_out
     }
 
-    /// Makes this the latest version of its name.
+    /// What all take together, in bytes of memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.read(|shelves| shelves.bytes)
+    }
+
+    /// Makes this the latest version of its name, whatever it takes: [`Self::look`] says who asks before.
     pub fn put(&self, layout: Arc<Layout>) -> Put {
         let mut shelves = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let is_full = shelves.count >= LAYOUT_VERSIONS_MAX;
@@ -98,10 +109,12 @@ impl Catalog {
         if is_full {
             return Put::Full;
         }
+        let bytes = layout.bytes();
         let versions = shelves.versions.entry(id).or_default();
         versions.push(layout);
         let put = if versions.len() == 1 { Put::New } else { Put::NewVersion };
         shelves.count += 1;
+        shelves.bytes += bytes;
         put
     }
 
@@ -110,6 +123,7 @@ impl Catalog {
         let mut shelves = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let versions = shelves.versions.remove(id);
         shelves.count -= versions.as_ref().map_or(0, Vec::len);
+        shelves.bytes -= versions.iter().flatten().map(|layout| layout.bytes()).sum::<usize>();
         versions.is_some()
     }
 
@@ -147,11 +161,31 @@ mod tests {
         assert!(catalog.get("hall", "").is_none() && catalog.get("arena", second.version()).is_none());
         assert_eq!(catalog.list().iter().map(|layout| layout.id().to_string()).collect::<Vec<_>>(), ["arena", "hall"]);
         assert_eq!(catalog.versions("hall").len(), 2);
-        assert_eq!(catalog.look(&first), Put::Known);
-        assert_eq!((catalog.look(&layout("hall", 3)), catalog.look(&layout("x", 1))), (Put::NewVersion, Put::New));
+        let look = |layout: &Layout| catalog.look(layout, usize::MAX);
+        assert_eq!(look(&first), Put::Known);
+        assert_eq!((look(&layout("hall", 3)), look(&layout("x", 1))), (Put::NewVersion, Put::New));
         assert!(catalog.begin([layout("hall", 2), layout("x", 1), layout("hall", 1)].into_iter()).is_empty());
         assert!(Arc::ptr_eq(&catalog.latest("hall").expect("it is there"), &first), "it is what it was");
         assert_eq!(catalog.list().iter().map(|layout| layout.id().to_string()).collect::<Vec<_>>(), ["hall", "x"]);
         assert!(catalog.delete("hall") && !catalog.delete("hall") && catalog.latest("hall").is_none());
+    }
+
+    #[test]
+    fn all_together_take_no_more_than_they_may() {
+        let (catalog, first) = (Catalog::default(), layout("hall", 1));
+        let one = first.bytes();
+        assert!(one > first.document().json().len() + first.document().gzip().len());
+        assert_eq!(catalog.look(&first, one - 1), Put::TooLarge);
+        assert_eq!(catalog.look(&first, one), Put::New);
+        catalog.put(Arc::clone(&first));
+        assert_eq!(catalog.look(&layout("hall", 1), 0), Put::Known, "it is there and takes nothing more");
+        let both = one + layout("hall", 2).bytes();
+        assert_eq!(catalog.look(&layout("hall", 2), both - 1), Put::TooLarge);
+        assert_eq!(catalog.look(&layout("hall", 2), both), Put::NewVersion);
+        catalog.put(layout("hall", 2));
+        catalog.put(layout("hall", 1));
+        assert_eq!(catalog.bytes(), both);
+        catalog.delete("hall");
+        assert_eq!(catalog.bytes(), 0);
     }
 }

@@ -24,7 +24,7 @@ mod search;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::limits::layout::LAYOUT_JSON_BYTES_MAX;
+use crate::limits::layout::{LAYOUT_JSON_BYTES_MAX, LAYOUT_SEAT_BYTES_MAX};
 use document::Document;
 use error::LayoutError;
 use ids::Ids;
@@ -68,6 +68,14 @@ impl Layout {
         fits(json)?;
         let plan = reading::bounded(|| serde_json::from_slice(json)).map_err(|error| LayoutError::json(&error))?;
         Self::new(id, &plan)
+    }
+
+    /// What it takes, in bytes of memory, and rather more than less: both texts, its names, and what stands for its
+    /// seats.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let (json, gzip) = (self.document.json().len(), self.document.gzip().len());
+        2 * json + gzip + self.len() * LAYOUT_SEAT_BYTES_MAX
     }
 
     /// Reads a layout from a seating plan of pretix: rows of two zones are two rows, `seat_guid` is the id of a seat,

@@ -23,6 +23,9 @@ pub const API_KEYS_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const API_LAYOUT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Longest body of any other call. At the bound: 413.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// What any other body is counted as while its call waits, as so many times its length: a list of short names takes as
+/// much once it has been read.
+pub const API_BODY_FACTOR: usize = 10;
 /// Shortest `hold_ms` of a room. Below: 422.
 pub const API_HOLD_MS_MIN: u64 = 100;
 /// Longest `ttl_s` of a hold: a day. Beyond: 422.

@@ -31,6 +31,11 @@ pub const LAYOUT_COORDINATE_MAX: f64 = 1e9;
 pub const ROOMS_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Layouts that are kept, each version of each. At the bound a new one is refused.
 pub const LAYOUT_VERSIONS_MAX: usize = 10_000;
+/// What all layouts that are kept may take together, and no more than a part of `MEMORY_BUDGET_BYTES`, beside it. At
+/// the bound a new one is refused: 409 `layouts_full`. What a store has kept is read at the start whatever it takes.
+pub const LAYOUTS_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// That part: one of so many.
+pub const LAYOUTS_BUDGET_PARTS: usize = 2;
 /// Marks of deleted layouts that stay in Redis, so that other nodes hear of it. At the bound the oldest go.
 pub const LAYOUT_MARKS_MAX: usize = 64;
 /// What a layout costs beside its JSON and its names: bytes a seat.
@@ -38,5 +43,6 @@ pub const LAYOUT_SEAT_BYTES_MAX: usize = 100;
 /// Other choices that a refusal names. Further ones are left out.
 pub const ALTERNATIVES_MAX: usize = 3;
 
+const _: () = assert!(LAYOUT_JSON_BYTES_MAX * 3 + LAYOUT_SEATS_MAX * LAYOUT_SEAT_BYTES_MAX <= LAYOUTS_BYTES_MAX);
 const _: () = assert!(SEATS_PER_REQUEST_MAX < 62, "a piece of a row and its surroundings fit two machine words");
 const _: () = assert!(LAYOUT_SEATS_MAX * ID_BYTES_MAX < u32::MAX as usize && LAYOUT_CATEGORIES_MAX < u16::MAX as usize);

@@ -42,7 +42,8 @@ fn read_one(file: &Path, catalog: &Catalog) -> Result<(), String> {
         Put::NewVersion | Put::Known => {
             Err(line(&format_args!("another file of this folder is the layout {name}, too")))
         }
-        Put::Full => Err(line(&format_args!("there are more than {LAYOUT_VERSIONS_MAX} layouts"))),
+        // Files are the operator's own: what they take is not asked.
+        Put::Full | Put::TooLarge => Err(line(&format_args!("there are more than {LAYOUT_VERSIONS_MAX} layouts"))),
     }
 }
 

@@ -62,7 +62,7 @@ fn what_is_not_json_says_so() {
     for text in ["[]", "null", "\"ping\"", "1"] {
         check_refused(text, Code::BadJson, "the message is not a JSON object", (None, None, None));
     }
-    let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(120), "]".repeat(120));
     check_refused(&deep, Code::BadJson, "the message is nested too deeply", (None, None, None));
     let surrogate = r#"{"type":"select_seat","room_id":"r","seat_id":"s","user_info":{"name":"\ud800"}}"#;
     let half = "a string has a lone surrogate, half a character, which has no UTF-8";

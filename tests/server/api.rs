@@ -86,6 +86,7 @@ fn calls_that_mean_nothing() {
     for (line, body, expected) in [
         ("GET /v1/rooms/%00", "", (422, "invalid")),
         ("GET /v1/rooms/%ff", "", (400, "bad_request")),
+        ("GET /v1/rooms/%zz", "", (400, "bad_request")),
         (&long, "", (422, "invalid")),
         ("GET /v1/rooms/", "", (404, "not_found")),
         ("GET /v1/rooms?limit=0", "", (422, "invalid")),
@@ -100,7 +101,12 @@ fn calls_that_mean_nothing() {
         ("POST /v1/rooms/r/hold", r#"{"holder":"k","seats":["A","A"]}"#, (422, "invalid")),
         ("PUT /v1/rooms/r/orders/o", r#"{"owner":{}}"#, (422, "invalid")),
         ("POST /v1/rooms/r/orders/o/book", r#"{"mod":"held"}"#, (422, "invalid")),
+        ("POST /v1/rooms/r/orders/o/book", r#"{"mode":5}"#, (422, "invalid")),
         ("POST /v1/rooms/r/orders/o/cancel", "{}", (422, "invalid")),
+        ("POST /v1/rooms/r/orders/o/cancel", r#"{"to":null}"#, (422, "invalid")),
+        ("POST /v1/rooms/r/orders/o/cancel", r#"{"to":null"#, (400, "not_json")),
+        ("POST /v1/rooms/r/block", r#"{"seats":["A"],"label":"x","held":5}"#, (422, "invalid")),
+        ("PUT /v1/rooms/r", r#"{"sale":5}"#, (422, "invalid")),
         ("DELETE /v1/rooms/r?force=yes", "", (422, "invalid")),
     ] {
         check(&server, line, if body.is_empty() { "" } else { json }, body, expected);

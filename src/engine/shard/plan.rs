@@ -68,7 +68,7 @@ impl Shard {
         }
     }
 
-    /// Whether a room that is not there may be made by a client.
+    /// Whether a room that is not there may not be made by naming it.
     pub(super) fn room_forbids(&self, room: Option<Slot>) -> Option<Reject> {
         (room.is_none() && self.carts.only_declared).then_some(Reject::UnknownRoom)
     }

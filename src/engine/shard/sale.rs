@@ -39,6 +39,12 @@ impl Shard {
     }
 
     fn sell(&mut self, now: Now, room: &str, request: &SaleRequest, effects: &mut Effects) -> Sold {
+        // Where rooms are declared, a name that is written wrong makes none.
+        if !matches!(request, SaleRequest::PutRoom { .. })
+            && let Some(reject) = self.room_forbids(self.find(room))
+        {
+            return Err(reject.into());
+        }
         match request {
             SaleRequest::Hold { holder, wanted, ttl_ms } => {
                 self.hold_for(now, room, holder, (wanted, *ttl_ms), effects)

@@ -77,7 +77,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("base64", &["api::docs", "auth", "wire::v2::map"]),
     ("clap", &["config"]),
     ("form_urlencoded", &["api::query"]),
-    ("futures_lite", &["api::events", "api::layouts", "api::serve", "runtime::executor"]),
+    ("futures_lite", &["api::body", "api::events", "api::layouts", "api::serve", "runtime::executor"]),
     ("glommio", &["runtime::executor"]),
     ("http_body_util", &["api::body"]),
     ("httparse", &["wire::http"]),

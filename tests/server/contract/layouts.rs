@@ -119,3 +119,23 @@ fn a_plan_is_checked_and_bounded() {
     assert_eq!(ask(&server, "PUT /v1/layouts/hall", JSON, &padded).status, 201, "as long as it may be");
     assert_eq!(ask(&server, "PUT /v1/layouts/hall", "Content-Type: text/json\r\n", "{}").status, 415);
 }
+
+#[test]
+fn all_plans_together_take_no_more_than_they_may() {
+    // Half of it is for plans.
+    let server = Server::start(&[("MEMORY_BUDGET_BYTES", "67108864")]);
+    let long = "x".repeat(100);
+    let plan = |first: &str| {
+        let seat = |number: usize| {
+            json!({"id": format!("{first}{number}-{long}"), "section": "s", "row": "1", "number": number, "category": "c",
+                "x": number, "y": 0})
+        };
+        json!({"categories": [{"id": "c"}], "seats": (0..40_000).map(seat).collect::<Vec<_>>()})
+    };
+    check(&server, "PUT /v1/layouts/hall", &plan("a"), 201, &json!({"seats": 40_000}));
+    let refused = check(&server, "PUT /v1/layouts/hall", &plan("b"), 409, &code("layouts_full"));
+    assert!(refused["detail"].as_str().is_some_and(|why| why.contains("may take 33554432")), "{refused}");
+    check(&server, "PUT /v1/layouts/hall", &plan("a"), 200, &json!({"seats": 40_000}));
+    check(&server, "DELETE /v1/layouts/hall", &NONE, 200, &json!({}));
+    check(&server, "PUT /v1/layouts/hall", &plan("b"), 201, &json!({}));
+}

@@ -88,6 +88,10 @@ fn only_declared_rooms_are_there_when_that_is_asked_for() {
             ("a", json!({"type": "join_room", "room_id": "r"}), unknown.clone()),
             ("a", select(&json!(["A1"])), unknown.clone()),
             ("v1", json!({"type": "select_seat", "room_id": "r", "seat_id": "A1"}), unknown),
+            ("api", api("POST /rooms/r/hold", &json!({"holder": "k", "seats": ["A1"]})), json!({"status": 404})),
+            ("api", api("POST /rooms/r/block", &json!({"label": "k", "seats": ["A1"]})), json!({"status": 404})),
+            ("api", api("POST /rooms/r/reconcile", &json!({"booked": []})), json!({"status": 404})),
+            ("api", api("GET /rooms/r", &json!(null)), json!({"status": 404})),
             ("api", api("PUT /rooms/r", &json!({"hold_ms": 60_000})), json!({"status": 201})),
             (
                 "a",
