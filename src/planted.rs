@@ -38,6 +38,10 @@ pub enum Bug {
     RefundOfAll,
     /// Engine: an order that has ended is checked out again by its name.
     EndedOrderLives,
+    /// Engine: a room takes seats that its layout does not have.
+    PlaceUnchecked,
+    /// Engine: visitors take seats of a room whose sale is paused.
+    SoldWhileShut,
     /// Engine: an order whose time ran out between the reading of the store and its return has expired in silence.
     LapsedInSilence,
 
@@ -87,6 +91,8 @@ pub enum Bug {
     CountedAnew,
     /// Node: events go to the store with the batch behind their changes.
     LoggedLater,
+    /// Node: of the orders that have lost a seat the first one is named.
+    FormerOrderNamed,
     /// Node: a cart that changes while its session is looked for elsewhere is told as it was.
     StaleCart,
 
@@ -110,6 +116,14 @@ pub enum Bug {
     BookingNotKept,
     /// Persistence: a select that was refused is undone though its seat is in checkout by now.
     UndoneUnderCheckout,
+    /// Persistence: the orders of a room that was deleted stay in the store.
+    DeletedOrderStays,
+    /// Persistence: what the shop has decided of a room is not stored.
+    SettingsNotKept,
+    /// Persistence: of the log one event more goes from the store than from memory.
+    TrimmedTooFar,
+    /// Persistence: who reads the log too late is not told.
+    TrimmedUnsaid,
     /// Persistence: what lapsed while no server looked is forgotten, and its event is not written.
     LapsedUntold,
 

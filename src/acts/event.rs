@@ -66,16 +66,14 @@ impl Event {
         AROUND + self.room.as_str().len() + self.text.len()
     }
 
-    /// As a store keeps it: number (8 bytes, little-endian), length of the room (1), room, text.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    /// Appends it as a store keeps it: number (8 bytes, little-endian), length of the room (1), room, text.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
         let room = self.room.as_str();
-        let mut bytes = Vec::with_capacity(9 + room.len() + self.text.len());
+        bytes.reserve(9 + room.len() + self.text.len());
         bytes.extend_from_slice(&self.n.to_le_bytes());
         bytes.push(u8::try_from(room.len()).expect("an id has at most 128 bytes"));
         bytes.extend_from_slice(room.as_bytes());
         bytes.extend_from_slice(self.text.as_bytes());
-        bytes
     }
 
     /// The event of these bytes, unless no server can have written them.
@@ -99,7 +97,8 @@ mod tests {
     fn an_event_is_read_as_it_was_written() {
         let room = RoomId::new("Teatro Año").unwrap();
         let event = Event { room, n: 7, number: Number::Passing, text: r#"{"id":"a"}"#.into() };
-        let bytes = event.encode();
+        let mut bytes = Vec::new();
+        event.encode(&mut bytes);
         assert_eq!(Event::decode(&bytes).as_ref(), Some(&event));
         for len in 0..bytes.len() {
             assert_eq!(Event::decode(&bytes[..len]), None, "{len} bytes");

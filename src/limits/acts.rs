@@ -12,6 +12,9 @@ pub const LOG_EVENTS_MAX_MAX: usize = 10_000_000;
 pub const LOG_EVENTS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Longest event: one act on as many seats as a room may have, each with the longest name.
 pub const LOG_EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest record of a store with several events, in bytes. At the bound another one begins; an event that is longer
+/// has a record of its own.
+pub const LOG_CHAPTER_BYTES_MAX: usize = 1024 * 1024;
 /// Events of one shard that wait for a store that is away, in bytes. At the bound they are not kept: the log has a
 /// gap, and every reader is told 410, as after trimming.
 pub const LOG_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -34,7 +37,9 @@ pub const LOG_READERS_MAX: usize = 64;
 pub const LOG_HEARTBEAT_MS: u64 = 15_000;
 /// How often the readers look whether the server is about to end.
 pub const LOG_DRAIN_LOOK_MS: u64 = 250;
-/// Events that are asked of Redis at once, when the log is read at a start.
+/// Events that are asked of Redis at once, when the log of several nodes is read.
 pub const REDIS_LOG_PER_CALL_MAX: usize = 1_000;
+/// Chapters of the log that are asked of one part of Redis at once: some 300 B an event, a few events a chapter.
+pub const REDIS_CHAPTERS_PER_CALL_MAX: usize = 200;
 
 const _: () = assert!(LOG_EVENTS_MAX <= LOG_EVENTS_MAX_MAX && LOG_LIST <= LOG_LIST_MAX);

@@ -129,8 +129,8 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// The orders that the effects keep, to know whose the seats of a change were.
-type Orders<'a> = Vec<(&'a RoomId, &'a OrderId, &'a KeptOrder)>;
+/// The orders that the effects keep, to know whose the seats of a change were: each with its place among the effects.
+type Orders<'a> = Vec<(usize, &'a RoomId, &'a OrderId, &'a KeptOrder)>;
 
 impl Acts {
     /// A shard's side of this log.
@@ -158,9 +158,9 @@ impl Acts {
         }
         let orders = kept_orders(effects);
         let (mut events, mut open): (Vec<Event>, Option<Gathered<'_>>) = (Vec::new(), None);
-        for effect in effects {
+        for (at, effect) in effects.iter().enumerate() {
             if let Effect::Change(change) = effect {
-                let Some(said) = said(change, &orders).map(|said| words.of(said)) else { continue };
+                let Some(said) = said((at, change), &orders).map(|said| words.of(said)) else { continue };
                 self.note_change(change);
                 if !open.as_mut().is_some_and(|act| act.take_in(&said, change)) {
                     let before = open.replace(Gathered::begin(said, change));
@@ -304,11 +304,11 @@ impl Acts {
 
 fn kept_orders(effects: &[Effect]) -> Orders<'_> {
     let mut orders = Vec::new();
-    for effect in effects {
+    for (at, effect) in effects.iter().enumerate() {
         if let Effect::Keep(kept) = effect
             && let KeptEntry::Order(id, Some(order)) = &kept.entry
         {
-            orders.push((&kept.room, id, &**order));
+            orders.push((at, &kept.room, id, &**order));
         }
     }
     orders
@@ -325,18 +325,20 @@ fn has_lost(order: &KeptOrder, seat: &SeatId, kind: &str) -> bool {
 }
 
 /// What the event of a change says; nothing for the seats of a room that has gone, since that is an act of its own.
-fn said(change: &Change, orders: &Orders<'_>) -> Option<Said> {
+fn said((at, change): (usize, &Change), orders: &Orders<'_>) -> Option<Said> {
     let client = || Named::ClientId(change.client.as_str().to_owned());
     let of_order = |kind, id: &OrderId| {
-        let kept = orders.iter().find(|(room, other, _)| (*room, *other) == (&change.room, id));
+        let kept = orders.iter().find(|(_, room, other, _)| (*room, *other) == (&change.room, id));
         let owner = kept.and_then(|(.., order)| order.owner.as_ref().and_then(named)).unwrap_or_else(client);
         Said { kind, order: Some(id.as_str().to_owned()), owner: Some(owner), ..Said::default() }
     };
-    // Seats that an order loses do not name it any more.
+    // Seats that an order loses do not name it any more. It is kept behind them, and before any other order that an
+    // earlier act has taken the same seat from.
     let of_former = |kind: &'static str| {
-        let mut of_room = orders.iter().filter(|(room, ..)| **room == change.room);
+        let is_behind = |place: usize| place > at || has(Bug::FormerOrderNamed);
+        let mut of_room = orders.iter().filter(|(place, room, ..)| is_behind(*place) && **room == change.room);
         let found = of_room.find(|(.., order)| has_lost(order, &change.seat, kind));
-        found.map_or(Said { kind, ..Said::default() }, |(_, id, _)| of_order(kind, id))
+        found.map_or(Said { kind, ..Said::default() }, |(_, _, id, _)| of_order(kind, id))
     };
     // Without where its seats went nobody could tell from the log what they are.
     let cancelled = |to, reason| Said { to: Some(to), reason, ..of_former("order.cancelled") };

@@ -186,6 +186,11 @@ impl Batch {
         if has(Bug::BookingNotKept) && is_booked(&kept.entry) {
             return;
         }
+        if has(Bug::DeletedOrderStays) && matches!(kept.entry, KeptEntry::Order(_, None))
+            || has(Bug::SettingsNotKept) && matches!(kept.entry, KeptEntry::Settings(Some(_)))
+        {
+            return;
+        }
         let name = beside::name(&kept.entry);
         let is_there = match &kept.entry {
             KeptEntry::Cart(_, cart) => cart.is_some(),

@@ -14,6 +14,7 @@ use butaca::figures::store::StoreFigures;
 use butaca::persist::batch::{Batch, Deltas, RoomDelta};
 use butaca::persist::queue::{Offer, Queue};
 use butaca::persist::record::Held;
+use butaca::persist::shard::pending::Pending;
 use butaca::persist::status::StoreStatus;
 use butaca::persist::stores::identity::Identity;
 use butaca::persist::stores::redis::{RedisConfig, RedisStore};
@@ -161,6 +162,11 @@ impl Rig {
             std::thread::yield_now();
         }
         (shard, number)
+    }
+
+    /// What a shard hands over by itself, in place of [`Rig::offer`].
+    pub(crate) fn pending(&self, shard: ShardId) -> Pending {
+        Pending::new(shard, Arc::clone(&self.queue), Arc::clone(&self.status))
     }
 
     /// Offers a full state of a shard.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on everything that it did not expect")]
 
+mod acts;
 mod afar;
 mod carts;
 mod cluster_simulation;

@@ -63,6 +63,7 @@ impl Shard {
         match self.rooms[room?].settings()?.sale {
             Sale::Open => None,
             Sale::Scheduled { .. } => Some(Reject::SaleNotOpen),
+            Sale::Paused if has(Bug::SoldWhileShut) => None,
             Sale::Paused => Some(Reject::SalePaused),
             Sale::Closed => Some(Reject::SaleClosed),
         }

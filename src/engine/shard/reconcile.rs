@@ -144,13 +144,16 @@ impl Shard {
         let slots = |shard: &Self, seats: &[SeatId]| -> Vec<Slot> {
             seats.iter().filter_map(|seat| Some(shard.rooms[room].seat(seat.as_str())?.0)).collect()
         };
-        let mut touched = BTreeSet::new();
+        let mut refund: BTreeMap<Slot, Vec<Slot>> = BTreeMap::new();
         for seat in slots(self, &todo.refund) {
             let order = self.rooms[room].seat_at(seat).hold.holder.order().expect("what is booked has an order");
-            self.refund_seat((room, seat), order, effects);
-            touched.insert(order);
+            refund.entry(order).or_default().push(seat);
         }
-        touched.into_iter().for_each(|order| self.after_refund(room, order, effects));
+        // One order after the other: what is kept of each stands behind the seats that it loses.
+        for (order, seats) in refund {
+            seats.into_iter().for_each(|seat| self.refund_seat((room, seat), order, effects));
+            self.after_refund(room, order, effects);
+        }
         for seat in slots(self, &todo.unblock) {
             self.end((room, seat), (Act::Unblock, ReleaseReason::Unblocked), (None, None), effects);
         }

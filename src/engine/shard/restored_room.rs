@@ -18,7 +18,7 @@ use crate::engine::owners::Clock;
 use crate::engine::room::{Hold, Holder, Seat};
 use crate::engine::slab::Slot;
 use crate::engine::time::{Millis, Now, WallMillis};
-use crate::limits::{HOLD_TTL_MS_MAX, ORDER_TTL_MS_MAX, SEQ_RESTORED_MAX};
+use crate::limits::{BACK_TO_CART_MS, HOLD_TTL_MS_MAX, ORDER_TTL_MS_MAX, SEQ_RESTORED_MAX};
 use crate::planted::{Bug, has};
 
 /// The clocks of a room's carts, while it is given back.
@@ -65,7 +65,10 @@ impl Shard {
 
     fn restored_clock(&self, now: Now, cart: KeptCart) -> Clock {
         let KeptCart { first_at, expires_at, extends } = cart;
-        let left_ms = Self::left_ms(now, expires_at, HOLD_TTL_MS_MAX);
+        // A clock that was set back meanwhile gives no cart more than it had in all.
+        let life_ms = expires_at.0.checked_sub(first_at.0).filter(|&life_ms| life_ms > 0);
+        let life_ms = life_ms.unwrap_or(self.carts.life_max_ms.max(BACK_TO_CART_MS));
+        let left_ms = Self::left_ms(now, expires_at, life_ms.min(HOLD_TTL_MS_MAX));
         let first = Millis(self.clock.0.saturating_sub(now.wall.0.saturating_sub(first_at.0)));
         let (ends, expires_at, warns) = (self.clock.after(left_ms), now.wall.after(left_ms), self.warns(left_ms));
         Clock { first, first_at, ends, expires_at, extends, warns }

@@ -122,7 +122,8 @@ pub fn encode(room: &RoomId, seat: &SeatId, held: &Held, out: &mut Vec<u8>) {
     out.extend_from_slice(&held.origin.address.to_le_bytes());
     out.extend_from_slice(&held.origin.owner.to_le_bytes());
     out.extend_from_slice(&held.seq.to_le_bytes());
-    out.extend_from_slice(&held.at.0.to_le_bytes());
+    // A clock that was set back can give an older hold an end before its beginning, which no reader believes.
+    out.extend_from_slice(&held.at.min(held.expires_at).0.to_le_bytes());
     out.extend_from_slice(&held.expires_at.0.to_le_bytes());
     out.extend_from_slice(&u16::try_from(client.len()).expect("an id is short").to_le_bytes());
     out.extend_from_slice(client.as_bytes());

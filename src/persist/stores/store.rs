@@ -82,6 +82,8 @@ pub struct Loaded {
     pub damage: Option<Damage>,
     /// The events of the log that can be read, in any order.
     pub log: Vec<Placed>,
+    /// Where the records of the log stand, for a store that removes them one by one.
+    pub chapters: Vec<u64>,
 }
 
 /// What a commit does to the log.
@@ -89,7 +91,7 @@ pub struct Loaded {
 pub struct LogShare<'a> {
     /// What comes behind all that is there, in its order.
     pub coming: &'a [Placed],
-    /// The places of the oldest events, which go.
+    /// The places of the oldest events, which go, with whatever else is there up to the last of them.
     pub going: &'a [u64],
     /// Whether an answer to the backend waits: the store syncs before it returns, also where it would do so later.
     pub is_awaited: bool,

@@ -55,6 +55,17 @@ pub struct Committed {
 }
 
 impl Log {
+    /// What comes and what goes with the next commit. At a gap that is all: who starts with what the store has would
+    /// read on over it.
+    fn share(&self) -> (&[Placed], Vec<u64>) {
+        if self.has_gap {
+            let mut going = self.ring.places();
+            going.extend(self.coming.iter().map(|(place, _)| *place));
+            return (&[], going);
+        }
+        (&self.coming, self.ring.going(&self.coming))
+    }
+
     /// What waited is committed.
     fn show(&mut self, wall: WallMillis) {
         self.ring.append(std::mem::take(&mut self.coming));
@@ -140,8 +151,7 @@ impl Pump {
             self.group.resolve(&stored, self.shards);
         }
         assert!(!self.group.has_resets(), "full states are resolved before they are committed");
-        let coming = self.log.as_ref().map_or(&[][..], |log| &log.coming);
-        let going = self.log.as_ref().map_or(Vec::new(), |log| log.ring.going(coming));
+        let (coming, going) = self.log.as_ref().map_or((&[][..], Vec::new()), Log::share);
         let continuity = store.commit_logged(
             self.group.deltas(),
             LogShare { coming, going: &going, is_awaited: self.group.is_awaited() },

@@ -15,14 +15,14 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::keys::{KEY_BYTES_MAX, TALLY};
 use super::tally::Tally;
-use crate::limits::acts::LOG_EVENT_BYTES_MAX;
+use crate::limits::acts::{LOG_CHAPTER_BYTES_MAX, LOG_EVENT_BYTES_MAX};
 use crate::limits::store::EMBEDDED_SEQNO_MAX;
 use crate::limits::{ID_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// The only keyspace that this server makes.
 const KEYSPACE: u64 = 1;
 /// The longest record.
-const VALUE_BYTES_MAX: usize = LOG_EVENT_BYTES_MAX;
+const VALUE_BYTES_MAX: usize = LOG_EVENT_BYTES_MAX + LOG_CHAPTER_BYTES_MAX;
 
 const _: () =
     assert!(1 + 3 * 8 + 2 + ID_BYTES_MAX + 4 + MESSAGE_BYTES_MAX + 8 <= VALUE_BYTES_MAX, "records are shorter");

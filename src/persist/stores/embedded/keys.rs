@@ -3,7 +3,7 @@
 //! Invariants: no two seats share a key, and a room's seats lie together; [`TALLY`] is the key of no seat, since no
 //! room has an empty id. Never here: values.
 
-use crate::acts::event::{Event, Placed};
+use crate::acts::chapter;
 use crate::engine::ids::RoomId;
 use crate::limits::ID_BYTES_MAX;
 use crate::persist::stores::store::Loaded;
@@ -16,20 +16,19 @@ pub(super) const KEY_BYTES_MAX: usize = 1 + 2 * ID_BYTES_MAX + 2;
 /// How the keys of the log begin: a byte more than the tally, and no room either.
 const LOG: [u8; 2] = [0, b'l'];
 
-/// The key of the event at this place. They lie in their order.
+/// The key of the chapter of the log whose last event has this place. They lie in their order.
 pub(super) fn log_key(place: u64) -> Vec<u8> {
     [&LOG[..], &place.to_be_bytes()].concat()
 }
 
-/// Whether this is the key of an event. Those are not counted among what is held.
+/// Whether this is the key of a chapter. Those are not counted among what is held.
 pub(super) fn is_log(key: &[u8]) -> bool {
     key.starts_with(&LOG)
 }
 
-/// The event of this key, if both can be read.
-fn placed(key: &[u8], value: &[u8]) -> Option<Placed> {
-    let place = key.strip_prefix(&LOG)?.try_into().ok()?;
-    Some((u64::from_be_bytes(place), Event::decode(value)?))
+/// The place of this key, if it is one of the log.
+fn place_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(&LOG)?.try_into().ok()?))
 }
 
 /// How the keys of a room begin.
@@ -60,7 +59,11 @@ pub(super) fn take_in(key: &[u8], value: &[u8], loaded: &mut Loaded) {
         return;
     }
     if is_log(key) {
-        return loaded.log.extend(placed(key, value));
+        if let Some(place) = place_of(key) {
+            loaded.chapters.push(place);
+            loaded.log.extend(chapter::read(place, value));
+        }
+        return;
     }
     match split(key) {
         Some((room, name)) => loaded.take_in(&room, name, value),

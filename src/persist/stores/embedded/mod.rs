@@ -19,9 +19,11 @@ pub mod sync_behind;
 mod tally;
 mod witness;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
+use crate::acts::chapter::chapters;
 use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
 use crate::persist::batch::{Deltas, RoomDelta};
@@ -50,6 +52,8 @@ pub struct EmbeddedStore {
     witness: Witness,
     /// What the start has read, until it is asked for.
     loaded: Option<Loaded>,
+    /// Where the chapters of the log stand that are there, the oldest first.
+    chapters: VecDeque<u64>,
     /// Whether what was committed may be gone and that was not yet passed on: a sync has failed, or the files were put
     /// aside. Only writing everything again helps.
     is_lost: bool,
@@ -79,9 +83,10 @@ impl EmbeddedStore {
             Err(NoIdentity::Io(error)) => return Err(away(error)),
         };
         let place = Place::new(dir);
-        let Start { library, tally, witness, loaded } = start(&place, accepts_loss)?;
-        let loaded = Some(loaded);
-        let mut store = Self { place, _lock: lock, behind, open: None, tally, witness, loaded, is_lost: false };
+        let Start { library, tally, witness, mut loaded } = start(&place, accepts_loss)?;
+        let chapters = std::mem::take(&mut loaded.chapters).into();
+        let (loaded, open, is_lost) = (Some(loaded), None, false);
+        let mut store = Self { place, _lock: lock, behind, open, tally, witness, loaded, chapters, is_lost };
         store.put(library)?;
         Ok(store)
     }
@@ -163,11 +168,17 @@ impl EmbeddedStore {
         let is_synced = self.behind.is_none() || log.is_awaited;
         self.loaded = None;
         let before = self.tally.number;
+        let coming = chapters(log.coming);
+        let ends: Vec<u64> = coming.iter().map(|(place, _)| *place).collect();
+        let going: Vec<u64> = log
+            .going
+            .last()
+            .map_or(Vec::new(), |last| self.chapters.iter().copied().take_while(|place| place <= last).collect());
         self.tally = self.with("writing", |open, mut tally| {
             let mut writes = changes(&open.library, deltas, &mut tally)?;
             tally.number = tally.next_number();
-            writes.extend(log.coming.iter().map(|(place, event)| (log_key(*place), Some(event.encode()))));
-            writes.extend(log.going.iter().map(|place| (log_key(*place), None)));
+            writes.extend(coming.into_iter().map(|(place, events)| (log_key(place), Some(events))));
+            writes.extend(going.iter().map(|place| (log_key(*place), None)));
             writes.push((TALLY.to_vec(), Some(tally.encode().to_vec())));
             open.library.commit(writes, is_synced)?;
             match &open.syncer {
@@ -177,6 +188,8 @@ impl EmbeddedStore {
             }
             Ok(tally)
         })?;
+        self.chapters.drain(..going.len());
+        self.chapters.extend(ends);
         assert!(self.tally.number > before, "batches are numbered upwards, through every reopening");
         let synced = self.open.as_ref().and_then(|open| open.syncer.as_ref()).map(Syncer::synced);
         let synced = synced.unwrap_or(self.tally.number);

@@ -23,11 +23,11 @@ use std::sync::Arc;
 
 use ::redis::{Cmd, Value};
 
-use crate::acts::event::Event;
+use crate::acts::chapter;
 use crate::config::RedisSettings;
 use crate::engine::ids::RoomId;
 use crate::engine::time::WallMillis;
-use crate::limits::acts::REDIS_LOG_PER_CALL_MAX;
+use crate::limits::acts::REDIS_CHAPTERS_PER_CALL_MAX;
 use crate::limits::store::{
     REDIS_CALLS_AT_ONCE_MAX, REDIS_KEEP_LASTING_MS, REDIS_KEEP_MS, REDIS_PARTS, REDIS_ROOMS_PER_CALL_MAX,
 };
@@ -284,8 +284,11 @@ impl RedisStore {
         Ok(self.continuity())
     }
 
-    /// Reads the events of all parts.
+    /// Reads the events of all parts. What one part still has and was trimmed in others is no log any more.
     fn read_log(&mut self, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let asked = (0..REDIS_PARTS).map(|part| self.keys.log_gone(part)).collect();
+        let gone = self.call(asked)?.into_iter().filter_map(|place| text(place)?.parse().ok());
+        let gone: u64 = gone.max().unwrap_or_default();
         let mut open: Vec<(usize, u64)> = (0..REDIS_PARTS).map(|part| (part, 0)).collect();
         while !open.is_empty() {
             let asked = open.iter().map(|&(part, behind)| self.keys.log(part, behind)).collect();
@@ -296,11 +299,11 @@ impl RedisStore {
                 let count = entries.len();
                 let mut last = None;
                 for entry in entries {
-                    let (place, event) = answer::event(entry).ok_or_else(strange)?;
+                    let (place, events) = answer::event(entry).ok_or_else(strange)?;
                     last = Some(place);
-                    loaded.log.extend(Event::decode(&event).map(|event| (place, event)));
+                    loaded.log.extend(chapter::read(place, &events).into_iter().filter(|(place, _)| *place > gone));
                 }
-                further.extend(last.filter(|_| count == REDIS_LOG_PER_CALL_MAX).map(|last| (part, last)));
+                further.extend(last.filter(|_| count == REDIS_CHAPTERS_PER_CALL_MAX).map(|last| (part, last)));
             }
             open = further;
         }

@@ -5,11 +5,12 @@
 //! `{ns:lease}:token` the highest token ever given.
 //! `{ns:lease}:layouts`, `{ns:lease}:layout_order`: layouts that were put, see [`super::layouts`].
 //! `{ns:P}:fence` for each part P: `t` the token of the last writer, `n` the number of its last call there, `l` the
-//! number of the last call that found something lost.
+//! number of the last call that found something lost, `g` the last place of the log that was trimmed with one.
 //! `{ns:P}:rooms` the rooms of the part with something held, by the time until which they are kept.
 //! `{ns:P}:counts` for each such room how many seats it has, and until when it is kept: what a start compares.
 //! `{ns:P}:room:R` the hash of room R: a field a seat, a record each.
-//! `{ns:P}:log` a stream: the events of the part's rooms, `r` the event. Their ids are places in the log of all parts.
+//! `{ns:P}:log` a stream: the events of the part's rooms, `r` those of a commit ([`crate::acts::chapter`]). Its id is
+//! the place of the last one in the log of all parts. A part is trimmed when it is written to, so some go further back.
 //! `{ns:P}:next:R` what will take its place, while a room too large for one call is replaced.
 //! What is between braces is the hash tag, so the keys of a part are in one slot of a cluster. The room's id ends its
 //! key and the seat's id is a field of its own, so no two seats share a place. Invariants: a writer with an older token
@@ -18,11 +19,12 @@
 
 use ::redis::{Cmd, cmd};
 
+use crate::acts::chapter::chapters;
 use crate::acts::event::Placed;
 use crate::engine::ids::{RoomId, shard_of};
 use crate::engine::time::WallMillis;
 use crate::limits::SHARDS_MAX;
-use crate::limits::acts::REDIS_LOG_PER_CALL_MAX;
+use crate::limits::acts::REDIS_CHAPTERS_PER_CALL_MAX;
 use crate::limits::layout::LAYOUT_MARKS_MAX;
 use crate::limits::store::{REDIS_KEEP_LASTING_MS, REDIS_PARTS, REDIS_SEATS_PER_CALL_MAX};
 use crate::persist::batch::{Deltas, RoomDelta};
@@ -64,14 +66,14 @@ return 'OK'";
 const CLAIM: &str = "
 local token = redis.call('HGET', KEYS[1], 't')
 if token and tonumber(token) > tonumber(ARGV[1]) then return 'DEPOSED' end
-redis.call('DEL', KEYS[1])
+redis.call('HDEL', KEYS[1], 'l')
 redis.call('HSET', KEYS[1], 't', ARGV[1], 'n', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'OK'";
 
 /// Keys: fence, rooms, counts, log, then a key a room, or two where a replacement ends. Arguments: token, number of the
 /// last call here whose answer was heard, number of this one, keep in ms, now, kept until, the place up to which the
-/// log goes, or nothing, the number of events; for each event its place and the event, which is there already when a
+/// log goes, or nothing, the number of its chapters; for each its place and its events, which are there already when a
 /// call is made again; then for each room its id, how ([`How`]), the number of seats; for each seat its id and its
 /// record, empty for a free one. Answers `OK`, `LOST` when something that was there is not any more, `DEPOSED`, `STALE`
 /// when a later call of this writer has been here.
@@ -94,7 +96,10 @@ for _ = 1, tonumber(ARGV[8]) do
   if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller') then return added end
   at = at + 2
 end
-if ARGV[7] ~= '' then redis.call('XTRIM', KEYS[4], 'MINID', '~', ARGV[7] .. '-1') end
+if ARGV[7] ~= '' then
+  redis.call('XTRIM', KEYS[4], 'MINID', '~', ARGV[7] .. '-1')
+  redis.call('HSET', KEYS[1], 'g', ARGV[7])
+end
 redis.call('PEXPIRE', KEYS[4], ARGV[4])
 while k <= #KEYS do
   local key, room, how, seats = KEYS[k], ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -309,10 +314,18 @@ impl Keys {
         call
     }
 
-    /// The first events of a part's log behind this place.
+    /// The first chapters of a part's log behind this place.
     pub(super) fn log(&self, part: usize, behind: u64) -> Cmd {
         let mut call = cmd("XRANGE");
-        call.arg(self.part(part, "log")).arg(format!("{behind}-1")).arg("+").arg("COUNT").arg(REDIS_LOG_PER_CALL_MAX);
+        let from = format!("{behind}-1");
+        call.arg(self.part(part, "log")).arg(from).arg("+").arg("COUNT").arg(REDIS_CHAPTERS_PER_CALL_MAX);
+        call
+    }
+
+    /// Up to which place the log of all parts was gone when this part was last trimmed.
+    pub(super) fn log_gone(&self, part: usize) -> Cmd {
+        let mut call = cmd("HGET");
+        call.arg(self.part(part, "fence")).arg("g");
         call
     }
 
@@ -328,9 +341,10 @@ impl Keys {
         let mut call = self.part_call(COMMIT, step.part, &share.pieces);
         call.arg(writer.token).arg(step.last).arg(step.this).arg(writer.keep_ms);
         call.arg(step.now.0).arg(step.now.after(writer.keep_ms).0);
-        call.arg(share.goes_to.map(|place| place.to_string()).unwrap_or_default()).arg(share.coming.len());
-        for (place, event) in &share.coming {
-            call.arg(*place).arg(event.encode());
+        let chapters = chapters(share.coming.iter().copied());
+        call.arg(share.goes_to.map(|place| place.to_string()).unwrap_or_default()).arg(chapters.len());
+        for (place, events) in chapters {
+            call.arg(place).arg(events);
         }
         for piece in &share.pieces {
             call.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.records.len());
@@ -406,6 +420,7 @@ pub(super) struct Piece<'a> {
 /// that an act is there with its event or not at all; only rooms that are replaced are written before, in pieces of
 /// [`REDIS_SEATS_PER_CALL_MAX`], which changes nothing until the last of them.
 pub(super) fn cut<'a>(deltas: &'a Deltas, log: LogShare<'a>) -> Vec<(usize, Share<'a>)> {
+    let goes_to = log.going.last().copied();
     let mut last: Vec<Share<'a>> = std::iter::repeat_with(Share::default).take(REDIS_PARTS).collect();
     let mut calls = Vec::new();
     for (room, delta) in deltas {
@@ -422,9 +437,12 @@ pub(super) fn cut<'a>(deltas: &'a Deltas, log: LogShare<'a>) -> Vec<(usize, Shar
     log.coming.iter().for_each(|placed| last[Keys::part_of(&placed.1.room)].coming.push(placed));
     for (part, mut share) in last.into_iter().enumerate() {
         if !share.pieces.is_empty() || !share.coming.is_empty() {
-            share.goes_to = log.going.last().copied();
+            share.goes_to = goes_to;
             calls.push((part, share));
         }
+    }
+    if calls.is_empty() && goes_to.is_some() {
+        calls.push((0, Share { goes_to, ..Share::default() }));
     }
     calls
 }

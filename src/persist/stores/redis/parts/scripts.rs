@@ -345,7 +345,9 @@ fn add_written(made: &mut Cmd, terms: &Terms, written: &Written<'_>) {
     made.arg(share.unwrap_or(0)).arg(u8::from(logged.is_some_and(|logged| logged.has_gap)));
     made.arg(terms.log_events_max).arg(REDIS_KEEP_LASTING_MS).arg(events.len());
     for event in events {
-        made.arg(event.room.as_str()).arg(event.n).arg(event.encode());
+        let mut bytes = Vec::new();
+        event.encode(&mut bytes);
+        made.arg(event.room.as_str()).arg(event.n).arg(bytes);
     }
     for piece in &written.pieces {
         made.arg(piece.room.as_str()).arg(piece.how as u8).arg(piece.records.len());
