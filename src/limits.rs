@@ -174,6 +174,9 @@ pub const JSON_LIST_MAX: usize = 64;
 /// has place for.
 /// Those inside of strings count when they are backslashes. At the bound: `bad_json`, and the message is not read.
 pub const JSON_SIGNS_MAX: usize = 1_024;
+/// As many more in a message of the second protocol: for all seats that it may take and give back, their names of
+/// letters beyond ASCII and each letter escaped, as some programs write them.
+pub const JSON_SIGNS_OF_SEATS_MAX: usize = 2 * SEATS_PER_REQUEST_MAX * (ID_BYTES_MAX / 2 + 3);
 /// A message counts as one more, where messages are counted, for each so many of these: reading it costs by them.
 pub const JSON_SIGNS_PER_TOKEN: usize = 96;
 /// Nesting of JSON that is read, as deep as most programs read it. At the bound: `bad_json`.

@@ -270,8 +270,7 @@ impl Acts {
         }
         let said = match &lapsed.kept {
             Some(KeptEntry::Order(id, Some(order))) => {
-                let client = || Named::ClientId(order.client.as_str().to_owned());
-                let owner = Some(order.owner.as_ref().and_then(named).unwrap_or_else(client));
+                let owner = Some(owner_of(order));
                 Said { kind: "order.expired", order: Some(id.as_str().to_owned()), owner, ..Said::default() }
             }
             Some(KeptEntry::Settings(_)) => Said { kind: "room.changed", ..Said::default() },
@@ -329,7 +328,7 @@ fn said((at, change): (usize, &Change), orders: &Orders<'_>) -> Option<Said> {
     let client = || Named::ClientId(change.client.as_str().to_owned());
     let of_order = |kind, id: &OrderId| {
         let kept = orders.iter().find(|(_, room, other, _)| (*room, *other) == (&change.room, id));
-        let owner = kept.and_then(|(.., order)| order.owner.as_ref().and_then(named)).unwrap_or_else(client);
+        let owner = kept.map_or_else(client, |(.., order)| owner_of(order));
         Said { kind, order: Some(id.as_str().to_owned()), owner: Some(owner), ..Said::default() }
     };
     // Seats that an order loses do not name it any more. It is kept behind them, and before any other order that an
@@ -370,6 +369,12 @@ fn said((at, change): (usize, &Change), orders: &Orders<'_>) -> Option<Said> {
             }
         },
     })
+}
+
+/// Whose an order is, as the API names it: also when its seats had somebody else's name on them before.
+fn owner_of(order: &KeptOrder) -> Named {
+    let client = || Named::ClientId(order.client.as_str().to_owned());
+    order.owner.as_ref().and_then(named).unwrap_or_else(client)
 }
 
 /// An owner as the API names it; a connection has no name of its own.

@@ -279,3 +279,19 @@ fn every_type_has_its_name() {
     }
     assert_eq!(Kind::named("hello"), None);
 }
+
+/// All that a request may name, each letter escaped, and beside it as many parts as a `user_info` has place for.
+#[test]
+fn the_longest_request_is_read_however_it_is_written() {
+    let escaped = |first: char, number: usize| format!("{}{number:02}", format!("\\u{:04x}", first as u32).repeat(63));
+    let names = |first| (0..50).map(|number| format!(r#""{}""#, escaped(first, number))).collect::<Vec<_>>().join(",");
+    let user_info = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(2_040));
+    let (seats, release, room) = (names('é'), names('ñ'), escaped('ü', 0));
+    let text = format!(
+        r#"{{"type":"select_seats","id":1,"room_id":"{room}","seats":[{seats}],"release":[{release}],"user_info":{user_info}}}"#
+    );
+    let mut bytes = text.into_bytes();
+    let mut reader = Reader::new(USER_INFO_BYTES);
+    let read = reader.read(&mut bytes).map(|message| message.kind);
+    assert_eq!(read, Ok(Kind::SelectSeats));
+}

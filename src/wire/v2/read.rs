@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use super::request::{Ask, BadRequest, Best, Kind, Message, Names, RequestId, Since, Written};
 use crate::engine::ids::is_valid_id;
 use crate::limits::{
-    ID_BYTES_MAX, JSON_LIST_MAX, JSON_SIGNS_MAX, NAMES_PER_FILTER_MAX, REQUEST_ID_BYTES_MAX, REQUEST_TYPE_BYTES_MAX,
-    RESUMED_ROOMS_MAX, SEATS_PER_REQUEST_MAX, SINCE_BYTES_MAX,
+    ID_BYTES_MAX, JSON_LIST_MAX, JSON_SIGNS_MAX, JSON_SIGNS_OF_SEATS_MAX, NAMES_PER_FILTER_MAX, REQUEST_ID_BYTES_MAX,
+    REQUEST_TYPE_BYTES_MAX, RESUMED_ROOMS_MAX, SEATS_PER_REQUEST_MAX, SINCE_BYTES_MAX,
 };
 use crate::wire::code::Fault;
 use crate::wire::json_read::{ObjectReader, Value};
@@ -32,7 +32,8 @@ impl Reader {
     /// A reader that takes a `user_info` of at most so many bytes.
     #[must_use]
     pub fn new(user_info_bytes_max: usize) -> Self {
-        Self { objects: ObjectReader::new(user_info_bytes_max + JSON_SIGNS_MAX), user_info_bytes_max }
+        let signs_max = user_info_bytes_max + JSON_SIGNS_MAX + JSON_SIGNS_OF_SEATS_MAX;
+        Self { objects: ObjectReader::new(signs_max), user_info_bytes_max }
     }
 
     /// Reads the text of one message. `text` is rewritten.

@@ -201,3 +201,35 @@ fn a_drain_refuses_calls_and_answers_who_waits() {
     BufReader::new(waits).read_line(&mut line).expect("an answer");
     assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
 }
+
+/// A seat that one order lost long ago and another one loses now, while the shop takes other seats from the first one.
+#[test]
+fn of_two_orders_that_lose_seats_at_once_each_is_named() {
+    let booked = |order: &str, seats: &[&str]| {
+        [
+            ("POST /v1/rooms/r/hold".to_owned(), json!({"holder": "k", "seats": seats}), 200, json!({})),
+            (format!("PUT /v1/rooms/r/orders/{order}"), json!({"owner": {"holder": "k"}}), 201, json!({})),
+            (format!("POST /v1/rooms/r/orders/{order}/book"), NONE, 200, json!({"state": "booked"})),
+        ]
+    };
+    // Which of them has the first place among orders must not matter, nor how the seats are ordered.
+    for (first, second) in [("o", "p"), ("p", "o")] {
+        for (shared, other) in [("A", "B"), ("B", "A")] {
+            let server = Server::start(&[]);
+            let refund = format!("POST /v1/rooms/r/orders/{first}/refund");
+            let mut lines: Vec<_> = booked(first, &[shared, other]).into();
+            lines.push((refund, json!({"seats": [shared]}), 200, json!({"refunded": [shared]})));
+            lines.extend(booked(second, &[shared]));
+            lines.push(("POST /v1/rooms/r/reconcile".into(), json!({"booked": []}), 200, json!({"freed": ["A", "B"]})));
+            for (line, body, status, expected) in lines {
+                let (found, answer) = call(&server, &line, &body);
+                assert!(found == status && has(&answer, &expected), "{line}: {found} {answer}");
+            }
+            let mut told: Vec<_> = events(&server, "/v1/rooms/r/events").into_iter().rev().take(2).collect();
+            told.sort_by_key(|event| event["order"] == second);
+            let refunded = |order: &str, seat: &str| json!({"type": "order.refunded", "order": order, "seats": [seat], "owner": {"holder": "k"}});
+            assert!(has(&told[0], &refunded(first, other)), "{told:?}");
+            assert!(has(&told[1], &refunded(second, shared)), "{told:?}");
+        }
+    }
+}
