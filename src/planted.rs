@@ -30,6 +30,12 @@ pub enum Bug {
     NewLife,
     /// Engine: an extension is not counted.
     EndlessExtension,
+    /// Engine: a room that gets another layout goes on with its life.
+    IndexShift,
+    /// Engine: who has several connections may have as many seats by each.
+    LimitAConnection,
+    /// Engine: owners from before a restart are not waited for.
+    NobodyReturns,
     /// Engine: a late booking takes seats that somebody else holds.
     LateBookTakes,
     /// Engine: a late booking books the seats that are left.
@@ -44,6 +50,11 @@ pub enum Bug {
     SoldWhileShut,
     /// Engine: an order whose time ran out between the reading of the store and its return has expired in silence.
     LapsedInSilence,
+
+    /// Layout: of the places for a group nobody minds one that leaves somebody alone.
+    BestLeavesAlone,
+    /// Layout: places of companions are given to anybody.
+    BestTakesSpecial,
 
     /// Audience: a pass cuts the log away from a member that falls behind after the pass has met it.
     CutAboveLaggard,
@@ -64,9 +75,20 @@ pub enum Bug {
     /// Audience: a member that was behind is not told what it has missed.
     BehindForgotten,
 
+    /// Audience: who comes back is told what has changed in another life of the room.
+    SinceOfAnotherLife,
+
     /// Authentication: what a token of a session says is believed.
     TokenUnchecked,
+    /// Authentication: a token of a session is good for ever.
+    EndlessToken,
 
+    /// Node: a connection stays when its token is over.
+    StaysWithoutToken,
+    /// Node: a token opens every room.
+    OpensEveryRoom,
+    /// Node: a server that goes away does not say so.
+    GoesInSilence,
     /// Node: an answer that needs nobody overtakes those to earlier requests.
     AnswerOvertakes,
     /// Node: which request a change answers is guessed, and the end of a hold by its deadline taken for an answer.

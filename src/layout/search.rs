@@ -9,6 +9,7 @@
 //! Never here: what makes a place usable.
 
 use super::{Layout, bits};
+use crate::planted::{Bug, has};
 
 /// What is searched.
 #[derive(Clone, Copy)]
@@ -168,6 +169,11 @@ impl<'a> Field<'a> {
                 pairs.leaving_alone(size)
             };
             let good = any & !alone;
+            if has(Bug::BestLeavesAlone) {
+                return Some(
+                    self.nearest_the_middle(size, at * 64 + any.trailing_zeros() as usize, |starts| starts.any),
+                );
+            }
             if good != 0 {
                 return Some(
                     self.nearest_the_middle(size, at * 64 + good.trailing_zeros() as usize, |starts| starts.good),

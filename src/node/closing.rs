@@ -9,6 +9,7 @@ use super::{Node, Order};
 use crate::engine::command::{Input, Owner, OwnerName};
 use crate::engine::ids::{ClientId, ConnId};
 use crate::limits::{COME_BACK_MS, DRAIN_MS};
+use crate::planted::{Bug, has};
 use crate::wire::frame;
 use crate::wire::v2::write;
 
@@ -177,7 +178,8 @@ impl Node {
     }
 
     fn say_goodbye(&mut self, slot: u32) {
-        if self.sessions.get(slot).is_some_and(|session| session.second().is_some()) {
+        let is_second = self.sessions.get(slot).is_some_and(|session| session.second().is_some());
+        if is_second && !has(Bug::GoesInSilence) {
             self.answer(slot, |out| write::goaway(out, "drain", COME_BACK_MS));
         }
         self.close(slot, frame::CLOSE_GOING_AWAY, "the server is shutting down");

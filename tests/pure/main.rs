@@ -11,6 +11,7 @@ mod corpus;
 mod epochs;
 mod errands;
 mod example_layouts;
+mod hall_simulation;
 mod halls;
 mod kept;
 mod model;

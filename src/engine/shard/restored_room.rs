@@ -196,6 +196,7 @@ impl Shard {
             }
             let of = &self.owners.parties[party];
             if of.grace == 0 && of.conns.is_empty() && !of.is_holder() {
+                let waits_until = if has(Bug::NobodyReturns) { self.clock } else { waits_until };
                 self.wait_for(party, waits_until);
             }
         }

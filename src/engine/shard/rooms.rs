@@ -19,6 +19,7 @@ use crate::engine::ids::{ConnId, SeatId};
 use crate::engine::slab::Slot;
 use crate::engine::time::{Now, WallMillis};
 use crate::limits::{HOLD_TTL_MS_MAX, ROOM_HOLD_MS_MIN};
+use crate::planted::{Bug, has};
 
 impl Shard {
     /// How a room is told to the backend.
@@ -46,7 +47,7 @@ impl Shard {
             if self.rooms[room].hall().is_none() && plan.is_some() {
                 // The layout was not at hand when the room was given back.
                 self.may_furnish(room, plan)?;
-                self.furnish(room, plan, effects);
+                self.furnish(room, plan, false, effects);
             }
             return Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false });
         }
@@ -58,7 +59,7 @@ impl Shard {
             self.may_furnish(room, plan)?;
         }
         let slot = known.unwrap_or_else(|| self.open(room));
-        self.furnish(slot, plan, effects);
+        self.furnish(slot, plan, known.is_none(), effects);
         self.decide_room(now, slot, settings.clone(), effects);
         Ok(SaleAnswer::Room { room: self.room_told(slot), is_new: true })
     }
@@ -96,7 +97,7 @@ impl Shard {
         } else {
             is_possible(&settings, plan)?;
             self.may_furnish(room, plan)?;
-            self.furnish(room, plan, effects);
+            self.furnish(room, plan, false, effects);
         }
         self.decide_room(now, room, settings, effects);
         Ok(SaleAnswer::Room { room: self.room_told(room), is_new: false })
@@ -114,15 +115,15 @@ impl Shard {
         if self.rooms_made.has_next() { Ok(()) } else { Err(Reject::Overloaded.into()) }
     }
 
-    /// The room has this layout from now on. One that somebody has looked at lives anew.
-    fn furnish(&mut self, room: Slot, plan: Option<&RoomPlan>, effects: &mut Effects) {
+    /// The room has this layout from now on. One that somebody may have looked at lives anew, though nothing has
+    /// changed in it yet: maps of it are about, and who has one comes back with its position.
+    fn furnish(&mut self, room: Slot, plan: Option<&RoomPlan>, is_new: bool, effects: &mut Effects) {
         let of = &self.rooms[room];
         let before = of.hall().map(|hall| LayoutName::of(hall.layout()));
         if before == plan.map(|plan| LayoutName::of(&plan.0)) {
             return;
         }
-        let is_new = of.seq == 0 && of.member_count() == 0;
-        let epoch = (!is_new).then(|| self.epochs.epoch(self.rooms_made.next()));
+        let epoch = (!is_new && !has(Bug::IndexShift)).then(|| self.epochs.epoch(self.rooms_made.next()));
         self.rooms[room].furnish(plan.map(|plan| Arc::clone(&plan.0)), epoch);
         if epoch.is_some() {
             let (id, audience) = (self.rooms[room].id.clone(), self.rooms[room].audience());

@@ -4,7 +4,7 @@
 //! Invariant: what would be answered before an earlier request waits until that is answered, and so does everything
 //! behind it. Never here: decisions about seats.
 
-use super::{Asked, CartAsk, Join};
+use super::{Asked, CartAsk, Join, Want};
 use crate::engine::command::{CartRequest, Position};
 use crate::engine::ids::{RoomId, ShardId};
 use crate::figures::shard::Command as Counted;
@@ -127,8 +127,13 @@ impl Node {
             if want.rejoin && !self.has_place_for(slot, want.room.as_str()) {
                 continue;
             }
-            let request = if want.rejoin { CartRequest::Join { since: None } } else { CartRequest::Sync };
-            self.ask_cart(slot, owner, CartAsk { room: want.room, request, asked: Asked::Node });
+            let Want { room, rejoin } = want;
+            let (request, asked) = if rejoin {
+                (CartRequest::Join { since: None }, Asked::Rejoin(room.clone()))
+            } else {
+                (CartRequest::Sync, Asked::Node)
+            };
+            self.ask_cart(slot, owner, CartAsk { room, request, asked });
         }
     }
 }

@@ -234,8 +234,12 @@ impl Node {
     pub(in crate::node) fn want(&mut self, slot: u32, want: Want) {
         let generation = self.sessions.generation(slot);
         let Some(second) = self.sessions.get_mut(slot).and_then(|session| session.second_mut()) else { return };
-        if !second.wants().contains(&want) {
-            second.busy().wants.push(want);
+        // To be told all about a room again brings its map, too.
+        let is_wanted = second.wants().iter().any(|of| of.room == want.room && of.rejoin >= want.rejoin);
+        if !is_wanted {
+            let busy = second.busy();
+            busy.wants.retain(|of| of.room != want.room);
+            busy.wants.push(want);
         }
         self.go_on.push((slot, generation));
     }

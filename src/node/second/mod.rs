@@ -136,6 +136,8 @@ pub(super) enum Asked {
     Client { id: Option<OwnedRequestId>, kind: Kind },
     /// Made here for it: nobody waits for a reply to it.
     Node,
+    /// The same, so that it is told all about this room again.
+    Rejoin(RoomId),
 }
 
 /// What is to be asked for a member.

@@ -85,7 +85,7 @@ impl Node {
         }
         let Entered { to, room, at, layout, sale, hold_ms, max_seats, cart, .. } = entered;
         self.shown_at(room.as_str(), (at.epoch, at.seq));
-        if matches!(asked, Asked::Node) && self.knows_all(slot, room.as_str(), (at.epoch, at.seq)) {
+        if matches!(asked, Asked::Rejoin(_)) && self.knows_all(slot, room.as_str(), (at.epoch, at.seq)) {
             crate::marks::hit("a member that need not be told who owns its room");
             self.sessions.get_mut(slot).expect("the caller found it").free_room();
             return *to;
@@ -127,12 +127,29 @@ impl Node {
     fn synced(&mut self, slot: u32, synced: &Synced, captured: Option<Captured>) -> Asker {
         let asked = self.take_asked(slot);
         let Synced { to, room, at, cart } = synced;
+        let is_renewed = self.awaits_rejoin(slot, room);
+        if is_renewed && asked.id().is_none() {
+            crate::marks::hit("a map that comes with another layout");
+            return *to;
+        }
         if let Some(state) = captured.and_then(|captured| captured.state) {
             let state = self.as_wished(slot, (room, *at), state);
             self.write(slot, Kind::Reply, |out| map::snapshot(out, asked.id(), state.bytes(), cart));
-            self.knows_map(slot, room, at.seq);
+            // Who has not been told of another layout cannot read it: that, and the map again, follow.
+            if !is_renewed {
+                self.knows_map(slot, room, at.seq);
+            }
         }
         *to
+    }
+
+    /// Whether the member is to be told all about the room again.
+    fn awaits_rejoin(&self, slot: u32, room: &RoomId) -> bool {
+        let busy = self.sessions.get(slot).and_then(|session| session.second()?.busy.as_ref());
+        busy.is_some_and(|busy| {
+            let is_wanted = busy.wants.iter().any(|want| want.rejoin && want.room == *room);
+            is_wanted || busy.asked.iter().any(|asked| matches!(asked, Asked::Rejoin(of) if of == room))
+        })
     }
 
     fn cart_told(&mut self, slot: u32, told: &CartTold) -> Option<Asker> {
@@ -202,7 +219,7 @@ impl Asked {
     pub(super) fn id(&self) -> Option<RequestId<'_>> {
         match self {
             Self::Client { id, .. } => id.as_ref().map(OwnedRequestId::as_ref),
-            Self::Node => None,
+            Self::Node | Self::Rejoin(_) => None,
         }
     }
 }

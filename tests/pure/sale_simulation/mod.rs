@@ -8,11 +8,11 @@
 //!
 //! `SIM_SEED` and `SIM_SEEDS` as in `simulation`.
 
-mod disk;
+pub(crate) mod disk;
 mod log;
 #[cfg(debug_assertions)]
 mod planted;
-mod server;
+pub(crate) mod server;
 mod truth;
 mod world;
 

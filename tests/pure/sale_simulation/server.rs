@@ -6,7 +6,7 @@ use butaca::acts::ring::Ring;
 use butaca::audience::budget::Budget;
 use butaca::audience::pace::Pace;
 use butaca::auth::session::SessionTokens;
-use butaca::engine::command::{ApiAnswer, ApiTicket, SaleRequest};
+use butaca::engine::command::{ApiAnswer, ApiTicket, LayoutName, RoomPlan, SaleRequest};
 use butaca::engine::ids::{ClientId, RoomId, ShardId, shard_of};
 use butaca::engine::keyed::Seeds;
 use butaca::engine::shard::{CartRules, Rules, Shard};
@@ -32,28 +32,26 @@ pub(crate) const HOLD_MS: u64 = 400;
 /// A lease that outlives every run.
 const LEASE_MS: u64 = 100_000_000;
 
-/// What is the same in every life of a server.
-#[derive(Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    pub(crate) shards: usize,
-    pub(crate) is_durable: bool,
-}
-
-pub(crate) struct Server {
-    pub(crate) nodes: Vec<Node>,
+/// What a life of a server begins with: what its disk says, given to the shards, and the ways to the store.
+pub(crate) struct Past {
     pub(crate) link: Arc<StoreLink>,
-    pump: Pump,
-    orders: Vec<Order>,
+    pub(crate) pump: Pump,
+    pub(crate) ring: Arc<Ring>,
 }
 
-impl Server {
-    /// Starts from what the disk has: it is read at one moment, and the shards serve from another one on.
-    pub(crate) fn start(plan: Plan, (read_at, now): (Now, Now), disk: &mut Disk, truth: &Shared) -> Self {
-        let Plan { seed, shards, is_durable } = plan;
+impl Past {
+    /// The disk is read at one moment, and the shards serve from another one on. `plan_of`: layouts by their names.
+    pub(crate) fn read(
+        shards: usize,
+        hold_ms: u64,
+        (read_at, now): (Now, Now),
+        disk: &mut Disk,
+        plan_of: impl Fn(&LayoutName) -> Option<RoomPlan>,
+    ) -> Self {
         let mut loaded = disk.load().expect("it is in memory");
         let stored = std::mem::take(&mut loaded.log);
-        let mut restored = sift(loaded, read_at.wall, HOLD_MS, shards, |_| true);
+        let mut restored = sift(loaded, read_at.wall, hold_ms, shards, |_| true);
+        restored.furnish(plan_of);
         for (_, event) in &stored {
             let numbers = &mut restored.log[shard_of(event.room.as_str(), shards).index()].numbers;
             let n = numbers.entry(event.room.clone()).or_default();
@@ -69,16 +67,63 @@ impl Server {
         link.note_restored_log(std::mem::take(&mut restored.log));
         link.note_restored_rooms(std::mem::take(&mut restored.rooms));
         link.note_restored(std::mem::take(&mut restored.shards));
+        Self { link, pump, ring }
+    }
+
+    /// The store thread takes what there is, and tries to commit it.
+    pub(crate) fn commit(&mut self, now: Now, disk: &mut Disk) {
+        self.link.status.renewed(now.mono, LEASE_MS);
+        if self.pump.is_idle() {
+            self.pump.add(self.link.queue.take(0, 0).offers, now.wall);
+        }
+        if self.pump.is_idle() {
+            return;
+        }
+        match self.pump.commit(disk, now.wall) {
+            Ok(committed) => {
+                self.link.status.set_connected();
+                committed.batches.iter().for_each(|&(shard, number)| self.link.note_committed(shard, number));
+            }
+            Err(_) => _ = self.link.status.set_away("a fault".into()),
+        }
+    }
+
+    /// Whether the store has all that these shards have decided.
+    pub(crate) fn has_all(&self, nodes: &[Node]) -> bool {
+        let is_taken = (0..nodes.len()).all(|shard| self.link.queue.is_free(ShardId::new(shard)));
+        is_taken && self.pump.is_idle() && !nodes.iter().any(Node::is_saving)
+    }
+}
+
+/// What is the same in every life of a server.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) shards: usize,
+    pub(crate) is_durable: bool,
+}
+
+pub(crate) struct Server {
+    pub(crate) nodes: Vec<Node>,
+    past: Past,
+    orders: Vec<Order>,
+}
+
+impl Server {
+    /// Starts from what the disk has: it is read at one moment, and the shards serve from another one on.
+    pub(crate) fn start(plan: Plan, (read_at, now): (Now, Now), disk: &mut Disk, truth: &Shared) -> Self {
+        let Plan { seed, shards, is_durable } = plan;
+        let past = Past::read(shards, HOLD_MS, (read_at, now), disk, |_| None);
         let (hot, budget) = (HotRooms::default(), Budget::default());
         let node = |id: ShardId| {
             let rules = Rules { hold_ttl_ms: HOLD_MS, seats_per_client_max: 4 };
             let carts =
                 CartRules { grace_ms: 200, extends_max: 1, life_max_ms: 700, warn_ms: 0, ..CartRules::default() };
             let seats = Shard::new(id, shards, Seeds::replayed(seed ^ now.mono.0, id), rules).with_carts(carts);
-            let (hot, budget, store) = (hot.clone(), budget.clone(), Some(Arc::clone(&link)));
+            let (hot, budget, store) = (hot.clone(), budget.clone(), Some(Arc::clone(&past.link)));
             let rules = node_rules(is_durable);
             let parts = node::Parts { id, shards, rules, bounds: Bounds::default(), seats, hot, budget, store };
-            let acts = Acts::new(Arc::clone(&ring), true);
+            let acts = Acts::new(Arc::clone(&past.ring), true);
             let mut node = Node::new(parts).with_tokens(SessionTokens::new([1, 1])).with_acts(Some(acts));
             let truth = Arc::clone(truth);
             node.observe(Observer::new(move |observed| {
@@ -87,7 +132,7 @@ impl Server {
             node
         };
         let nodes = (0..shards).map(ShardId::new).map(node).collect();
-        let mut server = Self { nodes, link, pump, orders: Vec::new() };
+        let mut server = Self { nodes, past, orders: Vec::new() };
         server.begin_turn(now);
         (0..shards).for_each(|shard| _ = server.handle(shard, Event::Store));
         server
@@ -174,24 +219,11 @@ impl Server {
 
     /// The store thread takes what there is, and tries to commit it.
     pub(crate) fn pump(&mut self, now: Now, disk: &mut Disk) {
-        if self.pump.is_idle() {
-            self.pump.add(self.link.queue.take(0, 0).offers, now.wall);
-        }
-        if self.pump.is_idle() {
-            return;
-        }
-        match self.pump.commit(disk, now.wall) {
-            Ok(committed) => {
-                self.link.status.set_connected();
-                committed.batches.iter().for_each(|&(shard, number)| self.link.note_committed(shard, number));
-            }
-            Err(_) => _ = self.link.status.set_away("a fault".into()),
-        }
+        self.past.commit(now, disk);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        let is_taken = (0..self.nodes.len()).all(|shard| self.link.queue.is_free(ShardId::new(shard)));
-        is_taken && self.pump.is_idle() && !self.nodes.iter().any(Node::is_saving)
+        self.past.has_all(&self.nodes)
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod carts;
 mod client;
-mod frames;
+pub(crate) mod frames;
 pub(crate) mod names;
 mod oracle;
 mod pipe;
