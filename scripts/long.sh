@@ -59,7 +59,7 @@ long_cluster() {
   for round in $(seq "${1:-5}"); do
     echo "== round $round"
     cargo test -q --test cluster -- --test-threads=1
-    cargo test -q -p loadgen --test nodes -- --include-ignored --test-threads=1
+    cargo test -q -p loadgen --test nodes -- --test-threads=1
   done
 }
 

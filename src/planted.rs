@@ -178,6 +178,19 @@ pub enum Bug {
     NotSentAgain,
     /// Cluster: a sender that has started again is taken for its earlier life.
     EarlierLife,
+    /// Cluster: the new owner of a room does not show it anew to those who look at it from where it is now.
+    OwnViewsStay,
+    /// Cluster: a member that asks to be let in before the new owner serves is forgotten, and asks for something else
+    /// meanwhile.
+    AsksUnshown,
+    /// Cluster: what a former owner has answered is told, though the new one has been asked.
+    LateAnswer,
+    /// Cluster: a node whose lease has ended while it stood still tells what was never stored.
+    DeposedTells,
+    /// Cluster: the end of a connection changes rooms that are being given away.
+    ChangesFrozen,
+    /// Cluster: who joins a room of which something was missed is told nothing more, like those who wait for it.
+    JoinerSkips,
 }
 
 #[cfg(debug_assertions)]

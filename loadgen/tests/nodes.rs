@@ -148,10 +148,7 @@ fn a_rolling_restart_closes_no_sale() {
     sell_while_each_is_restarted("window", Signal::TERM);
 }
 
-/// Not passed each time: after the death of a node the map of a v1 member on another one may show a seat as held that
-/// is booked, until the full state comes. `scripts/long.sh cluster` runs it.
 #[test]
-#[ignore = "a member may be shown an older state of a seat for some seconds after a kill"]
 fn what_was_sold_stays_sold_though_each_node_dies() {
     sell_while_each_is_restarted("durable", Signal::KILL);
 }

@@ -77,6 +77,8 @@ pub const LETTERS_ABROAD_MAX: usize = 65_536;
 pub const CLUSTER_PATIENCE_MS: u64 = 1_000;
 /// What ends by itself while nobody decides about its part is looked at again after so many milliseconds.
 pub const FROZEN_RETRY_MS: u64 = 100;
+/// Members that have asked a shard to be let in before it serves their rooms. At the bound they ask again.
+pub const EARLY_RETURNS_MAX: usize = 65_536;
 /// How long a node waits for the answer to a command before it sends it again.
 pub const COMMAND_AGAIN_MS: u64 = 1_000;
 

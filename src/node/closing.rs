@@ -6,7 +6,7 @@
 use super::letters::Letter;
 use super::session::{Membership, Session, Stage};
 use super::{Node, Order};
-use crate::engine::command::{Input, Owner, OwnerName};
+use crate::engine::command::{Owner, OwnerName};
 use crate::engine::ids::{ClientId, ConnId};
 use crate::limits::{COME_BACK_MS, DRAIN_MS};
 use crate::planted::{Bug, has};
@@ -170,7 +170,7 @@ impl Node {
         }
         for shard in touched.iter() {
             if shard == self.id {
-                self.decide(Input::Gone { conn });
+                self.gone(conn);
             } else {
                 self.post.letter(shard, Letter::Gone { conn });
             }

@@ -221,11 +221,12 @@ impl Node {
         // Whose hold has run out hears of it with everybody: who knew before would have the seat again before anybody
         // else.
         let actor = actor.filter(|&slot| !(has_run_out(change) && self.is_member(slot, feed)));
-        let actor = actor.filter(|&slot| change.answers.is_none_or(|ticket| self.awaits(slot, ticket)));
+        let is_next = feed.is_some_and(|feed| self.follows(feed, change));
+        let actor = actor.filter(|&slot| self.may_tell(slot, feed, change, is_next));
         if let Some(slot) = actor {
             self.take_owed(slot);
         }
-        if let Some(feed) = feed.filter(|&feed| self.follows(feed, change)) {
+        if let Some(feed) = feed.filter(|_| is_next) {
             self.feed(feed, change);
         }
         let Some(slot) = actor else { return };
@@ -239,6 +240,15 @@ impl Node {
         if let Some(ticket) = change.answers.or(guess) {
             self.request_done(slot, ticket);
         }
+    }
+
+    /// Whether its owner's change of a seat may be told to the connection in front of others: it answers what was
+    /// asked, or a member has missed nothing before it.
+    fn may_tell(&self, slot: u32, feed: Option<u32>, change: &Change, is_next: bool) -> bool {
+        if let Some(ticket) = change.answers {
+            return self.awaits(slot, ticket);
+        }
+        self.parted.is_none() || is_next || !self.is_member(slot, feed)
     }
 
     fn is_member(&self, slot: u32, feed: Option<u32>) -> bool {

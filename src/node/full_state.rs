@@ -145,6 +145,7 @@ impl Node {
     /// turn, and no events until then.
     fn await_states(&mut self, slot: u32) {
         crate::marks::hit("a full state that waits for memory");
+        self.shown_later(slot);
         self.note_dropped(slot);
         self.skip_rooms(slot);
         if let Some(out) = self.sessions.outbox(slot) {
@@ -163,6 +164,7 @@ impl Node {
             return self.await_states(slot);
         }
         self.shown_at(room.as_str(), (epoch, seq));
+        self.asks_on(slot);
         let view = &mut self.feeds.get_mut(feed).view;
         if self.parted.is_some() && !view.is_skipping(at) {
             return crate::marks::hit("a room that goes on where it was under another owner");

@@ -10,7 +10,7 @@ use super::errand::{Done, Errand};
 use super::second::{Join, Standing};
 use crate::audience::full_states::Captured;
 use crate::engine::command::{CartRequest, Change, Effect, Identity, OwnedRequest, RoomNews, Ticket};
-use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId};
+use crate::engine::ids::{ClientId, ConnId, Origin, RoomId, ShardId, ShardSet};
 use crate::limits::SHARDS_MAX;
 use crate::planted::{self, Bug};
 
@@ -103,6 +103,9 @@ pub enum Letter {
     News(Box<News>),
     /// Something about a room as a whole, for everybody who looks at it.
     Room(Box<RoomNews>),
+    /// One of the last three from another node, of which these are the shards. Who it is from
+    /// does not travel: its reader knows it.
+    From { by: ShardSet, letter: Box<Letter> },
 }
 
 /// A connection on its way to the shard that will serve it from now on. It has touched no room yet.

@@ -5,6 +5,7 @@
 use super::Node;
 use super::session::Membership;
 use crate::engine::ids::{Epoch, RoomId};
+use crate::planted::{Bug, has};
 
 impl Node {
     /// The feed of the first room that the connection is in, if it is this one: most are in one room, and comparing
@@ -30,6 +31,9 @@ impl Node {
         if let Some(feed) = feed.filter(|&feed| session.memberships.find(feed).is_some()) {
             // It was a member already: the place that its request took is free again.
             session.free_room();
+            if !has_state && self.parted.is_some() {
+                self.waits_for_state(slot, feed);
+            }
             return feed;
         }
         let owner = self.owner(room.as_str());
@@ -43,12 +47,21 @@ impl Node {
         feed
     }
 
+    /// A member is told that it has joined again, and its full state follows: until then events pass it by.
+    fn waits_for_state(&mut self, slot: u32, feed: u32) {
+        self.keep_owed(slot, feed);
+        if let Some(member) = self.sessions.get(slot).and_then(|session| session.memberships.find(feed)) {
+            self.feeds.get_mut(feed).view.skip(member.at);
+        }
+    }
+
     /// The same, and the owner says where the room stands. If something of it was missed here, the other members may
     /// have to wait for their full states; this one has its own.
     pub(super) fn enter_at(&mut self, slot: u32, room: &RoomId, at: (Epoch, u64), has_state: bool) -> u32 {
         let feed = self.enter(slot, room, has_state);
         let member = self.sessions.get(slot).and_then(|session| session.memberships.find(feed)).map(|member| member.at);
-        let was_told = member.filter(|&member| !self.feeds.get(feed).view.is_skipping(member));
+        let was_told =
+            member.filter(|&member| !self.feeds.get(feed).view.is_skipping(member) && !has(Bug::JoinerSkips));
         self.shown_at(room.as_str(), at);
         if let Some(member) = was_told {
             self.feeds.get_mut(feed).view.resume(member);

@@ -7,7 +7,7 @@ use super::letters::{Command, Letter, News, Wanted};
 use super::session::{Parked, Stage};
 use super::{Next, Node};
 use crate::engine::command::{Caller, Input, Request};
-use crate::engine::ids::ShardId;
+use crate::engine::ids::{ShardId, ShardSet};
 use crate::figures::shard::Command as Counted;
 use crate::limits::ROOMS_PER_CONNECTION_MAX;
 use crate::marks;
@@ -102,10 +102,11 @@ impl Node {
         match letter {
             Letter::Command(command) => self.passed_on(&command),
             Letter::Resync { conn, room } => self.decide(Input::Resync { conn, room: room.as_str() }),
-            Letter::Gone { conn } => self.decide(Input::Gone { conn }),
+            Letter::Gone { conn } => self.gone(conn),
             Letter::Away { conn } => self.goes_away(conn),
             Letter::Return(of) => self.let_back_in(&of),
             Letter::NotMine { conn, ticket } => self.not_mine(conn, ticket),
+            Letter::From { by, letter } => self.hear_from(by, *letter),
             Letter::Answer { to, effect, captured } => self.answered(to, *effect, captured),
             Letter::News(news) => {
                 let News { changes, room } = *news;
@@ -116,6 +117,16 @@ impl Node {
             Letter::Done(done) => self.errand_answered(*done),
             Letter::Room(news) => self.room_news(&news),
         }
+    }
+
+    /// Acts on one letter of these shards of another node.
+    fn hear_from(&mut self, by: ShardSet, letter: Letter) {
+        if self.is_of_former(by, &letter) {
+            return marks::hit("something that a former owner tells");
+        }
+        self.hears(Some(by));
+        self.open_letter(letter);
+        self.hears(None);
     }
 
     /// Keeps a place for a room that the connection wants to join; refuses that when it has all that it may have.

@@ -95,11 +95,17 @@ impl Node {
         if !saving.gate.as_ref().is_some_and(|gate| gate.is_overdue(now.mono)) {
             return;
         }
+        if self.may_be_deposed() {
+            // Another node may decide about these rooms by now, and has nothing of what waits: it is told to nobody.
+            return marks::hit("what waits while another node may have the rooms");
+        }
+        let Some(saving) = self.saving.as_mut() else { return };
         saving.is_failing = true;
         self.decide(Input::Tick);
         let Some(Saving { gate: Some(gate), pending, .. }) = self.saving.as_mut() else { return };
         let (mut effects, retracts) = undo(now, gate, pending, &mut self.seats);
         self.count_withheld();
+        self.settle_later();
         if let Some(observer) = &mut self.observer {
             observer.hear(Observed::Undone { retracts: &retracts, effects: &effects, seats: &self.seats });
         }

@@ -135,7 +135,12 @@ impl Driver {
         let core = &self.core;
         let now_ms = now_ns / 1_000_000;
         let site_waits = !core.gathers.is_empty() || !core.bodies.is_empty() || core.node.has_errands();
-        if site_waits || self.listener.next_ns().is_some() || core.node.is_draining() || core.node.has_paused() {
+        if site_waits
+            || core.node.waits_for_owners()
+            || self.listener.next_ns().is_some()
+            || core.node.is_draining()
+            || core.node.has_paused()
+        {
             return Duration::from_millis(TICK_MS);
         }
         let expiry = core.node.next_deadline().map(|deadline| deadline.0.saturating_sub(now_ms) + 1);

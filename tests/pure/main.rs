@@ -24,6 +24,7 @@ mod sale_simulation;
 mod simulation;
 mod small_scopes;
 mod store_simulation;
+mod takeover_simulation;
 mod tidy;
 mod wire_frames;
 mod wire_golden;

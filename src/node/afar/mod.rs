@@ -190,6 +190,7 @@ fn put_letter(letter: &Letter, pen: &mut Pen<'_>) -> Option<u8> {
             news.put(pen);
             ROOM
         }
+        Letter::From { letter, .. } => return put_letter(letter, pen),
     })
 }
 
@@ -277,8 +278,11 @@ impl Reader {
         let to = reader.find_number(usize::from(address)).ok_or(Malformed::Address)?;
         let to = ShardId::new(to);
         let mut paper = Paper::new(rest, Route { reader, writer: self.writer }, &self.layouts, &self.states);
-        let letter = self.take_letter(kind, to, &mut paper)?;
+        let mut letter = self.take_letter(kind, to, &mut paper)?;
         paper.end()?;
+        if let ANSWER | NEWS | ROOM = kind {
+            letter = Letter::From { by: self.writer.addresses(), letter: Box::new(letter) };
+        }
         Ok(Some((to, letter)))
     }
 

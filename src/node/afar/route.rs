@@ -6,7 +6,7 @@
 
 use super::Malformed;
 use super::bytes::{Afar, Paper, Pen};
-use crate::engine::ids::{ConnId, ShardId};
+use crate::engine::ids::{ConnId, ShardId, ShardSet};
 use crate::limits::{CONN_SLOTS_MAX, SHARDS_MAX};
 
 /// Addresses that follow each other: those of one life of a node.
@@ -51,6 +51,13 @@ impl Stretch {
     /// The same for the number of an address.
     pub(super) fn find_number(self, address: usize) -> Option<usize> {
         address.checked_sub(usize::from(self.base)).filter(|&at| at < self.shards())
+    }
+
+    /// All of them.
+    pub(super) fn addresses(self) -> ShardSet {
+        let mut all = ShardSet::EMPTY;
+        (0..self.shards()).for_each(|index| all.insert(self.at(index)));
+        all
     }
 
     /// The address of one of them.

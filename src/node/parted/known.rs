@@ -5,11 +5,13 @@
 //! numbers, within one life of the room. Never here: who is asked, and when.
 
 use crate::audience::deltas::Mode;
+use crate::cluster::names::PartId;
 use crate::engine::command::{Change, Effect, Ticket, Told};
 use crate::engine::ids::{ConnId, Epoch};
 use crate::node::Node;
 use crate::node::letters::Letter;
 use crate::persist::parts::PartAck;
+use crate::planted::{Bug, has};
 
 use super::waiting::Waiting;
 
@@ -43,6 +45,16 @@ impl Node {
         parted.owners[part.index()] == Some(self.id) && parted.link.may_decide(part, self.at.now.mono)
     }
 
+    /// Whether another node may own rooms of this shard by now, which has not heard of it.
+    pub(in crate::node) fn may_be_deposed(&self) -> bool {
+        let (own, now) = (Some(self.id), self.at.now.mono);
+        let is_over = |parted: &super::Parted| {
+            let all = (0..).map(PartId).zip(&parted.owners);
+            all.filter(|(_, owner)| **owner == own).any(|(part, _)| !parted.link.may_decide(part, now))
+        };
+        self.parted.as_deref().is_some_and(is_over) && !has(Bug::DeposedTells)
+    }
+
     /// A request about a room that this shard does not decide about: whoever asked asks again.
     pub(in crate::node) fn send_back(&mut self, conn: ConnId, ticket: Ticket) {
         if conn.shard() == self.id {
@@ -67,6 +79,14 @@ impl Node {
         }
     }
 
+    /// What was decided about parts that are being given away is undone: they are settled when the store knows that.
+    pub(in crate::node) fn settle_later(&mut self) {
+        let needed = self.saving.as_ref().map_or(0, crate::node::saving::Saving::needed);
+        if let Some(parted) = self.parted.as_mut() {
+            parted.settling.iter_mut().for_each(|(_, _, of)| *of = needed);
+        }
+    }
+
     /// Whether the effect answers nothing, or what the connection waits for.
     pub(in crate::node) fn is_awaited(&self, slot: u32, effect: &Effect) -> bool {
         answers(effect).is_none_or(|ticket| self.awaits(slot, ticket))
@@ -76,7 +96,10 @@ impl Node {
     pub(in crate::node) fn awaits(&self, slot: u32, ticket: Ticket) -> bool {
         let Some(parted) = &self.parted else { return true };
         let first = parted.waiting.get(&slot).and_then(|queue| queue.front());
-        first.is_some_and(|waiting| waiting.command.ticket == ticket)
+        // What is to be asked again is answered by whoever is asked then.
+        let is_asked =
+            |waiting: &Waiting| waiting.asked.is_some_and(|(shard, _)| self.may_be_by(shard)) || has(Bug::LateAnswer);
+        first.is_some_and(|waiting| waiting.command.ticket == ticket && is_asked(waiting))
     }
 
     /// The request that was to be answered next is answered.
@@ -103,6 +126,8 @@ impl Node {
             parted.waiting.remove(&slot);
             parted.returning.remove(&slot);
         }
+        let conn = self.sessions.id(slot);
+        self.not_let_in(|of| of == conn);
     }
 
     /// The request was not decided: it is asked again at the next tick.
@@ -120,6 +145,10 @@ impl Node {
     pub(in crate::node) fn follows(&mut self, feed: u32, change: &Change) -> bool {
         if self.parted.is_none() {
             return true;
+        }
+        if !self.may_be_by(self.feeds.get(feed).owner) {
+            crate::marks::hit("something that a former owner tells");
+            return false;
         }
         let (own, of) = (self.id, self.feeds.get_mut(feed));
         let next = Some((change.epoch, change.seq));
@@ -189,5 +218,29 @@ impl Node {
         parted.lost.push(feed);
         self.figures.room_holes += 1;
         self.feeds.get_mut(feed).is_lost = true;
+    }
+
+    /// These connections have ended, or their nodes have.
+    pub(in crate::node) fn not_let_in(&mut self, is_gone: impl Fn(ConnId) -> bool) {
+        if let Some(parted) = self.parted.as_mut() {
+            parted.early.retain(|(conn, _), _| !is_gone(*conn));
+        }
+    }
+
+    /// The connection was shown a room, or has to wait for that as those do who read too slowly: what it has asked for
+    /// may go on.
+    pub(in crate::node) fn asks_on(&mut self, slot: u32) {
+        let generation = self.sessions.generation(slot);
+        if let Some(parted) = self.parted.as_mut().filter(|parted| parted.waiting.contains_key(&slot)) {
+            parted.pumps.push((slot, generation));
+        }
+    }
+
+    /// There is no memory for what the connection is to be shown: it waits for its turn.
+    pub(in crate::node) fn shown_later(&mut self, slot: u32) {
+        if let Some(parted) = self.parted.as_mut() {
+            parted.returning.remove(&slot);
+        }
+        self.asks_on(slot);
     }
 }

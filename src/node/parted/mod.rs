@@ -8,6 +8,7 @@
 mod done;
 mod errands;
 mod known;
+mod late;
 mod views;
 mod waiting;
 
@@ -15,12 +16,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Node;
-use super::letters::Letter;
+use super::letters::{Letter, Return};
 use crate::cluster::names::PartId;
 use crate::engine::command::Input;
-use crate::engine::ids::{ConnId, ShardId, ShardSet};
+use crate::engine::ids::{ConnId, RoomId, ShardId, ShardSet};
 use crate::engine::time::Millis;
 use crate::persist::parts::{PartAck, PartLink, PartNews, StoredPart};
+use crate::planted::{Bug, has};
 
 use errands::Errands;
 use waiting::Waiting;
@@ -35,16 +37,24 @@ pub struct Parted {
     paused: Vec<PartId>,
     /// Parts that are to be given away when the store has this batch.
     settling: Vec<(PartId, u64, u64)>,
+    /// Parts of which nothing may change here: from [`PartNews::Freeze`] on until they are served again, or forgotten.
+    frozen: Vec<PartId>,
+    /// Connections that have ended since.
+    ended: Vec<ConnId>,
     /// Requests without an answer, by slot.
     waiting: BTreeMap<u32, VecDeque<Waiting>>,
     /// Slots whose requests may go on, with their generations.
     pumps: Vec<(u32, u32)>,
     /// Members that have asked for full states: since when.
     returning: BTreeMap<u32, Millis>,
+    /// Members that have asked this shard to be let in before it served their rooms.
+    early: BTreeMap<(ConnId, RoomId), Return>,
     /// Feeds of which something was missed.
     lost: Vec<u32>,
     /// Questions of who is no connection.
     errands: Errands,
+    /// Who has written the letter that is being read, if that is another node.
+    hears: Option<ShardSet>,
     /// How long a request may wait before it is refused.
     patience_ms: u64,
 }
@@ -59,11 +69,15 @@ impl Parted {
             link,
             paused: Vec::new(),
             settling: Vec::new(),
+            frozen: Vec::new(),
+            ended: Vec::new(),
             waiting: BTreeMap::new(),
             pumps: Vec::new(),
             returning: BTreeMap::new(),
+            early: BTreeMap::new(),
             lost: Vec::new(),
             errands: Errands::default(),
+            hears: None,
             patience_ms,
         }
     }
@@ -75,6 +89,11 @@ impl Parted {
     /// Where requests about a room go now.
     pub(super) fn owner_of(&self, room: &str) -> Option<ShardId> {
         self.owners[self.part_of(room).index()]
+    }
+
+    /// Whether rooms of this shard may not change: what changed would be lost.
+    fn keeps_still(&self) -> bool {
+        !(self.frozen.is_empty() && self.paused.is_empty() || has(Bug::ChangesFrozen))
     }
 
     /// Where the room would be on this node.
@@ -139,7 +158,17 @@ impl Node {
         parted.owners[part.index()] = Some(own);
         parted.settling.retain(|(of, ..)| *of != part);
         parted.paused.retain(|of| *of != part);
+        parted.frozen.retain(|of| *of != part);
+        let spread = parted.link.spread();
+        parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back(part, spread, Some(own)));
         self.decide(Input::Thaw { part: part.0 });
+        if !has(Bug::OwnViewsStay) {
+            // Who looks at these rooms from this shard was told of them by another one.
+            self.look_anew(own, |feed| spread.part_of(feed.room.as_str()) == Some(part.0));
+        }
+        self.end_connections();
+        self.let_in_early(part);
+        self.mend_lost();
         self.pump_all();
         self.errands_move(part, Some(own));
         self.pump_errands();
@@ -152,6 +181,7 @@ impl Node {
         let Some(parted) = self.parted.as_mut() else { return };
         parted.owners[part.index()] = None;
         parted.settling.push((part, fence, needed));
+        parted.frozen.push(part);
         self.settle_parts();
     }
 
@@ -163,12 +193,15 @@ impl Node {
         parted.owners[part.index()] = None;
         parted.settling.retain(|(of, ..)| *of != part);
         parted.paused.retain(|of| *of != part);
+        parted.frozen.retain(|of| *of != part);
+        parted.early.retain(|(_, room), _| !of_part(room.as_str()));
         let unanswered = self.saving.as_mut().map(|saving| saving.forget(of_part)).unwrap_or_default();
         let spread = parted.link.spread();
         parted.waiting.values_mut().flatten().for_each(|waiting| waiting.comes_back(part, spread, None));
         self.decide(Input::ForgetPart { part: part.0 });
         unanswered.into_iter().for_each(|answer| self.tell(answer, None));
         self.count_withheld();
+        self.end_connections();
         self.ack(PartAck::Forgotten { part, fence });
     }
 
@@ -209,6 +242,7 @@ impl Node {
 
     fn life_ended(&mut self, of: ShardSet) {
         let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
+        self.not_let_in(|conn| of.contains(conn.shard()));
         for conn in self.seats.connections_on(of) {
             self.decide(Input::Away { conn, waits_until });
         }
@@ -219,10 +253,40 @@ impl Node {
         self.ack(PartAck::Purged { shard: self.id, of });
     }
 
+    /// A connection has ended. As long as rooms of this shard are about to be another node's, or may be, that changes
+    /// nothing in them: the other one would not know it. It is noticed when they are served again, or forgotten.
+    pub(super) fn gone(&mut self, conn: ConnId) {
+        self.not_let_in(|of| of == conn);
+        if let Some(parted) = self.parted.as_mut().filter(|parted| parted.keeps_still()) {
+            crate::marks::hit("a connection that ends while its rooms are given away");
+            return parted.ended.push(conn);
+        }
+        self.decide(Input::Gone { conn });
+    }
+
+    /// What ended while rooms had to stay as they were has ended now, if none has to any more.
+    fn end_connections(&mut self) {
+        let Some(parted) = self.parted.as_mut().filter(|parted| !parted.keeps_still()) else { return };
+        for conn in std::mem::take(&mut parted.ended) {
+            self.decide(Input::Gone { conn });
+        }
+    }
+
     /// The connection's node is about to end.
     pub(super) fn goes_away(&mut self, conn: ConnId) {
+        self.not_let_in(|of| of == conn);
         let waits_until = self.at.now.mono.after(self.rules.restore_grace_ms);
         self.decide(Input::Away { conn, waits_until });
+    }
+
+    /// Whether something is to be asked again, or refused, at a tick.
+    #[must_use]
+    pub fn waits_for_owners(&self) -> bool {
+        let waits = |parted: &Parted| {
+            let is_quiet = parted.waiting.is_empty() && parted.returning.is_empty();
+            !is_quiet || !parted.settling.is_empty() || !parted.paused.is_empty()
+        };
+        self.parted.as_deref().is_some_and(waits)
     }
 
     /// Once a tick: what lost its grant is not decided about, and what waits too long is asked again or refused.
@@ -237,6 +301,8 @@ impl Node {
             if may && is_paused {
                 parted.paused.retain(|of| *of != part);
                 self.decide(Input::Thaw { part: part.0 });
+                self.end_connections();
+                self.let_in_early(part);
             } else if !may && !is_paused {
                 parted.paused.push(part);
                 self.decide(Input::Freeze { part: part.0 });

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 
 use crate::audience::feeds::Feed;
+use crate::cluster::names::PartId;
 use crate::engine::command::{Caller, Input, Ticket};
-use crate::engine::ids::ShardId;
-use crate::limits::cluster::COMMAND_AGAIN_MS;
+use crate::engine::ids::{ConnId, RoomId, ShardId};
+use crate::limits::cluster::{COMMAND_AGAIN_MS, EARLY_RETURNS_MAX};
 use crate::node::Node;
 use crate::node::letters::{Letter, Return};
 use crate::node::second::Want;
 use crate::node::session::Stage;
+use crate::planted::{Bug, has};
 
 impl Node {
     /// These feeds have another owner: who looks at their rooms asks there.
@@ -84,11 +86,46 @@ impl Node {
     pub(in crate::node) fn let_back_in(&mut self, of: &Return) {
         let Return { conn, client, origin, identity, room } = of;
         if !self.decides(room.as_str()) {
-            // It asks again.
-            return;
+            return self.keep_early(of);
         }
         let (ticket, identity) = (Ticket::default(), identity.as_ref());
         let caller = Caller { conn: *conn, client, origin: *origin, ticket, identity };
         self.decide(Input::Return { caller, room: room.as_str() });
+    }
+
+    /// A member asks to be let in where its room is about to be served, or not at this moment: it is when it is.
+    fn keep_early(&mut self, of: &Return) {
+        let Some(parted) = self.parted.as_mut() else { return };
+        let is_home = parted.home_of(of.room.as_str()) == self.id;
+        if !is_home || parted.early.len() >= EARLY_RETURNS_MAX || has(Bug::AsksUnshown) {
+            // It asks again.
+            return;
+        }
+        crate::marks::hit("somebody who returns before the rooms are served");
+        parted.early.insert((of.conn, of.room.clone()), of.clone());
+    }
+
+    /// Rooms of the part are served from now on.
+    pub(super) fn let_in_early(&mut self, part: PartId) {
+        let Some(parted) = self.parted.as_mut() else { return };
+        let spread = parted.link.spread();
+        let is_of = |(_, room): &(ConnId, RoomId), _: &mut Return| spread.part_of(room.as_str()) == Some(part.0);
+        let early: Vec<Return> = parted.early.extract_if(.., is_of).map(|(_, of)| of).collect();
+        early.iter().for_each(|of| self.let_back_in(of));
+    }
+
+    /// Whether the connection looks at the room and has not been shown it since its owner changed, or something was
+    /// missed. Until then it asks for nothing there: the answer would stand before what it follows from.
+    pub(super) fn is_unshown(&self, slot: u32, room: &str) -> bool {
+        let is_asked = self.parted.as_ref().is_some_and(|parted| parted.returning.contains_key(&slot));
+        if !is_asked || has(Bug::AsksUnshown) {
+            return false;
+        }
+        let feed = self.feeds.find(room);
+        let member = feed.and_then(|feed| self.sessions.get(slot)?.memberships.find(feed));
+        member.is_some_and(|member| {
+            let of = self.feeds.get(member.feed);
+            of.is_lost || of.view.is_skipping(member.at)
+        })
     }
 }

@@ -109,17 +109,27 @@ impl Node {
         true
     }
 
+    /// Which request of a connection may be sent now, and where.
+    fn next_to_ask(&self, slot: u32) -> Option<(usize, ShardId)> {
+        let parted = self.parted.as_ref()?;
+        let queue = parted.waiting.get(&slot)?;
+        let at = queue.iter().position(|waiting| waiting.asked.is_none())?;
+        let with = queue.iter().take(at).find_map(|waiting| waiting.asked).map(|(shard, _)| shard);
+        let room = queue[at].command.wanted.room()?.as_str();
+        let to = parted.owner_of(room).filter(|to| with.is_none_or(|with| with == *to))?;
+        if self.is_unshown(slot, room) {
+            crate::marks::hit("a request that waits until its room is shown anew");
+            return None;
+        }
+        Some((at, to))
+    }
+
     /// Sends the requests of a connection that may be sent, in order.
     fn pump(&mut self, slot: u32) {
         let now = self.at.now.mono;
         loop {
-            let Some(parted) = self.parted.as_mut() else { return };
-            let Some(queue) = parted.waiting.get_mut(&slot) else { return };
-            let Some(at) = queue.iter().position(|waiting| waiting.asked.is_none()) else { return };
-            let with = queue.iter().take(at).find_map(|waiting| waiting.asked).map(|(shard, _)| shard);
-            let room = queue[at].command.wanted.room().map(RoomId::as_str);
-            let to = room.and_then(|room| parted.owners[usize::from(parted.link.spread().part_of(room)?)]);
-            let Some(to) = to.filter(|to| with.is_none_or(|with| with == *to)) else { return };
+            let Some((at, to)) = self.next_to_ask(slot) else { return };
+            let Some(queue) = self.parted.as_mut().and_then(|parted| parted.waiting.get_mut(&slot)) else { return };
             queue[at].asked = Some((to, now));
             let command = queue[at].command.clone();
             let is_again = std::mem::replace(&mut queue[at].was_sent, to != self.id);
@@ -160,10 +170,12 @@ impl Node {
         let due: Vec<u32> = due.map(|(slot, _)| *slot).collect();
         for slot in due {
             crate::marks::hit("a request that nobody decides");
-            let parted = self.parted.as_ref().expect("looked at above");
-            let Some(first) = parted.waiting.get(&slot).and_then(|queue| queue.front()) else { continue };
-            let refusal = refusal(&first.command);
-            self.answered(first.command.conn, refusal, None);
+            let parted = self.parted.as_mut().expect("looked at above");
+            let Some(first) = parted.waiting.get_mut(&slot).and_then(|queue| queue.front_mut()) else { continue };
+            // Nobody else answers it.
+            first.asked = Some((self.id, now));
+            let (conn, refusal) = (first.command.conn, refusal(&first.command));
+            self.answered(conn, refusal, None);
         }
     }
 }

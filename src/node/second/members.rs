@@ -287,6 +287,8 @@ impl Node {
             }
             RoomChanged::Renewed { at } => {
                 let ring_max = self.rules.second.ring_max;
+                let of = self.feeds.get_mut(feed);
+                of.at = of.at.filter(|_| of.is_lost).or(Some((at.epoch, at.seq)));
                 if let Some(deltas) = self.feeds.get_mut(feed).deltas.as_mut() {
                     deltas.renew(at.epoch, at.seq, ring_max);
                 }
