@@ -59,6 +59,8 @@ struct Conn {
     /// How long `rest` must be before it is looked at again.
     need: usize,
     unsent: Vec<u8>,
+    /// When everything that had come was received; 0 is never.
+    dry_at: u64,
 }
 
 /// What a scenario does with its connections.
@@ -189,6 +191,13 @@ impl Worker {
         }
     }
 
+    /// The last moment at which the server had surely not ended this connection: its end may wait unread.
+    #[must_use]
+    pub fn there_until(&self, who: usize, now: u64) -> u64 {
+        let conn = &self.conns[who];
+        if conn.socket.as_ref().is_some_and(socket::has_unread) { conn.dry_at } else { now }
+    }
+
     /// Sends a close frame and then cuts.
     pub fn bid_farewell(&mut self, who: usize) {
         self.send_frame(who, ws::CLOSE, &1_000_u16.to_be_bytes());
@@ -316,7 +325,10 @@ impl Worker {
             let now = now_ns();
             let count = match received {
                 Moved::Bytes(count) => count,
-                Moved::Nothing => return,
+                Moved::Nothing => {
+                    self.conns[who].dry_at = now;
+                    return;
+                }
                 Moved::Ended => {
                     let why = if conn.state == State::Open {
                         Lost::Cut
@@ -328,6 +340,9 @@ impl Worker {
             };
             self.traffic.reads += 1;
             self.traffic.bytes_in += count as u64;
+            if count < scratch.len() {
+                self.conns[who].dry_at = now;
+            }
             self.arrived(who, &scratch[..count], driver, now);
             let replaced = self.conns[who].generation != generation;
             if replaced || until == Until::Once || (until == Until::Short && count < scratch.len()) {

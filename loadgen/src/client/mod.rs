@@ -231,12 +231,14 @@ impl Crowd {
 
     /// The connection of a client was ended by us.
     pub fn cut(&mut self, worker: &mut Worker, who: Who, politely: bool) {
+        let now = crate::clock::now_ns();
+        let there_until = worker.there_until(who as usize, now);
         if politely {
             worker.bid_farewell(who as usize)
         } else {
             worker.cut(who as usize)
         }
-        self.forget(who, crate::clock::now_ns(), true);
+        self.forget(who, now, Some(there_until));
     }
 
     /// The client's next connection is a new session.
@@ -246,14 +248,15 @@ impl Crowd {
         }
     }
 
-    /// `by_us`: it ended at this very moment; else a client that reads late hears of it late.
-    fn forget(&mut self, who: Who, now: u64, by_us: bool) {
+    /// `by_us`: it ended now, and was there until then at least: the server may have ended it before, and that not have
+    /// been read. Otherwise a client that reads late hears of its end late.
+    fn forget(&mut self, who: Who, now: u64, by_us: Option<u64>) {
         self.oracle.left(who);
-        let wall_ms = self.wall_ms(now);
+        let wall_ms = self.wall_ms(by_us.unwrap_or(now));
         let client = &mut self.clients[who as usize];
         let held = std::mem::take(&mut client.held);
         if let Some(second) = &mut self.second {
-            let held: &[(Seat, u64)] = if by_us || self.restarting.is_some() { &held } else { &[] };
+            let held: &[(Seat, u64)] = if by_us.is_some() || self.restarting.is_some() { &held } else { &[] };
             return second.away(who, held, now, self.restarting, wall_ms);
         }
         if let Some(restart) = self.restarting {
@@ -269,7 +272,7 @@ impl Crowd {
     /// The connection of a client ended. `excused`: that was to be expected.
     pub fn lost(&mut self, who: Who, why: &Lost, excused: bool, now: u64) {
         let slow = self.clients[who as usize].slow;
-        self.forget(who, now, false);
+        self.forget(who, now, None);
         if slow {
             self.measure.totals.slow_closed += 1;
         } else if *why == Lost::Closed(CLOSED_AS_SLOW) {

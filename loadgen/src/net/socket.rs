@@ -75,6 +75,12 @@ pub fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Moved {
     moved(net::recv(socket, buffer, RecvFlags::empty()).map(|(_, bytes)| bytes))
 }
 
+/// Whether something has come, or the end of the stream, that was not received yet.
+#[must_use]
+pub fn has_unread(socket: &OwnedFd) -> bool {
+    moved(net::recv(socket, &mut [0_u8; 1], RecvFlags::PEEK).map(|(_, bytes)| bytes)) != Moved::Nothing
+}
+
 /// Sends what the socket takes of `bytes`, which is not empty.
 #[inline]
 pub fn send(socket: &OwnedFd, bytes: &[u8]) -> Moved {
