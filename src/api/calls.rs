@@ -75,6 +75,8 @@ pub(super) struct Param {
 pub(super) enum ParamKind {
     /// A name, as rooms have.
     Id,
+    /// An owner, as [`owner_of_query`](super::requests::owner_of_query) reads it.
+    Owner,
     /// A cursor of the log.
     Cursor,
     /// A whole number.

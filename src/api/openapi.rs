@@ -17,6 +17,7 @@ use super::calls::{Call, JSON, Param, ParamKind, Shape, id_schema, number_schema
 use super::events::CURSOR_PATTERN;
 use super::keys::Role;
 use super::problem::{KINDS, Kind, PROBLEM_JSON, ProblemBody};
+use super::requests::OWNER_BYTES_MAX;
 use super::table::CALLS;
 
 /// The name of the key among the ways to be let in.
@@ -134,6 +135,10 @@ fn path_param(name: &'static str) -> Parameter {
 fn query_param(param: &Param) -> Parameter {
     let schema = match param.kind {
         ParamKind::Id => id_schema(),
+        ParamKind::Owner => {
+            let text = Object::builder().schema_type(SchemaType::Type(Type::String));
+            Schema::Object(text.min_length(Some(1)).max_length(Some(OWNER_BYTES_MAX)).build()).into()
+        }
         ParamKind::Cursor => cursor_schema(),
         ParamKind::Number { min, max } => number_schema(min, max),
         ParamKind::Switch => number_schema(0, 1),

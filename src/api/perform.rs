@@ -185,7 +185,7 @@ fn request(server: &Server, act: Act, asking: &Asking) -> Result<SaleRequest, Pr
 }
 
 fn seats_query(query: &Query) -> Result<SeatsQuery, Problem> {
-    let owner = query.name("owner").map(|name| owner_of_query(name.as_str())).transpose();
+    let owner = query.text("owner").map(owner_of_query).transpose();
     let state = |word: &str| SeatStatus::ALL.into_iter().find(|state| state.word() == word);
     Ok(SeatsQuery {
         state: query.text("state").map(|word| state(word).expect("the table has these words")),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::calls::{Call, Param, ParamKind};
 use super::events;
 use super::problem::{INVALID, Problem};
+use super::requests::owner_of_query;
 use super::words::Name;
 
 /// The parameters that were given.
@@ -53,6 +54,7 @@ impl Query {
 fn check(param: &Param, value: &str) -> Result<(), String> {
     let is_allowed = match param.kind {
         ParamKind::Id => Name::new(value).is_some(),
+        ParamKind::Owner => return owner_of_query(value).map(drop).map_err(|why| format!("an owner: {why}")),
         ParamKind::Cursor => events::place(value).is_some(),
         ParamKind::Number { min, max } => value.parse().is_ok_and(|number: u64| (min..=max).contains(&number)),
         ParamKind::Word(words) => words.contains(&value),
@@ -64,6 +66,7 @@ fn check(param: &Param, value: &str) -> Result<(), String> {
 fn allowed(kind: ParamKind) -> String {
     match kind {
         ParamKind::Id => "a name of 1 to 128 bytes".into(),
+        ParamKind::Owner => "an owner".into(),
         ParamKind::Cursor => "the cursor of an event".into(),
         ParamKind::Number { min, max } => format!("a whole number from {min} to {max}"),
         ParamKind::Word(words) => format!("one of {}", words.join(", ")),
@@ -85,11 +88,14 @@ mod tests {
         assert_eq!(query.name("after").map(|name| name.as_str().to_owned()).as_deref(), Some("Fila 1+2"));
         assert_eq!((query.text("seat"), query.text("owner")), (Some("a b"), None));
         assert!(read("").is_ok());
+        assert!(read(&format!("owner=client_id:{}", "x".repeat(128))).is_ok());
         for (text, why) in [
             ("stat=booked", "?stat: this call does not know it"),
             ("limit=1&limit=1", "?limit: it stands there twice"),
             ("limit=0", "?limit: allowed is a whole number from 1 to 1000"),
             ("limit=-1", "?limit: allowed is a whole number from 1 to 1000"),
+            ("owner=", "?owner: an owner: a name has 1 to 128 bytes"),
+            ("owner=session_id:x", "?owner: an owner: session_id: it is none"),
             ("state=sold", "?state: allowed is one of free, held, checkout, booked, blocked"),
             ("after=", "?after: allowed is a name of 1 to 128 bytes"),
             ("after=%00", "?after: allowed is a name of 1 to 128 bytes"),

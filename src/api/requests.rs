@@ -14,7 +14,7 @@ use crate::auth::session::read_session;
 use crate::engine::command::{BestQuery, BookMode, CancelTo, OwnerName, Places, SaleRequest, Wanted, Whose};
 use crate::engine::ids::SeatId;
 use crate::limits::api::{API_BAN_S_MAX, API_HOLD_TTL_S_MAX, API_ORDER_TTL_S_MAX};
-use crate::limits::{NAMES_PER_FILTER_MAX, ROOM_HOLDS_MAX, SEATS_PER_REQUEST_MAX};
+use crate::limits::{ID_BYTES_MAX, NAMES_PER_FILTER_MAX, ROOM_HOLDS_MAX, SEATS_PER_REQUEST_MAX};
 
 /// What is wrong with a body that is JSON.
 pub(super) type Wrong = String;
@@ -24,6 +24,9 @@ type Accessible = Within<0, { SEATS_PER_REQUEST_MAX as u64 }>;
 type HoldTtl = Within<1, API_HOLD_TTL_S_MAX>;
 type BanS = Within<0, API_BAN_S_MAX>;
 type OrderTtl = Within<1, API_ORDER_TTL_S_MAX>;
+
+/// The longest name of a holder: strangers see it behind `holder:`, as a client id.
+const HOLDER_BYTES_MAX: usize = ID_BYTES_MAX - "holder:".len();
 
 /// The text of a name, to be kept by rooms.
 pub(super) fn shared(name: &Name) -> Arc<str> {
@@ -77,6 +80,7 @@ impl Best {
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldBody {
     /// For whom: a kiosk, a sale by telephone.
+    #[schema(max_length = 121)]
     holder: Name,
     /// These seats, 1 to 50.
     #[schema(min_items = 1, max_items = 50)]
@@ -95,6 +99,9 @@ impl HoldBody {
             (None, Some(best)) => Wanted::Best(best.query()?),
             (Some(_), Some(_)) | (None, None) => return Err("it needs either seats or best".into()),
         };
+        if self.holder.as_str().len() > HOLDER_BYTES_MAX {
+            return Err(format!("holder: allowed are 1 to {HOLDER_BYTES_MAX} bytes"));
+        }
         let ttl_ms = self.ttl_s.map(|ttl| ttl.0 * 1_000);
         Ok(SaleRequest::Hold { holder: shared(&self.holder), wanted, ttl_ms })
     }
@@ -146,9 +153,13 @@ fn owner<const N: usize>(given: [Option<Result<OwnerName, Wrong>>; N]) -> Result
     }
 }
 
-/// An owner as a list is asked for one: `session_id:…`, `subject:…`, `holder:…`, and whatever else is a client id.
+/// The longest text of an owner in a query.
+pub(super) const OWNER_BYTES_MAX: usize = ID_BYTES_MAX + "session_id:".len();
+
+/// An owner as a list is asked for one: `session_id:…`, `subject:…`, `holder:…`, and whatever else is a client id, or
+/// the bare name of a subject or a holder.
 pub(super) fn owner_of_query(text: &str) -> Result<OwnerName, Wrong> {
-    let name = |text: &str| Name::new(text).ok_or_else(|| "the name is empty".to_owned());
+    let name = |text: &str| Name::new(text).ok_or_else(|| "a name has 1 to 128 bytes".to_owned());
     match text.split_once(':') {
         Some(("session_id", id)) => session(id),
         Some(("subject", subject)) => name(subject).map(|name| OwnerName::Subject(shared(&name))),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::Server;
-use super::answers::{RoomAnswer, RoomsAnswer};
+use super::answers::{RoomAnswer, RoomsAnswer, refused};
 use super::perform::limit;
 use super::problem::{OVERLOADED, PERSISTENCE_UNAVAILABLE, Problem};
 use super::query::Query;
 use super::shards::{self, Busy};
-use crate::engine::command::{SaleAnswer, SaleRequest};
+use crate::engine::command::{Reject, SaleAnswer, SaleRequest};
 use crate::engine::ids::{RoomId, ShardId};
 use crate::limits::api::API_OWNERS_AGAIN_MS;
 use crate::node::errand::{Asked, Names};
@@ -34,16 +34,23 @@ pub(super) async fn list(server: &Server, query: &Query) -> Result<RoomsAnswer, 
     });
     let durable = server.is_durable();
     let told = answers(server, rooms.collect()).await?;
-    let rooms = told.into_iter().filter_map(|told| match told {
-        DeskTold::Sale(answer) => {
-            // It has gone since its name was told.
-            let SaleAnswer::Room { room, .. } = *answer else { return None };
-            Some(RoomAnswer::new(&room, durable))
-        }
-        DeskTold::Figures(_) | DeskTold::Rooms(..) | DeskTold::Disconnected(_) | DeskTold::UsesLayout(_) => None,
-        DeskTold::Owners { .. } | DeskTold::Nobody => None,
-    });
-    Ok(RoomsAnswer { rooms: rooms.collect(), next })
+    let rooms: Result<Vec<Option<RoomAnswer>>, Problem> = told.into_iter().map(|told| listed(told, durable)).collect();
+    Ok(RoomsAnswer { rooms: rooms?.into_iter().flatten().collect(), next })
+}
+
+/// A room of the list; `None`: it has gone since its name was told.
+///
+/// # Errors
+/// Nobody knows at this moment what it is: a list without it would say that there is none.
+fn listed(told: DeskTold, durable: bool) -> Result<Option<RoomAnswer>, Problem> {
+    let DeskTold::Sale(answer) = told else { return Ok(None) };
+    if let SaleAnswer::Refused { reject, details } = &*answer
+        && *reject != Reject::UnknownRoom
+    {
+        return Err(refused(*reject, details));
+    }
+    let SaleAnswer::Room { room, .. } = *answer else { return Ok(None) };
+    Ok(Some(RoomAnswer::new(&room, durable)))
 }
 
 /// The first names behind `after`, in order: one more than `limit`, which says whether there are others. With several

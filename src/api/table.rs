@@ -62,6 +62,8 @@ const HEALTH: &[Answer] = &[
 const METRICS: &[Answer] =
     &[Answer { status: 200, what: "Prometheus text", media_type: crate::figures::text::CONTENT_TYPE, shape: None }];
 
+const OWNER: &str = "Of this owner: `session_id:…`, `subject:…`, `holder:…`, `client_id:…`, or a bare name of any of the \
+    last three";
 const AFTER: Param = param("after", "The name behind which the list begins", ParamKind::Id);
 const LIMIT: Param = param("limit", "At most so many; 100 by default", ParamKind::Number { min: 1, max: API_LIST_MAX });
 const FORCE: Param = param("force", "1: also with orders in checkout", ParamKind::Switch);
@@ -69,7 +71,7 @@ const STATES: &[&str] = &["free", "held", "checkout", "booked", "blocked"];
 const SEATS: &[Param] = &[
     param("state", "Seats in this state; by default all that are not free", ParamKind::Word(STATES)),
     param("seat", "This seat", ParamKind::Id),
-    param("owner", "Of this owner: `session_id:…`, `subject:…`, `holder:…`, or a client id", ParamKind::Id),
+    param("owner", OWNER, ParamKind::Owner),
     param("order", "Of this order", ParamKind::Id),
     AFTER,
     LIMIT,

@@ -289,6 +289,9 @@ fn an_order_that_could_not_be_stored_is_asked_for_again() {
         let put = || api(&server, "PUT /v1/rooms/show/orders/o-1", &owner);
         let (status, problem) = put();
         assert_eq!((status, &problem["code"]), (503, &"persistence_unavailable".into()), "{durability}: {problem}");
+        // A list without the room would say that there is none.
+        let (status, rooms) = api(&server, "GET /v1/rooms", &Value::Null);
+        assert!(status == 503 || rooms["rooms"][0]["room"] == ROOM, "{durability}: {rooms}");
         proxy.set(Fault::None);
         until_status(&server, 200, "healthy");
         let (status, order) = eventually("the order is there", || Some(put()).filter(|(status, _)| *status != 503));

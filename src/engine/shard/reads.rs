@@ -135,10 +135,17 @@ impl Shard {
     }
 }
 
-/// Whether the seat is of this owner.
+/// Whether the seat is of this owner. A bare name is whatever strangers see, and what the backend calls a subject or a
+/// holder.
 fn is_of(told: &SeatTold, owner: &OwnerName) -> bool {
     match owner {
-        OwnerName::Client(client) => told.client.as_ref() == Some(client) && told.owner.is_none(),
+        OwnerName::Client(name) => {
+            let is_named = |owner: &OwnerName| match owner {
+                OwnerName::Subject(text) | OwnerName::Holder(text) => **text == *name.as_str(),
+                OwnerName::Session(_) | OwnerName::Client(_) => false,
+            };
+            told.client.as_ref() == Some(name) || told.owner.as_ref().is_some_and(is_named)
+        }
         OwnerName::Session(_) | OwnerName::Subject(_) | OwnerName::Holder(_) => told.owner.as_ref() == Some(owner),
     }
 }
