@@ -60,6 +60,7 @@ export class RoomMap {
   /** States that own frames told, and the `seq` at which they were so. @type {Map<string, { state: number, seq: number }>} */
   #told = new Map();
   /** @type {Map<string, number> | undefined} */ #indexes;
+  /** The epoch of which `room_joined` has told. @type {string | undefined} */ #life;
 
   /** @param {string} roomId */
   constructor(roomId) {
@@ -223,6 +224,7 @@ export class RoomMap {
     if (other || frame.epoch !== this.epoch) this.#forget();
     if (other) this.names = this.#indexes = this.hall = undefined;
     this.layout = layout;
+    this.#life = frame.epoch;
     return { changed: true, gap: false };
   }
 
@@ -234,6 +236,8 @@ export class RoomMap {
 
   /** @param {Frame} frame @returns {Step} */
   #snapshot(frame) {
+    // It was asked for while the room got another layout: which seats its numbers mean is told next, with a map.
+    if (this.layout && this.#life !== undefined && frame.epoch !== this.#life) return this.#cart(frame, "told");
     const map = this.layout ? unpack(frame.states, this.layout.seats) : named(frame.seats);
     // A packed map that could not be read; the next one is asked for as it is.
     if (map === undefined && frame.packed !== undefined && this.joined) return this.#hole();

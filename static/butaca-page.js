@@ -353,6 +353,8 @@
     #told = /* @__PURE__ */ new Map();
     /** @type {Map<string, number> | undefined} */
     #indexes;
+    /** The epoch of which `room_joined` has told. @type {string | undefined} */
+    #life;
     /** @param {string} roomId */
     constructor(roomId) {
       this.roomId = roomId;
@@ -498,6 +500,7 @@
       if (other || frame.epoch !== this.epoch) this.#forget();
       if (other) this.names = this.#indexes = this.hall = void 0;
       this.layout = layout;
+      this.#life = frame.epoch;
       return { changed: true, gap: false };
     }
     #forget() {
@@ -507,6 +510,7 @@
     }
     /** @param {Frame} frame @returns {Step} */
     #snapshot(frame) {
+      if (this.layout && this.#life !== void 0 && frame.epoch !== this.#life) return this.#cart(frame, "told");
       const map = this.layout ? unpack(frame.states, this.layout.seats) : named(frame.seats);
       if (map === void 0 && frame.packed !== void 0 && this.joined) return this.#hole();
       if (map === void 0 || !Number.isSafeInteger(frame.seq) || typeof frame.epoch !== "string") return NOTHING;

@@ -328,6 +328,16 @@ test("deltas apply from where the copy stands, are ignored behind it, and a hole
   assert.deepEqual([map(), client.room("hall").resyncing], ["000000", false], "what the server says");
 });
 
+test("a map of another life is not read by the layout of this one", () => {
+  const { client, server } = opened();
+  const cart = { seats: [], expires_at: null, extends_left: 1, orders: [] };
+  const says = { type: "snapshot", room_id: "hall", epoch: "e2", seq: 0, states: btoa("\x55\x05"), cart };
+  server.newest.onmessage({ data: JSON.stringify(says) });
+  assert.equal([...client.room("hall").states].join(""), "000000", "its layout is told next");
+  server.newest.onmessage({ data: JSON.stringify({ ...says, epoch: "e1", seq: 1 }) });
+  assert.equal([...client.room("hall").states].join(""), "111111");
+});
+
 test("a cart is not waited away: attempts follow closely as long as its grace lasts", () => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
   mock.method(Math, "random", () => 1);

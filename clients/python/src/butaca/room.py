@@ -71,6 +71,8 @@ class Room:
     resyncing: bool = False
     #: Whether the map is asked for packed.
     packs: bool = True
+    #: The epoch of which `room_joined` has told.
+    _life: str | None = None
 
     @property
     def position(self) -> Frame | None:
@@ -109,7 +111,7 @@ class Room:
         layout = frame.get("layout")
         if layout != self.layout or frame.get("epoch") != self.epoch:
             self._forget()
-        self.layout = layout
+        self.layout, self._life = layout, frame.get("epoch")
         self.joined, self.resyncing = True, False
         self.sale, self.hold_ms, self.max_seats = frame.get("sale", "open"), frame.get("hold_ms"), frame.get("max_seats")
 
@@ -119,6 +121,10 @@ class Room:
 
     def _snapshot(self, frame: Frame) -> bool:
         """A map that cannot be read changes nothing; where it was packed, a plain one must be asked for, once."""
+        if self.layout is not None and frame.get("epoch") != self._life:
+            # Asked for while the room got another layout: which seats its numbers mean is told next, with a map.
+            self._cart(frame)
+            return True
         if self.layout is not None:
             packed = frame.get("packed")
             states = unpack(frame.get("states", "") if packed is None else packed, int(self.layout["seats"]), packed is not None)
