@@ -117,56 +117,63 @@ impl Code {
 
 impl From<Reject> for Code {
     fn from(reject: Reject) -> Self {
-        match reject {
-            Reject::SeatTaken => Self::SeatTaken,
-            Reject::NotHeld => Self::NotHeld,
-            Reject::NotOwner => Self::NotOwner,
-            Reject::LimitExceeded | Reject::AddressLimit => Self::LimitExceeded,
-            Reject::TooSoon { .. } => Self::RateLimited,
-            Reject::Overloaded => Self::Overloaded,
-            Reject::PersistenceUnavailable => Self::PersistenceUnavailable,
-            Reject::SeatsUnavailable | Reject::SeatsLost => Self::SeatsUnavailable,
-            Reject::UnknownSeat => Self::UnknownSeat,
-            Reject::UnknownRoom => Self::UnknownRoom,
-            Reject::NotEnoughSeats { .. } => Self::NotEnoughSeats,
-            Reject::NoAdjacentSeats { .. } => Self::NoAdjacentSeats,
-            Reject::OrphanSeat => Self::OrphanSeat,
-            Reject::SaleNotOpen => Self::SaleNotOpen,
-            Reject::SalePaused => Self::SalePaused,
-            Reject::SaleClosed => Self::SaleClosed,
-            Reject::ExtendLimit => Self::ExtendLimit,
-            Reject::HoldExpired { .. } => Self::HoldExpired,
-            Reject::InCheckout => Self::InCheckout,
-            // The rest is said to the backend alone, which has codes of its own.
-            Reject::BadRequest
-            | Reject::UnknownOrder
-            | Reject::OrderExists
-            | Reject::OrderEnded
-            | Reject::AmbiguousOwner
-            | Reject::RoomDiffers
-            | Reject::LayoutMismatch
-            | Reject::OrdersInCheckout
-            | Reject::NoLayout => Self::BadRequest,
-        }
+        told_as(reject).0
     }
 }
 
 /// What people are told of a refusal of the engine.
 #[must_use]
 pub fn reject_text(reject: Reject) -> &'static str {
-    if reject == Reject::AddressLimit {
-        return "as many seats are held from your address as one address may have";
-    }
-    if let Reject::TooSoon { .. } = reject {
-        return "your hold of this seat has just run out, others come first";
-    }
-    if let Reject::HoldExpired { retry_after_ms: 1.. } = reject {
-        return "the time of the seats that you had here is over, and a new one has not begun yet";
-    }
-    if reject == Reject::NoLayout {
-        return "the room has no layout, so nobody knows its best seats";
-    }
-    Code::from(reject).text()
+    let (code, text) = told_as(reject);
+    text.unwrap_or(code.text())
+}
+
+/// How clients are told of a refusal: the code, and words where those of the code are not meant for it.
+fn told_as(reject: Reject) -> (Code, Option<&'static str>) {
+    let code = match reject {
+        Reject::SeatTaken => Code::SeatTaken,
+        Reject::NotHeld => Code::NotHeld,
+        Reject::NotOwner => Code::NotOwner,
+        Reject::LimitExceeded => Code::LimitExceeded,
+        Reject::AddressLimit => {
+            let text = "as many seats are held from your address as one address may have";
+            return (Code::LimitExceeded, Some(text));
+        }
+        Reject::TooSoon { .. } => {
+            return (Code::RateLimited, Some("your hold of this seat has just run out, others come first"));
+        }
+        Reject::Overloaded => Code::Overloaded,
+        Reject::PersistenceUnavailable => Code::PersistenceUnavailable,
+        Reject::SeatsUnavailable | Reject::SeatsLost => Code::SeatsUnavailable,
+        Reject::UnknownSeat => Code::UnknownSeat,
+        Reject::UnknownRoom => Code::UnknownRoom,
+        Reject::NotEnoughSeats { .. } => Code::NotEnoughSeats,
+        Reject::NoAdjacentSeats { .. } => Code::NoAdjacentSeats,
+        Reject::OrphanSeat => Code::OrphanSeat,
+        Reject::SaleNotOpen => Code::SaleNotOpen,
+        Reject::SalePaused => Code::SalePaused,
+        Reject::SaleClosed => Code::SaleClosed,
+        Reject::ExtendLimit => Code::ExtendLimit,
+        Reject::HoldExpired { retry_after_ms: 0 } => Code::HoldExpired,
+        Reject::HoldExpired { .. } => {
+            let text = "the time of the seats that you had here is over, and a new one has not begun yet";
+            return (Code::HoldExpired, Some(text));
+        }
+        Reject::InCheckout => Code::InCheckout,
+        Reject::NoLayout => {
+            return (Code::BadRequest, Some("the room has no layout, so nobody knows its best seats"));
+        }
+        // The rest is said to the backend alone, which has codes of its own.
+        Reject::BadRequest
+        | Reject::UnknownOrder
+        | Reject::OrderExists
+        | Reject::OrderEnded
+        | Reject::AmbiguousOwner
+        | Reject::RoomDiffers
+        | Reject::LayoutMismatch
+        | Reject::OrdersInCheckout => Code::BadRequest,
+    };
+    (code, None)
 }
 
 /// When what was refused may be asked again, in milliseconds, if that is known.
