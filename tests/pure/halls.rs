@@ -191,6 +191,20 @@ fn another_layout_is_another_life_and_loses_no_seat() {
     assert!(matches!(hall.sell(&put), SaleAnswer::Refused { reject: Reject::RoomDiffers, .. }));
 }
 
+#[test]
+fn a_room_that_somebody_has_looked_at_lives_anew_though_nothing_has_changed_in_it() {
+    let mut hall = Hall::new(4, false);
+    assert_eq!(hall.ask(1, &CartRequest::Join { since: None }), Ok("true".into()));
+    hall.input(Input::Gone { conn: ConnId::new(ShardId::new(0), 1, 0) });
+    let before = hall.shard.selections("r").map(|state| (state.epoch, state.seq));
+    let large = layout("large", 6);
+    let patch = RoomPatch { layout: Some(Some(LayoutName::of(&large.0))), ..RoomPatch::default() };
+    let patch = SaleRequest::PatchRoom { patch, plan: Some(large) };
+    assert!(matches!(hall.sell(&patch), SaleAnswer::Room { is_new: false, .. }));
+    let after = hall.shard.selections("r").map(|state| (state.epoch, state.seq));
+    assert_ne!(after, before, "who comes back with the old position does not know the new map");
+}
+
 /// The promise to a stadium: what a room costs before anybody has taken a seat.
 #[test]
 fn fifty_thousand_free_seats_cost_little() {
