@@ -163,7 +163,7 @@ impl Member {
             Event::Tick => (0..self.parts.len()).for_each(|part| self.tick(now, part, orders)),
             Event::Beats { beats, era } => {
                 self.note_era(now, era);
-                beats.iter().for_each(|beat| self.roster.note(now, beat));
+                self.roster.note_all(now, beats);
             }
             Event::Answered { call, sent_at, answer } => self.answered(now, (call, sent_at), answer, orders),
             Event::Loaded { part, fence } => self.loaded(part, fence, orders),

@@ -35,6 +35,18 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Takes in what was read now: the beats of all who are there. Who is no longer among them has left, and gets no
+    /// parts, however fresh the last beat is; what it had stays its own for as long as without that.
+    pub fn note_all(&mut self, now: Millis, beats: &[Beat]) {
+        beats.iter().for_each(|beat| self.note(now, beat));
+        for (name, (last, _)) in &mut self.seen {
+            if last.ready && beats.iter().all(|beat| beat.life.node != *name) {
+                crate::marks::hit("a node that has left");
+                last.ready = false;
+            }
+        }
+    }
+
     /// Takes in a beat that was read now.
     pub fn note(&mut self, now: Millis, beat: &Beat) {
         if self.seen.len() >= CLUSTER_NODES_MAX && !self.seen.contains_key(&beat.life.node) {
@@ -79,10 +91,30 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::{Life, NodeName};
+    use super::super::names::{Life, NodeName, PartId};
     use super::{Beat, Roster};
     use crate::engine::time::Millis;
     use crate::limits::cluster::{CLUSTER_BEAT_KEPT_MS, CLUSTER_NODES_MAX};
+
+    #[test]
+    fn who_has_left_gets_no_parts_however_fresh_its_beat() {
+        let beat = |node: &str, number| {
+            let life = Life { node: NodeName::new(node).expect("a name"), incarnation: 1 };
+            Beat { life, number, shards: 1, version: 1, ready: true, parts: vec![(PartId(3), 7)], sent: vec![] }
+        };
+        let mut roster = Roster::default();
+        let ready = |roster: &Roster| -> Vec<String> {
+            let live = roster.live(Millis(20), 1_000).filter(|beat| beat.ready);
+            live.map(|beat| beat.life.node.as_str().to_owned()).collect()
+        };
+        roster.note_all(Millis(10), &[beat("a", 1), beat("b", 1)]);
+        assert_eq!(ready(&roster), ["a", "b"]);
+        roster.note_all(Millis(20), &[beat("b", 2)]);
+        assert_eq!(ready(&roster), ["b"]);
+        assert!(roster.owner_of(PartId(3), Millis(20), 1_000).is_some(), "what it had is its own until its lease ends");
+        roster.note_all(Millis(20), &[beat("a", 2), beat("b", 2)]);
+        assert_eq!(ready(&roster), ["a", "b"], "a Redis that had lost its beat has it again");
+    }
 
     #[test]
     fn nodes_that_are_long_gone_make_room_for_others() {

@@ -37,6 +37,7 @@ const FAULTS: &[&str] = &[
     "a hole at the end",
     "a kill",
     "a loss is heard of",
+    "a node has left",
     "a node is cut off",
     "a node is deposed",
     "a part is handed over",
@@ -59,6 +60,8 @@ struct Machine {
     stopped_until: u64,
     cut_until: u64,
     starts_at: u64,
+    /// It drains, and ends when everything is handed over.
+    leaves: bool,
 }
 
 impl Machine {
@@ -107,6 +110,7 @@ impl World {
             stopped_until: 0,
             cut_until: 0,
             starts_at: chance.between(0, 3_000) as u64,
+            leaves: false,
         };
         Self {
             time: 0,
@@ -168,7 +172,12 @@ impl World {
             node.want(now, part, conn, wanted);
         }
         node.turn(now);
+        let is_over = machine.leaves && node.member.is_empty();
         self.send(index, now);
+        if is_over && self.chance.percent(10) {
+            let until = self.time + self.chance.between(100, 5_000) as u64;
+            self.leave(index, until);
+        }
     }
 
     /// What the node has asked goes on its way.
@@ -288,8 +297,20 @@ impl World {
 
     fn kill(&mut self, index: usize, until: u64) {
         self.note("a kill");
-        self.machines[index].node = None;
+        (self.machines[index].node, self.machines[index].leaves) = (None, false);
         self.machines[index].starts_at = until;
+    }
+
+    /// A drain is over: the node says that it is no more, and ends.
+    fn leave(&mut self, index: usize, until: u64) {
+        self.note("a node has left");
+        let machine = &mut self.machines[index];
+        if machine.cut_until <= self.time {
+            self.redis.leave(&machine.name);
+            // Its last beat is not on the way any more: it asks one thing after the other.
+            self.packets.retain(|_, of| of.machine != index || !matches!(of.ask, Ask::Beat { .. }));
+        }
+        (machine.node, machine.starts_at, machine.leaves) = (None, until, false);
     }
 
     fn drain(&mut self, index: usize) {
@@ -299,6 +320,7 @@ impl World {
         }
         if let Some(node) = &mut self.machines[index].node {
             node.member.handle(now, Event::Drain, &mut Vec::new());
+            self.machines[index].leaves = self.chance.percent(50);
             self.note("a drain");
         }
     }
@@ -335,7 +357,7 @@ impl World {
             if machine.node.as_mut().is_some_and(|node| !node.member.beat(now, Vec::new()).ready) {
                 machine.node = None;
             }
-            machine.starts_at = self.time;
+            (machine.starts_at, machine.leaves) = (self.time, false);
         }
         let end = self.time + 10 * LEASE_MS;
         while self.time < end {

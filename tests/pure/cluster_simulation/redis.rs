@@ -135,6 +135,11 @@ impl Redis {
         }
         self.kept.beats.values().cloned().collect()
     }
+
+    /// The node takes its beat away.
+    pub(crate) fn leave(&mut self, node: &NodeName) {
+        self.kept.beats.remove(node);
+    }
 }
 
 /// What is committed continues what was there, also what a failover has left of it.
