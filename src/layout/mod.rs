@@ -239,7 +239,11 @@ impl Layout {
 
 fn fits(json: &[u8]) -> Result<(), LayoutError> {
     if json.len() <= LAYOUT_JSON_BYTES_MAX {
-        return Ok(());
+        // What is passed over is not looked at otherwise.
+        return match str::from_utf8(json) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LayoutError::new(format_args!("no UTF-8 from byte {} on", error.valid_up_to()))),
+        };
     }
     Err(LayoutError::new(format_args!("{} bytes, a layout has at most {LAYOUT_JSON_BYTES_MAX}", json.len())))
 }
