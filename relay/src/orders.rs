@@ -61,15 +61,29 @@ pub(crate) fn apply(before: Option<&Order>, event: &Event) -> Option<Order> {
         n: 0,
         past: Vec::new(),
     });
+    let was_booked = order.state == "booked";
+    let has_ended = matches!(order.state.as_str(), "cancelled" | "expired" | "refunded");
     match state {
         "checkout" => (order.seats, order.refunded) = (event.seats.clone(), Vec::new()),
-        "booked" if !event.seats.is_empty() => order.seats.clone_from(&event.seats),
+        "booked" => {
+            // The shop's own word may book an order that has ended, or more seats of one that is booked.
+            let mut refunded = if has_ended { order.seats.clone() } else { order.refunded };
+            refunded.retain(|seat| !event.seats.contains(seat));
+            order.refunded = refunded;
+            add(&mut order.seats, &event.seats);
+        }
         "refunded" => add(&mut order.refunded, &event.seats),
+        // Of a checkout that the shop says was booked in part.
+        _ if was_booked => add(&mut order.refunded, &event.seats),
         _ => {}
     }
-    // A partial refund leaves it booked.
+    // What loses only some of its seats stays booked.
     let is_all = order.seats.iter().all(|seat| order.refunded.contains(seat));
-    order.state = if state == "refunded" && !is_all { "booked".into() } else { state.to_owned() };
+    order.state = match state {
+        "refunded" | "cancelled" | "expired" if was_booked => if is_all { "refunded" } else { "booked" }.into(),
+        "refunded" if !is_all => "booked".into(),
+        _ => state.to_owned(),
+    };
     order.owner = event.owner.clone().or(order.owner);
     if order.epoch != event.epoch {
         let left = std::mem::replace(&mut order.epoch, event.epoch.clone());
@@ -128,6 +142,24 @@ mod tests {
         }
         assert_eq!(apply(None, &event(1, "seat.held", None, &["A"])), None);
         assert_eq!(apply(None, &event(1, "seat.held", Some("o"), &["A"])), None, "not an act on the order");
+    }
+
+    /// What a reconciliation makes of orders: seats, then those of them that were given back.
+    #[test]
+    fn an_order_that_the_shop_put_right_is_what_the_server_says() {
+        let (all, a, b, c): (&[&str], &[&str], &[&str], &[&str]) = (&["A", "B"], &["A"], &["B"], &["C"]);
+        for (words, seats, refunded) in [
+            (vec![("checkout", all), ("booked", all), ("refunded", all), ("booked", a)], 2, "B"),
+            (vec![("checkout", all), ("booked", all), ("refunded", all), ("booked", a), ("booked", c)], 3, "B"),
+            (vec![("checkout", all), ("cancelled", all), ("booked", b)], 2, "A"),
+            (vec![("checkout", all), ("booked", all), ("refunded", a), ("booked", a), ("refunded", b)], 2, "B"),
+            (vec![("checkout", all), ("booked", a), ("cancelled", b)], 2, "B"),
+            (vec![("checkout", all), ("cancelled", b), ("booked", a)], 2, "B"),
+        ] {
+            let order = after(&told(&words)).unwrap();
+            assert_eq!((order.state.as_str(), order.seats.len()), ("booked", seats), "{words:?}");
+            assert_eq!(order.refunded, [refunded], "{words:?}");
+        }
     }
 
     #[test]
