@@ -113,8 +113,6 @@ pub enum Bug {
     CountedAnew,
     /// Node: events go to the store with the batch behind their changes.
     LoggedLater,
-    /// Node: of the orders that have lost a seat the first one is named.
-    FormerOrderNamed,
     /// Node: a cart that changes while its session is looked for elsewhere is told as it was.
     StaleCart,
 

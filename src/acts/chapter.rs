@@ -14,12 +14,18 @@ const MAGIC: [u8; 9] = [0; 9];
 /// The events in chapters, in their order, each with its place: a record of at most [`LOG_CHAPTER_BYTES_MAX`], or of
 /// one event.
 pub fn chapters<'a>(events: impl IntoIterator<Item = &'a Placed>) -> Vec<(u64, Vec<u8>)> {
+    let events: Vec<&Placed> = events.into_iter().collect();
+    // What an event costs is more than what it takes here: a chapter is allocated once.
+    let mut left: usize = events.iter().map(|(_, event)| event.cost()).sum();
     let mut all: Vec<(u64, Vec<u8>)> = Vec::new();
     for (place, event) in events {
         let is_full = |(_, bytes): &(u64, Vec<u8>)| bytes.len() + event.cost() > LOG_CHAPTER_BYTES_MAX;
         if all.last().is_none_or(is_full) {
-            all.push((*place, MAGIC.to_vec()));
+            let mut bytes = Vec::with_capacity((MAGIC.len() + left).min(LOG_CHAPTER_BYTES_MAX));
+            bytes.extend_from_slice(&MAGIC);
+            all.push((*place, bytes));
         }
+        left -= event.cost();
         let (of, bytes) = all.last_mut().expect("one was just begun");
         debug_assert!(*of <= *place, "places only grow");
         *of = *place;

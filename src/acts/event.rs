@@ -2,7 +2,7 @@
 //!
 //! Invariant: what [`Event::decode`] returns was encoded by a server. Never here: what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::command::KeptEntry;
@@ -51,6 +51,8 @@ pub struct Lapsed {
 pub struct Resumed {
     /// How many events each room has had.
     pub numbers: BTreeMap<RoomId, u64>,
+    /// Those of them that have it in a record of their own, which is to follow.
+    pub kept: BTreeSet<RoomId>,
     /// What is to be told.
     pub lapsed: Vec<Lapsed>,
 }

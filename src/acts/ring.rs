@@ -155,11 +155,9 @@ impl Ring {
         self.lock().events.iter().map(|(place, _)| *place).collect()
     }
 
-    /// These are committed.
+    /// These are committed; what was said to go with them goes, also with none.
     pub fn append(&self, events: Vec<Placed>) {
-        if events.is_empty() {
-            return;
-        }
+        let is_any = !events.is_empty();
         let mut inner = self.lock();
         let bytes = events.iter().map(|(_, event)| event.cost()).sum();
         let outgrown = self.outgrown(&inner, events.len(), bytes);
@@ -170,7 +168,7 @@ impl Ring {
             inner.events.push_back((place, event));
         }
         self.count(&mut inner);
-        let wakers = std::mem::take(&mut inner.wakers);
+        let wakers = if is_any { std::mem::take(&mut inner.wakers) } else { Vec::new() };
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
     }

@@ -267,6 +267,9 @@ impl Acts {
         let counted = self.rooms.entry(room.clone()).or_default();
         if let Some(state) = seats.selections(room.as_str()) {
             counted.epoch = state.epoch.0;
+        } else if counted.epoch == 0 {
+            // The room does not live any more, and its numbers may begin anew: the moment tells such ends apart.
+            counted.epoch = now.0;
         }
         let said = match &lapsed.kept {
             Some(KeptEntry::Order(id, Some(order))) => {
@@ -334,8 +337,7 @@ fn said((at, change): (usize, &Change), orders: &Orders<'_>) -> Option<Said> {
     // Seats that an order loses do not name it any more. It is kept behind them, and before any other order that an
     // earlier act has taken the same seat from.
     let of_former = |kind: &'static str| {
-        let is_behind = |place: usize| place > at || has(Bug::FormerOrderNamed);
-        let mut of_room = orders.iter().filter(|(place, room, ..)| is_behind(*place) && **room == change.room);
+        let mut of_room = orders.iter().filter(|(place, room, ..)| *place > at && **room == change.room);
         let found = of_room.find(|(.., order)| has_lost(order, &change.seat, kind));
         found.map_or(Said { kind, ..Said::default() }, |(_, _, id, _)| of_order(kind, id))
     };

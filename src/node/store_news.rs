@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observer::Observed;
 use super::saving::Saving;
 use super::{Node, Order};
+use crate::acts::event::Resumed;
 use crate::engine::command::{Details, Effect, Input, Reject, RestoredHold, RestoredRoom, SaleAnswer};
 use crate::engine::ids::RoomId;
 use crate::limits::HOLD_TTL_MS_MAX;
@@ -26,7 +27,7 @@ impl Node {
             saving.is_restored = true;
             let rooms = saving.link.take_restored_rooms(id);
             let log = saving.link.take_restored_log(id);
-            self.restore_numbers(&log.numbers, &rooms);
+            self.restore_numbers(&log, &rooms);
             self.restore_rooms(&rooms);
             self.restore(&holds);
             self.orders.push(Order::Serves);
@@ -140,12 +141,13 @@ impl Node {
     }
 
     /// The events of rooms are counted on.
-    pub(super) fn restore_numbers(&mut self, numbers: &BTreeMap<RoomId, u64>, rooms: &BTreeMap<RoomId, RestoredRoom>) {
+    pub(super) fn restore_numbers(&mut self, log: &Resumed, rooms: &BTreeMap<RoomId, RestoredRoom>) {
         let (Some(acts), Some(saving)) = (self.acts.as_mut(), self.saving.as_mut()) else { return };
-        numbers.iter().for_each(|(room, n)| acts.count_on(room, *n));
-        for (room, was) in rooms {
-            acts.note_restored(room, was.settings.is_some());
-            if let Some(n) = numbers.get(room) {
+        log.numbers.iter().for_each(|(room, n)| acts.count_on(room, *n));
+        rooms.iter().for_each(|(room, was)| acts.note_restored(room, was.settings.is_some()));
+        // Also of rooms that have nothing but holds now.
+        for room in rooms.keys().chain(&log.kept) {
+            if let Some(n) = log.numbers.get(room) {
                 saving.pending.keep_number(room, *n);
             }
         }

@@ -259,6 +259,8 @@ impl Shard {
         let (mut own, mut free, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for id in &of.order(order).seats {
             match of.seat(id.as_str()) {
+                // The hall may have changed since the order ended.
+                None if !of.has_place(id) => lost.push((id.clone(), SeatStatus::Free)),
                 None => free.push(id.clone()),
                 Some((slot, seat)) if is_own(&seat.hold.holder) => own.push(slot),
                 Some((slot, seat)) if has(Bug::LateBookTakes) && seat.hold.status == SeatStatus::Held => own.push(slot),

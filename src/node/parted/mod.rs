@@ -144,7 +144,7 @@ impl Node {
         self.decide(Input::ForgetPart { part: part.0 });
         self.decide(Input::Freeze { part: part.0 });
         let StoredPart { rooms, holds, log, lives } = stored;
-        self.restore_numbers(&log.numbers, &rooms);
+        self.restore_numbers(&log, &rooms);
         self.restore_rooms(&rooms);
         self.restore(&holds);
         lives.iter().for_each(|(room, at)| self.decide(Input::LiveOn { room: room.as_str(), at: *at }));

@@ -78,12 +78,21 @@ impl Pending {
         self.numbers.insert(room.clone(), n);
     }
 
+    /// Whether the room keeps a number, or is about to.
+    fn has_number(&self, room: &RoomId) -> bool {
+        self.coming.get(room).map_or(self.numbers.contains_key(room), Option::is_some)
+    }
+
     /// Takes events of the log in: they go to the store in one commit with the changes of the same input. Beyond
     /// [`LOG_WAITING_BYTES_MAX`] they are lost, and the log says so.
     pub fn log(&mut self, now: Millis, events: Vec<Event>) {
         self.since.get_or_insert(now);
         for event in events {
             match event.number {
+                // One that is kept already is never behind the log, which may be trimmed.
+                Number::Passing if self.has_number(&event.room) => {
+                    self.coming.insert(event.room.clone(), Some(event.n));
+                }
                 Number::Passing => {}
                 Number::Kept => _ = self.coming.insert(event.room.clone(), Some(event.n)),
                 Number::Forgotten => _ = self.coming.insert(event.room.clone(), None),

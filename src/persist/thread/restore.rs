@@ -101,7 +101,10 @@ impl Restored {
                     }
                     self.room(&room, shards).settings = Some(settings);
                 }
-                KeptEntry::Events(Some(n)) => self.count_on(&room, n, shards),
+                KeptEntry::Events(Some(n)) => {
+                    self.count_on(&room, n, shards);
+                    self.log[shard_of(room.as_str(), shards).index()].kept.insert(room);
+                }
                 KeptEntry::Order(_, None) | KeptEntry::Settings(None) | KeptEntry::Events(None) => {}
             }
         }

@@ -80,7 +80,7 @@ impl Server {
         truth: &Shared,
         plan_of: impl Fn(&LayoutName) -> Option<RoomPlan>,
     ) -> Self {
-        let past = Past::read(plan.shards, HOLD_MS, (read_at, now), disk, plan_of);
+        let past = Past::read(plan.shards, (HOLD_MS, 1_000_000), (read_at, now), disk, plan_of);
         let (hot, budget, bans) = (HotRooms::default(), Budget::default(), Arc::new(Bans::default()));
         let node = |id: ShardId| {
             let rules = Rules { hold_ttl_ms: HOLD_MS, seats_per_client_max: SEATS_MAX };

@@ -10,6 +10,7 @@ use butaca::engine::command::{Claim, KeptEntry, OrderState};
 use butaca::engine::ids::{RoomId, SeatId};
 use butaca::engine::time::WallMillis;
 use butaca::persist::batch::Deltas;
+use butaca::persist::record::StoredBeside;
 use butaca::persist::stores::store::{Continuity, Loaded, LogShare, Store, StoreError};
 
 use super::log::{LogReader, Logged, Seats};
@@ -43,6 +44,8 @@ pub(crate) struct Disk {
     /// Whether records may be ahead of the log, since a full state is on its way.
     pub(crate) is_ahead: bool,
     log: LogReader,
+    /// The same up to what survives a power failure.
+    synced_log: LogReader,
 }
 
 impl Disk {
@@ -52,11 +55,15 @@ impl Disk {
 
     /// The power fails. Returns whether something is lost.
     pub(crate) fn lose_power(&mut self) -> bool {
-        let is_lost = self.written.log.len() != self.synced.log.len() || self.written.records != self.synced.records;
+        let is_lost = self.written.log.keys().ne(self.synced.log.keys()) || self.written.records != self.synced.records;
         self.written = self.synced.clone();
-        self.log = LogReader::default();
-        self.log.read(&self.written.log);
+        self.log = self.synced_log.clone();
         is_lost
+    }
+
+    /// Where the events are that it keeps.
+    pub(crate) fn places(&self) -> Vec<u64> {
+        self.written.log.keys().copied().collect()
     }
 
     /// What the log says.
@@ -80,6 +87,9 @@ impl Disk {
             .map(|of| ((of.room.clone(), of.seat.clone()), Logged::new(of.held.status, of.held.claim.as_ref())))
             .collect();
         assert_eq!(seats, self.log.seats, "what is stored is not what the log says");
+        let is_declared = |of: &&StoredBeside| matches!(of.entry, KeptEntry::Settings(Some(_)));
+        let declared: BTreeSet<RoomId> = loaded.beside.iter().filter(is_declared).map(|of| of.room.clone()).collect();
+        assert_eq!(declared, self.log.declared, "the rooms that are stored are not those of the log");
         for stored in &loaded.beside {
             let KeptEntry::Order(id, Some(order)) = &stored.entry else { continue };
             if !matches!(order.state, OrderState::Checkout | OrderState::Booked) {
@@ -124,13 +134,17 @@ impl Store for Disk {
             }
         }
         written.log.extend(log.coming.iter().map(|placed| (placed.0, placed.clone())));
-        log.going.iter().for_each(|place| _ = written.log.remove(place));
+        // Before some of it may go at once.
         self.log.read(&written.log);
+        if let Some(last) = log.going.last() {
+            written.log = written.log.split_off(&(last + 1));
+        }
         if !self.is_ahead {
             self.check();
         }
         if self.syncs_first || log.is_awaited {
             self.synced = self.written.clone();
+            self.synced_log = self.log.clone();
         }
         if self.mood == Mood::AnswerLost { away() } else { Ok(Continuity::Kept) }
     }

@@ -3,9 +3,10 @@
 //! Never here: what is true. The store's records are compared with it after each commit, the shards when all is at
 //! rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use butaca::acts::event::Placed;
+use butaca::acts::ring::Ring;
 use butaca::engine::command::{Claim, SeatStatus};
 use butaca::engine::ids::{OrderId, RoomId, SeatId};
 use serde_json::Value;
@@ -27,12 +28,34 @@ impl Logged {
 /// The seats that are not free.
 pub(crate) type Seats = BTreeMap<(RoomId, SeatId), Logged>;
 
-#[derive(Default)]
+/// The numbers of events, by room: of which life the last one was, and its number.
+#[derive(Clone, Default)]
+struct Numbers(BTreeMap<RoomId, (String, u64)>);
+
+impl Numbers {
+    /// The next event of the room. One that was never heard of begins with 1, and so does one in another life when
+    /// nothing of it `is_left` in the log.
+    fn take_in(&mut self, room: &RoomId, text: &Value, is_left: bool) {
+        let (epoch, n) = (text["epoch"].as_str().expect("a text"), text["n"].as_u64().expect("a number"));
+        let last = self.0.get(room);
+        let follows = match last {
+            Some((_, last)) if n == last + 1 => true,
+            Some((life, _)) => n == 1 && life != epoch && !is_left,
+            None => n == 1,
+        };
+        assert!(follows, "a hole in the log behind {last:?}: {text}");
+        self.0.insert(room.clone(), (epoch.to_owned(), n));
+    }
+}
+
+#[derive(Clone, Default)]
 pub(crate) struct LogReader {
     /// The place of the last event that was read.
     place: Option<u64>,
-    numbers: BTreeMap<RoomId, u64>,
+    numbers: Numbers,
     pub(crate) seats: Seats,
+    /// The rooms that the shop has made.
+    pub(crate) declared: BTreeSet<RoomId>,
 }
 
 impl LogReader {
@@ -41,19 +64,27 @@ impl LogReader {
         let from = self.place.map_or(0, |place| place + 1);
         for (&place, (_, event)) in log.range(from..) {
             self.place = Some(place);
-            let n = self.numbers.entry(event.room.clone()).or_default();
-            assert_eq!(event.n, *n + 1, "a hole in the log of {}: {}", event.room, event.text);
-            *n = event.n;
             let text: Value = serde_json::from_str(&event.text).expect("JSON");
+            let is_left = log.range(..place).any(|(_, (_, earlier))| earlier.room == event.room);
+            self.numbers.take_in(&event.room, &text, is_left);
             self.act(&event.room, &text);
         }
     }
 
     fn act(&mut self, room: &RoomId, text: &Value) {
         let kind = text["type"].as_str().expect("a type");
-        if kind == "room.deleted" {
-            self.numbers.remove(room);
-            return self.seats.retain(|(of, _), _| of != room);
+        let was_declared = self.declared.contains(room);
+        match kind {
+            "room.created" => {
+                assert!(self.declared.insert(room.clone()), "made twice: {text}");
+                return;
+            }
+            "room.changed" => return assert!(was_declared, "nobody has made it: {text}"),
+            "room.deleted" => {
+                self.declared.remove(room);
+                return self.seats.retain(|(of, _), _| of != room);
+            }
+            _ => {}
         }
         let order = text["order"].as_str().map(|order| OrderId::new(order).expect("a name"));
         for seat in text["seats"].as_array().into_iter().flatten() {
@@ -88,5 +119,36 @@ fn may_follow(kind: &str, was: Option<&Logged>, order: Option<&OrderId>) -> bool
         // Late, or since the shop's database says so.
         "order.booked" => is != SeatStatus::Booked && (is != SeatStatus::Checkout || is_own),
         _ => false,
+    }
+}
+
+/// Somebody who reads the log by its pages, seldom enough to be too late now and then.
+#[derive(Default)]
+pub(crate) struct Follower {
+    seen: Option<u64>,
+    numbers: Numbers,
+}
+
+impl Follower {
+    /// Reads a page. Returns whether it came too late, and begins anew.
+    pub(crate) fn read(&mut self, ring: &Ring, limit: usize) -> bool {
+        let Ok(page) = ring.read(self.seen, limit, None) else {
+            *self = Self::default();
+            return true;
+        };
+        for (_, text) in page.events {
+            let text: Value = serde_json::from_str(&text).expect("JSON");
+            let room = RoomId::new(text["room"].as_str().expect("a room")).expect("a name");
+            let is_known = self.numbers.0.contains_key(&room);
+            if is_known {
+                self.numbers.take_in(&room, &text, false);
+                continue;
+            }
+            // It may be met in its middle.
+            let (epoch, n) = (text["epoch"].as_str().expect("a text"), text["n"].as_u64().expect("a number"));
+            self.numbers.0.insert(room, (epoch.to_owned(), n));
+        }
+        self.seen = Some(page.seen);
+        false
     }
 }

@@ -3,15 +3,20 @@
 //! real pump; sockets, mail and the disk are models.
 //!
 //! The oracle: a seat is booked once, and booked until somebody asks for its refund; a late booking takes no seat from
-//! anybody; what the shop was told is true after every crash; a refusal changes nothing; the log has no hole, every
-//! event of it follows from those before, and after each commit it says what the store's records say.
+//! anybody; what the shop was told is true after every crash, of orders and of rooms; a refusal changes nothing; a seat
+//! that is taken is one of the room's layout; a visitor takes none while the sale is shut; who holds a seat with the
+//! first protocol is there; nothing is held for longer than it may, whatever the clock does; the log has no hole, every
+//! event of it follows from those before, and after each commit it says what the store's records say; readers see what
+//! the store has, and who reads too late is told.
 //!
 //! `SIM_SEED` and `SIM_SEEDS` as in `simulation`.
 
 pub(crate) mod disk;
+mod halls;
 mod log;
 #[cfg(debug_assertions)]
 mod planted;
+mod rooms;
 pub(crate) mod server;
 mod truth;
 mod world;
@@ -31,18 +36,28 @@ const FAULTS: &[&str] = &[
     "a call that is lost",
     "a call that is repeated",
     "a commit that fails",
+    "a clock that is set back",
+    "a clock that is set forward",
     "a commit whose answer is lost",
+    "a connection that moves",
     "a crash",
     "a crash with answers under way",
     "a late booking",
     "a late booking that finds its seats lost",
     "a partial refund",
     "a power failure that loses something",
+    "a reader of the log that is too late",
+    "a room that gets a layout",
+    "a room that is deleted",
+    "a room that is made",
+    "a room that keeps what it is",
+    "a v1 client that pays",
     "a payment that fails",
     "an answer that comes late",
     "an answer to the backend that is withheld",
     "an order that is booked",
     "an order that runs out",
+    "mail under way at a crash",
     "seats that are blocked",
     "selects that are undone",
 ];

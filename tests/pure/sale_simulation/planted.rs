@@ -18,6 +18,15 @@ fn every_planted_bug_of_the_sale_is_found() {
         Bug::BookedInPart,
         Bug::LapsedInSilence,
         Bug::LapsedUntold,
+        Bug::TrimmedTooFar,
+        Bug::TrimmedUnsaid,
+        Bug::DeletedOrderStays,
+        Bug::SettingsNotKept,
+        Bug::PlaceUnchecked,
+        Bug::SoldWhileShut,
+        Bug::LostRelease,
+        Bug::EternalHold,
+        Bug::ForgottenRelease,
     ];
     crate::planted::check(&bugs, super::SEEDS, |seed| drop(super::run(seed)));
 }
