@@ -10,7 +10,8 @@
 #                                         20,000 open files for each of the two processes (`ulimit -n`)
 #   scripts/long.sh topologies [ROUNDS]   a master of Redis dies in the middle of a sale, with Sentinels and as a cluster
 #                                         (3 rounds of each); prints how long nothing was sold and what was lost
-#   scripts/long.sh cluster [ROUNDS]      accidents of nodes, and sales over three of them while each is restarted or dies
+#   scripts/long.sh cluster [ROUNDS]      accidents of nodes, and sales over three of them while each is restarted,
+#                                         dies, stands still or is cut off from Redis
 #                                         (5 rounds, ten times as many shoppers as in the CI)
 #
 # Needs redis-server and redis-cli.
