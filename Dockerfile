@@ -12,12 +12,13 @@ COPY loadgen/Cargo.toml loadgen/
 COPY relay/Cargo.toml relay/
 COPY benches/Cargo.toml benches/
 COPY tests/kit/Cargo.toml tests/kit/
+COPY tests/redis_model/Cargo.toml tests/redis_model/
 RUN for manifest in Cargo.toml benches/Cargo.toml relay/Cargo.toml; do \
         cp $manifest whole \
         && awk '/^\[/ { drop = /^\[\[(test|bench|bin)\]\]/ } !drop' whole > $manifest; \
     done \
-    && mkdir -p src loadgen/src relay/src benches/src tests/kit/src \
-    && touch src/lib.rs benches/src/lib.rs tests/kit/src/lib.rs \
+    && mkdir -p src loadgen/src relay/src benches/src tests/kit/src tests/redis_model/src \
+    && touch src/lib.rs benches/src/lib.rs tests/kit/src/lib.rs tests/redis_model/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs loadgen/src/ \
     && cp src/main.rs relay/src/ \

@@ -3,9 +3,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests measure how long a failure takes to be noticed")]
 
-#[path = "../pure/cluster_simulation/redis.rs"]
-#[allow(dead_code, reason = "the simulation uses all of it")]
-mod model;
 mod rig;
 
 mod batch;

@@ -13,8 +13,8 @@ use butaca::persist::stores::identity::Identity;
 use butaca::persist::stores::redis::RedisStore;
 use butaca::persist::stores::redis::parts::mail::Streams;
 use butaca::persist::stores::redis::parts::{Begun, Cut, PartStore, PartsConfig, Share, Step};
+use redis_model::Redis as Model;
 
-use crate::model::Redis as Model;
 use crate::redis_server::RedisServer;
 use crate::rig::{HOLD_TTL_MS, delta, held, now, redis_config, room, seat};
 use kit::Chance;

@@ -9,7 +9,6 @@ mod bounds;
 mod node;
 #[cfg(debug_assertions)]
 mod planted;
-mod redis;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +18,7 @@ use butaca::engine::time::Millis;
 
 use kit::Chance;
 use node::{Ask, Node, Said};
-use redis::Redis;
+use redis_model::Redis;
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 2_000;

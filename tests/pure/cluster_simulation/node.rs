@@ -10,8 +10,7 @@ use butaca::cluster::member::{Event, Member, Order, Rules};
 use butaca::cluster::names::{Life, NodeName, PartId};
 use butaca::cluster::roster::Beat;
 use butaca::engine::time::Millis;
-
-use super::redis::Data;
+use redis_model::Data;
 
 const COMMAND: u8 = 1;
 const ANSWER: u8 = 2;

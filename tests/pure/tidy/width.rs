@@ -19,6 +19,7 @@ const FOLDERS: &[&str] = &[
     "tests/kit",
     "tests/persist",
     "tests/pure",
+    "tests/redis_model",
     "tests/server",
 ];
 

@@ -12,16 +12,18 @@ use butaca::cluster::roster::Beat;
 
 /// What is kept of a part.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Data {
+pub struct Data {
     /// Who holds which seat.
-    pub(crate) seats: BTreeMap<u64, u64>,
+    pub seats: BTreeMap<u64, u64>,
     /// The commands that were done, in order: life, connection, number.
-    pub(crate) log: Vec<(u64, u64, u64)>,
-    pub(crate) seq: u64,
-    pub(crate) done: Done,
+    pub log: Vec<(u64, u64, u64)>,
+    /// How often it has changed.
+    pub seq: u64,
+    /// Which commands were done, for who asks again.
+    pub done: Done,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Record {
     owner: Option<Life>,
     fence: u64,
@@ -32,7 +34,7 @@ struct Record {
     data: Data,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Kept {
     parts: Vec<Record>,
     streams: BTreeMap<NodeName, Vec<(u64, Vec<u8>)>>,
@@ -40,44 +42,56 @@ struct Kept {
     beats: BTreeMap<NodeName, Beat>,
 }
 
-pub(crate) struct Redis {
+/// A Redis and its replica.
+#[derive(Debug)]
+pub struct Redis {
     kept: Kept,
     replica: Kept,
-    pub(crate) era: u64,
+    /// Moves with each failover.
+    pub era: u64,
     /// Parts that were given away in this era: who gave them, and under which fence.
     given: BTreeSet<(u16, Life, u64)>,
     lease_ms: u64,
 }
 
 impl Redis {
-    pub(crate) fn new(parts: u16, lease_ms: u64) -> Self {
+    /// An empty one, of so many parts and with leases of so long.
+    #[must_use]
+    pub fn new(parts: u16, lease_ms: u64) -> Self {
         let parts = vec![Record::default(); usize::from(parts)];
         let kept = Kept { parts, streams: BTreeMap::new(), last_id: 0, beats: BTreeMap::new() };
         Self { replica: kept.clone(), kept, era: 1, given: BTreeSet::new(), lease_ms }
     }
 
     /// The replica has caught up.
-    pub(crate) fn replicate(&mut self) {
+    pub fn replicate(&mut self) {
         self.replica = self.kept.clone();
     }
 
     /// The replica takes over, with what it has.
-    pub(crate) fn fail_over(&mut self) {
+    pub fn fail_over(&mut self) {
         self.kept = self.replica.clone();
         self.era += 1;
         self.given.clear();
     }
 
-    pub(crate) fn was_given(&self, part: u16, by: &Life, fence: u64) -> bool {
+    /// Whether this life has given the part away under this fence.
+    #[must_use]
+    pub fn was_given(&self, part: u16, by: &Life, fence: u64) -> bool {
         self.given.contains(&(part, by.clone(), fence))
     }
 
-    pub(crate) fn data(&self, part: u16) -> &Data {
+    /// What is kept of the part.
+    #[must_use]
+    pub fn data(&self, part: u16) -> &Data {
         &self.kept.parts[usize::from(part)].data
     }
 
     /// One script: the lease, the fence and the number, checked where they are changed.
-    pub(crate) fn call(&mut self, now: u64, call: &Call, data: Option<&Data>) -> Answer {
+    ///
+    /// # Panics
+    /// What is to be committed does not continue what was committed before.
+    pub fn call(&mut self, now: u64, call: &Call, data: Option<&Data>) -> Answer {
         let record = &mut self.kept.parts[call.part.index()];
         let is_own = record.owner.as_ref() == Some(&call.by);
         let taken = Answer::Taken { by: record.owner.clone(), fence: record.fence };
@@ -116,19 +130,21 @@ impl Redis {
         if is_lost { Answer::Lost { fence: call.fence } } else { Answer::Granted { fence: call.fence } }
     }
 
-    pub(crate) fn post(&mut self, to: &NodeName, bytes: &[u8]) {
+    /// Adds an entry to the stream of a node.
+    pub fn post(&mut self, to: &NodeName, bytes: &[u8]) {
         self.kept.last_id += 1;
         self.kept.streams.entry(to.clone()).or_default().push((self.kept.last_id, bytes.to_vec()));
     }
 
     /// What is in the stream after this id. What is before it is trimmed.
-    pub(crate) fn read(&mut self, of: &NodeName, after: u64) -> Vec<(u64, Vec<u8>)> {
+    pub fn read(&mut self, of: &NodeName, after: u64) -> Vec<(u64, Vec<u8>)> {
         let stream = self.kept.streams.entry(of.clone()).or_default();
         stream.retain(|(id, _)| *id > after);
         stream.clone()
     }
 
-    pub(crate) fn beat(&mut self, beat: &Beat) -> Vec<Beat> {
+    /// Takes a beat in, unless it is older than what is there, and says all.
+    pub fn beat(&mut self, beat: &Beat) -> Vec<Beat> {
         let last = self.kept.beats.entry(beat.life.node.clone()).or_insert_with(|| beat.clone());
         if (beat.life.incarnation, beat.number) > (last.life.incarnation, last.number) {
             *last = beat.clone();
@@ -137,7 +153,7 @@ impl Redis {
     }
 
     /// The node takes its beat away.
-    pub(crate) fn leave(&mut self, node: &NodeName) {
+    pub fn leave(&mut self, node: &NodeName) {
         self.kept.beats.remove(node);
     }
 }
