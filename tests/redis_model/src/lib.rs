@@ -31,6 +31,9 @@ struct Record {
     /// The number of the last call that has found something lost: a loss is told until it was heard.
     lost_at: u64,
     until: u64,
+    /// It was given, and is to be taken before anything else: a failover can have lost that the receiver had it before,
+    /// under this very fence.
+    is_given: bool,
     data: Data,
 }
 
@@ -103,10 +106,10 @@ impl Redis {
                 return taken;
             }
             (record.owner, record.fence, record.number) = (Some(call.by.clone()), record.fence.max(above) + 1, 0);
-            (record.lost_at, record.until) = (0, now + self.lease_ms);
+            (record.lost_at, record.until, record.is_given) = (0, now + self.lease_ms, false);
             return Answer::Granted { fence: record.fence };
         }
-        if !is_own || record.fence != call.fence {
+        if !is_own || record.is_given || record.fence != call.fence {
             return taken;
         }
         if call.number <= record.number {
@@ -126,6 +129,7 @@ impl Redis {
         {
             self.given.insert((call.part.0, call.by.clone(), call.fence));
             (record.owner, record.fence, record.number) = (Some(to.clone()), record.fence + 1, 0);
+            record.is_given = true;
         }
         if is_lost { Answer::Lost { fence: call.fence } } else { Answer::Granted { fence: call.fence } }
     }

@@ -42,14 +42,15 @@ local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(now_us / 1000)";
 
 /// Keys: part, era. Arguments: kind, caller, its incarnation, fence, number, heard, era or nothing, lease in ms, keep
-/// in ms, above or the receiver, the receiver's incarnation. Answers `GRANTED fence`, `LOST fence`, `STALE`,
+/// in ms, above or the receiver, the receiver's incarnation. What was given (`g`) is to be taken before anything else:
+/// a failover can have lost that the receiver had it before, under this very fence. Answers `GRANTED fence`, `LOST fence`, `STALE`,
 /// `TAKEN owner incarnation fence`, `ERA text`.
 const CALL: &str = "
 if ARGV[7] ~= '' then
   local present = era()
   if present ~= ARGV[7] then return {'ERA', present} end
 end
-local part = redis.call('HMGET', KEYS[1], 'o', 'i', 'f', 'n', 'l', 'u')
+local part = redis.call('HMGET', KEYS[1], 'o', 'i', 'f', 'n', 'l', 'u', 'g')
 local owner, incarnation, fence = part[1] or '', part[2] or '0', tonumber(part[3] or '0')
 local last, lost, ends = tonumber(part[4] or '0'), tonumber(part[5] or '0'), tonumber(part[6] or '0')
 local is_own = owner == ARGV[2] and incarnation == ARGV[3]
@@ -57,18 +58,18 @@ local number, heard, till = tonumber(ARGV[5]), tonumber(ARGV[6]), n(now + tonumb
 if ARGV[1] == 'T' then
   if fence ~= tonumber(ARGV[4]) or (not is_own and now < ends) then return {'TAKEN', owner, incarnation, n(fence)} end
   fence = n(math.max(fence, tonumber(ARGV[10])) + 1)
-  redis.call('HSET', KEYS[1], 'o', ARGV[2], 'i', ARGV[3], 'f', fence, 'n', '0', 'l', '0', 'u', till, 'e', '0')
+  redis.call('HSET', KEYS[1], 'o', ARGV[2], 'i', ARGV[3], 'f', fence, 'n', '0', 'l', '0', 'u', till, 'e', '0', 'g', '0')
   redis.call('PEXPIRE', KEYS[1], ARGV[9])
   return {'GRANTED', fence}
 end
-if not is_own or fence ~= tonumber(ARGV[4]) then return {'TAKEN', owner, incarnation, n(fence)} end
+if not is_own or part[7] == '1' or fence ~= tonumber(ARGV[4]) then return {'TAKEN', owner, incarnation, n(fence)} end
 if number <= last then return {'STALE'} end
 if last < heard then lost = number end
 local is_lost = lost > heard
 redis.call('HSET', KEYS[1], 'n', ARGV[5], 'l', n(lost), 'u', till)
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 if ARGV[1] == 'G' and not is_lost then
-  redis.call('HSET', KEYS[1], 'o', ARGV[10], 'i', ARGV[11], 'f', n(fence + 1), 'n', '0')
+  redis.call('HSET', KEYS[1], 'o', ARGV[10], 'i', ARGV[11], 'f', n(fence + 1), 'n', '0', 'g', '1')
 end";
 
 const CALL_ENDS: &str = "
