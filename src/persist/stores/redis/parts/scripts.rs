@@ -42,9 +42,9 @@ local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(now_us / 1000)";
 
 /// Keys: part, era. Arguments: kind, caller, its incarnation, fence, number, heard, era or nothing, lease in ms, keep
-/// in ms, above or the receiver, the receiver's incarnation. What was given (`g`) is to be taken before anything else:
-/// a failover can have lost that the receiver had it before, under this very fence. Answers `GRANTED fence`, `LOST fence`, `STALE`,
-/// `TAKEN owner incarnation fence`, `ERA text`.
+/// in ms, above or the receiver, the receiver's incarnation. Answers `GRANTED fence`, `LOST fence`, `STALE`,
+/// `TAKEN owner incarnation fence`, `ERA text`. What was given (`g`) is to be taken before anything else: a failover
+/// can have lost that the receiver had it before, under this very fence.
 const CALL: &str = "
 if ARGV[7] ~= '' then
   local present = era()
